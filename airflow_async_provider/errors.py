@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every error this package raises, one tree.
+
+::
+
+    AsyncJobError
+    ├── ConfigurationError          the connection or an argument is wrong; nothing was sent
+    ├── SubmitError                 the remote refused to start the job; no job exists
+    │   └── SubmitUnknownError      the answer was lost: a job may or may not exist
+    ├── JobError                    the job itself ended badly
+    │   ├── JobFailedError          the remote says "failed"
+    │   ├── JobCancelledError       the remote says "cancelled"
+    │   ├── JobBlockedError         the remote waits for a person; no end will come by itself
+    │   ├── JobNotRunError          the remote ended the job without running it
+    │   ├── JobExpiredError         the remote no longer knows the job, or its result is gone
+    │   └── JobTimeoutError         the deadline passed before the job ended
+    ├── RemoteError                 talking to the remote went wrong; says nothing about the job
+    │   ├── TransientError          worth another try (429, 5xx, reset, time-out)
+    │   ├── AuthenticationError     401 even with a fresh token
+    │   ├── AuthorizationError      403
+    │   ├── UnreadableAnswerError   an answer that cannot be understood
+    │   ├── RequestRefusedError     any other 4xx
+    │   └── OriginError             a URL pointed to a host that must not get credentials
+    ├── ResultError                 the job succeeded, its result could not be fetched
+    │   ├── ResultExpiredError      the result URL is no longer valid
+    │   ├── ResultMissingError      404 from the result URL after patience ran out
+    │   ├── ResultChangedError      the object changed while it was being read
+    │   ├── DownloadError           broken off, too short, refused
+    │   └── DestinationExistsError  ``if_exists="fail"`` and something is there
+    └── CallbackError               a callback could not be understood
+
+All carry their facts as attributes (:attr:`AsyncJobError.job`, ``state``, ``native``, ``http_status``,
+``request_id`` …), so code never parses a message. No attribute and no message holds a credential, a result
+URL or a callback secret; messages name hosts and paths only.
+"""
+
+from __future__ import annotations
+
+
+class AsyncJobError(Exception):
+    """
+    Base of every error of this package.
+
+    :param message: what happened, to which job, and what to do about it
+    :param job: the job's display name (never a credential or a signed URL)
+    :param state: the normalised state, a value of :class:`~airflow_async_provider.protocols.base.JobState`
+    :param native: the state in the remote's own word
+    :param http_status: status of the answer this is about
+    :param request_id: the remote's id of that request, to quote to its support
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        job: str | None = None,
+        state: str | None = None,
+        native: str | None = None,
+        http_status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.job = job
+        self.state = state
+        self.native = native
+        self.http_status = http_status
+        self.request_id = request_id
+
+
+class ConfigurationError(AsyncJobError, ValueError):
+    """The connection or an argument is wrong. Nothing was sent."""
+
+
+class SubmitError(AsyncJobError):
+    """The remote refused to start the job. No job exists."""
+
+
+class SubmitUnknownError(SubmitError):
+    """
+    The answer to the submission was lost, so a job may or may not exist.
+
+    Raised only where the remote gives no means to find out; retrying the task may start a second job.
+    """
+
+
+class JobError(AsyncJobError):
+    """The job ended, or must be given up, without a result."""
+
+
+class JobFailedError(JobError):
+    """The remote says that the job failed."""
+
+
+class JobCancelledError(JobError):
+    """The remote says that the job was cancelled."""
+
+
+class JobBlockedError(JobError):
+    """The remote holds the job until a person acts; neither an end nor a callback will come by itself."""
+
+
+class JobNotRunError(JobError):
+    """The remote ended the job without running it (inactive, skipped, empty)."""
+
+
+class JobExpiredError(JobError):
+    """The remote no longer answers for the job, or its result is gone and may not be made again."""
+
+
+class JobTimeoutError(JobError, TimeoutError):
+    """The deadline passed before the job ended."""
+
+
+class RemoteError(AsyncJobError):
+    """Talking to the remote went wrong. This says nothing about the job itself."""
+
+
+class TransientError(RemoteError):
+    """
+    A failure that is worth another try: 429, 5xx, a reset, a time-out.
+
+    :param retry_after: seconds that the remote asked us to wait, None when it did not say
+    :param sent: False when the request surely never reached the remote (refused connection, DNS), so
+        that even a request that is not idempotent may be sent again
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        sent: bool = True,
+        job: str | None = None,
+        http_status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message, job=job, http_status=http_status, request_id=request_id)
+        self.retry_after = retry_after
+        self.sent = sent
+
+
+class AuthenticationError(RemoteError):
+    """The remote does not accept the credentials (401), a fresh token included."""
+
+
+class AuthorizationError(RemoteError):
+    """The credentials are known but may not do this (403)."""
+
+
+class UnreadableAnswerError(RemoteError):
+    """
+    The remote answered something that cannot be understood.
+
+    :param excerpt: the beginning of the answer, bounded and with secrets masked
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        excerpt: str = "",
+        job: str | None = None,
+        http_status: int | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(
+            f"{message} The answer began: {excerpt!r}" if excerpt else message,
+            job=job,
+            http_status=http_status,
+            request_id=request_id,
+        )
+        self.excerpt = excerpt
+
+
+class RequestRefusedError(RemoteError):
+    """The remote refused the request (a 4xx that is neither 401, 403 nor 429)."""
+
+
+class OriginError(RemoteError):
+    """A URL given by the remote points to a host that the connection does not list. Nothing was sent."""
+
+
+class ResultError(AsyncJobError):
+    """The job succeeded but its result could not be fetched or stored."""
+
+
+class ResultExpiredError(ResultError):
+    """The result URL is no longer valid."""
+
+
+class ResultMissingError(ResultError):
+    """The result URL kept answering 404."""
+
+
+class ResultChangedError(ResultError):
+    """The object behind the result URL changed while it was being read, so the parts do not fit together."""
+
+
+class DownloadError(ResultError):
+    """The download broke off, ended short, or was refused."""
+
+
+class DestinationExistsError(ResultError):
+    """``if_exists="fail"`` and the destination exists already."""
+
+
+class CallbackError(AsyncJobError):
+    """An authentic callback could not be understood."""

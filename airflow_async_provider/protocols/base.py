@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a remote API is to the rest of the package: six small functions, no I/O.
+
+A protocol never opens a socket and never reads a clock or a connection. It turns intentions into
+:class:`HttpRequest` and :class:`HttpResponse` into :class:`JobHandle` and :class:`JobStatus`. The worker
+(requests) and the triggerer (aiohttp) drive the same protocol object, so they share every line that can be
+wrong about a vendor, and a vendor's test vectors run without a network.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from airflow_async_provider.errors import UnreadableAnswerError
+
+HANDLE_VERSION = 1
+
+
+class Headers(Mapping[str, str]):
+    """HTTP headers: names compared without regard to case, the last of equal names wins."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, str] | Iterable[tuple[str, str]] = ()) -> None:
+        pairs = items.items() if isinstance(items, Mapping) else items
+        self._items: dict[str, tuple[str, str]] = {k.lower(): (k, v) for k, v in pairs}
+
+    def __getitem__(self, name: str) -> str:
+        return self._items[name.lower()][1]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _ in self._items.values())
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __repr__(self) -> str:  # values may be credentials
+        return f"Headers({sorted(self._items)})"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """
+    A request as the protocol wants it; the transport adds base URL, credentials and time limits.
+
+    :param method: HTTP method in capitals
+    :param url: path below the connection's base URL ("event/7/apiItems/async"), or an absolute URL that the
+        remote handed out, which is then sent exactly as received and only if its origin is allowed
+    :param params: query parameters; a list repeats the name
+    :param json: body to be sent as JSON (None: no JSON body)
+    :param body: raw body, used when ``json`` is None
+    :param repeatable: True when sending it twice does no harm, so the transport may try again after a
+        lost answer; a submission that starts a job is not repeatable
+    :param headers: further headers; they win over the connection's own of the same name
+    """
+
+    method: str
+    url: str
+    params: Mapping[str, Any] | None = None
+    json: Any = None
+    body: bytes | None = field(default=None, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    repeatable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """
+    A whole, bounded answer.
+
+    :param received_at: the receiving process's clock (epoch seconds): a protocol has no clock of its own
+    :param url: the URL that answered, after redirects
+    """
+
+    status: int
+    headers: Headers
+    body: bytes = field(repr=False)
+    received_at: float
+    url: str = field(default="", repr=False)
+
+    def json_object(self, *, job: str | None = None) -> dict[str, Any]:
+        """
+        The body as a JSON object.
+
+        :raises UnreadableAnswerError: when it is not JSON, or JSON of another shape
+        """
+        try:
+            value = json.loads(self.body)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            raise UnreadableAnswerError(
+                f"HTTP {self.status}: expected a JSON object.",
+                excerpt=excerpt(self.body),
+                job=job,
+                http_status=self.status,
+            )
+        return value
+
+
+def excerpt(body: bytes, limit: int = 200) -> str:
+    """The beginning of a body for an error text: decoded, on one line, bounded, signed queries cut off."""
+    text = " ".join(body[: limit * 4].decode("utf-8", "replace").split())
+    # A result URL carries its signature in the query; nothing behind a "?" is worth the risk.
+    words = [w.split("?", 1)[0] + "?…" if "://" in w and "?" in w else w for w in text.split(" ")]
+    text = " ".join(words)
+    return text[:limit] + "…" if len(text) > limit else text
+
+
+class JobState(StrEnum):
+    """The states of a remote job, the same for all remotes. Everything unknown is RUNNING."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    BLOCKED = "blocked"
+    NOT_RUN = "not_run"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the remote will do nothing more for this job by itself."""
+        return self is not JobState.RUNNING and self is not JobState.BLOCKED
+
+
+@dataclass(frozen=True, slots=True)
+class JobHandle:
+    """
+    All that is needed to ask for a job again, from any process, as plain data.
+
+    It holds no credential and no result URL: it is stored in XCom and in the task's durable state.
+
+    :param protocol: registered name of the protocol, or the dotted path of a user's own class
+    :param job_id: the remote's id, or a short digest where the remote gives only an opaque URL
+    :param submitted_at: epoch seconds, this side's clock
+    :param status_url: absolute or relative URL to ask, where the remote handed one out
+    :param expires_at: epoch seconds after which the status can no longer be asked
+    :param options: constructor arguments of the protocol, JSON-able, so that it can be built again
+    :param data: what else the protocol wants to remember, JSON-able
+    """
+
+    protocol: str
+    job_id: str
+    submitted_at: float
+    status_url: str | None = None
+    expires_at: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The handle as a JSON-able dictionary with its version."""
+        return {
+            "version": HANDLE_VERSION,
+            "protocol": self.protocol,
+            "job_id": self.job_id,
+            "submitted_at": self.submitted_at,
+            "status_url": self.status_url,
+            "expires_at": self.expires_at,
+            "options": dict(self.options),
+            "data": dict(self.data),
+        }
+
+    @classmethod
+    def from_dict(cls, value: Any) -> JobHandle:
+        """
+        Rebuild a handle; unknown keys of later versions are ignored.
+
+        :raises ValueError: when it is no handle, or one of a later, incompatible version
+        """
+        if not isinstance(value, Mapping) or "protocol" not in value or "job_id" not in value:
+            raise ValueError("this is no job handle: a dictionary with protocol and job_id is expected")
+        if int(value.get("version", 1)) > HANDLE_VERSION:
+            raise ValueError(
+                f"job handle version {value['version']} comes from a later version of this package "
+                f"(this one reads up to {HANDLE_VERSION}); upgrade the package on this machine"
+            )
+        return cls(
+            protocol=str(value["protocol"]),
+            job_id=str(value["job_id"]),
+            submitted_at=float(value.get("submitted_at") or 0.0),
+            status_url=value.get("status_url"),
+            expires_at=value.get("expires_at"),
+            options=dict(value.get("options") or {}),
+            data=dict(value.get("data") or {}),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """
+    Where the result lies, or the result itself.
+
+    :param url: URL to fetch; a bearer secret when it is pre-signed, hence never in a repr
+    :param expires_at: epoch seconds until which the URL is good, None when unknown
+    :param authorized: True when the URL lies on the remote itself and wants its credentials; False for
+        pre-signed URLs, which refuse them
+    :param headers: headers the fetch needs (media type), never credentials
+    :param value: the result itself, where it came inside the status answer or the callback
+    """
+
+    url: str | None = field(default=None, repr=False)
+    expires_at: float | None = None
+    authorized: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    value: Any = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """
+    What the remote says about a job at one moment.
+
+    :param state: normalised state
+    :param native: the remote's own word or code
+    :param message: the remote's explanation, bounded, without secrets
+    :param retry_after: seconds that the remote asked us to wait before the next question
+    :param result: set once succeeded, where the remote hands out a result
+    :param understood: False when the remote's word is unknown: it counts as running, for a bounded time
+    :param detail: further JSON-able facts for the operator's return value, without secrets
+    """
+
+    state: JobState
+    native: str = ""
+    message: str | None = None
+    retry_after: float | None = None
+    result: Result | None = None
+    understood: bool = True
+    request_id: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """
+    What a submission led to.
+
+    :param handle: to ask with
+    :param status: set when the remote already said more than "accepted" (synchronous completion)
+    """
+
+    handle: JobHandle
+    status: JobStatus | None = None
+
+
+class JobProtocol(ABC):
+    """
+    The wire format of one remote API.
+
+    Subclasses add ``submit(...) -> HttpRequest`` with arguments of their own.
+    Instances are immutable and built from JSON-able keyword arguments (``options`` of the handle).
+    """
+
+    name: ClassVar[str]
+    #: False where the only news of a job is its callback
+    pollable: ClassVar[bool] = True
+
+    def options(self) -> dict[str, Any]:
+        """Constructor arguments that rebuild this protocol elsewhere; go into the handle."""
+        return {}
+
+    @abstractmethod
+    def read_submit(self, response: HttpResponse) -> Submitted:
+        """
+        Read the answer to a submission.
+
+        :raises SubmitError: the remote refused
+        :raises UnreadableAnswerError: accepted, but the answer names no job
+        """
+
+    @abstractmethod
+    def status(self, handle: JobHandle) -> HttpRequest:
+        """The request that asks for the job's state."""
+
+    @abstractmethod
+    def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+        """
+        Read the answer to :meth:`status`.
+
+        :raises RemoteError: the answer says nothing about the job (see the tree in ``errors``)
+        """
+
+    def cancel(self, handle: JobHandle) -> HttpRequest | None:
+        """The request that cancels the job, None where the remote has no such thing."""
+        return None
+
+    def read_cancel(self, handle: JobHandle, response: HttpResponse) -> bool:
+        """Whether the remote accepted the cancellation (False: it had ended already)."""
+        return 200 <= response.status < 300
+
+    def find(self, correlation_id: str) -> HttpRequest | None:
+        """The request that looks for a job by our correlation id, None where the remote has no such thing."""
+        return None
+
+    def read_find(self, correlation_id: str, response: HttpResponse) -> JobHandle | None:
+        """The job found by :meth:`find`, None when there is none."""
+        raise NotImplementedError
+
+    def read_callback(self, headers: Headers, body: bytes) -> JobStatus:
+        """
+        Read a callback that has proved authentic.
+
+        :raises CallbackError: it cannot be understood
+        """
+        raise NotImplementedError
