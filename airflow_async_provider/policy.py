@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+When to ask again, and when to stop: pure decisions.
+
+Nothing here sleeps, sends or reads a clock. The worker's and the triggerer's loops hand in what happened
+and the time, and get back a number of seconds or a reason to stop. So both wait by the same rules, and the
+rules are tested without waiting.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from airflow_async_provider.errors import TransientError, UnreadableAnswerError
+
+#: No path through a wait sleeps less (seconds): a bug or a hostile Retry-After must not make a hot loop.
+SHORTEST_SLEEP = 0.2
+
+#: A last question is asked this long before a status URL expires (seconds), as the remote's clock and the
+#: way there take their share.
+EXPIRY_MARGIN = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PollPolicy:
+    """
+    How a job is watched. All times in seconds.
+
+    :param poll_interval: the first pause between two questions
+    :param max_poll_interval: the longest pause; pauses grow towards it by ``backoff``
+    :param backoff: factor from one pause to the next while nothing changes; 1 keeps the pace
+    :param jitter: part of a pause that is random, so that many jobs do not ask at the same moment
+    :param max_consecutive_errors: failed questions in a row until the wait is given up
+    :param max_unreadable: answers in a row that cannot be understood until the wait is given up
+    """
+
+    poll_interval: float = 10.0
+    max_poll_interval: float = 60.0
+    backoff: float = 1.5
+    jitter: float = 0.1
+    max_consecutive_errors: int = 10
+    max_unreadable: int = 5
+
+    def __post_init__(self) -> None:
+        if not self.poll_interval > 0:
+            raise ValueError(f"poll_interval must be more than 0 seconds, not {self.poll_interval}")
+        if self.max_poll_interval < self.poll_interval:
+            raise ValueError(
+                f"max_poll_interval ({self.max_poll_interval}) must not be less than "
+                f"poll_interval ({self.poll_interval})"
+            )
+        if self.backoff < 1:
+            raise ValueError(f"backoff must be at least 1, not {self.backoff}")
+        if not 0 <= self.jitter < 1:
+            raise ValueError(f"jitter must be in [0, 1), not {self.jitter}")
+        if self.max_consecutive_errors < 1 or self.max_unreadable < 1:
+            raise ValueError("max_consecutive_errors and max_unreadable must be at least 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> PollPolicy:
+        """Rebuild; keys of later versions are ignored."""
+        known = {f.name for f in fields(cls)}
+        return cls(**{k: v for k, v in value.items() if k in known})
+
+
+@dataclass(frozen=True, slots=True)
+class Sleep:
+    """Ask again after so many seconds."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """
+    Do not ask again.
+
+    :param reason: ``ended`` (the job has), ``timeout``, ``expired`` (it can no longer be asked for) or ``error``
+    :param error: the failure that ended the wait, for ``error``
+    """
+
+    reason: str
+    error: Exception | None = None
+
+
+@dataclass(slots=True)
+class Wait:
+    """
+    One wait for one job: hand in what happened, get back what to do.
+
+    :param policy: the pace
+    :param deadline: epoch seconds at which to give up
+    :param expires_at: epoch seconds after which the status can no longer be asked, None when it always can
+    """
+
+    policy: PollPolicy
+    deadline: float
+    expires_at: float | None = None
+    polls: int = 0
+    errors: int = 0
+    errors_in_row: int = 0
+    unreadable_in_row: int = 0
+    native: str = ""
+    _pause: float = 0.0
+    _random: random.Random = field(default_factory=random.Random, repr=False)
+
+    def first(self, now: float) -> Sleep | Stop:
+        """
+        Pause before the first question: anywhere within the first interval.
+
+        A restarted triggerer starts all its waits at once; spread over the interval they are no burst.
+        """
+        self._pause = self.policy.poll_interval
+        return self._sleep(now, self._random.uniform(0, self._pause))
+
+    def asked(
+        self,
+        now: float,
+        *,
+        ended: bool,
+        native: str,
+        understood: bool = True,
+        retry_after: float | None = None,
+    ) -> Sleep | Stop:
+        """
+        After an answer that could be read.
+
+        :param ended: the job is in a state that will not change by itself
+        :param native: the remote's word; a new one sets the pace back to the start
+        :param understood: False when the word is not a documented one
+        :param retry_after: seconds that the remote asked for
+        """
+        self.polls += 1
+        self.errors_in_row = 0
+        if ended:
+            return Stop("ended")
+        if understood:
+            self.unreadable_in_row = 0
+        else:
+            self.unreadable_in_row += 1
+            if self.unreadable_in_row >= self.policy.max_unreadable:
+                return Stop(
+                    "error",
+                    UnreadableAnswerError(
+                        f"The remote answered with the unknown state {native!r} "
+                        f"{self.unreadable_in_row} times in a row."
+                    ),
+                )
+        changed = native != self.native
+        self.native = native
+        return self._next(now, retry_after, changed=changed)
+
+    def failed(self, now: float, error: Exception) -> Sleep | Stop:
+        """After a question that brought no readable answer; only some failures are worth another try."""
+        self.polls += 1
+        self.errors += 1
+        if isinstance(error, UnreadableAnswerError):
+            self.unreadable_in_row += 1
+            if self.unreadable_in_row >= self.policy.max_unreadable:
+                return Stop("error", error)
+        elif not isinstance(error, TransientError):
+            return Stop("error", error)
+        self.errors_in_row += 1
+        if self.errors_in_row >= self.policy.max_consecutive_errors:
+            return Stop("error", error)
+        return self._next(now, getattr(error, "retry_after", None), changed=False)
+
+    def _next(self, now: float, retry_after: float | None, *, changed: bool) -> Sleep | Stop:
+        policy = self.policy
+        if changed or not self._pause:
+            self._pause = policy.poll_interval
+        else:
+            self._pause = min(self._pause * policy.backoff, policy.max_poll_interval)
+        if retry_after is not None:
+            # The remote knows best; jitter only upwards, for it said "not before".
+            return self._sleep(
+                now, max(retry_after, SHORTEST_SLEEP) * (1 + self._random.uniform(0, policy.jitter))
+            )
+        return self._sleep(now, self._pause * (1 + self._random.uniform(-policy.jitter, policy.jitter)))
+
+    def _sleep(self, now: float, seconds: float) -> Sleep | Stop:
+        if now >= self.deadline:
+            return Stop("timeout")
+        until = now + max(seconds, SHORTEST_SLEEP)
+        if self.expires_at is not None:
+            if now >= self.expires_at:
+                return Stop("expired")
+            last = self.expires_at - EXPIRY_MARGIN
+            if until > last:
+                # One question while the status can still be asked; after that, the moment of expiry.
+                until = last if last - now >= SHORTEST_SLEEP else self.expires_at
+        return Sleep(max(min(until, self.deadline) - now, SHORTEST_SLEEP))
