@@ -82,7 +82,7 @@ class Stop:
     """
     Do not ask again.
 
-    :param reason: ``ended`` (the job has), ``timeout``, ``expired`` (it can no longer be asked for) or ``error``
+    :param reason: ``ended`` (the job has), ``timeout``, ``expired`` (no longer to be asked for) or ``error``
     :param error: the failure that ended the wait, for ``error``
     """
 

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sending in the triggerer, with aiohttp: one session per event loop, shared by all that wait in it."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+import weakref
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airflow_async_provider.errors import (
+    AuthenticationError,
+    OriginError,
+    TransientError,
+    UnreadableAnswerError,
+)
+from airflow_async_provider.protocols.base import Headers, HttpRequest, HttpResponse
+from airflow_async_provider.transport.auth import Auth
+from airflow_async_provider.transport.environment import ca_file, proxy_for
+from airflow_async_provider.transport.remote import (
+    LARGEST_ANSWER,
+    Remote,
+    WireRequest,
+    place,
+    prepare,
+    redirect_target,
+)
+from airflow_async_provider.transport.worker import MOST_REDIRECTS
+
+if TYPE_CHECKING:
+    import aiohttp
+
+#: Sockets of one event loop, in all and to one host: ten thousand waits share these.
+MOST_SOCKETS = 100
+MOST_SOCKETS_PER_HOST = 32
+
+
+@dataclass(slots=True)
+class _Pool:
+    session: aiohttp.ClientSession
+    users: int = 0
+    token_locks: weakref.WeakKeyDictionary[Auth, asyncio.Lock] = field(
+        default_factory=weakref.WeakKeyDictionary
+    )
+
+
+_pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
+
+
+@asynccontextmanager
+async def pool() -> AsyncIterator[None]:
+    """
+    Hold the event loop's session open; the last one out closes it.
+
+    Every waiting trigger is inside one of these, so the session lives exactly as long as somebody waits.
+    """
+    loop = asyncio.get_running_loop()
+    entry = _pools.get(loop)
+    if entry is None:
+        import aiohttp
+
+        entry = _pools[loop] = _Pool(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=MOST_SOCKETS, limit_per_host=MOST_SOCKETS_PER_HOST, ttl_dns_cache=60
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "airflow-async-provider"},
+                skip_auto_headers=("Content-Type",),
+                trust_env=False,
+            )
+        )
+    entry.users += 1
+    try:
+        yield
+    finally:
+        entry.users -= 1
+        if entry.users == 0:
+            _pools.pop(loop, None)
+            await entry.session.close()
+
+
+async def send(remote: Remote, request: HttpRequest) -> HttpResponse:
+    """
+    Send one request and read the whole answer; a 401 is answered once with a fresh token.
+
+    :raises TransientError: no answer came (``sent`` is False when the request surely did not arrive)
+    :raises OriginError: the URL must not get the credentials
+    :raises AuthenticationError: no token could be had
+    """
+    async with pool():
+        entry = _pools[asyncio.get_running_loop()]
+        wire = prepare(remote, request)
+        credentials = await _credentials(entry, remote)
+        response = await _follow(entry, remote, wire, credentials)
+        if response.status == 401 and remote.auth.reject(credentials):
+            response = await _follow(entry, remote, wire, await _credentials(entry, remote))
+        return response
+
+
+async def _credentials(entry: _Pool, remote: Remote) -> dict[str, str]:
+    headers = remote.auth.headers()
+    if headers is None:
+        # A thousand jobs whose token has just ended ask for one new token, not for a thousand.
+        async with entry.token_locks.setdefault(remote.auth, asyncio.Lock()):
+            headers = remote.auth.headers()
+            if headers is None:
+                token_request = remote.auth.token_request()
+                wire = WireRequest(
+                    token_request.method, token_request.url, token_request.headers, token_request.body
+                )
+                remote.auth.accept_token(await _exchange(entry, remote, wire, {}))
+                headers = remote.auth.headers()
+        if headers is None:
+            raise AuthenticationError("The token endpoint gave a token that has expired already.")
+    return dict(headers)
+
+
+async def _follow(
+    entry: _Pool, remote: Remote, wire: WireRequest, credentials: dict[str, str]
+) -> HttpResponse:
+    for _ in range(MOST_REDIRECTS + 1):
+        response = await _exchange(entry, remote, wire, credentials)
+        target = redirect_target(
+            remote, wire.method, wire.url, response.status, response.headers.get("Location")
+        )
+        if target is None:
+            return response
+        wire = WireRequest(wire.method, target, wire.headers, None)
+    raise OriginError(f"{place(wire.url)} redirected more than {MOST_REDIRECTS} times.")
+
+
+async def _exchange(
+    entry: _Pool, remote: Remote, wire: WireRequest, credentials: dict[str, str]
+) -> HttpResponse:
+    import aiohttp
+    from yarl import URL
+
+    try:
+        async with entry.session.request(
+            wire.method,
+            URL(wire.url, encoded=True),  # an opaque URL goes out as it came in
+            headers={**wire.headers, **credentials},
+            data=wire.body,
+            allow_redirects=False,
+            ssl=await _tls(remote.verify) if wire.url.startswith("https:") else True,
+            proxy=proxy_for(wire.url, remote.proxy),
+            timeout=aiohttp.ClientTimeout(total=remote.timeout, sock_connect=min(10.0, remote.timeout)),
+        ) as answer:
+            body = await _read(answer)
+            return HttpResponse(answer.status, Headers(answer.headers.items()), body, time.time(), wire.url)
+    except aiohttp.ClientConnectorError as e:  # includes TLS: no request was sent
+        raise TransientError(f"No connection to {place(wire.url)}: {_reason(e)}", sent=False) from None
+    except TimeoutError:
+        raise TransientError(f"{place(wire.url)} did not answer within {remote.timeout:g} seconds.") from None
+    except (aiohttp.ClientError, OSError, ValueError) as e:
+        raise TransientError(f"The request to {place(wire.url)} failed: {_reason(e)}") from None
+
+
+async def _read(answer: aiohttp.ClientResponse) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in answer.content.iter_any():
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            raise UnreadableAnswerError(
+                f"The answer of {place(str(answer.url))} is larger than {LARGEST_ANSWER} bytes.",
+                http_status=answer.status,
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def _tls(verify: bool | str) -> ssl.SSLContext:
+    # Loading a CA bundle takes tens of milliseconds, too long for an event loop.
+    if verify in _tls_contexts:
+        return _tls_contexts[verify]
+    context = await asyncio.to_thread(_make_tls_context, verify)
+    return _tls_contexts.setdefault(verify, context)
+
+
+_tls_contexts: dict[bool | str, ssl.SSLContext] = {}
+
+
+def _make_tls_context(verify: bool | str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file(verify))
+    if verify is False:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, without the URL, which aiohttp puts into some of its messages."""
+    words = getattr(error, "strerror", None)
+    return f"{type(error).__name__} ({words})" if words else type(error).__name__
