@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every hook does: connection in, requests out; sync for the worker, async for the triggerer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+import weakref
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseHook
+
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    SubmitError,
+    SubmitUnknownError,
+    TransientError,
+    UnreadableAnswerError,
+)
+from airflow_async_provider.protocols.base import (
+    HttpRequest,
+    HttpResponse,
+    JobHandle,
+    JobProtocol,
+    JobStatus,
+    Submitted,
+)
+from airflow_async_provider.protocols.registry import protocol_of
+from airflow_async_provider.transport.again import with_retries
+from airflow_async_provider.transport.remote import Remote
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+#: A connection is looked up once in so many seconds for all jobs of an event loop: each look-up crosses to
+#: the supervisor and to the database.
+CONNECTION_LIFE = 60.0
+
+#: Pauses between looking for a job whose submission was not answered (seconds): the remote may list it late.
+LOOK_UP_PAUSES = (0.0, 2.0, 5.0)
+
+
+class AsyncApiHook(BaseHook):
+    """
+    Base of the hooks: builds a :class:`~airflow_async_provider.transport.remote.Remote` from a connection.
+
+    :param conn_id: Airflow connection
+    """
+
+    conn_name_attr: ClassVar[str] = "conn_id"
+    default_conn_name: ClassVar[str]
+    conn_type: ClassVar[str]
+    hook_name: ClassVar[str]
+
+    def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conn_id = conn_id or self.default_conn_name
+
+    @classmethod
+    @abstractmethod
+    def remote_from(cls, conn: Connection) -> Remote:
+        """
+        The remote that a connection describes. Pure: no network, no look-up.
+
+        :raises ConfigurationError: something is missing or contradicts itself
+        """
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The Airflow connection."""
+        return self.get_connection(self.conn_id)
+
+    @cached_property
+    def remote(self) -> Remote:
+        """The remote, for the worker."""
+        return self.remote_from(self.connection)
+
+    async def aremote(self) -> Remote:
+        """The remote, for the triggerer: shared by all jobs of this event loop for a minute."""
+        return await _remotes_of_loop().get(type(self), self.conn_id)
+
+    # -- requests -----------------------------------------------------------------------------------------
+
+    def call(self, request: HttpRequest) -> HttpResponse:
+        """
+        Send one request from the worker; any HTTP status is returned.
+
+        :raises TransientError: no answer came
+        :raises OriginError: the URL must not get the credentials
+        """
+        from airflow_async_provider.transport.worker import send
+
+        return send(self.remote, request)
+
+    async def acall(self, request: HttpRequest) -> HttpResponse:
+        """Async twin of :meth:`call`."""
+        from airflow_async_provider.transport.triggerer import send
+
+        return await send(await self.aremote(), request)
+
+    # -- jobs ---------------------------------------------------------------------------------------------
+
+    def start(
+        self, protocol: JobProtocol, request: HttpRequest, *, correlation_id: str | None = None
+    ) -> Submitted:
+        """
+        Submit a job, once.
+
+        A request that is not repeatable and whose answer was lost is looked for by its correlation id; it is
+        sent a second time only when the remote is sure not to know it.
+
+        :param correlation_id: our own name for the job, where the protocol can find jobs by it
+        :raises SubmitError: the remote refused
+        :raises SubmitUnknownError: a job may or may not exist and the remote cannot tell
+        """
+        for last_try in (False, True):
+            try:
+                submitted = with_retries(request, lambda: protocol.read_submit(self.call(request)))
+            except (TransientError, UnreadableAnswerError) as lost:
+                if request.repeatable or (isinstance(lost, TransientError) and not lost.sent):
+                    raise
+                found = self.look_up(protocol, correlation_id, lost)
+                if found is not None:
+                    self.log.info("The answer to the submission was lost; found job %s.", found.job_id)
+                    return Submitted(found)
+                # A 500 may be the remote's way to say "bad request": never answered by a second try.
+                if last_try or lost.http_status is not None:
+                    raise SubmitError(
+                        f"The job was not started: {lost} A look-up found no job of ours.",
+                        http_status=lost.http_status,
+                        request_id=lost.request_id,
+                    ) from lost
+                self.log.warning("The submission was not answered and the remote knows no such job: again.")
+            else:
+                handle = submitted.handle
+                if handle.status_url:
+                    self.remote.check_origin(self.remote.resolve(handle.status_url), what="status URL")
+                return submitted
+        raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
+
+    def look_up(
+        self, protocol: JobProtocol, correlation_id: str | None, lost: AsyncJobError | None = None
+    ) -> JobHandle | None:
+        """
+        Look for a job by our correlation id.
+
+        :param lost: the failure that makes us look; with it, the look-up is repeated for a few seconds
+        :return: the job, or None when the remote surely has none
+        :raises SubmitUnknownError: the remote cannot tell
+        """
+        request = protocol.find(correlation_id) if correlation_id else None
+        if request is None or correlation_id is None:
+            if lost is None:
+                return None
+            raise SubmitUnknownError(
+                f"The answer to the submission was lost: {lost} A job may or may not have been started, and "
+                "this API offers no means to find out. Check at the remote before clearing the task.",
+                http_status=lost.http_status,
+                request_id=lost.request_id,
+            ) from lost
+        for pause in LOOK_UP_PAUSES if lost else (0.0,):
+            time.sleep(pause)
+            found = with_retries(request, lambda: protocol.read_find(correlation_id, self.call(request)))
+            if found is not None:
+                return found
+        return None
+
+    def status(self, job: JobHandle | Mapping[str, Any], *, tries: int = 5) -> JobStatus:
+        """
+        What the remote says about a job, from the worker.
+
+        :param tries: how often a transient failure is tried
+        :raises RemoteError: no answer, or one that says nothing about the job
+        """
+        handle = as_handle(job)
+        protocol = protocol_of(handle)
+        request = protocol.status(handle)
+        return with_retries(request, lambda: protocol.read_status(handle, self.call(request)), tries=tries)
+
+    async def astatus(self, job: JobHandle | Mapping[str, Any]) -> JobStatus:
+        """Async twin of :meth:`status`, one try: the wait around it decides about the next."""
+        handle = as_handle(job)
+        protocol = protocol_of(handle)
+        return protocol.read_status(handle, await self.acall(protocol.status(handle)))
+
+    def cancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
+        """
+        Cancel a job from the worker.
+
+        :return: True when the remote accepted it; False when it cannot be cancelled or had ended
+        """
+        handle = as_handle(job)
+        protocol = protocol_of(handle)
+        request = protocol.cancel(handle)
+        if request is None:
+            return False
+        return with_retries(request, lambda: protocol.read_cancel(handle, self.call(request)))
+
+    async def acancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
+        """Async twin of :meth:`cancel`, one try."""
+        handle = as_handle(job)
+        protocol = protocol_of(handle)
+        request = protocol.cancel(handle)
+        if request is None:
+            return False
+        return protocol.read_cancel(handle, await self.acall(request))
+
+
+def as_handle(job: JobHandle | Mapping[str, Any]) -> JobHandle:
+    """
+    A handle from a handle or from its dictionary (an XCom).
+
+    :raises ValueError: it is neither
+    """
+    return job if isinstance(job, JobHandle) else JobHandle.from_dict(job)
+
+
+class _Remotes:
+    """Remotes of one event loop, so that a thousand waiting jobs look a connection up once a minute."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[type[AsyncApiHook], str], tuple[float, str, Remote]] = {}
+        self._locks: dict[tuple[type[AsyncApiHook], str], asyncio.Lock] = {}
+
+    async def get(self, hook: type[AsyncApiHook], conn_id: str) -> Remote:
+        key = (hook, conn_id)
+        known = self._known.get(key)
+        if known and time.monotonic() < known[0]:
+            return known[2]
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            known = self._known.get(key)
+            if known and time.monotonic() < known[0]:
+                return known[2]
+            conn = await hook.aget_connection(conn_id)
+            fingerprint = hashlib.sha256(conn.get_uri().encode()).hexdigest()
+            # An unchanged connection keeps its remote, and with it the token it has fetched.
+            remote = known[2] if known and known[1] == fingerprint else hook.remote_from(conn)
+            self._known[key] = (time.monotonic() + CONNECTION_LIFE, fingerprint, remote)
+            return remote
+
+
+_remotes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Remotes] = weakref.WeakKeyDictionary()
+
+
+def _remotes_of_loop() -> _Remotes:
+    return _remotes.setdefault(asyncio.get_running_loop(), _Remotes())

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JAGGAER ASO: credentials and headers of its services EES and CHES."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_async_provider.errors import AsyncJobError, ConfigurationError
+from airflow_async_provider.hooks.base import AsyncApiHook
+from airflow_async_provider.hooks.connection import base_url, common_settings, extra_of
+from airflow_async_provider.protocols.base import HttpRequest, JobHandle
+from airflow_async_provider.protocols.jaggaer_aso import JaggaerAsoProtocol
+from airflow_async_provider.transport.auth import Auth, ClientCredentialsAuth, StaticAuth
+from airflow_async_provider.transport.remote import Remote
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+#: EES's media type. Sources: the EES and CHES API documentation and the Java code of "Working With
+#: Asynchronous Download Endpoints"; the spelling ``scquest`` in the header table of that page is a typo.
+DEFAULT_ACCEPT = "application/vnd.sciquest.com.ees+json"
+
+
+class JaggaerAsoHook(AsyncApiHook):
+    """
+    Talks to one ASO service (EES or CHES).
+
+    The connection (type ``jaggaer_aso``):
+
+    * ``host``: base URL of the service, for example ``https://ees.aso-api.jaggaer.com``; scheme and port are
+      honoured, https is the default. The host differs per environment and region.
+    * ``password`` alone: a ready bearer token. ``login`` and ``password`` with extra ``token_url``: OAuth 2.0
+      client credentials.
+    * extra ``api_key``: sent as ``X-API-Key``; ``scope``; ``accept`` (default
+      ``application/vnd.sciquest.com.ees+json``; for CHES ``…ches+json``); ``token_api_key`` (default true:
+      the API key goes along with the token request, as third parties report; JAGGAER's public pages do not
+      say); ``allowed_hosts``, ``verify``, ``proxy``, ``timeout``.
+
+    :param conn_id: Airflow connection
+    """
+
+    default_conn_name: ClassVar[str] = "jaggaer_aso_default"
+    conn_type: ClassVar[str] = "jaggaer_aso"
+    hook_name: ClassVar[str] = "JAGGAER ASO"
+
+    protocol: ClassVar[JaggaerAsoProtocol] = JaggaerAsoProtocol()
+
+    @classmethod
+    def remote_from(cls, conn: Connection) -> Remote:
+        """
+        Base URL, credentials and headers of the connection.
+
+        :raises ConfigurationError: no host, or neither a token nor client credentials
+        """
+        extra = extra_of(conn)
+        return Remote(
+            base_url=base_url(conn),
+            auth=cls._auth(conn, extra),
+            headers={"Accept": str(extra.get("accept") or DEFAULT_ACCEPT)},
+            **common_settings(conn),
+        )
+
+    @staticmethod
+    def _auth(conn: Connection, extra: Mapping[str, Any]) -> Auth:
+        key = {"X-API-Key": str(extra["api_key"])} if extra.get("api_key") else {}
+        token_url = extra.get("token_url")
+        if token_url:
+            if not (conn.login and conn.password):
+                raise ConfigurationError(
+                    f"The connection {conn.conn_id!r} has a token_url, so it needs login (client id) and "
+                    "password (client secret)."
+                )
+            if str(token_url).startswith("http://") and base_url(conn).startswith("https://"):
+                raise ConfigurationError(
+                    f"The token_url of connection {conn.conn_id!r} is http while the service is https: the "
+                    "client secret would travel in the clear."
+                )
+            send_key = str(extra.get("token_api_key", True)).lower() != "false"
+            return ClientCredentialsAuth(
+                token_url=str(token_url),
+                client_id=conn.login,
+                client_secret=conn.password,
+                scope=str(extra["scope"]) if extra.get("scope") else None,
+                extra=key,
+                token_extra=key if send_key else {},
+            )
+        if not conn.password:
+            raise ConfigurationError(
+                f"The connection {conn.conn_id!r} has neither a bearer token (password) nor client "
+                "credentials (login, password and extra token_url)."
+            )
+        if conn.login:
+            raise ConfigurationError(
+                f"The connection {conn.conn_id!r} has a login but no token_url in its extra. For a ready "
+                "bearer token leave the login empty; for client credentials set token_url."
+            )
+        return StaticAuth({"Authorization": f"Bearer {conn.password}", **key})
+
+    def submit(
+        self,
+        endpoint: str,
+        *,
+        method: str = "GET",
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+    ) -> JobHandle:
+        """
+        Start an asynchronous download.
+
+        :param endpoint: path below the host, ending in ``/async``
+        :param method: GET, or POST for the CHES endpoint
+        :param params: query parameters
+        :param json: body of a POST
+        :raises SubmitError: ASO refused
+        :raises SubmitUnknownError: the answer to a POST was lost; an event may have been created
+        """
+        request = self.protocol.submit(
+            endpoint, method=method, params=params, json=json, content_type=self.remote.headers["Accept"]
+        )
+        return self.start(self.protocol, request).handle
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Reach the service, with TLS, and have the credentials looked at.
+
+        ASO documents no call without effect, so a status URL that cannot exist is asked for: 401 means bad
+        credentials, 404 (or 400, 410, 422) that they were accepted. 403 is ambiguous and said to be so.
+        """
+        try:
+            response = self.call(HttpRequest("GET", "asyncStatus/connection-test"))
+        except AsyncJobError as e:
+            return False, str(e)
+        if response.status == 401:
+            return False, "The service answers, but refuses the token (401)."
+        if response.status == 403:
+            return False, (
+                "The service answers 403: token or API key are wrong, or it says so for an unknown status "
+                "URL; ASO does not document which."
+            )
+        if response.status >= 500:
+            return False, f"The service answers with HTTP {response.status}."
+        return (
+            True,
+            f"Connected to {self.remote.host} (HTTP {response.status} for an unknown job, as expected).",
+        )

@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which hook watches which job, by the protocol in its handle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from airflow_async_provider.hooks.base import AsyncApiHook, as_handle
+from airflow_async_provider.protocols.base import JobHandle
+
+_HERE = "airflow_async_provider.hooks"
+
+HOOKS: Mapping[str, str] = {
+    "jaggaer_aso": f"{_HERE}.jaggaer_aso.JaggaerAsoHook",
+}
+
+#: Generic profiles and users' own protocols live on Airflow's standard ``http`` connections.
+GENERIC = f"{_HERE}.http_async.HttpAsyncHook"
+
+
+def hook_for(job: JobHandle | Mapping[str, Any], conn_id: str | None = None) -> AsyncApiHook:
+    """
+    The hook for a job.
+
+    :param conn_id: Airflow connection, None for the hook's default
+    """
+    module, _, name = HOOKS.get(as_handle(job).protocol, GENERIC).rpartition(".")
+    hook: AsyncApiHook = getattr(import_module(module), name)(conn_id)
+    return hook
