@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one simulated ASO job is, and how it goes."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_async_provider.simulators.content import Content, FileContent, FixedContent, GeneratedContent
+from airflow_async_provider.simulators.s3 import StoredObject
+
+#: the vendor's enum without "processing"
+OUTCOMES = ("completed", "failed", "cancelled")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    How a job goes.
+
+    :param processing_seconds: simulated seconds until it ends, None: until it is told to
+    :param outcome: one of :data:`OUTCOMES`
+    :param result_bytes: length of a generated result
+    :param result_body: the result itself (bytes, or text as the control route has it)
+    :param result_file: path of a file that is the result
+    :param result_content_type: media type of the result
+    :param not_found_first: how many requests for the result get 404 first
+    """
+
+    processing_seconds: float | None = 0.3
+    outcome: str = "completed"
+    result_bytes: int = 1_000_000
+    result_body: bytes | str | None = None
+    result_file: str | None = None
+    result_content_type: str = "application/octet-stream"
+    not_found_first: int = 0
+
+    def __post_init__(self) -> None:
+        if self.outcome not in OUTCOMES:
+            raise ValueError(f"unknown outcome {self.outcome!r}; known are {OUTCOMES}")
+
+    def changed(self, changes: Mapping[str, Any]) -> Plan:
+        """
+        Make the same plan with some fields changed.
+
+        :raises ValueError: unknown field
+        """
+        unknown = set(changes) - {f.name for f in dataclasses.fields(self)}
+        if unknown:
+            raise ValueError(f"a plan has no {sorted(unknown)}")
+        return dataclasses.replace(self, **changes)
+
+    def content(self, seed: str) -> Content:
+        """The result's bytes."""
+        if self.result_file is not None:
+            return FileContent(self.result_file)
+        if self.result_body is not None:
+            body = self.result_body
+            return FixedContent(body.encode() if isinstance(body, str) else body)
+        return GeneratedContent(seed, self.result_bytes)
+
+
+class AsoJob:
+    """
+    One job. Its state follows from the clock; nothing runs in the background.
+
+    :param number: position in :attr:`AsoSimulator.jobs`
+    :param service: "ees" or "ches"
+    :param endpoint: name of the endpoint it was started at
+    :param parameters: path parameters
+    :param body: JSON body, None for GET
+    :param now: simulated epoch seconds
+    """
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        service: str,
+        endpoint: str,
+        parameters: dict[str, str],
+        body: dict[str, Any] | None,
+        plan: Plan,
+        now: Callable[[], float],
+    ) -> None:
+        self.number = number
+        self.service = service
+        self.endpoint = endpoint
+        self.parameters = parameters
+        self.body = body
+        self.plan = plan
+        self._now = now
+        self.started_at = now()
+        self._told: tuple[str, float] | None = None
+        self._version = 0
+        unique = uuid.uuid4()
+        self.status_path = "/asyncStatus/" + _opaque(self.started_at, number, unique)
+        self.result_key = f"{service}_{endpoint.replace('/', '-')}_{unique}"
+        #: signed when first asked for, and never again
+        self.result_url: str | None = None
+        self.stored = StoredObject(
+            plan.content(f"job {number}"), 0.0, plan.result_content_type, plan.not_found_first
+        )
+
+    @property
+    def content(self) -> Content:
+        """The result's bytes, whether or not the job has ended."""
+        return self.stored.content
+
+    @property
+    def state(self) -> str:
+        """ASO's word for the job's state now."""
+        if self._told is not None:
+            return self._told[0]
+        seconds = self.plan.processing_seconds
+        if seconds is None or self._now() < self.started_at + seconds:
+            return "processing"
+        return self.plan.outcome
+
+    @property
+    def ended_at(self) -> float:
+        """
+        Simulated epoch seconds at which it ended.
+
+        :raises ValueError: while it is processing
+        """
+        if self._told is not None:
+            return self._told[1]
+        if self.state == "processing":
+            raise ValueError("the job has not ended")
+        return self.started_at + (self.plan.processing_seconds or 0.0)
+
+    def finish(self, outcome: str = "completed") -> None:
+        """
+        End the job now, if it has not ended already.
+
+        :param outcome: one of :data:`OUTCOMES`
+        """
+        if outcome not in OUTCOMES:
+            raise ValueError(f"unknown outcome {outcome!r}; known are {OUTCOMES}")
+        if self.state == "processing":
+            self._told = (outcome, self._now())
+
+    def change_content(self) -> None:
+        """Put other bytes of the same length into the place of the result."""
+        self._version += 1
+        seed = f"job {self.number}, version {self._version}"
+        self.stored.content = GeneratedContent(seed, self.content.size)
+        self.stored.modified_at = self._now()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The job for ``GET /_sim``, without its URLs."""
+        return {
+            "number": self.number,
+            "service": self.service,
+            "endpoint": self.endpoint,
+            "parameters": self.parameters,
+            "state": self.state,
+            "result_bytes": self.content.size,
+        }
+
+
+def _opaque(moment: float, number: int, unique: uuid.UUID) -> str:
+    """
+    A process id in the form of the vendor's example: base64 of "milliseconds:number:number:uuid".
+
+    Text of that form never encodes to "/" or "+", though base64 may; every second job gets a tail that does,
+    so that a client which encodes a status URL anew is found out.
+    """
+    text = f"{int(moment * 1000)}:{22850 + number}:15:{unique}"
+    if number % 2:
+        text += ":???>>>~"
+    text += " " * (len(text) % 3 == 0)  # so that there is always a "=" at the end
+    return base64.b64encode(text.encode()).decode()
