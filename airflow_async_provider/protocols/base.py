@@ -224,6 +224,7 @@ class JobStatus:
     :param result: set once succeeded, where the remote hands out a result
     :param understood: False when the remote's word is unknown: it counts as running, for a bounded time
     :param detail: further JSON-able facts for the operator's return value, without secrets
+    :param status_url: where to ask from now on, when the remote has moved the monitor; None: as before
     """
 
     state: JobState
@@ -234,6 +235,7 @@ class JobStatus:
     understood: bool = True
     request_id: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
+    status_url: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
