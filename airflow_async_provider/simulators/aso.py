@@ -23,32 +23,11 @@ from typing import Any, ClassVar, Self
 
 from aiohttp import web
 
-from airflow_async_provider.simulators.aso_jobs import AsoJob, Plan
+from airflow_async_provider.simulators.aso_jobs import ENDPOINTS, MEDIA_TYPES, AsoJob, Plan, Plans
 from airflow_async_provider.simulators.frame import Route, Simulator
 from airflow_async_provider.simulators.reply import Refused, Reply
 from airflow_async_provider.simulators.s3 import PresignedStore, seconds_left
 from airflow_async_provider.simulators.tokens import Tokens
-
-MEDIA_TYPES = {
-    "ees": "application/vnd.sciquest.com.ees+json",
-    "ches": "application/vnd.sciquest.com.ches+json",
-}
-
-#: (method, path, service, name of the endpoint in plans and jobs)
-ENDPOINTS = (
-    ("GET", r"/event/{event_id:\d+}/apiItems/async", "ees", "apiItems"),
-    ("GET", r"/event/{event_id:\d+}/apiBids/async", "ees", "apiBids"),
-    ("GET", r"/event/{event_id:\d+}/bidRound/{bid_round:\d+}/apiBids/async", "ees", "bidRound/apiBids"),
-    ("GET", r"/event/{event_id:\d+}/scenario/preferred/apiAwards/async", "ees", "preferred/apiAwards"),
-    ("GET", r"/event/{event_id:\d+}/scenario/{scenario_id:\d+}/apiAwards/async", "ees", "scenario/apiAwards"),
-    ("GET", r"/event/{event_id:\d+}/apiRates/async", "ees", "apiRates"),
-    (
-        "POST",
-        r"/chost/{customer_host_id:\d+}/user/{user_id:\d+}/template/{template_id:\d+}/apiEvent/async",
-        "ches",
-        "apiEvent",
-    ),
-)
 
 BUCKET = "us-east-2.aso.sim.api.async-downloads"
 
@@ -113,7 +92,7 @@ class AsoSimulator(Simulator):
     ) -> None:
         self.listeners = ("api", "results", "status", "auth") if separate_origins else ("api", "results")
         super().__init__(**options)
-        self.plan = Plan(
+        plan = Plan(
             processing_seconds=processing_seconds,
             outcome=outcome,
             result_bytes=result_bytes,
@@ -122,11 +101,9 @@ class AsoSimulator(Simulator):
             result_content_type=result_content_type,
             not_found_first=not_found_first,
         )
-        self._plans: dict[str, Mapping[str, Any]] = {}
-        for endpoint, changes in (plans or {}).items():
-            self._check_plan(endpoint, changes)
-            self._plans[endpoint] = dict(changes)
-        self._scripted: list[tuple[str | None, dict[str, Any]]] = []
+        self.plans = Plans(plan, plans or {})
+        self._token = token
+        self._client = (client_id, client_secret)
         self._api_key = api_key
         self.status_expires = status_expires
         self.result_expires = result_expires
@@ -143,6 +120,7 @@ class AsoSimulator(Simulator):
         )
         #: all jobs, in the order of their submission
         self.jobs: list[AsoJob] = []
+        self._jobs_by_path: dict[str, AsoJob] = {}
 
     # -- where things are
 
@@ -161,10 +139,27 @@ class AsoSimulator(Simulator):
         """Where tokens are issued."""
         return self.url_of("auth" if "auth" in self.listeners else "api") + "/oauth2/token"
 
+    def airflow_connection(self, service: str = "ees") -> dict[str, Any]:
+        """
+        Describe the Airflow connection to this simulator, as ``AIRFLOW_CONN_...`` takes it in JSON.
+
+        It uses the static token, or client credentials when there is none.
+
+        :param service: "ees" or "ches"
+        """
+        extra = {"api_key": self._api_key, "accept": MEDIA_TYPES[service]}
+        if self.status_url_base != self.url:
+            extra["allowed_hosts"] = self.status_url_base.split("://", 1)[1]
+        connection = {"conn_type": "jaggaer_aso", "host": self.url, "extra": extra}
+        if self._token is not None:
+            return {**connection, "password": self._token}
+        extra["token_url"] = self.token_url
+        return {**connection, "login": self._client[0], "password": self._client[1]}
+
     def routes(self, listener: str) -> Iterable[Route]:
         """The vendor's paths, by port."""
         status = Route("GET", "/asyncStatus/{pid:.+}", "status", self._status)
-        token = Route("POST", "/oauth2/token", "token", self._token)
+        token = Route("POST", "/oauth2/token", "token", self._issue_token)
         if listener == "results":
             return [Route("*", f"/{BUCKET}/{{key:.+}}", "result", self._result)]
         if listener == "status":
@@ -187,14 +182,7 @@ class AsoSimulator(Simulator):
         :param changes: fields of :class:`~airflow_async_provider.simulators.aso_jobs.Plan`
         :raises ValueError: unknown endpoint or field
         """
-        self._check_plan(endpoint, changes)
-        self._scripted.append((endpoint, changes))
-
-    def _check_plan(self, endpoint: str | None, changes: Mapping[str, Any]) -> None:
-        names = {name for _, _, _, name in ENDPOINTS}
-        if endpoint is not None and endpoint not in names:
-            raise ValueError(f"unknown endpoint {endpoint!r}; known are {sorted(names)}")
-        self.plan.changed(changes)
+        self.plans.script(endpoint, changes)
 
     def job(self, number: int = -1) -> AsoJob:
         """
@@ -231,8 +219,9 @@ class AsoSimulator(Simulator):
         """Forget jobs, results, scripts and issued tokens as well."""
         super().reset()
         self.jobs.clear()
+        self._jobs_by_path.clear()
         self.store.objects.clear()
-        self._scripted.clear()
+        self.plans.clear()
         self.tokens.reset()
 
     # -- answering
@@ -247,10 +236,11 @@ class AsoSimulator(Simulator):
                 endpoint=endpoint,
                 parameters=dict(request.match_info),
                 body=body,
-                plan=self._next_plan(endpoint),
+                plan=self.plans.next(endpoint),
                 now=self.clock.now,
             )
             self.jobs.append(job)
+            self._jobs_by_path[job.status_path] = job
             self.journal.note("job_started")
             return Reply.json(
                 {
@@ -263,20 +253,12 @@ class AsoSimulator(Simulator):
 
         return start
 
-    def _next_plan(self, endpoint: str) -> Plan:
-        plan = self.plan.changed(self._plans.get(endpoint, {}))
-        for position, (wanted, changes) in enumerate(self._scripted):
-            if wanted in (None, endpoint):
-                del self._scripted[position]
-                return plan.changed(changes)
-        return plan
-
     async def _status(self, request: web.Request) -> Reply:
         self._check_token_and_key(request)
         path = request.raw_path.split("?", 1)[0]
         if not self._verbatim:
             path = "/asyncStatus/" + request.match_info["pid"]
-        job = next((job for job in self.jobs if job.status_path == path), None)
+        job = self._jobs_by_path.get(path)
         if job is None:
             raise _refused(404, "Not Found")
         _check_accept(request, job.service)
@@ -303,7 +285,7 @@ class AsoSimulator(Simulator):
     async def _result(self, request: web.Request) -> Reply:
         return await self.store.get(request)
 
-    async def _token(self, request: web.Request) -> Reply:
+    async def _issue_token(self, request: web.Request) -> Reply:
         self._check_key(request)
         return await self.tokens.issue(request)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one simulated ASO job is, and how it goes."""
+"""What ASO offers, what one simulated job is, and how it goes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,32 @@ import dataclasses
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from airflow_async_provider.simulators.content import Content, FileContent, FixedContent, GeneratedContent
 from airflow_async_provider.simulators.s3 import StoredObject
+
+MEDIA_TYPES = {
+    "ees": "application/vnd.sciquest.com.ees+json",
+    "ches": "application/vnd.sciquest.com.ches+json",
+}
+
+#: (method, path, service, name of the endpoint in plans and jobs)
+ENDPOINTS = (
+    ("GET", r"/event/{event_id:\d+}/apiItems/async", "ees", "apiItems"),
+    ("GET", r"/event/{event_id:\d+}/apiBids/async", "ees", "apiBids"),
+    ("GET", r"/event/{event_id:\d+}/bidRound/{bid_round:\d+}/apiBids/async", "ees", "bidRound/apiBids"),
+    ("GET", r"/event/{event_id:\d+}/scenario/preferred/apiAwards/async", "ees", "preferred/apiAwards"),
+    ("GET", r"/event/{event_id:\d+}/scenario/{scenario_id:\d+}/apiAwards/async", "ees", "scenario/apiAwards"),
+    ("GET", r"/event/{event_id:\d+}/apiRates/async", "ees", "apiRates"),
+    (
+        "POST",
+        r"/chost/{customer_host_id:\d+}/user/{user_id:\d+}/template/{template_id:\d+}/apiEvent/async",
+        "ches",
+        "apiEvent",
+    ),
+)
 
 #: the vendor's enum without "processing"
 OUTCOMES = ("completed", "failed", "cancelled")
@@ -42,6 +64,10 @@ class Plan:
     def __post_init__(self) -> None:
         if self.outcome not in OUTCOMES:
             raise ValueError(f"unknown outcome {self.outcome!r}; known are {OUTCOMES}")
+        if self.result_bytes < 0 or self.not_found_first < 0 or (self.processing_seconds or 0.0) < 0:
+            raise ValueError("result_bytes, not_found_first and processing_seconds cannot be negative")
+        if self.result_file is not None and not Path(self.result_file).is_file():
+            raise ValueError(f"the result file {self.result_file} does not exist")
 
     def changed(self, changes: Mapping[str, Any]) -> Plan:
         """
@@ -62,6 +88,51 @@ class Plan:
             body = self.result_body
             return FixedContent(body.encode() if isinstance(body, str) else body)
         return GeneratedContent(seed, self.result_bytes)
+
+
+class Plans:
+    """
+    Which plan the next job gets.
+
+    :param base: the plan of all jobs
+    :param by_endpoint: changes for single endpoints
+    :raises ValueError: unknown endpoint or field
+    """
+
+    def __init__(self, base: Plan, by_endpoint: Mapping[str, Mapping[str, Any]]) -> None:
+        self._base = base
+        self._by_endpoint = {
+            endpoint: self._checked(endpoint, changes) for endpoint, changes in by_endpoint.items()
+        }
+        self._scripted: list[tuple[str | None, dict[str, Any]]] = []
+
+    def _checked(self, endpoint: str | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+        names = {name for _, _, _, name in ENDPOINTS}
+        if endpoint is not None and endpoint not in names:
+            raise ValueError(f"unknown endpoint {endpoint!r}; known are {sorted(names)}")
+        self._base.changed(changes)
+        return dict(changes)
+
+    def script(self, endpoint: str | None, changes: Mapping[str, Any]) -> None:
+        """
+        Change the next job's plan, once.
+
+        :param endpoint: the next job of this endpoint, None: of any
+        """
+        self._scripted.append((endpoint, self._checked(endpoint, changes)))
+
+    def next(self, endpoint: str) -> Plan:
+        """The plan of the job that begins now."""
+        plan = self._base.changed(self._by_endpoint.get(endpoint, {}))
+        for position, (wanted, changes) in enumerate(self._scripted):
+            if wanted in (None, endpoint):
+                del self._scripted[position]
+                return plan.changed(changes)
+        return plan
+
+    def clear(self) -> None:
+        """Forget what was scripted."""
+        self._scripted.clear()
 
 
 class AsoJob:

@@ -110,9 +110,8 @@ class FaultQueue:
             raise ValueError(f"{fault} has no {sorted(unknown)}; it knows {sorted(KINDS[fault])}")
         if times is not None and times < 1:
             raise ValueError("times must be at least 1, or None for 'until cleared'")
-        if fault == "redirect" and not parameters.get("location"):
-            raise ValueError("a redirect needs a location")
         entry = Fault(route, fault, {**KINDS[fault], **parameters}, times, skip)
+        _check(entry)
         if entry.parameters.get("after_bytes") is not None:
             entry.parameters["processed"] = True
         with self._lock:
@@ -158,6 +157,27 @@ class FaultQueue:
         """The faults that still wait, in order."""
         with self._lock:
             return [fault.to_dict() for fault in self._queue]
+
+
+def _check(fault: Fault) -> None:
+    """
+    Refuse what would only go wrong in the middle of an answer.
+
+    :raises ValueError: a value that makes no sense
+    """
+    given = fault.parameters
+    wrong = {
+        "location": given.get("location") == "",
+        "status": not 200 <= given.get("status", 200) <= 599,
+        "seconds": given.get("seconds", 0) < 0,
+        "chunk_bytes": given.get("chunk_bytes", 1) < 1,
+        "after_bytes": (given.get("after_bytes") or 0) < 0,
+        "update": not isinstance(given.get("update", {}), Mapping),
+        "remove": isinstance(given.get("remove", ()), str),
+    }
+    bad = sorted(name for name, is_wrong in wrong.items() if is_wrong)
+    if bad:
+        raise ValueError(f"{fault.name}: no usable value for {', '.join(bad)}")
 
 
 def retry_after(value: float | str, *, now: float, as_date: bool) -> str:

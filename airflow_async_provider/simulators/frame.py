@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import ssl
 import threading
 import time
@@ -107,6 +108,11 @@ class Simulator(ABC):
         self.journal.clear()
         self.faults.clear()
         self.clock.reset()
+
+    @contextlib.asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Surround the time in which it is served; the place for a client session or background tasks."""
+        yield
 
     # -- where it is reached, once it runs
 
@@ -206,8 +212,6 @@ def _spoiled(reply: Reply, fault: Fault, now: float) -> Reply:
 
 
 def _altered(reply: Reply, fault: Fault) -> Reply:
-    import json
-
     try:
         value = json.loads(reply.body)
     except ValueError:
@@ -263,6 +267,7 @@ async def serving(
             await site.start()
             simulator.ports[listener] = runner.addresses[0][1]
             simulator.urls[listener] = f"{scheme}://{shown}:{simulator.ports[listener]}"
+        await stack.enter_async_context(simulator.lifespan())
         try:
             yield simulator
         finally:

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Fixtures for the tests of your own DAGs; importing this imports nothing of Airflow.
+
+Switch it on in your ``conftest.py``::
+
+    pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
+
+and then::
+
+    @pytest.mark.parametrize("aso_simulator", [{"processing_seconds": 2, "outcome": "failed"}], indirect=True)
+    def test_my_dag(aso_simulator, aso_connection): ...
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from airflow_async_provider.simulators.aso import AsoSimulator
+    from airflow_async_provider.simulators.frame import Simulator
+
+#: connection id that :func:`aso_connection` defines, the default of the ASO hook and operators
+ASO_CONNECTION_ID = "jaggaer_aso_default"
+
+
+@pytest.fixture
+def run_simulator() -> Iterator[Callable[..., Any]]:
+    """
+    Start simulators; all are stopped at the end of the test.
+
+    ``run_simulator(AsoSimulator(outcome="failed"), certfile=...)`` takes the options of
+    :func:`~airflow_async_provider.simulators.frame.serving` and returns the simulator.
+    """
+    from airflow_async_provider.simulators.frame import running
+
+    with contextlib.ExitStack() as stack:
+
+        def start(simulator: Simulator, **options: Any) -> Simulator:
+            return stack.enter_context(running(simulator, **options))
+
+        yield start
+
+
+@pytest.fixture
+def aso_simulator(request: pytest.FixtureRequest, run_simulator: Callable[..., Any]) -> AsoSimulator:
+    """A running JAGGAER ASO; indirect parametrization gives its constructor's arguments."""
+    from airflow_async_provider.simulators.aso import AsoSimulator
+
+    simulator: AsoSimulator = run_simulator(AsoSimulator(**getattr(request, "param", {})))
+    return simulator
+
+
+@pytest.fixture
+def aso_connection(aso_simulator: AsoSimulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of an Airflow connection to :func:`aso_simulator`, defined in the environment of the test."""
+    name = f"AIRFLOW_CONN_{ASO_CONNECTION_ID.upper()}"
+    monkeypatch.setenv(name, json.dumps(aso_simulator.airflow_connection()))
+    return ASO_CONNECTION_ID
