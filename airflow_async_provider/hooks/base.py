@@ -102,6 +102,21 @@ class AsyncApiHook(BaseHook):
 
         return await send(await self.aremote(), request)
 
+    def credentials_for(self, url: str, refused: Mapping[str, str] | None = None) -> dict[str, str]:
+        """
+        Credential headers for a download from the remote itself.
+
+        :param url: nothing is returned for a URL that the origin rule excludes
+        :param refused: headers that were answered with 401, so that a stale token is replaced
+        """
+        from airflow_async_provider.transport.worker import credential_headers
+
+        if not self.remote.may_have_credentials(url):
+            return {}
+        if refused is not None and not self.remote.auth.reject(refused):
+            return {}
+        return credential_headers(self.remote)
+
     # -- jobs ---------------------------------------------------------------------------------------------
 
     def start(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another try for one request, in the worker. (The waits between polls are ``policy``'s.)"""
+"""Another try for one request, in the worker; how to wait between polls is decided in ``policy``."""
 
 from __future__ import annotations
 

@@ -42,14 +42,21 @@ def send(remote: Remote, request: HttpRequest) -> HttpResponse:
     :raises AuthenticationError: no token could be had
     """
     wire = prepare(remote, request)
-    credentials = _credentials(remote)
+    credentials = credential_headers(remote)
     response = _follow(remote, wire, credentials)
     if response.status == 401 and remote.auth.reject(credentials):
-        response = _follow(remote, wire, _credentials(remote))
+        response = _follow(remote, wire, credential_headers(remote))
     return response
 
 
-def _credentials(remote: Remote) -> dict[str, str]:
+def credential_headers(remote: Remote) -> dict[str, str]:
+    """
+    The credential headers of a remote, with a fresh token when that is needed.
+
+    Whoever uses them elsewhere asks ``remote.may_have_credentials`` first.
+
+    :raises AuthenticationError: no token could be had
+    """
     headers = remote.auth.headers()
     if headers is None:
         token_request = remote.auth.token_request()

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JAGGAER ASO: start an asynchronous download, wait for it, bring the file home."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_async_provider.errors import JobExpiredError, ResultExpiredError, SubmitUnknownError
+from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
+from airflow_async_provider.operators.base import AsyncJobOperator
+from airflow_async_provider.operators.outcome import describe
+from airflow_async_provider.operators.results import already_there, fetch
+from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: A result URL with less time left than this is treated as expired: opening it takes its share (seconds).
+SHORTEST_USEFUL_LIFE = 2.0
+
+
+class _JaggaerAsoOperator(AsyncJobOperator):
+    """
+    What both operators share: the endpoint.
+
+    :param endpoint: path below the connection's host, ending in ``/async``
+    :param method: GET, or POST for the CHES endpoint that creates an event
+    :param params: query parameters
+    :param json: JSON body of a POST
+    """
+
+    template_fields: Sequence[str] = ("endpoint", "method", "params", "json", "conn_id")
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        method: str = "GET",
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        conn_id: str | None = JaggaerAsoHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(conn_id=conn_id, **kwargs)
+        self.endpoint = endpoint
+        self.method = method
+        self.params = params
+        self.json = json
+
+    @cached_property
+    def hook(self) -> JaggaerAsoHook:
+        """The hook."""
+        return JaggaerAsoHook(self.conn_id)
+
+    @property
+    def _repeatable(self) -> bool:
+        return self.method.upper() == "GET"
+
+    def job_label(self) -> str:
+        """Method and endpoint."""
+        return f"{self.method.upper()} {self.endpoint}"
+
+    def submit(self, context: Context, correlation_id: str) -> Submitted:
+        """Start the job; ASO has no place for a correlation id."""
+        handle = self.hook.submit(self.endpoint, method=self.method, params=self.params, json=self.json)
+        return Submitted(replace(handle, data={**handle.data, "method": self.method.upper()}))
+
+    def find_submitted(self, correlation_id: str) -> JobHandle | None:
+        """
+        Nothing can be found at ASO: a GET may be started again, a POST must not.
+
+        :raises SubmitUnknownError: an earlier try may have created an event
+        """
+        if self._repeatable:
+            return None
+        raise SubmitUnknownError(
+            f"An earlier try died while it sent {self.job_label()}. ASO offers no means to find out whether "
+            "it arrived, and a second one might do the work twice. Look into ASO; if nothing is there, clear "
+            "this task to start it."
+        )
+
+    def may_resubmit(self, status: JobStatus) -> bool:
+        """A POST is started again only after ASO said that it failed or was cancelled."""
+        return self._repeatable or status.state is not JobState.EXPIRED
+
+
+class JaggaerAsoSubmitOperator(_JaggaerAsoOperator):
+    """
+    Start an ASO asynchronous download and return its job handle, for a sensor and a download task.
+
+    Arguments as :class:`JaggaerAsoDownloadOperator` without those of waiting and destination. The return
+    value is a dictionary without secrets (``status_url`` wants the connection's credentials).
+    """
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Submit, or hand over the job of an earlier try."""
+        return self.submit_only(context)
+
+
+class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
+    """
+    Start an ASO asynchronous download, wait for it without a worker, bring the file to its destination.
+
+    The result URL lives for minutes and asking again does not sign a new one (EES and CHES API
+    documentation). So a file that was not fetched in time is prepared anew for GET endpoints, up to
+    ``max_restarts`` times; a POST is never repeated and fails with an error that says so.
+
+    Returns ``{"uri", "bytes", "sha256", "content_type", "etag", "seconds", "restarts"}``; ``seconds`` counts
+    from the first submission to the stored file.
+
+    :param destination: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
+        ObjectStoragePath opens
+    :param aws_conn_id: Airflow connection for ``s3://`` destinations
+    :param if_exists: ``replace``, ``skip`` (then nothing is started at all) or ``fail``
+    :param max_restarts: how often an expired result is prepared anew within one try (GET only)
+    """
+
+    template_fields: Sequence[str] = (*_JaggaerAsoOperator.template_fields, "destination", "aws_conn_id")
+
+    def __init__(
+        self,
+        *,
+        destination: str,
+        aws_conn_id: str | None = "aws_default",
+        if_exists: Literal["replace", "skip", "fail"] = "replace",
+        max_restarts: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.destination = destination
+        self.aws_conn_id = aws_conn_id
+        self.if_exists = if_exists
+        self.max_restarts = max_restarts
+
+    def execute(self, context: Context) -> Any:
+        """Look at the destination first: what is there already need not be prepared."""
+        report = already_there(self.destination, if_exists=self.if_exists, aws_conn_id=self.aws_conn_id)
+        if report is not None:
+            self.log.info("%s exists already; nothing is started.", report.uri)
+            return {**report.to_dict(), "seconds": 0.0, "restarts": 0}
+        return super().execute(context)
+
+    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
+        """Download, or start again when the file is gone."""
+        handle = JobHandle.from_dict(run["job"])
+        result = status.result
+        if (
+            result is None
+            or result.url is None
+            or (result.expires_at is not None and result.expires_at - time.time() < SHORTEST_USEFUL_LIFE)
+        ):
+            return self._again(context, run, handle, "its result URL has expired")
+        try:
+            report = fetch(
+                self.hook,
+                handle,
+                status,
+                self.destination,
+                if_exists=self.if_exists,
+                aws_conn_id=self.aws_conn_id,
+                log=self.log,
+            )
+        except ResultExpiredError as e:
+            return self._again(context, run, handle, str(e))
+        return {
+            **report.to_dict(),
+            "seconds": round(time.time() - run["started_at"], 3),
+            "restarts": run["restarts"],
+        }
+
+    def _again(self, context: Context, run: Mapping[str, Any], handle: JobHandle, why: str) -> Any:
+        what = f"The result of the {describe(handle)} can no longer be fetched: {why}"
+        facts = {"job": handle.job_id, "state": JobState.EXPIRED.value, "native": "completed"}
+        if not self._repeatable:
+            raise JobExpiredError(
+                f"{what}. A POST is never repeated by itself, as it may have created something at ASO. Once "
+                "you know that it may run again, clear the task with reattach=False.",
+                **facts,
+            )
+        if run["restarts"] >= self.max_restarts:
+            raise self._forget(
+                context,
+                JobExpiredError(
+                    f"{what}. It was prepared anew {run['restarts']} times (max_restarts). A retry of this "
+                    "task starts afresh; look for workers or pools that keep it from downloading in time.",
+                    **facts,
+                ),
+            )
+        return self.restart(context, run, why)

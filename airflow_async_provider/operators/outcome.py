@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a job's state to what a person reads: one error per way to end badly."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from airflow_async_provider.errors import (
+    JobBlockedError,
+    JobCancelledError,
+    JobError,
+    JobExpiredError,
+    JobFailedError,
+    JobNotRunError,
+    JobTimeoutError,
+)
+from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus
+
+_ERRORS: dict[JobState, tuple[type[JobError], str]] = {
+    JobState.FAILED: (JobFailedError, "failed"),
+    JobState.CANCELLED: (JobCancelledError, "was cancelled at the remote"),
+    JobState.EXPIRED: (JobExpiredError, "has expired: the remote no longer answers for it"),
+    JobState.BLOCKED: (
+        JobBlockedError,
+        "is blocked or held at the remote until a person acts; no end will come by itself",
+    ),
+    JobState.NOT_RUN: (JobNotRunError, "ended without having run"),
+}
+
+
+def seconds(value: float | timedelta, name: str) -> float:
+    """
+    A time argument as seconds.
+
+    :param value: seconds, or a timedelta
+    :raises ValueError: it is not a time, or negative
+    """
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    if not isinstance(number, int | float) or not number >= 0:
+        raise ValueError(f"{name} must be a number of seconds or a timedelta, not {value!r}")
+    return float(number)
+
+
+def describe(handle: JobHandle) -> str:
+    """
+    The job for a message: what it is, where it was started, how old it is.
+
+    The label (endpoint, object name) is put into the handle by the operator that submits.
+    """
+    label = handle.data.get("label")
+    age = max(0, round(time.time() - handle.submitted_at)) if handle.submitted_at else None
+    about = [str(label)] if label else []
+    about += [f"{age} s old"] if age is not None else []
+    return f"{handle.protocol} job {handle.job_id}" + (f" ({', '.join(about)})" if about else "")
+
+
+def error_for(handle: JobHandle, status: JobStatus) -> JobError:
+    """The error that a bad end stands for."""
+    cls, words = _ERRORS[status.state]
+    said = f" The remote said: {status.message}" if status.message else ""
+    return cls(
+        f"The {describe(handle)} {words}; last state {status.native!r}.{said}",
+        job=handle.job_id,
+        state=status.state.value,
+        native=status.native,
+        request_id=status.request_id,
+    )
+
+
+def timeout_error(handle: JobHandle, native: str, timeout: float, *, cancelled: bool) -> JobTimeoutError:
+    """The deadline has passed."""
+    fate = (
+        "It was cancelled at the remote."
+        if cancelled
+        else "It could not be cancelled and may still be running at the remote."
+    )
+    return JobTimeoutError(
+        f"The {describe(handle)} did not end within its timeout of {timeout:g} s; last state {native!r}. "
+        f"{fate} Give it more time with the argument timeout.",
+        job=handle.job_id,
+        state="timeout",
+        native=native,
+    )

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a job's result to its destination: the way that all operators share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow_async_provider.errors import OriginError, ResultExpiredError
+from airflow_async_provider.hooks.base import AsyncApiHook
+from airflow_async_provider.operators.outcome import describe
+from airflow_async_provider.protocols.base import JobHandle, JobStatus
+
+if TYPE_CHECKING:
+    from airflow_async_provider.download.fetch import DownloadReport
+
+
+def already_there(
+    destination: str, *, if_exists: Literal["replace", "skip", "fail"], aws_conn_id: str | None
+) -> DownloadReport | None:
+    """
+    Look at the destination before anything is asked of a remote.
+
+    :return: a report for ``skip`` when something is there, else None
+    :raises DestinationExistsError: ``fail`` and something is there
+    """
+    from airflow_async_provider.download.destination import open_destination
+    from airflow_async_provider.download.fetch import DownloadReport
+
+    place = open_destination(destination, aws_conn_id=aws_conn_id, if_exists=if_exists)
+    if if_exists == "replace":
+        return None
+    size = place.size()
+    if size is None:
+        return None
+    if if_exists == "fail":
+        raise place.exists_error()
+    return DownloadReport(uri=place.uri, bytes=size, sha256=None, skipped=True)
+
+
+def fetch(
+    hook: AsyncApiHook,
+    handle: JobHandle,
+    status: JobStatus,
+    destination: str,
+    *,
+    if_exists: Literal["replace", "skip", "fail"],
+    aws_conn_id: str | None,
+    log: Any,
+) -> DownloadReport:
+    """
+    Download the result of a succeeded job.
+
+    A result on the remote itself gets the connection's credentials; a pre-signed URL gets none, as it
+    refuses them and its host has no business with them.
+
+    :raises ResultExpiredError: the result is gone
+    :raises ResultError: it could not be fetched or stored
+    """
+    from airflow_async_provider.download.fetch import download
+    from airflow_async_provider.download.source import HttpSource
+
+    result = status.result
+    if result is None or result.url is None:
+        raise ResultExpiredError(
+            f"The result of the {describe(handle)} is no longer offered: its URL has expired.",
+            job=handle.job_id,
+            state=status.state.value,
+            native=status.native,
+        )
+    remote = hook.remote
+    url = remote.resolve(result.url)
+    if url.startswith("http://") and remote.base_url.startswith("https://"):
+        raise OriginError(
+            f"The result of the {describe(handle)} lies behind plain http while the connection is https; it "
+            "was not fetched, as anyone on the way could read or change it.",
+            job=handle.job_id,
+        )
+    source = HttpSource(
+        url,
+        headers=result.headers,
+        credentials=hook.credentials_for if result.authorized else None,
+        verify=remote.verify,
+        proxy=remote.proxy,
+        expires_at=result.expires_at,
+    )
+    return download(source, destination, if_exists=if_exists, aws_conn_id=aws_conn_id, log=log)

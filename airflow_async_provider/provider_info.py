@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What Airflow's provider manager reads. Imports nothing of Airflow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_async_provider import __version__
+
+_PACKAGE = "airflow_async_provider"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Entry point ``apache_airflow_provider``; keys as in Airflow's ``provider_info.schema.json``."""
+    return {
+        "package-name": "airflow-async-provider",
+        "name": "Async Provider",
+        "description": "Remote APIs that answer ``202 Accepted``: JAGGAER ASO, SAP Open Connectors, Broadcom "
+        "Automic, and any other of that kind.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": "JAGGAER ASO",
+                "external-doc-url": "https://docs.aso.engineering/",
+                "tags": ["service"],
+            },
+        ],
+        "operators": [
+            {
+                "integration-name": "JAGGAER ASO",
+                "python-modules": [f"{_PACKAGE}.operators.jaggaer_aso"],
+            },
+        ],
+        "sensors": [
+            {
+                "integration-name": "JAGGAER ASO",
+                "python-modules": [f"{_PACKAGE}.sensors.async_job"],
+            },
+        ],
+        "hooks": [
+            {"integration-name": "JAGGAER ASO", "python-modules": [f"{_PACKAGE}.hooks.jaggaer_aso"]},
+        ],
+        "triggers": [
+            {"integration-name": "JAGGAER ASO", "python-modules": [f"{_PACKAGE}.triggers.async_job"]},
+        ],
+        "connection-types": [
+            {
+                "connection-type": "jaggaer_aso",
+                "hook-class-name": f"{_PACKAGE}.hooks.jaggaer_aso.JaggaerAsoHook",
+                "hook-name": "JAGGAER ASO",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema"],
+                    "relabeling": {
+                        "host": "Base URL",
+                        "login": "Client id",
+                        "password": "Bearer token or client secret",
+                    },
+                    "placeholders": {"host": "https://ees.aso-api.jaggaer.com"},
+                },
+                "conn-fields": {
+                    "api_key": {
+                        "label": "API key",
+                        "description": "Sent as X-API-Key.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "token_url": {
+                        "label": "Token URL",
+                        "description": "OAuth 2.0 token endpoint; empty when the password is a ready token.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "scope": {
+                        "label": "Scope",
+                        "description": "OAuth 2.0 scope, when your tenant wants one.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "accept": {
+                        "label": "Accept",
+                        "description": "Media type; default application/vnd.sciquest.com.ees+json.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    **_common_fields(),
+                },
+            },
+        ],
+        "config": {
+            "async_provider": {
+                "description": "Options of airflow-async-provider.",
+                "options": {
+                    "settle_seconds": {
+                        "description": "Seconds between a deferral and the first moment at which the task may "
+                        "be resumed. Resuming earlier can make Airflow's scheduler fail the task.",
+                        "version_added": "0.1.0",
+                        "type": "float",
+                        "example": None,
+                        "default": "10",
+                    },
+                },
+            },
+        },
+    }
+
+
+def _common_fields() -> dict[str, Any]:
+    """What all our connection forms share."""
+    return {
+        "allowed_hosts": {
+            "label": "Allowed hosts",
+            "description": "Further hosts, separated by commas, that may get the credentials.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "verify": {
+            "label": "Verify TLS",
+            "description": "true, false, or the path of a CA file.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "proxy": {
+            "label": "Proxy",
+            "description": "URL of an HTTP proxy; empty for the environment's.",
+            "schema": {"type": ["string", "null"]},
+        },
+        "timeout": {
+            "label": "Timeout",
+            "description": "Seconds for one request, default 30.",
+            "schema": {"type": ["number", "null"]},
+        },
+    }

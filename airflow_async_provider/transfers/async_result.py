@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bring the result of a finished job to its destination."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseOperator
+
+from airflow_async_provider.errors import JobError
+from airflow_async_provider.hooks.base import AsyncApiHook
+from airflow_async_provider.hooks.registry import hook_for
+from airflow_async_provider.operators.outcome import describe, error_for
+from airflow_async_provider.operators.results import already_there, fetch
+from airflow_async_provider.protocols.base import JobState
+from airflow_async_provider.sensors.async_job import job_of
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class AsyncResultDownloadOperator(BaseOperator):
+    """
+    Ask a finished job for its result and download it.
+
+    The result URL is asked for here and never travels between tasks. Place this task right behind its
+    sensor: an ASO result URL lives for minutes, and this task cannot start the job again.
+
+    Returns ``{"uri", "bytes", "sha256", "content_type", "etag", "seconds"}``.
+
+    :param job: the job handle, the XCom of a submit task or of an ``AsyncJobSensor``
+    :param destination: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
+        ObjectStoragePath opens
+    :param conn_id: Airflow connection of the remote, None for the default of the job's hook
+    :param aws_conn_id: Airflow connection for ``s3://`` destinations
+    :param if_exists: ``replace``, ``skip`` or ``fail``
+    """
+
+    template_fields: Sequence[str] = ("job", "destination", "conn_id", "aws_conn_id")
+    ui_color = "#d9ecf7"
+
+    def __init__(
+        self,
+        *,
+        job: Mapping[str, Any],
+        destination: str,
+        conn_id: str | None = None,
+        aws_conn_id: str | None = "aws_default",
+        if_exists: Literal["replace", "skip", "fail"] = "replace",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job = job
+        self.destination = destination
+        self.conn_id = conn_id
+        self.aws_conn_id = aws_conn_id
+        self.if_exists = if_exists
+
+    @cached_property
+    def hook(self) -> AsyncApiHook:
+        """The hook of the job's protocol."""
+        return hook_for(job_of(self.job), self.conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Read the job's state, then download."""
+        begun = time.monotonic()
+        report = already_there(self.destination, if_exists=self.if_exists, aws_conn_id=self.aws_conn_id)
+        if report is None:
+            handle = job_of(self.job)
+            status = self.hook.status(handle)
+            if status.state is JobState.RUNNING:
+                raise JobError(
+                    f"The {describe(handle)} is still {status.native!r}: put an AsyncJobSensor before "
+                    "this task.",
+                    job=handle.job_id,
+                    state=status.state.value,
+                    native=status.native,
+                )
+            if status.state is not JobState.SUCCEEDED:
+                raise error_for(handle, status)
+            report = fetch(
+                self.hook,
+                handle,
+                status,
+                self.destination,
+                if_exists=self.if_exists,
+                aws_conn_id=self.aws_conn_id,
+                log=self.log,
+            )
+        return {**report.to_dict(), "seconds": round(time.monotonic() - begun, 3)}
