@@ -13,6 +13,7 @@ from airflow_async_provider.protocols.base import JobHandle, JobProtocol
 _HERE = "airflow_async_provider.protocols"
 
 PROTOCOLS: Mapping[str, str] = {
+    "automic": f"{_HERE}.automic.AutomicProtocol",
     "jaggaer_aso": f"{_HERE}.jaggaer_aso.JaggaerAsoProtocol",
 }
 
