@@ -315,3 +315,5 @@ def running(simulator: AnySimulator, **options: Any) -> Iterator[AnySimulator]:
     finally:
         stop[0]()
         thread.join(START_SECONDS)
+    if failure:  # while it was stopped; an error of the block itself goes first
+        raise failure[0]

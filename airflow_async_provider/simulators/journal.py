@@ -49,7 +49,7 @@ class Entry:
     :param status: status of the answer; None while there is none, or when the connection was broken off
     :param sent: bytes of the answer's body handed to the socket
     :param fault: name of the fault that struck
-    :param done: True once the answer has been sent or broken off
+    :param ended_at: real epoch seconds at which the answer had been sent or broken off
     """
 
     at: float
@@ -64,7 +64,12 @@ class Entry:
     status: int | None = None
     sent: int = 0
     fault: str | None = None
-    done: bool = False
+    ended_at: float | None = None
+
+    @property
+    def done(self) -> bool:
+        """Whether the answer has been sent or broken off."""
+        return self.ended_at is not None
 
     def has_header(self, name: str) -> bool:
         """Whether the request carried that header, whatever its value."""
@@ -85,7 +90,7 @@ class Entry:
             "status": self.status,
             "sent": self.sent,
             "fault": self.fault,
-            "done": self.done,
+            "ended_at": self.ended_at,
         }
 
 
@@ -108,7 +113,7 @@ class Journal:
     def close(self, entry: Entry) -> None:
         """Say that the answer is out, or will never come."""
         with self._changed:
-            entry.done = True
+            entry.ended_at = time.time()
             self._changed.notify_all()
 
     def note(self, what: str) -> None:

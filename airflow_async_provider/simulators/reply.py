@@ -24,6 +24,8 @@ from airflow_async_provider.simulators.journal import Entry
 
 #: bytes sent between two looks at the event loop
 PIECE = 64 * 1024
+#: how long a client that does not read may hold up the breaking of its connection
+FLUSH_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -176,17 +178,26 @@ class _Pace:
 async def _trouble(request: web.Request, response: web.StreamResponse, fault: Fault | None) -> None:
     if fault is None:
         return
+    await response.write(b"")  # aiohttp holds the headers back until the first byte of a body
     if fault.name == "silence":
         await asyncio.sleep(fault["seconds"])
         return
-    # What has been written must reach the client first: a reset throws away what still waits.
-    await response.drain()
-    await asyncio.sleep(0.05)
+    await _flushed(request)
     if fault.name == "reset":
         _reset(request)
     elif request.transport is not None:
         request.transport.close()
     raise _BrokenOff
+
+
+async def _flushed(request: web.Request) -> None:
+    """Wait until what was written is on its way: a reset throws away what still waits."""
+    until = time.monotonic() + FLUSH_SECONDS
+    while time.monotonic() < until:
+        if request.transport is None or not request.transport.get_write_buffer_size():
+            break
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
 
 
 def _reset(request: web.Request) -> None:
