@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
@@ -12,4 +12,4 @@ class AsyncProviderPlugin(AirflowPlugin):
     """Registered through the entry point group ``airflow.plugins``."""
 
     name = "async_provider"
-    fastapi_apps: ClassVar[list[Any]] = []
+    fastapi_apps: list[Any] = []  # noqa: RUF012 - Airflow declares it as an instance variable

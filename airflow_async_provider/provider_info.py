@@ -87,8 +87,8 @@ def get_provider_info() -> dict[str, Any]:
                 "description": "Options of airflow-async-provider.",
                 "options": {
                     "settle_seconds": {
-                        "description": "Seconds between a deferral and the first moment at which the task may "
-                        "be resumed. Resuming earlier can make Airflow's scheduler fail the task.",
+                        "description": "Seconds between a deferral and the first moment at which the task "
+                        "may be resumed. Resuming earlier can make Airflow's scheduler fail the task.",
                         "version_added": "0.1.0",
                         "type": "float",
                         "example": None,

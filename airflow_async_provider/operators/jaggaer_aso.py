@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_async_provider.errors import JobExpiredError, ResultExpiredError, SubmitUnknownError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
+from airflow_async_provider.operators.arguments import query_of
 from airflow_async_provider.operators.base import AsyncJobOperator
 from airflow_async_provider.operators.outcome import describe
 from airflow_async_provider.operators.results import already_there, fetch
@@ -29,11 +30,11 @@ class _JaggaerAsoOperator(AsyncJobOperator):
 
     :param endpoint: path below the connection's host, ending in ``/async``
     :param method: GET, or POST for the CHES endpoint that creates an event
-    :param params: query parameters
+    :param params: query parameters; those of the DAG are not sent (see ``operators.arguments.query_of``)
     :param json: JSON body of a POST
     """
 
-    template_fields: Sequence[str] = ("endpoint", "method", "params", "json", "conn_id")
+    template_fields: Sequence[str] = ("endpoint", "method", "query", "json", "conn_id")
 
     def __init__(
         self,
@@ -45,10 +46,10 @@ class _JaggaerAsoOperator(AsyncJobOperator):
         conn_id: str | None = JaggaerAsoHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(conn_id=conn_id, **kwargs)
+        super().__init__(conn_id=conn_id, params=params, **kwargs)
         self.endpoint = endpoint
         self.method = method
-        self.params = params
+        self.query = query_of(params, self.dag if self.has_dag() else None)
         self.json = json
 
     @cached_property
@@ -66,7 +67,7 @@ class _JaggaerAsoOperator(AsyncJobOperator):
 
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Start the job; ASO has no place for a correlation id."""
-        handle = self.hook.submit(self.endpoint, method=self.method, params=self.params, json=self.json)
+        handle = self.hook.submit(self.endpoint, method=self.method, params=self.query, json=self.json)
         return Submitted(replace(handle, data={**handle.data, "method": self.method.upper()}))
 
     def find_submitted(self, correlation_id: str) -> JobHandle | None:
@@ -174,7 +175,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
 
     def _again(self, context: Context, run: Mapping[str, Any], handle: JobHandle, why: str) -> Any:
         what = f"The result of the {describe(handle)} can no longer be fetched: {why}"
-        facts = {"job": handle.job_id, "state": JobState.EXPIRED.value, "native": "completed"}
+        facts: dict[str, Any] = {"job": handle.job_id, "state": JobState.EXPIRED.value}
         if not self._repeatable:
             raise JobExpiredError(
                 f"{what}. A POST is never repeated by itself, as it may have created something at ASO. Once "

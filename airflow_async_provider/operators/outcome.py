@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import Any
 
 from airflow_async_provider.errors import (
     JobBlockedError,
@@ -29,7 +30,7 @@ _ERRORS: dict[JobState, tuple[type[JobError], str]] = {
 }
 
 
-def seconds(value: float | timedelta, name: str) -> float:
+def seconds(value: Any, name: str) -> float:
     """
     A time argument as seconds.
 
