@@ -4,11 +4,15 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from pathlib import Path
 
 import pytest
 
 from airflow_async_provider.simulators import journal as journal_module
+from airflow_async_provider.simulators.__main__ import SIMULATORS, build_parser
+from airflow_async_provider.simulators.aso import AsoSimulator
+from airflow_async_provider.simulators.aso_jobs import ENDPOINTS
 from airflow_async_provider.simulators.clock import Clock
 from airflow_async_provider.simulators.content import (
     BLOCK,
@@ -17,6 +21,7 @@ from airflow_async_provider.simulators.content import (
     FixedContent,
     GeneratedContent,
 )
+from airflow_async_provider.simulators.faults import KINDS
 from airflow_async_provider.simulators.journal import Entry, Journal
 from airflow_async_provider.simulators.s3 import seconds_left
 
@@ -101,3 +106,16 @@ def test_the_journal_forgets_old_entries_but_not_their_number(monkeypatch: pytes
     assert journal.entries()[0].to_dict()["ended_at"] is None
     journal.clear()
     assert journal.counts() == {}
+
+
+def test_the_documentation_names_every_option_fault_and_action() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "simulators.md").read_text()
+    simulator = AsoSimulator()
+    words = {f"`{name}`" for name in (*simulator.actions(), *KINDS, *simulator.faults.routes)}
+    words |= {parameter for parameters in KINDS.values() for parameter in parameters}
+    words |= {f"`{name}`" for name in SIMULATORS}
+    words |= set(inspect.signature(AsoSimulator.__init__).parameters) - {"self", "options"}
+    words |= {f"`{endpoint}`" for _, _, _, endpoint in ENDPOINTS}
+    commands = next(action for action in build_parser()._actions if action.dest == "simulator")
+    words |= {option for option in commands.choices["aso"]._option_string_actions if option.startswith("--")}
+    assert sorted(word for word in words - {"--help"} if word not in page) == []
