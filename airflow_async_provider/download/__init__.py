@@ -1,1 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
+"""From a result URL to a file, an S3 object or any object storage, streaming."""
+
+from airflow_async_provider.download.destination import IfExists, open_destination
+from airflow_async_provider.download.fetch import DownloadReport, download, write_bytes, write_chunks
+from airflow_async_provider.download.source import HttpSource, Persistence
+
+__all__ = [
+    "DownloadReport",
+    "HttpSource",
+    "IfExists",
+    "Persistence",
+    "download",
+    "open_destination",
+    "write_bytes",
+    "write_chunks",
+]

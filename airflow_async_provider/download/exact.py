@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Sending a URL byte for byte, and keeping it out of every log.
+
+A pre-signed URL is a signature over its own spelling. ``requests`` normalises URLs (it decodes ``%7E``,
+encodes again, and urllib3 turns ``%2f`` into ``%2F``), which breaks some signatures. It also adds a password
+from ``~/.netrc``, cookies, and follows redirects by rules of its own. So a request goes through the adapter
+of ``requests`` alone, without its ``Session``, and the adapter knows only scheme, host and path: the true
+request target is put in where the request line is written. Thereby neither urllib3's debug lines nor any
+exception of ``requests`` or urllib3 ever sees the query, which is the secret part.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+#: What cannot stand in a request line at all: these are encoded, everything else stays as it is.
+_NOT_SENDABLE = re.compile(r"[^\x21-\x7e]+")
+
+
+def request_target(url: str) -> str:
+    """The part of an absolute URL behind the authority, without fragment, spelled as it is in the URL."""
+    rest = url.split("#", 1)[0].split("://", 1)[1]
+    cut = min((i for i in (rest.find("/"), rest.find("?")) if i >= 0), default=len(rest))
+    target = rest[cut:]
+    if not target.startswith("/"):
+        target = "/" + target
+    return _NOT_SENDABLE.sub(lambda match: quote(match.group(), safe=""), target)
+
+
+def exact_adapter(target: str, *, connections: int) -> Any:
+    """
+    An adapter of ``requests`` for one URL, whose connections write the given request target.
+
+    :param target: from :func:`request_target`
+    :param connections: how many connections to keep for parallel ranges
+    """
+    from requests.adapters import HTTPAdapter
+
+    class ExactAdapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs)
+            _write_target(self.poolmanager, target)
+
+        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+            return _write_target(super().proxy_manager_for(*args, **kwargs), target)
+
+    return ExactAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+
+
+def _write_target(manager: Any, target: str) -> Any:
+    """Make the connections of a pool manager write this target in their request lines."""
+    manager.pool_classes_by_scheme = {
+        scheme: type(f"Exact{pool.__name__}", (pool,), {"ConnectionCls": _connection_class(pool, target)})
+        for scheme, pool in manager.pool_classes_by_scheme.items()
+        if not pool.__name__.startswith("Exact")  # requests hands out a kept proxy manager again
+    } or manager.pool_classes_by_scheme
+    return manager
+
+
+def _connection_class(pool: Any, target: str) -> Any:
+    base = pool.ConnectionCls
+
+    def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
+        # Through a plain HTTP proxy the target is a whole URL (RFC 9112 §3.2.2), else it is the path.
+        prefix = "" if url.startswith("/") else "/".join(url.split("/", 3)[:3])
+        base.putrequest(self, method, prefix + target, *args, **kwargs)
+
+    return type(f"Exact{base.__name__}", (base,), {"putrequest": putrequest})

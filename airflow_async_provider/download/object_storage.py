@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any other storage that Airflow's ``ObjectStoragePath`` opens: Google, Azure, SFTP, HDFS and so on."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_async_provider.download.destination import Destination, IfExists
+from airflow_async_provider.download.reader import ByteSource
+from airflow_async_provider.errors import ConfigurationError, DownloadError
+
+
+class StoredObject(Destination):
+    """
+    One object behind an fsspec file system that Airflow attaches.
+
+    :param url: ``scheme://conn_id@container/key``, as Airflow writes it
+    :param options: storage options for the file system, in addition to the connection's
+    """
+
+    def __init__(
+        self, url: str, *, if_exists: IfExists = "replace", options: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(url, if_exists)
+        self._options = dict(options or {})
+        self._fs: Any = None
+        self._path = ""
+
+    def _attach(self) -> Any:
+        """The file system; made when first needed, so before the download."""
+        if self._fs is None:
+            from airflow.sdk import ObjectStoragePath
+
+            try:
+                path = ObjectStoragePath(self.uri)
+                self._path = path.path
+                self._fs = _file_system(path, self._options)
+            except (ImportError, ValueError, TypeError, AttributeError) as error:
+                raise ConfigurationError(
+                    f"The destination {self.uri} cannot be opened: {error}. Is the provider or fsspec "
+                    "package for this kind of storage installed?"
+                ) from error
+        return self._fs
+
+    def prepare(self) -> None:
+        """Attach the file system."""
+        self._attach()
+
+    def size(self) -> int | None:
+        """Size of the object there."""
+        fs = self._attach()
+        try:
+            found = self._said("be looked up", fs.info, self._path)
+        except FileNotFoundError:
+            return None
+        return int(found.get("size") or 0)
+
+    def write(self, source: ByteSource) -> None:
+        """Write the object, see :meth:`Destination.write`."""
+        fs, said = self._attach(), "be written"
+        new = self.size() is None
+        with contextlib.suppress(NotImplementedError, AttributeError):
+            self._said(said, fs.makedirs, fs._parent(self._path), exist_ok=True)
+        # Without "autocommit" the object appears at commit, where the storage can do that.
+        file = self._said(said, fs.open, self._path, "wb", autocommit=False)
+        try:
+            while data := source.read():
+                self._said(said, file.write, data)
+            if self.if_exists == "fail" and self.size() is not None:
+                raise self.exists_error()
+            self._said(said, file.close)
+            self._said(said, file.commit)
+        except BaseException:
+            self._discard(fs, file, new=new)
+            raise
+        finally:
+            # fsspec notes such files for its own transactions; this one is done
+            with contextlib.suppress(ValueError):
+                fs.transaction.files.remove(file)
+
+    def _discard(self, fs: Any, file: Any, *, new: bool) -> None:
+        """Leave no partial object: let the storage drop what it has, and remove what is there."""
+        with contextlib.suppress(Exception):
+            file.discard()
+        # else the garbage collector closes it, which writes out what is in its buffer
+        with contextlib.suppress(AttributeError):
+            file.closed = True
+        if new:
+            with contextlib.suppress(Exception):
+                fs.invalidate_cache()
+                if fs.exists(self._path):
+                    fs.rm_file(self._path)
+
+    def _said(self, doing: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Make a call to the storage, so that its errors are told from the source's."""
+        try:
+            return call(*args, **kwargs)
+        except (FileNotFoundError, NotImplementedError):
+            raise
+        except Exception as error:
+            raise DownloadError(f"{self.uri} cannot {doing}: {type(error).__name__}: {error}") from error
+
+
+def _file_system(path: Any, options: Mapping[str, Any]) -> Any:
+    """The file system that Airflow attaches for the path, else fsspec's own where no connection is named."""
+    from airflow.sdk.io import get_fs
+
+    try:
+        return get_fs(path.protocol, path.conn_id, dict(options)) if options else path.fs
+    except ValueError:  # no provider registers this scheme
+        if path.conn_id is not None:
+            raise
+    import fsspec
+
+    return fsspec.filesystem(path.protocol, **options)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An object in S3 that appears complete or not at all, with a failed multipart upload aborted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from airflow_async_provider.download.destination import Destination, IfExists
+from airflow_async_provider.download.reader import ByteSource, fill
+from airflow_async_provider.download.s3_parts import CONCURRENCY, PART, MultipartUpload, part_size
+from airflow_async_provider.errors import ConfigurationError, DownloadError
+
+
+class S3Object(Destination):
+    """
+    One object.
+
+    :param bucket: bucket name
+    :param key: object key, spelled as it shall be
+    :param aws_conn_id: Airflow connection; its endpoint, region, TLS and ``service_config`` count
+    :param if_exists: see :func:`~.destination.open_destination`
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        aws_conn_id: str | None = "aws_default",
+        if_exists: IfExists = "replace",
+    ) -> None:
+        super().__init__(f"s3://{bucket}/{key}", if_exists)
+        self.bucket = bucket
+        self.key = key
+        self.aws_conn_id = aws_conn_id
+        self._hook: Any = None
+
+    @classmethod
+    def parse(cls, url: str, *, aws_conn_id: str | None, if_exists: IfExists) -> S3Object:
+        """
+        From ``s3://bucket/key`` or ``s3://conn_id@bucket/key``; a key may hold any character.
+
+        :raises ConfigurationError: bucket or key is missing
+        """
+        netloc, _, key = url.split("://", 1)[1].partition("/")
+        conn_id, _, bucket = netloc.rpartition("@")
+        if not bucket or not key or key.endswith("/"):
+            raise ConfigurationError(f"{url!r} does not name an object; write s3://bucket/key.")
+        return cls(bucket, key, aws_conn_id=conn_id or aws_conn_id, if_exists=if_exists)
+
+    @property
+    def hook(self) -> Any:
+        """The amazon provider's ``S3Hook``, made when first needed."""
+        if self._hook is None:
+            from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+            self._hook = S3Hook(aws_conn_id=self.aws_conn_id)
+        return self._hook
+
+    def prepare(self) -> None:
+        """Look up the connection; importing the amazon provider alone takes seconds."""
+        self.hook.get_conn()
+
+    def size(self) -> int | None:
+        """Size of the object there."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self.hook.get_conn()
+        try:
+            found = client.head_object(
+                Bucket=self.bucket, Key=self.key, **accepted(client, "HeadObject", self.hook.extra_args)
+            )
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if status == 404:
+                return None
+            hint = (
+                " S3 answers 403 for a missing object to those who may not list the bucket: allow "
+                "s3:ListBucket, or use if_exists='replace'."
+                if status == 403
+                else ""
+            )
+            raise self._error("be looked up", error, hint) from error
+        except BotoCoreError as error:
+            raise self._error("be looked up", error) from error
+        return int(found["ContentLength"])
+
+    def write(self, source: ByteSource) -> None:
+        """Upload, see :meth:`Destination.write`."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self.hook.get_conn()
+        sizes = self._sizes()
+        extra = self._extra_arguments(client, source)
+
+        def arguments(operation: str) -> dict[str, Any]:
+            return {"Bucket": self.bucket, "Key": self.key, **accepted(client, operation, extra)}
+
+        whole = source.length is not None and source.length <= sizes["threshold"]
+        first = bytearray(
+            source.length or 0 if whole else part_size(1, length=source.length, smallest=sizes["part"])
+        )
+        filled = fill(source, first)
+        try:
+            if whole or filled < len(first):
+                source.read(1)  # lets the source say whether this was truly the end
+                body = first if filled == len(first) else first[:filled]
+                self._create(lambda **new: client.put_object(**arguments("PutObject"), Body=body, **new))
+            else:
+                upload = MultipartUpload(
+                    client,
+                    arguments,
+                    length=source.length,
+                    smallest=sizes["part"],
+                    concurrency=sizes["concurrency"],
+                )
+                upload.run(first, source, self._create)
+        except (ClientError, BotoCoreError) as error:
+            raise self._error("be written", error) from error
+
+    def _create(self, call: Callable[..., Any]) -> None:
+        """
+        Make the call that creates the object; for ``if_exists="fail"`` only where none is.
+
+        The condition is S3's own, so it holds under a race, too. Servers that know nothing of it either
+        ignore it or answer 501; then the look before the upload was all there is.
+        """
+        from botocore.exceptions import ClientError, ParamValidationError
+
+        if self.if_exists != "fail":
+            call()
+            return
+        try:
+            call(IfNoneMatch="*")
+        except ParamValidationError:  # a boto3 from before the condition existed
+            call()
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code")
+            if code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
+                raise self.exists_error() from error
+            if code not in ("NotImplemented", "501"):
+                raise
+            call()
+
+    def _sizes(self) -> dict[str, int]:
+        """Part size, concurrency and threshold: the connection's ``transfer_config_args``, else our own."""
+        given = dict(self.hook.service_config.get("transfer_config_args") or {})
+        part = int(given.get("multipart_chunksize") or PART)
+        concurrency = int(given.get("max_concurrency") or CONCURRENCY)
+        return {
+            "part": part,
+            "concurrency": concurrency if given.get("use_threads", True) else 1,
+            "threshold": int(given.get("multipart_threshold") or 2 * part),
+        }
+
+    def _extra_arguments(self, client: Any, source: ByteSource) -> dict[str, Any]:
+        extra = dict(self.hook.extra_args)
+        if source.content_type:
+            extra.setdefault("ContentType", source.content_type)
+        if source.content_encoding:
+            extra.setdefault("ContentEncoding", source.content_encoding)
+        if getattr(client.meta.config, "request_checksum_calculation", None) == "when_supported":
+            # boto3 puts a checksum on every part by itself; the upload must have announced which
+            extra.setdefault("ChecksumAlgorithm", "CRC32")
+        return extra
+
+    def _error(self, doing: str, error: Exception, hint: str = "") -> DownloadError:
+        answer = getattr(error, "response", {})
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        said = answer.get("Error", {})
+        reason = f"HTTP {status}, {said.get('Code')}: {said.get('Message')}" if status else str(error)
+        return DownloadError(
+            f"{self.uri} cannot {doing} with connection {self.aws_conn_id!r}: {reason}.{hint}",
+            http_status=status,
+            request_id=answer.get("ResponseMetadata", {}).get("RequestId"),
+        )
+
+
+def accepted(client: Any, operation: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the extra arguments that a call takes, by boto3's own description of the call."""
+    known = client.meta.service_model.operation_model(operation).input_shape.members
+    return {name: value for name, value in extra.items() if name in known}
