@@ -107,12 +107,14 @@ class AirflowClient:
         """Stack traces of the DAG files that could not be parsed, by file name."""
         return {e["filename"]: e["stack_trace"] for e in self._pages("/importErrors", "import_errors")}
 
-    def wait_dag(self, dag_id: str, timeout: float = 60) -> dict[str, Any]:
+    def wait_dag(self, dag_id: str, timeout: float = 60, patience: float = 10) -> dict[str, Any]:
         """
         Wait until the DAG processor has parsed a DAG.
 
+        :param patience: seconds after which waiting is given up when there are import errors
         :raises TimeoutError: with the import errors that there are
         """
+        begin = time.monotonic()
 
         def parsed() -> dict[str, Any] | None:
             try:
@@ -120,13 +122,15 @@ class AirflowClient:
             except AirflowApiError as error:
                 if error.status != 404:
                     raise
+                if time.monotonic() - begin > patience and (errors := self.import_errors()):
+                    raise TimeoutError(_no_dag(dag_id, errors)) from None
                 return None
             return None if dag.get("is_stale") else dag
 
         try:
-            return wait_until(parsed, f"DAG {dag_id}", timeout)
-        except TimeoutError as error:
-            raise TimeoutError(f"{error}; import errors: {self.import_errors() or 'none'}") from None
+            return wait_until(parsed, f"DAG {dag_id}", timeout, interval=0.25)
+        except TimeoutError:
+            raise TimeoutError(_no_dag(dag_id, self.import_errors())) from None
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Unpause a DAG (waiting until it is parsed) and start a run; returns the run's id."""
@@ -287,6 +291,11 @@ class AirflowClient:
         """Airflow's own health report."""
         health: dict[str, Any] = self.get("/monitor/health")
         return health
+
+
+def _no_dag(dag_id: str, import_errors: Mapping[str, str]) -> str:
+    traces = "\n".join(f"{name}:\n{trace.rstrip()}" for name, trace in import_errors.items())
+    return f"no DAG {dag_id}; import errors: {traces or 'none'}"
 
 
 def _q(part: str) -> str:

@@ -43,7 +43,6 @@ from harness.processes import (
     keep_directory,
     remove_directory,
     stop_all,
-    tail,
     temporary_directory,
     wait_until,
 )
@@ -187,6 +186,12 @@ class RealAirflow:
         self._spawn(name)
         self._wait_ready(name, known)
 
+    def start_missing(self) -> None:
+        """Start every component that should run and does not."""
+        for name in self._names:
+            if name not in self._children or not self._children[name].running:
+                self.start(name)
+
     def kill(self, name: str) -> None:
         """SIGKILL for a component and all its children, as if the machine had lost power."""
         self._children.pop(name).kill()
@@ -221,12 +226,34 @@ class RealAirflow:
     def component_log(self, name: str) -> str:
         """All that a component has printed, over all its starts."""
         path = self.home / "components" / f"{name}.log"
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        return _read(path) if path.exists() else ""
 
     def all_logs(self) -> str:
         """Everything that Airflow has written: all components' output and all log files."""
-        files = [*(self.home / "components").glob("*.log"), *(self.home / "logs").rglob("*.log")]
-        return "\n".join(f.read_text(encoding="utf-8", errors="replace") for f in files)
+        return "\n".join(map(_read, self._log_files()))
+
+    def places_of(self, text: str) -> list[str]:
+        """
+        Every log file and every table of the database that holds a text: for secrets, which must be in none.
+
+        :param text: what to look for, as it is
+        """
+        places = [f.relative_to(self.home).as_posix() for f in self._log_files() if text in _read(f)]
+        tables = (table for table in self._tables() if self._table_holds(table, text))
+        return places + [f"table {table}" for table in tables]
+
+    def _table_holds(self, table: str, text: str) -> bool:
+        rows = self.db(f"select * from {table}")
+        return any(text in str(value) for row in rows for value in row.values())
+
+    def _tables(self) -> list[str]:
+        if self.sql_alchemy_conn.startswith("sqlite"):
+            return [row["name"] for row in self.db("select name from sqlite_master where type = 'table'")]
+        sql = "select table_name as name from information_schema.tables where table_schema = 'public'"
+        return [row["name"] for row in self.db(sql)]
+
+    def _log_files(self) -> list[Path]:
+        return [*(self.home / "components").glob("*.log"), *(self.home / "logs").rglob("*.log")]
 
     def db(self, sql: str, parameters: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """
@@ -291,6 +318,7 @@ class RealAirflow:
             "no_proxy": no_proxy,
             "PYTHONPATH": path,
             "PYTHONUNBUFFERED": "1",
+            "AWS_EC2_METADATA_DISABLED": "true",  # looking for credentials there takes seconds
         }
         return result | dict(env)
 
@@ -352,9 +380,20 @@ class RealAirflow:
             raise child.not_ready(str(error)) from None
 
     def report(self, lines: int = 25) -> str:
-        """The ends of all components' logs, for a failure message."""
-        logs = sorted((self.home / "components").glob("*.log"))
-        return "\n".join(f"--- {log.stem}\n{tail(log, lines)}" for log in logs)
+        """What the components printed last, without what is only information: for a failure message."""
+        parts = []
+        for log in sorted((self.home / "components").glob("*.log")):
+            said = [line for line in _read(log).splitlines() if not _INFORMATION.search(line)]
+            parts += [f"--- {log.stem}", *said[-lines:]]
+        return "\n".join(parts)
+
+
+# Airflow's lines of that level, and its banner.
+_INFORMATION = re.compile(r"\[(info|debug) +\]|^[ _/|()<\\,]*$")
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _kind(name: str) -> str:

@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DAGs that prove the harness itself: tasks that defer, without this project's operators."""
+"""A DAG that proves the harness itself: a task that defers, without this project's operators."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from airflow.providers.standard.sensors.time_delta import TimeDeltaSensor
+from airflow.providers.standard.sensors.date_time import DateTimeSensorAsync
 from airflow.sdk import DAG, task
 
-with DAG("harness_deferred", schedule=None):
 
-    @task
-    def after() -> dict[str, int]:
-        """A value for the XCom."""
+def in_a_moment(conf: dict[str, float]) -> str:
+    """When the wait is over: ``seconds`` of the run's configuration from now, default 3."""
+    return (datetime.now(UTC) + timedelta(seconds=conf.get("seconds", 3))).isoformat()
+
+
+with DAG("harness_deferred", schedule=None, user_defined_macros={"in_a_moment": in_a_moment}):
+
+    @task(retries=1, retry_delay=timedelta(seconds=1))
+    def after(dag_run: Any = None) -> dict[str, int]:
+        """A value for the XCom, after ``busy`` seconds of the run's configuration."""
+        time.sleep(dag_run.conf.get("busy", 0))
         return {"answer": 42}
 
-    TimeDeltaSensor(task_id="wait", delta=timedelta(seconds=4), deferrable=True) >> after()
+    DateTimeSensorAsync(task_id="wait", target_time="{{ in_a_moment(dag_run.conf) }}") >> after()

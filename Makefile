@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+# Needs make and Python >= 3.11 with venv; everything else goes into $(VENV).
+#
+#   make PYTHON=/path/to/python3.13 test     takes that interpreter
+#   make AIRFLOW=3.3 test                    takes the pins of requirements/runtime-3.3.txt
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+AIRFLOW ?= 3.3
+VENV ?= $(if $(filter 3.3,$(AIRFLOW)),.venv,.venv-$(AIRFLOW))
+KEEP ?=
+# The newest interpreter that the project is tested on. A name that exists is not enough: version managers leave
+# names behind that do not start.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+	if "$$p" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; \
+	then echo "$$p"; break; fi; done)
+
+BIN := $(VENV)/bin
+# The pins are complete and fit each other (pip check proves it), so pip need not solve anything. Bytecode is
+# made when a module is first imported: compiling all of it would double the time.
+PIP := $(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check
+RUNTIME := requirements/runtime-$(AIRFLOW).txt
+CODE := airflow_async_provider tests demo example_dags benchmarks requirements
+
+.PHONY: help
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: demo
+demo: $(VENV)/demo.stamp  ## run the example DAGs on a real Airflow (KEEP=1 leaves the UI up until Ctrl-C)
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+.PHONY: test
+test: lint types unit integration system  ## everything below, in this order
+
+.PHONY: lint
+lint: $(VENV)/dev.stamp  ## ruff: rules and format
+	$(BIN)/ruff check $(wildcard $(CODE))
+	$(BIN)/ruff format --check $(wildcard $(CODE))
+
+.PHONY: types
+types: $(VENV)/dev.stamp  ## mypy, strict
+	$(BIN)/mypy
+
+.PHONY: unit
+unit: $(VENV)/dev.stamp  ## tests without a network
+	$(BIN)/python -m pytest tests/unit
+
+.PHONY: integration
+integration: $(VENV)/dev.stamp  ## tests over real sockets, on this machine only
+	$(BIN)/python -m pytest tests/integration
+
+.PHONY: system
+system: $(VENV)/dev.stamp  ## tests on a real Airflow (a few minutes)
+	$(BIN)/python -m pytest tests/system
+
+.PHONY: coverage
+coverage: $(VENV)/dev.stamp  ## branch coverage of the unit and integration tests
+	$(BIN)/python -m pytest tests/unit tests/integration --cov --cov-report=term --cov-report=html
+
+.PHONY: bench
+bench: $(VENV)/dev.stamp  ## measure (see benchmarks/)
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script"; done
+
+.PHONY: docs
+docs: $(VENV)/docs.stamp  ## build the documentation into docs/_build/html
+	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
+
+.PHONY: pins
+pins: $(VENV)/dev.stamp  ## renew the pinned requirements (UPGRADE=1: to the newest versions)
+	$(BIN)/python -m pip install -qq --disable-pip-version-check uv
+	$(BIN)/python requirements/refresh.py $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean:  ## remove the environment and everything built
+	rm -rf $(VENV) .demo build dist docs/_build htmlcov .coverage .coverage.* *.egg-info
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# Each stamp stands for what its requirement files said when it was made. A change of the runtime's pins makes the
+# environment anew; a change of the others only adds to it.
+
+$(VENV)/runtime.stamp: $(RUNTIME) requirements/build.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.11, 3.12 or 3.13 with venv: make PYTHON=... test" >&2; exit 1; }
+	@echo "making $(VENV) for Airflow $(AIRFLOW) with $(PYTHON) (half a minute) ..."
+	@rm -rf $(VENV)
+	@"$(PYTHON)" -m venv $(VENV)
+	@$(PIP) -r $(RUNTIME) -r requirements/build.txt
+	@touch $@
+
+$(VENV)/project.stamp: $(VENV)/runtime.stamp pyproject.toml
+	@$(PIP) --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/project.stamp requirements/demo.txt
+	@$(PIP) -r requirements/demo.txt
+	@touch $@
+
+$(VENV)/dev.stamp: $(VENV)/demo.stamp requirements/dev.txt
+	@$(PIP) -r requirements/dev.txt
+	@$(BIN)/python -m pip check
+	@touch $@
+
+$(VENV)/docs.stamp: $(VENV)/project.stamp requirements/docs.txt
+	@$(PIP) -r requirements/docs.txt
+	@touch $@

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Run the demo: ``make demo``, or ``python -m demo [--keep] [DAG ...]``.
+
+Prints a table of what every task did, leaves nothing running, and exits with 1 when anything went wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.processes import NotReadyError
+
+from demo.cases import CASES, Case
+from demo.report import Row, examine, table
+from demo.world import World
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the cases; 0 when everything came out as expected."""
+    parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
+    parser.add_argument("dags", nargs="*", metavar="DAG", help="only these DAGs")
+    parser.add_argument("--keep", action="store_true", help="leave the UI up until Ctrl-C")
+    arguments = parser.parse_args(argv)
+    cases = [case for case in CASES if not arguments.dags or case.dag_id in arguments.dags]
+    # A polite request to end is a way out like any other: everything is stopped on it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    begin = time.monotonic()
+    say("starting Airflow, simulators and an S3 server on free ports ...")
+    try:
+        with World() as world:
+            say(f"ready after {world.seconds:.0f} s: {world.airflow.base_url}")
+            problems = run(world, cases)
+            say(f"\n{time.monotonic() - begin:.0f} seconds, {len(cases)} DAG runs, {len(problems)} problems")
+            if arguments.keep:
+                keep(world)
+    except NotReadyError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; everything is stopped")
+        return 130
+    return 1 if problems else 0
+
+
+def run(world: World, cases: Sequence[Case]) -> list[str]:
+    """Start all runs, wait for them, print the table; returns what went wrong."""
+    rows: list[Row] = []
+    problems: list[str] = []
+    runs: list[tuple[Case, str]] = []
+    for case in cases:
+        try:
+            runs.append((case, world.airflow.client.trigger(case.dag_id, filled(case.conf, world.values))))
+        except TimeoutError as error:
+            problems.append(str(error))
+    for case, run_id in runs:
+        try:
+            world.airflow.client.wait_run(case.dag_id, run_id, timeout=case.timeout)
+        except TimeoutError as error:
+            problems.append(str(error))
+        more_rows, more_problems = examine(world, case, run_id)
+        rows += more_rows
+        problems += more_problems
+    say("\n" + table(rows))
+    problems += [f"a secret ({name}) lies in {place}" for name, place in leaks(world)]
+    for problem in problems:
+        say(f"PROBLEM: {problem}")
+    if problems:
+        for case, run_id in runs:
+            logs_of_failed(world, case, run_id)
+        say(world.airflow.report())
+    return problems
+
+
+def filled(value: Any, values: dict[str, str]) -> Any:
+    """The same value with ``{names}`` in its strings replaced."""
+    if isinstance(value, str):
+        for name, text in values.items():
+            value = value.replace("{" + name + "}", text)
+        return value
+    if isinstance(value, dict):
+        return {key: filled(item, values) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [filled(item, values) for item in value]
+    return value
+
+
+def leaks(world: World) -> list[tuple[str, str]]:
+    """Where a credential or a signed URL has come to rest."""
+    wanted = {**world.secrets, "a signed URL": "X-Amz-Signature="}
+    return [(name, place) for name, text in wanted.items() for place in world.airflow.places_of(text)]
+
+
+def logs_of_failed(world: World, case: Case, run_id: str) -> None:
+    """The task logs of tasks that did not end as expected."""
+    for task in world.airflow.client.tasks(case.dag_id, run_id):
+        if task["state"] != case.states.get(task["task_id"], "success") and task["try_number"]:
+            say(f"--- log of {case.dag_id}.{task['task_id']} [{task['map_index']}]")
+            log = world.airflow.client.log(
+                case.dag_id, run_id, task["task_id"], task["try_number"], task["map_index"]
+            )
+            say("\n".join(log.splitlines()[-40:]))
+
+
+def keep(world: World) -> None:
+    """Leave everything up until Ctrl-C."""
+    say(f"\nAirflow's UI: {world.airflow.base_url}  (no login needed)")
+    for name, simulator in world.simulators.items():
+        say(f"simulator {name}: {simulator.url}/_sim")
+    say(f"downloads: {Path(world.folder)} and {world.s3.url}/{world.s3.bucket}\nCtrl-C ends it all.")
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        say("stopping ...")
+
+
+def say(text: str) -> None:
+    """Print at once."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the demo runs. A further example DAG is a further row here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One run of one DAG, and what has to come out.
+
+    :param dag_id: the DAG
+    :param conf: configuration of the run; ``{folder}``, ``{bucket}`` and ``{name}``, the address of
+        that simulator, are filled in where its strings have them
+    :param downloads: files that its tasks must report, and that must be what a simulator served
+    :param deferred: tasks that must have waited in the triggerer, not in a worker
+    :param states: final states of tasks that do not end in "success"
+    :param via: how tasks must say that they ended ("callback", "poll")
+    :param timeout: seconds for the whole run
+    """
+
+    dag_id: str
+    conf: Mapping[str, Any] = field(default_factory=dict)
+    downloads: int = 0
+    deferred: frozenset[str] = frozenset()
+    states: Mapping[str, str] = field(default_factory=dict)
+    via: Mapping[str, str] = field(default_factory=dict)
+    timeout: float = 180
+
+
+ASO_DEFERRED = frozenset({"items", "wait_for_bids", "rates"})
+
+CASES = (
+    Case("example_jaggaer_aso", conf={"folder": "{folder}"}, downloads=5, deferred=ASO_DEFERRED),
+    Case("example_jaggaer_aso", conf={"folder": "s3://{bucket}/aso"}, downloads=5, deferred=ASO_DEFERRED),
+)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Everything the demo talks to: Airflow, the simulators, an S3 server, a folder for downloads."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+from harness.processes import remove_directory, temporary_directory
+from harness.real_airflow import RealAirflow
+from harness.servers import S3Server, SimulatorProcess
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class World:
+    """
+    Starts all of it and ends all of it.
+
+    :param dag_folders: folders with DAGs
+    """
+
+    def __init__(self, dag_folders: tuple[Path, ...] = (ROOT / "example_dags",)) -> None:
+        self._stack = ExitStack()
+        self._dag_folders = dag_folders
+        #: must appear in no log, no XCom and no row of the database
+        self.secrets = {name: f"{name}-{secrets.token_hex(12)}" for name in ("aso-token", "aso-key")}
+        self.simulators: dict[str, SimulatorProcess] = {}
+        self.seconds = 0.0
+
+    def __enter__(self) -> Self:
+        begin = time.monotonic()
+        with ExitStack() as stack:
+            self.folder = temporary_directory("demo-downloads-")
+            stack.callback(remove_directory, self.folder)
+            self.s3 = stack.enter_context(S3Server())
+            for name, options in self._simulator_options().items():
+                self.simulators[name] = stack.enter_context(SimulatorProcess(name, *options))
+            self.airflow = stack.enter_context(RealAirflow(dag_folders=self._dag_folders))
+            self._connect()
+            self._stack = stack.pop_all()
+        self.seconds = time.monotonic() - begin
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _simulator_options(self) -> dict[str, list[str]]:
+        """Command lines of the simulators, by name."""
+        return {
+            "aso": [
+                "--token", self.secrets["aso-token"],
+                "--api-key", self.secrets["aso-key"],
+                # Long enough to be seen waiting in the triggerer.
+                "--processing-seconds", "3",
+                "--result-bytes", "5000000",
+            ],
+        }  # fmt: skip
+
+    def _connect(self) -> None:
+        """The connections, as an administrator would enter them."""
+        put = self.airflow.client.put_connection
+        put("aws_default", **self.s3.connection())
+        put(
+            "jaggaer_aso_default",
+            "jaggaer_aso",
+            host=self.simulators["aso"].url,
+            password=self.secrets["aso-token"],
+            extra={"api_key": self.secrets["aso-key"]},
+        )
+
+    @property
+    def values(self) -> dict[str, str]:
+        """What the strings of a case's configuration may name."""
+        urls = {name: simulator.url for name, simulator in self.simulators.items()}
+        return {"folder": str(self.folder), "bucket": self.s3.bucket, **urls}
+
+    def served(self) -> set[str]:
+        """SHA-256 of every result that a simulator has made."""
+        return set().union(*(simulator.served() for simulator in self.simulators.values()))
+
+    def read(self, uri: str) -> bytes:
+        """
+        A downloaded file, read by other means than the package's.
+
+        :param uri: ``s3://``, ``file://`` or a path
+        """
+        if uri.startswith(f"s3://{self.s3.bucket}/"):
+            return self.s3.read(uri.removeprefix(f"s3://{self.s3.bucket}/"))
+        return Path(uri.removeprefix("file://")).read_bytes()

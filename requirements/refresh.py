@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+# ruff: noqa: INP001 - a script beside its data
+"""
+Renews the pinned requirements: ``python requirements/refresh.py``.
+
+Resolves all ``*.in`` files together, so that they fit each other, for every Python version that is supported,
+and writes one ``*.txt`` per ``*.in``. Each file names only what the files before it do not, as the Makefile
+installs them on top of each other. Pins that still fit stay as they are; ``--upgrade`` takes the newest
+versions. Needs ``pip install uv packaging``; installing from the result needs only pip.
+"""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from packaging.requirements import Requirement
+
+HERE = Path(__file__).parent
+LAYERS = ("runtime-3.3", "build", "demo", "dev", "docs")
+# Airflow runs on neither Windows nor PyPy.
+ENVIRONMENTS = [
+    {
+        "python_version": version,
+        "python_full_version": f"{version}.{patch}",
+        "sys_platform": platform,
+        "platform_python_implementation": "CPython",
+        "implementation_name": "cpython",
+    }
+    for version, patch, platform in itertools.product(
+        ("3.11", "3.12", "3.13"), ("0", "99"), ("linux", "darwin")
+    )
+]
+
+
+def compile_pins(sources: list[Path], known: str, *options: str) -> list[str]:
+    """
+    Pins for the closure of the sources.
+
+    :param known: pins to prefer, the text of a requirements file
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "pins.txt"
+        output.write_text(known, encoding="utf-8")
+        command = [sys.executable, "-m", "uv", "pip", "compile", "--universal", "--python-version", "3.11"]
+        command += ["--no-annotate", "--no-header", "--no-emit-index-url", "--quiet", "-o", str(output)]
+        subprocess.run([*command, *options, *map(str, sources)], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - own words only
+        return list(filter(None, map(_relevant, output.read_text(encoding="utf-8").splitlines())))
+
+
+def _relevant(line: str) -> str | None:
+    """The pin without a marker that always holds; None when it never does."""
+    requirement = Requirement(line)
+    marker = requirement.marker
+    if marker is not None:
+        answers = {marker.evaluate(environment) for environment in ENVIRONMENTS}
+        if answers == {False}:
+            return None
+        if answers == {True}:
+            requirement.marker = None
+    return str(requirement)
+
+
+def main() -> None:
+    """Write the pin files."""
+    sources = [HERE / f"{layer}.in" for layer in LAYERS]
+    files = [HERE / f"{layer}.txt" for layer in LAYERS]
+    upgrade = "--upgrade" in sys.argv
+    known = "\n".join(f.read_text(encoding="utf-8") for f in files if f.exists() and not upgrade)
+    together = "\n".join(compile_pins(sources, known))
+    for number, layer in enumerate(LAYERS):
+        # Docs are built on the runtime pins alone, the others on all that come before.
+        below = LAYERS[:1] if layer == "docs" else LAYERS[:number]
+        here = _names(compile_pins([*(HERE / f"{name}.in" for name in below), sources[number]], together))
+        if below:
+            here -= _names(compile_pins([HERE / f"{name}.in" for name in below], together))
+        pins = [pin for pin in together.splitlines() if Requirement(pin).name in here]
+        files[number].write_text("\n".join(pins) + "\n", encoding="utf-8")
+
+
+def _names(pins: list[str]) -> set[str]:
+    return {Requirement(pin).name for pin in pins}
+
+
+if __name__ == "__main__":
+    main()

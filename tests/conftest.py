@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What every test gets: an Airflow home of its own, set before anything imports Airflow.
+
+Airflow reads its configuration when it is first imported, so this must happen here and not in a fixture. The
+database is made only for the tests that ask for it (:func:`airflow_db`).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # "import harness"
+
+for _name in list(os.environ):
+    if _name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "AWS_")):
+        del os.environ[_name]
+
+_home = Path(tempfile.mkdtemp(prefix="airflow-tests-"))
+atexit.register(shutil.rmtree, _home, ignore_errors=True)
+(_home / "dags").mkdir()
+_loopback = ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1", "localhost"]))
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(_home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{_home / 'airflow.db'}",
+        "AWS_EC2_METADATA_DISABLED": "true",  # looking for credentials there takes seconds
+        "NO_PROXY": _loopback,
+        "no_proxy": _loopback,
+    }
+)
+
+
+@pytest.fixture(scope="session")
+def airflow_home() -> Path:
+    """The home of the Airflow inside this test process."""
+    return _home
+
+
+@pytest.fixture(scope="session")
+def airflow_db(airflow_home: Path) -> Iterator[Path]:
+    """A database (SQLite) for the Airflow inside this test process; takes some seconds, once."""
+    from airflow.utils import db
+
+    db.initdb()
+    yield airflow_home / "airflow.db"
+    from airflow import settings
+
+    settings.dispose_orm(do_log=False)
