@@ -8,9 +8,41 @@ SECTION = "async_provider"
 #: Seconds between a deferral and the first moment at which its task may be resumed.
 DEFAULT_SETTLE_SECONDS = 10.0
 
+#: Bytes.
+DEFAULT_CALLBACK_MAX_BYTES = 1024 * 1024
+
 
 def settle_seconds() -> float:
     """``settle_seconds``: how long after its deferral a task is left alone, default 10."""
     from airflow.configuration import conf
 
     return max(0.0, conf.getfloat(SECTION, "settle_seconds", fallback=DEFAULT_SETTLE_SECONDS))
+
+
+def callback_max_bytes() -> int:
+    """``callback_max_bytes``: largest callback body of an unknown sender, default 1 MiB."""
+    from airflow.configuration import conf
+
+    return max(1, conf.getint(SECTION, "callback_max_bytes", fallback=DEFAULT_CALLBACK_MAX_BYTES))
+
+
+def callback_base_url() -> str | None:
+    """``callback_base_url``: where remotes reach Airflow's API server; None when not set."""
+    from airflow.configuration import conf
+
+    return conf.get(SECTION, "callback_base_url", fallback="") or None
+
+
+def api_base_url() -> str | None:
+    """Airflow's own ``[api] base_url``; None when not set."""
+    from airflow.configuration import conf
+
+    return conf.get("api", "base_url", fallback="") or None
+
+
+def callback_protocols() -> frozenset[str]:
+    """``callback_protocols``: dotted paths of users' own protocols that may run in the API server."""
+    from airflow.configuration import conf
+
+    text = conf.get(SECTION, "callback_protocols", fallback="")
+    return frozenset(path.strip() for path in text.split(",") if path.strip())

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JAGGAER ASO three ways: one task, three tasks, and one task mapped over many events.
+"""
+JAGGAER ASO three ways: one task, three tasks, and one task mapped over many events.
 
 Needs the connection ``jaggaer_aso_default``. The destination folder comes from the run's configuration or
 from the parameter's default; ``s3://bucket/prefix`` works as well (connection ``aws_default``).

@@ -30,6 +30,7 @@ from airflow_async_provider.protocols.base import (
     Submitted,
 )
 from airflow_async_provider.protocols.registry import protocol_of
+from airflow_async_provider.protocols.signatures import SignatureScheme
 from airflow_async_provider.transport.again import with_retries
 from airflow_async_provider.transport.remote import Remote
 
@@ -68,6 +69,16 @@ class AsyncApiHook(BaseHook):
 
         :raises ConfigurationError: something is missing or contradicts itself
         """
+
+    @classmethod
+    def signature_scheme(cls, conn: Connection) -> SignatureScheme | None:
+        """How the remote signs its callbacks, None when the connection has no key for it."""
+        return None
+
+    @classmethod
+    def signature_key(cls, conn: Connection) -> str | None:
+        """The key of :meth:`signature_scheme`; asked for in the API server only."""
+        return None
 
     @cached_property
     def connection(self) -> Connection:

@@ -85,6 +85,8 @@ class AsyncJobOperator(BaseOperator):
         self.linger = seconds(linger, "linger")
         self.cancel_on_kill = cancel_on_kill
         self.reattach = reattach
+        #: Whether the remote was given an address to call.
+        self.callback_expected = False
         self._active: JobHandle | None = None
 
     # -- what a remote API adds ---------------------------------------------------------------------------
@@ -130,6 +132,30 @@ class AsyncJobOperator(BaseOperator):
                 break
             handle = moved(handle, status)
         return status
+
+    def look_again(self, context: Context, handle: JobHandle, saved: Mapping[str, Any]) -> JobStatus:
+        """
+        The state of a job that an earlier try started.
+
+        :param saved: what that try left, see ``operators.durable``
+        """
+        return self.truth(context, handle, {})
+
+    def announce(self, context: Context, durable: Durable) -> None:
+        """Before a submission: prepare a callback, for the remotes that send one."""
+
+    def announce_again(self, context: Context, durable: Durable) -> None:
+        """After reattaching: a new try has cleared what the receiver knew of the callback."""
+
+    def callback_lost(self, handle: JobHandle, event: Mapping[str, Any]) -> None:
+        """A callback came that could not be taken, and the job is still running: polls go on."""
+        self.log.warning(
+            "The callback of the %s could not be taken: %s.", describe(handle), event.get("native")
+        )
+
+    def trigger_arguments(self, run: Mapping[str, Any]) -> dict[str, Any]:
+        """Further arguments of the trigger."""
+        return {}
 
     def interpret(self, status: JobStatus) -> JobStatus:
         """Let an operator's arguments decide what a state means for its task (Automic's "did not run")."""
@@ -182,7 +208,7 @@ class AsyncJobOperator(BaseOperator):
         self.log.warning("Starting the job again (restart %d): %s", run["restarts"] + 1, why)
         durable = Durable(context, self.log)
         durable.clear()
-        return self._start(context, durable, restarts=run["restarts"] + 1, started_at=run["started_at"])
+        return self._start(context, durable, before=run)
 
     def on_kill(self) -> None:
         """The task is being killed on its worker: cancel the remote job unless it has ended."""
@@ -195,13 +221,14 @@ class AsyncJobOperator(BaseOperator):
         saved = durable.load() if self.reattach else {}
         if "job" in saved:
             handle = JobHandle.from_dict(saved["job"])
-            status = self.interpret(self.hook.status(handle))
+            status = self.interpret(self.look_again(context, handle, saved))
             if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
                 self.log.info(
                     "Reattached to the %s that an earlier try started; state %r.",
                     describe(handle),
                     status.native,
                 )
+                self.announce_again(context, durable)
                 return self._run_of(handle, restarts=saved.get("restarts", 0)), status
             if not self.may_resubmit(status):
                 raise error_for(handle, status)
@@ -210,8 +237,9 @@ class AsyncJobOperator(BaseOperator):
             found = self._find(context, saved)
             if found is not None:
                 handle = self._labelled(found)
-                durable.save(job=handle.to_dict(), max_tries=_max_tries(context), restarts=0)
+                durable.save_job(handle.to_dict(), max_tries=_max_tries(context), restarts=0)
                 self.log.info("Found the %s that an earlier try started.", describe(handle))
+                self.announce_again(context, durable)
                 return self._run_of(handle), None
         return None
 
@@ -227,12 +255,13 @@ class AsyncJobOperator(BaseOperator):
             )
             return None
 
-    def _start(
-        self, context: Context, durable: Durable, *, restarts: int = 0, started_at: float | None = None
-    ) -> Any:
+    def _start(self, context: Context, durable: Durable, *, before: Mapping[str, Any] | None = None) -> Any:
+        restarts = before["restarts"] + 1 if before else 0
         submitted = self._submit(context, durable, restarts=restarts)
         handle = self._active = submitted.handle
-        run = self._run_of(handle, restarts=restarts, started_at=started_at)
+        run = self._run_of(handle, restarts=restarts)
+        if before:  # one task, one clock: a restart gets what is left of the time
+            run.update(started_at=before["started_at"], deadline=before["deadline"], polls=before["polls"])
         self.log.info(
             "Submitted the %s; deadline %s; waiting %s.",
             describe(handle),
@@ -248,9 +277,10 @@ class AsyncJobOperator(BaseOperator):
         correlation_id = durable.load().get("intent") or uuid.uuid4().hex
         facts = {"max_tries": _max_tries(context), "restarts": restarts}
         durable.save(intent=correlation_id, **facts)
+        self.announce(context, durable)
         submitted = self.submit(context, correlation_id)
         submitted = replace(submitted, handle=self._labelled(submitted.handle))
-        durable.save(job=submitted.handle.to_dict(), **facts)
+        durable.save_job(submitted.handle.to_dict(), **facts)
         return submitted
 
     def _watch(self, context: Context, run: dict[str, Any]) -> Any:
@@ -266,19 +296,17 @@ class AsyncJobOperator(BaseOperator):
                 return self._complete(context, run, outcome.to_event(), outcome.status)
         from airflow_async_provider.triggers.async_job import AsyncJobTrigger
 
-        self.defer(
-            trigger=AsyncJobTrigger(
-                job=handle.to_dict(),
-                conn_id=self.hook.conn_id,
-                policy=self._policy().to_dict(),
-                deadline=run["deadline"],
-                deferred_at=time.time(),
-                settle=settle_seconds(),
-                cancel_on_kill=self.cancel_on_kill,
-            ),
-            method_name="execute_complete",
-            kwargs={"run": run},
-        )
+        arguments: dict[str, Any] = {
+            "job": handle.to_dict(),
+            "conn_id": self.hook.conn_id,
+            "policy": self._policy().to_dict(),
+            "deadline": run["deadline"],
+            "deferred_at": time.time(),
+            "settle": settle_seconds(),
+            "cancel_on_kill": self.cancel_on_kill,
+            **self.trigger_arguments(run),
+        }
+        self.defer(trigger=AsyncJobTrigger(**arguments), method_name="execute_complete", kwargs={"run": run})
         raise AssertionError("unreachable")  # pragma: no cover - defer raises
 
     def _complete(
@@ -289,7 +317,12 @@ class AsyncJobOperator(BaseOperator):
         status: JobStatus | None = None,
     ) -> Any:
         handle = self._active = JobHandle.from_dict(run["job"])
-        run = {**run, "via": event.get("via", "poll"), "polls": run["polls"] + event.get("polls", 0)}
+        run = {
+            **run,
+            "via": event.get("via", "poll"),
+            "polls": run["polls"] + event.get("polls", 0),
+            "letter_seen": event.get("received_at") or run.get("letter_seen", 0.0),
+        }
         try:
             status = status or self.truth(context, handle, event)
         except RemoteError as e:
@@ -315,7 +348,9 @@ class AsyncJobOperator(BaseOperator):
             raise self._timed_out(context, handle, status.native)
         if why == "expired":
             raise self._unreachable(context, handle, None)
-        if why == "error":
+        if why == "error" and event.get("via") == "callback":
+            self.callback_lost(handle, event)
+        elif why == "error":
             raise TransientError(
                 f"Watching the {describe(handle)} was given up after {event.get('polls')} questions, "
                 f"{event.get('errors')} of them failed (last: {event.get('error')}, HTTP "
@@ -382,18 +417,18 @@ class AsyncJobOperator(BaseOperator):
             max_consecutive_errors=self.max_consecutive_errors,
         )
 
-    def _run_of(
-        self, handle: JobHandle, *, restarts: int = 0, started_at: float | None = None
-    ) -> dict[str, Any]:
+    def _run_of(self, handle: JobHandle, *, restarts: int = 0) -> dict[str, Any]:
         now = time.time()
         return {
             "version": 1,
             "job": handle.to_dict(),
             "restarts": restarts,
-            "started_at": started_at or handle.submitted_at or now,
+            "started_at": handle.submitted_at or now,
             "deadline": now + self.timeout,
             "via": "poll",
             "polls": 0,
+            "callback": self.callback_expected,
+            "letter_seen": 0.0,
         }
 
     def job_label(self) -> str:

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_async_provider.callbacks.registration import DURABLE_KEY
 from airflow_async_provider.hooks.waiting import Log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-KEY = "async_job"
 VERSION = 1
+
+#: Callbacks of so many earlier submissions are still known as authentic (and then change nothing).
+MOST_CALLBACKS = 5
 
 
 class Durable:
@@ -37,15 +40,36 @@ class Durable:
 
     def load(self) -> dict[str, Any]:
         """What an earlier try left; empty when nothing, or nothing that this version can read."""
-        value = self._store.get(KEY) if self._store is not None else None
+        value = self._store.get(DURABLE_KEY) if self._store is not None else None
         return value if isinstance(value, dict) and value.get("version") == VERSION else {}
 
     def save(self, **facts: Any) -> None:
-        """Replace what is remembered."""
+        """Replace what is remembered, but for the callbacks that may still come."""
         if self._store is not None:
-            self._store.set(KEY, {"version": VERSION, **facts})
+            callbacks = self.load().get("callbacks")
+            self._store.set(
+                DURABLE_KEY,
+                {"version": VERSION, **({"callbacks": callbacks} if callbacks else {}), **facts},
+            )
+
+    def save_job(self, job: Mapping[str, Any], **facts: Any) -> None:
+        """Remember the job; a callback that was faster than this keeps its place."""
+        letter = self.load().get("letter")
+        self.save(job=dict(job), **facts, **({"letter": letter} if letter else {}))
+
+    def expect(self, registration: Mapping[str, Any]) -> None:
+        """Remember an announced callback, so that the receiver knows it as authentic after a new try."""
+        if self._store is not None:
+            saved = self.load()
+            known = [dict(registration), *saved.get("callbacks", [])][:MOST_CALLBACKS]
+            self._store.set(DURABLE_KEY, {**saved, "version": VERSION, "callbacks": known})
 
     def clear(self) -> None:
-        """Forget: the next run of this task starts a new job."""
-        if self._store is not None and self._store.get(KEY) is not None:
-            self._store.delete(KEY)
+        """Forget the job: the next run of this task starts a new one."""
+        if self._store is None:
+            return
+        saved = self.load()
+        if callbacks := saved.get("callbacks"):
+            self._store.set(DURABLE_KEY, {"version": VERSION, "callbacks": callbacks})
+        elif saved:
+            self._store.delete(DURABLE_KEY)

@@ -49,7 +49,7 @@ class _JaggaerAsoOperator(AsyncJobOperator):
         super().__init__(conn_id=conn_id, params=params, **kwargs)
         self.endpoint = endpoint
         self.method = method
-        self.query = query_of(params, self.dag if self.has_dag() else None)
+        self.query = query_of(params, self.get_dag())
         self.json = json
 
     @cached_property

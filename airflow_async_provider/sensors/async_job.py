@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -51,7 +50,7 @@ class AsyncJobSensor(AsyncJobOperator):
         """Look once, for a job that has ended already, then wait."""
         handle = job_of(self.job)
         status = self.hook.status(handle)
-        run = self._run_of(handle, started_at=time.time())
+        run = self._run_of(handle)
         if status.state is JobState.RUNNING:
             return self._watch(context, run)
         return self._settle(context, run, status)

@@ -11,18 +11,27 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
+from airflow_async_provider.callbacks.mailbox import alook, key_of
+from airflow_async_provider.callbacks.registration import Letter
 from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.registry import hook_for
 from airflow_async_provider.hooks.waiting import Outcome, awatch
 from airflow_async_provider.policy import PollPolicy, Wait
 from airflow_async_provider.protocols.base import JobHandle, JobState
+from airflow_async_provider.protocols.registry import protocol_of
 from airflow_async_provider.transport.triggerer import pool
 
 TRIGGER_VERSION = 1
 
 #: A deferral older than this was surely seen by the scheduler, so a restarted triggerer need not wait again.
 LONG_AGO = 120.0
+
+#: The receiver needs a moment between deciding that it is too early and having stored the callback.
+SLACK = 1.5
+
+#: The longest pause between two looks into the mailbox (seconds): each crosses to the database.
+RAREST_LOOK = 300.0
 
 
 class AsyncJobTrigger(BaseTrigger):
@@ -42,6 +51,8 @@ class AsyncJobTrigger(BaseTrigger):
     :param settle: seconds that must pass after the deferral before the task may be resumed: a task resumed
         before the scheduler has processed its worker's exit is taken for failed
     :param cancel_on_kill: cancel the remote job when a user clears the task or marks it (Airflow >= 3.3)
+    :param callback: a callback is expected too: look into the mailbox
+    :param letter_seen: epoch seconds of the last callback that the operator has dealt with already
     :param version: layout of these arguments
     """
 
@@ -55,6 +66,8 @@ class AsyncJobTrigger(BaseTrigger):
         deferred_at: float,
         settle: float = 10.0,
         cancel_on_kill: bool = True,
+        callback: bool = False,
+        letter_seen: float = 0.0,
         version: int = TRIGGER_VERSION,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow gives no types here
@@ -65,6 +78,8 @@ class AsyncJobTrigger(BaseTrigger):
         self.deferred_at = deferred_at
         self.settle = settle
         self.cancel_on_kill = cancel_on_kill
+        self.callback = callback
+        self.letter_seen = letter_seen
         self.version = version
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -79,6 +94,8 @@ class AsyncJobTrigger(BaseTrigger):
                 "deferred_at": self.deferred_at,
                 "settle": self.settle,
                 "cancel_on_kill": self.cancel_on_kill,
+                "callback": self.callback,
+                "letter_seen": self.letter_seen,
                 "version": self.version,
             },
         )
@@ -99,24 +116,72 @@ class AsyncJobTrigger(BaseTrigger):
         started = time.monotonic()
         try:
             async with pool():
-                outcome = await self._wait()
+                event = await self._wait(started)
         except Exception as e:  # noqa: BLE001 - a trigger that raises fails its task without execute_complete
             self.log.warning("Watching the job broke off: %s", _said(e))
-            outcome = Outcome("error", error=e)
+            event = Outcome("error", error=e).to_event()
         await asyncio.sleep(self._until_settled(started))
         self.log.info(
-            "Job %s: %s (%s) after %d questions; resuming the task",
+            "Job %s: %s (%s) by %s after %d questions; resuming the task",
             self.job.get("job_id"),
-            outcome.state,
-            outcome.native,
-            outcome.polls,
+            event["state"],
+            event["native"],
+            event["via"],
+            event["polls"],
         )
-        yield TriggerEvent(outcome.to_event())
+        yield TriggerEvent(event)
 
-    async def _wait(self) -> Outcome:
+    async def _wait(self, started: float) -> dict[str, Any]:
         handle = self._handle
+        if not self.callback:
+            return (await self._poll(handle)).to_event()
+        letter = await self._look()
+        if letter is not None:
+            return letter.to_event()
+        polls = asyncio.ensure_future(
+            self._poll(handle) if protocol_of(handle).pollable else self._until_deadline()
+        )
+        letters = asyncio.ensure_future(self._letters(started))
+        try:
+            await asyncio.wait({polls, letters}, return_when=asyncio.FIRST_COMPLETED)
+            return letters.result() if letters.done() else polls.result().to_event()
+        finally:
+            polls.cancel()
+            letters.cancel()
+            await asyncio.gather(polls, letters, return_exceptions=True)
+
+    async def _poll(self, handle: JobHandle) -> Outcome:
         wait = Wait(PollPolicy.from_dict(self.policy), self.deadline, handle.expires_at)
         return await awatch(self._hook(), handle, wait, self.log)
+
+    async def _until_deadline(self) -> Outcome:
+        await asyncio.sleep(max(0.0, self.deadline - time.time()))
+        return Outcome("timeout")
+
+    async def _letters(self, started: float) -> dict[str, Any]:
+        """
+        Look into the mailbox again when the receiver may wake the task by itself, then ever more rarely.
+
+        Until the settle time is over the receiver only stores a callback; afterwards it wakes the task, and
+        these looks are for what fell between the two.
+        """
+        pause = self._until_settled(started) + SLACK
+        while True:
+            await asyncio.sleep(pause)
+            letter = await self._look()
+            if letter is not None:
+                return letter.to_event()
+            pause = min(max(pause * 3, 10.0), RAREST_LOOK)
+
+    async def _look(self) -> Letter | None:
+        if self.task_instance is None:
+            return None
+        try:
+            letter = await alook(key_of(self.task_instance))
+        except Exception as e:  # noqa: BLE001 - a look that fails must not end the wait; polls go on
+            self.log.warning("Could not look for a callback: %s", _said(e))
+            return None
+        return letter if letter and letter.received_at > self.letter_seen else None
 
     def _until_settled(self, started: float) -> float:
         """Seconds until the task may be resumed, counted from our start, which is after the deferral."""
@@ -127,6 +192,9 @@ class AsyncJobTrigger(BaseTrigger):
     async def on_kill(self) -> None:
         """Cancel the remote job when a user acted on the task, after a look at whether it still runs."""
         if not self.cancel_on_kill:
+            return
+        if self.callback and await self._look() is not None:
+            # Airflow calls this also when the receiver has resumed the task: nobody has killed anything.
             return
         handle, hook = self._handle, self._hook()
         try:

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The address of a callback: which task it is for, and the one-time secret that proves its sender.
+
+The address names the task instance, encoded once so that run ids with ``+`` and ``:`` survive every proxy.
+The secret is 256 random bits; only its SHA-256 is kept, which is enough for a value that cannot be guessed.
+Senders that can set headers carry it as ``Authorization: Bearer``, all others at the end of the path.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_async_provider.errors import ConfigurationError
+
+#: Where the receiver is mounted in Airflow's API server.
+PREFIX = "/async-provider"
+ROUTE = "/callbacks/v1"
+
+#: A secret that is none: what a wrong or missing one is compared with, so that the answer takes as long.
+NO_HASH = "0" * 64
+
+#: Longer task identities than this come from nobody's Airflow (dag, run and task ids hold 250 each).
+LONGEST_TOKEN = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKey:
+    """The task instance that a callback is for."""
+
+    dag_id: str
+    run_id: str
+    task_id: str
+    map_index: int = -1
+
+    def encode(self) -> str:
+        """One path segment of unreserved characters."""
+        parts = json.dumps([self.dag_id, self.run_id, self.task_id, self.map_index], separators=(",", ":"))
+        return base64.urlsafe_b64encode(parts.encode()).decode("ascii").rstrip("=")
+
+    @classmethod
+    def decode(cls, token: str) -> TaskKey | None:
+        """The task instance in a path segment, None for anything that :meth:`encode` did not make."""
+        if not token or len(token) > LONGEST_TOKEN or not token.isascii():
+            return None
+        try:
+            raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            parts = json.loads(raw)
+        except (binascii.Error, ValueError, RecursionError):
+            return None
+        match parts:
+            case [str(dag_id), str(run_id), str(task_id), int(map_index)] if not isinstance(map_index, bool):
+                key = cls(dag_id, run_id, task_id, map_index)
+                # One task has one address: other spellings of the same bytes are refused. PostgreSQL takes
+                # neither NUL nor an index beyond 32 bits, and a lone surrogate is no text.
+                fits = -1 <= map_index < 2**31 and "\0" not in dag_id + run_id + task_id
+                return key if fits and _same_text(key, token) else None
+        return None
+
+
+def _same_text(key: TaskKey, token: str) -> bool:
+    try:
+        (key.dag_id + key.run_id + key.task_id).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return key.encode() == token
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAddress:
+    """
+    What is given to the remote.
+
+    :param url: address without the secret, for messages and for senders that set headers
+    :param secret: the one-time secret; never logged, never stored
+    """
+
+    url: str
+    secret: str = field(repr=False)
+
+    @property
+    def url_with_secret(self) -> str:
+        """For senders that cannot set headers."""
+        return f"{self.url}/{self.secret}"
+
+    @property
+    def authorization(self) -> str:
+        """Header value for senders that can."""
+        return f"Bearer {self.secret}"
+
+
+def new_address(base_url: str, task: TaskKey) -> CallbackAddress:
+    """
+    A fresh address for one submission.
+
+    :param base_url: where Airflow's API server can be reached from the remote; may carry a path
+    :raises ConfigurationError: it is no http or https address
+    """
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+        raise ConfigurationError(
+            f"The callback base URL {base_url!r} is no http or https address. Give the address under which "
+            "the remote reaches Airflow's API server."
+        )
+    url = f"{base_url.rstrip('/')}{PREFIX}{ROUTE}/{task.encode()}"
+    return CallbackAddress(url, secrets.token_urlsafe(32))
+
+
+def hash_of(secret: str) -> str:
+    """What is kept of a secret."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def matches(secret: str | None, known_hash: Any) -> bool:
+    """Whether a secret is the one whose hash is known; takes the same time whatever differs."""
+    expected = known_hash if isinstance(known_hash, str) and len(known_hash) == 64 else NO_HASH
+    return hmac.compare_digest(hash_of(secret or "").encode(), expected.encode("utf-8", "replace"))
