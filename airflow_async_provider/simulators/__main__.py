@@ -19,6 +19,7 @@ from airflow_async_provider.simulators.frame import Simulator, serving
 #: sub-command -> class; a new simulator is one more line
 SIMULATORS = {
     "aso": "airflow_async_provider.simulators.aso:AsoSimulator",
+    "automic": "airflow_async_provider.simulators.automic:AutomicSimulator",
 }
 
 

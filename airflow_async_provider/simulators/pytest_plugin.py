@@ -23,10 +23,14 @@ import pytest
 
 if TYPE_CHECKING:
     from airflow_async_provider.simulators.aso import AsoSimulator
+    from airflow_async_provider.simulators.automic import AutomicSimulator
     from airflow_async_provider.simulators.frame import Simulator
 
 #: connection id that :func:`aso_connection` defines, the default of the ASO hook and operators
 ASO_CONNECTION_ID = "jaggaer_aso_default"
+
+#: likewise for :func:`automic_connection`
+AUTOMIC_CONNECTION_ID = "automic_default"
 
 
 @pytest.fixture
@@ -62,3 +66,20 @@ def aso_connection(aso_simulator: AsoSimulator, monkeypatch: pytest.MonkeyPatch)
     name = f"AIRFLOW_CONN_{ASO_CONNECTION_ID.upper()}"
     monkeypatch.setenv(name, json.dumps(aso_simulator.airflow_connection()))
     return ASO_CONNECTION_ID
+
+
+@pytest.fixture
+def automic_simulator(request: pytest.FixtureRequest, run_simulator: Callable[..., Any]) -> AutomicSimulator:
+    """A running Automic; indirect parametrization gives its constructor's arguments."""
+    from airflow_async_provider.simulators.automic import AutomicSimulator
+
+    simulator: AutomicSimulator = run_simulator(AutomicSimulator(**getattr(request, "param", {})))
+    return simulator
+
+
+@pytest.fixture
+def automic_connection(automic_simulator: AutomicSimulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a connection to :func:`automic_simulator`, defined in the environment of the test."""
+    name = f"AIRFLOW_CONN_{AUTOMIC_CONNECTION_ID.upper()}"
+    monkeypatch.setenv(name, json.dumps(automic_simulator.airflow_connection()))
+    return AUTOMIC_CONNECTION_ID
