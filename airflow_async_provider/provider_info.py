@@ -87,7 +87,7 @@ def get_provider_info() -> dict[str, Any]:
                 "description": "Options of airflow-async-provider.",
                 "options": {
                     "callback_base_url": {
-                        "description": "Address under which remote systems reach Airflow's API server. Setting "
+                        "description": "Address under which remotes reach Airflow's API server. Setting "
                         "it makes operators whose remote can call back ask for callbacks.",
                         "version_added": "0.1.0",
                         "type": "string",
