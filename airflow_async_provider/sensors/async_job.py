@@ -11,7 +11,7 @@ from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.registry import hook_for
 from airflow_async_provider.operators.base import AsyncJobOperator
-from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.protocols.base import JobHandle, JobState, Submitted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -58,10 +58,6 @@ class AsyncJobSensor(AsyncJobOperator):
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Never: a sensor starts nothing."""
         raise NotImplementedError
-
-    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
-        """The handle."""
-        return run["job"]
 
 
 def job_of(value: Any) -> JobHandle:

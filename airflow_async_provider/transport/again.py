@@ -40,7 +40,7 @@ def with_retries(request: HttpRequest, exchange: Callable[[], T], *, tries: int 
     """
     import tenacity
 
-    growing = tenacity.wait_exponential_jitter(initial=0.5, max=LONGEST_PAUSE, jitter=0.5)
+    growing = tenacity.wait_exponential(multiplier=0.5, max=LONGEST_PAUSE) + tenacity.wait_random(0, 0.5)
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
