@@ -371,8 +371,8 @@ class AsyncJobOperator(BaseOperator):
             if status.state.ended and self.may_resubmit(status):
                 raise self._forget(context, error)
             raise error
+        self._active = None  # it has ended: a kill during the download must not cancel anything
         value = self.finish(context, run, status)
-        self._active = None
         # Whoever clears this task after its success wants a new job, not the old one's result.
         Durable(context, self.log).clear()
         return value

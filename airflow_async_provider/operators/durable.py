@@ -32,14 +32,16 @@ class Durable:
 
     def __init__(self, context: Mapping[str, Any], log: Log) -> None:
         self._store: Any = context.get("task_state_store")
-        if self._store is None:
-            log.info(
-                "This Airflow keeps no task state across tries (3.3 does): should this worker die, the next "
-                "try cannot find the remote job by its handle."
-            )
+        self._log: Log | None = log
 
     def load(self) -> dict[str, Any]:
         """What an earlier try left; empty when nothing, or nothing that this version can read."""
+        if self._store is None and self._log is not None:
+            self._log.info(
+                "This Airflow keeps no task state across tries (3.3 does): should this worker die, the next "
+                "try cannot find the remote job by its handle."
+            )
+            self._log = None
         value = self._store.get(DURABLE_KEY) if self._store is not None else None
         return value if isinstance(value, dict) and value.get("version") == VERSION else {}
 
