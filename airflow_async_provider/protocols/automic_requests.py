@@ -27,6 +27,9 @@ _NOT_IN_ALIAS = re.compile(r"[^A-Z0-9_.#-]")
 
 _CLIENT = re.compile(r"\d{1,4}\Z", re.ASCII)
 _RUN_ID = re.compile(r"\d{1,20}\Z", re.ASCII)
+#: Members of ``once`` that are moments.
+_MOMENTS = frozenset({"execution_date_time", "use_logical_time"})
+
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z\Z", re.ASCII)
 
 #: Filters of the execution list and what they take (vendor's REST reference 12.3; "Filtering Execution
@@ -193,7 +196,7 @@ def check_execution_option(
 def _block(block: Mapping[str, Any] | None) -> dict[str, Any] | None:
     if not block:
         return None
-    return {str(k): timestamp(v) if isinstance(v, datetime) else v for k, v in block.items()}
+    return {str(k): timestamp(v) if isinstance(v, datetime) or k in _MOMENTS else v for k, v in block.items()}
 
 
 def callback_block(url: str, headers: Mapping[str, str] | None) -> dict[str, Any]:
@@ -271,14 +274,22 @@ def timestamp(value: Any) -> str:
     """
     A moment in Automic's only form, ``YYYY-MM-DDTHH:MM:SSZ``.
 
-    Automic compares it with what its database holds and converts nothing. A datetime with a zone is brought
-    to UTC; one without is taken as it is.
+    Automic compares it with what its database holds and converts nothing. A moment with a zone is brought to
+    UTC; one without is taken as it is.
 
+    :param value: a datetime, or text in ISO 8601 with a time of day (as Airflow's templates render one)
     :raises ConfigurationError: a text of another form
     """
-    if isinstance(value, datetime):
-        moment = value.astimezone(UTC) if value.tzinfo else value
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if not isinstance(value, str) or not _TIMESTAMP.match(value):
-        raise ConfigurationError(f"{str(value)[:40]!r} is no moment for Automic: YYYY-MM-DDTHH:MM:SSZ is.")
-    return value
+    moment = value
+    if isinstance(value, str):
+        if _TIMESTAMP.match(value):
+            return value
+        try:
+            moment = datetime.fromisoformat(value) if len(value) > len("2026-01-01") else None
+        except ValueError:
+            moment = None
+    if not isinstance(moment, datetime):
+        raise ConfigurationError(
+            f"{str(value)[:40]!r} is no moment: a datetime, or text like 2026-01-31T08:00:00Z, is expected."
+        )
+    return (moment.astimezone(UTC) if moment.tzinfo else moment).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -22,6 +22,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols.automic import AutomicProtocol
+from airflow_async_provider.protocols.automic_pages import ExecutionWalk, ReportWalk
 from airflow_async_provider.protocols.automic_requests import correlated_alias, correlation_suffix
 from airflow_async_provider.protocols.automic_states import RANGES, TEXTS, state_of, text_of
 from airflow_async_provider.protocols.base import Headers, HttpResponse, JobState
@@ -307,6 +308,8 @@ def test_recurring_starts():
         ({"inputs": {"B#": True}}, "'B#' is a bool"),
         ({"inputs": {"L#": [None]}}, "'L#' is a NoneType"),
         ({"extra": {"queue": "Q"}}, "queue"),
+        ({"execution_option": "once", "once": {"execution_date_time": "tomorrow at 8"}}, "no moment"),
+        ({"execution_option": "once", "once": {"use_logical_time": 5}}, "no moment"),
     ],
 )
 def test_mistakes_are_found_before_anything_is_sent(arguments, says):
@@ -552,6 +555,20 @@ def test_filters():
     }
 
 
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-31T08:00:00Z", "2026-01-31T08:00:00Z"),
+        ("2026-01-31 09:00:00+01:00", "2026-01-31T08:00:00Z"),  # as Airflow renders a datetime
+        ("2026-01-31T08:00:00.123456+00:00", "2026-01-31T08:00:00Z"),
+        ("2026-01-31T08:00", "2026-01-31T08:00:00Z"),
+    ],
+)
+def test_moments_as_text(text, moment):
+    once = body_of(execution_option="once", once={"execution_date_time": text})["once"]
+    assert once == {"execution_date_time": moment}
+
+
 def test_a_moment_without_zone_is_taken_as_it_is():
     naive = datetime(2026, 1, 2, 3, 4, 5)  # noqa: DTZ001 - this is the case
     assert AE.executions(time_frame_from=naive).params["time_frame_from"] == "2026-01-02T03:04:05Z"
@@ -772,3 +789,60 @@ def test_asking_for_the_status():
     request = AE.status(RUN)
     assert (request.method, request.url) == ("GET", "ae/api/v1/100/executions/23021234")
     assert request.repeatable
+
+
+# -- walking through pages
+
+
+def walk_of(**filters):
+    return ExecutionWalk(AE, page_size=2, **filters)
+
+
+def test_a_walk_asks_until_there_is_no_more():
+    walk = walk_of(type="JOBS")
+    assert walk.next.params == {"type": "JOBS", "max_results": 2}
+    assert walk.take(answer({"data": [{"run_id": 9}, {"run_id": 8}], "hasmore": True})) == [
+        {"run_id": 9},
+        {"run_id": 8},
+    ]
+    assert walk.next.params == {"type": "JOBS", "max_results": 2, "start_at_run_id": 8}
+    # run 8 once more, as the list has moved
+    assert walk.take(answer({"data": [{"run_id": 8}, {"run_id": 7}], "hasmore": False})) == [{"run_id": 7}]
+    assert walk.next is None
+
+
+def test_a_walk_in_circles_ends():
+    walk = walk_of()
+    page = {"data": [{"run_id": 9}, {"run_id": 8}], "hasmore": True}
+    assert len(walk.take(answer(page))) == 2
+    assert walk.take(answer(page)) == []  # a server that does not know start_at_run_id
+    assert walk.next is None
+
+
+def test_a_failed_page_can_be_asked_for_again():
+    walk = walk_of()
+    first = walk.next
+    with pytest.raises(TransientError):
+        walk.take(answer(b"", 503))
+    assert walk.next is first
+    assert walk.take(answer({"data": [{"name": "without id"}]})) == []
+
+
+def test_a_report_is_walked_through():
+    walk = ReportWalk(AE, 7, "REP", at_once=2)
+    assert walk.next.params == {"max_results": 2, "start_at": 1}
+    assert walk.take(answer({"data": [{"page": 1, "content": "a"}, {"page": 2, "content": "b"}]})) == [
+        "a",
+        "b",
+    ]
+    assert walk.next.params == {"max_results": 2, "start_at": 3}
+    assert walk.take(answer({"data": [{"page": 3, "content": "c"}]})) == ["c"]
+    assert walk.next is None
+
+
+def test_a_report_that_always_comes_whole_is_read_once():
+    walk = ReportWalk(AE, 7, "REP", at_once=2)
+    whole = {"data": [{"page": n, "content": str(n)} for n in (1, 2, 3)]}
+    assert walk.take(answer(whole)) == ["1", "2", "3"]
+    assert walk.take(answer(whole)) == []
+    assert walk.next is None
