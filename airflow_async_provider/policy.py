@@ -9,6 +9,7 @@ rules are tested without waiting.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -45,14 +46,14 @@ class PollPolicy:
     max_unreadable: int = 5
 
     def __post_init__(self) -> None:
-        if not self.poll_interval > 0:
+        if not 0 < self.poll_interval < math.inf:
             raise ValueError(f"poll_interval must be more than 0 seconds, not {self.poll_interval}")
-        if self.max_poll_interval < self.poll_interval:
+        if not self.poll_interval <= self.max_poll_interval < math.inf:
             raise ValueError(
-                f"max_poll_interval ({self.max_poll_interval}) must not be less than "
-                f"poll_interval ({self.poll_interval})"
+                f"max_poll_interval ({self.max_poll_interval}) must be a number of seconds and not less "
+                f"than poll_interval ({self.poll_interval})"
             )
-        if self.backoff < 1:
+        if not 1 <= self.backoff < math.inf:
             raise ValueError(f"backoff must be at least 1, not {self.backoff}")
         if not 0 <= self.jitter < 1:
             raise ValueError(f"jitter must be in [0, 1), not {self.jitter}")
@@ -178,11 +179,14 @@ class Wait:
             self._pause = policy.poll_interval
         else:
             self._pause = min(self._pause * policy.backoff, policy.max_poll_interval)
-        if retry_after is not None:
+        if retry_after is not None and 0 < retry_after < math.inf:  # 0 says nothing: then our own pace
+            pause = max(retry_after, SHORTEST_SLEEP)
+            if self.errors_in_row > 1:
+                # It asked for too little: at that pace a short trouble would use up all our patience.
+                growth = min(policy.backoff, 10.0) ** min(self.errors_in_row - 1, 20)
+                pause = max(pause, min(pause * growth, policy.max_poll_interval))
             # The remote knows best; jitter only upwards, for it said "not before".
-            return self._sleep(
-                now, max(retry_after, SHORTEST_SLEEP) * (1 + self._random.uniform(0, policy.jitter))
-            )
+            return self._sleep(now, pause * (1 + self._random.uniform(0, policy.jitter)))
         return self._sleep(now, self._pause * (1 + self._random.uniform(-policy.jitter, policy.jitter)))
 
     def _sleep(self, now: float, seconds: float) -> Sleep | Stop:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from airflow_async_provider.errors import (
     AuthenticationError,
@@ -68,8 +69,17 @@ def request_id(headers: Headers) -> str | None:
     """The remote's id of the request, for its support."""
     for name in REQUEST_ID_HEADERS:
         if value := headers.get(name):
-            return value[:200]
+            return " ".join(value.split())[:200]  # a folded header must not break a log line
     return None
+
+
+def _target(response: HttpResponse) -> str:
+    """Where a redirect leads to, without path and query, which may be somebody's secret."""
+    try:
+        parts = urlsplit(response.headers.get("Location", ""))
+    except ValueError:
+        return ""
+    return f" to {parts.scheme}://{parts.hostname}" if parts.scheme and parts.hostname else ""
 
 
 def is_transient(status: int) -> bool:
@@ -123,8 +133,9 @@ def raise_for_answer(response: HttpResponse, *, job: str, doing: str) -> None:
         )
     if 300 <= status < 400:
         raise OriginError(
-            f"{about}: the remote redirects to a place that must not get the connection's credentials. "
-            "If that host belongs to the service, add it to allowed_hosts in the connection's extra.",
+            f"{about}: a redirect{_target(response)} that was not followed. The connection's credentials go "
+            "only to its own host and to its allowed_hosts (list the host there if it belongs to the "
+            "service), and only a GET is sent a second time.",
             job=job,
             http_status=status,
             request_id=rid,

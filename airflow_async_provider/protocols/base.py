@@ -11,6 +11,7 @@ wrong about a vendor, and a vendor's test vectors run without a network.
 from __future__ import annotations
 
 import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -61,9 +62,9 @@ class HttpRequest:
     """
 
     method: str
-    url: str
-    params: Mapping[str, Any] | None = None
-    json: Any = None
+    url: str = field(repr=False)  # opaque ones and callback addresses are nobody's business
+    params: Mapping[str, Any] | None = field(default=None, repr=False)
+    json: Any = field(default=None, repr=False)
     body: bytes | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     repeatable: bool = True
@@ -104,13 +105,29 @@ class HttpResponse:
         return value
 
 
+#: ``Bearer abc…``; a word behind it counts as a credential when it is long or has a digit.
+_SCHEME = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=\S*\d|\S{16})[^\s\"'<>,;]+")
+#: ``"access_token": "abc"``, ``X-Amz-Signature=abc``, ``<secret>abc``.
+_NAMED = re.compile(
+    r"(?i)((?:token|secret|passw(?:or)?d|signature|credential|api[-_ ]?key|authorization|\bsig\b)[\w.-]*"
+    r"[\\\"']*\s*(?:[:=>]|%3d)\s*[\\\"']*)[^\s\\\"'&,;<>]+"
+)
+
+
 def excerpt(body: bytes, limit: int = 200) -> str:
-    """The beginning of a body for an error text: decoded, on one line, bounded, signed queries cut off."""
-    text = " ".join(body[: limit * 4].decode("utf-8", "replace").split())
-    # A result URL carries its signature in the query; nothing behind a "?" is worth the risk.
-    words = [w.split("?", 1)[0] + "?…" if "://" in w and "?" in w else w for w in text.split(" ")]
-    text = " ".join(words)
+    """The beginning of a body for an error text: decoded, on one line, bounded, what looks secret masked."""
+    text = body[: limit * 4].decode("utf-8", "replace")
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    text = " ".join(_without_query(word) for word in text.split(" "))
+    text = _NAMED.sub(r"\1***", _SCHEME.sub(r"\1\2***", text))
     return text[:limit] + "…" if len(text) > limit else text
+
+
+def _without_query(word: str) -> str:
+    r"""A result URL carries its signature in the query, and JSON may spell it ``https:\/\/``."""
+    head, _, query = word.partition("?")
+    is_url = "//" in head.replace("\\/", "/")
+    return f"{head}?…" if query and (is_url or any(c in query for c in "=&%")) else word
 
 
 class JobState(StrEnum):
@@ -149,7 +166,7 @@ class JobHandle:
     protocol: str
     job_id: str
     submitted_at: float
-    status_url: str | None = None
+    status_url: str | None = field(default=None, repr=False)
     expires_at: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -176,20 +193,24 @@ class JobHandle:
         """
         if not isinstance(value, Mapping) or "protocol" not in value or "job_id" not in value:
             raise ValueError("this is no job handle: a dictionary with protocol and job_id is expected")
-        if int(value.get("version", 1)) > HANDLE_VERSION:
+        version, status_url, expires_at = (value.get(k) for k in ("version", "status_url", "expires_at"))
+        if isinstance(version, int | float) and version > HANDLE_VERSION:
             raise ValueError(
-                f"job handle version {value['version']} comes from a later version of this package "
+                f"job handle version {version} comes from a later version of this package "
                 f"(this one reads up to {HANDLE_VERSION}); upgrade the package on this machine"
             )
-        return cls(
-            protocol=str(value["protocol"]),
-            job_id=str(value["job_id"]),
-            submitted_at=float(value.get("submitted_at") or 0.0),
-            status_url=value.get("status_url"),
-            expires_at=value.get("expires_at"),
-            options=dict(value.get("options") or {}),
-            data=dict(value.get("data") or {}),
-        )
+        try:
+            return cls(
+                protocol=str(value["protocol"]),
+                job_id=str(value["job_id"]),
+                submitted_at=float(value.get("submitted_at") or 0.0),
+                status_url=None if status_url is None else str(status_url),
+                expires_at=None if expires_at is None else float(expires_at),
+                options=dict(value.get("options") or {}),
+                data=dict(value.get("data") or {}),
+            )
+        except (TypeError, ValueError, OverflowError):
+            raise ValueError("this is no job handle: a field of it has the wrong type") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,10 @@ Source, where nothing else is said: JAGGAER, "ASO APIs - Working With Asynchrono
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from airflow_async_provider.errors import SubmitError, UnreadableAnswerError
+from airflow_async_provider.errors import ConfigurationError, SubmitError, UnreadableAnswerError
 from airflow_async_provider.protocols.answers import is_transient, raise_for_answer, request_id, retry_after
 from airflow_async_provider.protocols.base import (
     HttpRequest,
@@ -42,6 +41,14 @@ STATES: Mapping[str, JobState] = {
     "cancelled": JobState.CANCELLED,
     "canceled": JobState.CANCELLED,  # not seen; the spelling differs between JAGGAER's services
 }
+
+
+#: A status URL's life began when ASO wrote its answer, before we read it: so a 403 this long before the end
+#: by our reckoning (seconds, and at most a tenth of that life) is taken for the expiry.
+EXPIRY_SLACK = 5.0
+
+#: Numbers beyond this are no seconds that anybody meant (about 30 years); not-a-number is neither.
+LONGEST_LIFE = 1e9
 
 
 class JaggaerAsoProtocol(JobProtocol):
@@ -69,8 +76,11 @@ class JaggaerAsoProtocol(JobProtocol):
         :param params: query parameters
         :param json: JSON body of a POST
         :param content_type: media type of that body; CHES wants its own (CHES API documentation)
+        :raises ConfigurationError: another method
         """
-        method = method.upper()
+        method = method.strip().upper()
+        if method not in ("GET", "POST"):
+            raise ConfigurationError(f"ASO starts asynchronous downloads by GET or POST, not by {method!r}.")
         return HttpRequest(
             method,
             endpoint,
@@ -88,7 +98,7 @@ class JaggaerAsoProtocol(JobProtocol):
         :raises UnreadableAnswerError: an answer without ``statusUrl``
         """
         if not 200 <= response.status < 300:
-            if response.status in (401, 403) or is_transient(response.status):
+            if response.status in (401, 403) or response.status < 400 or is_transient(response.status):
                 raise_for_answer(response, job="an ASO job", doing="starting")
             raise SubmitError(
                 f"ASO refused to start the job: HTTP {response.status}. It said: {excerpt(response.body)!r}. "
@@ -98,7 +108,7 @@ class JaggaerAsoProtocol(JobProtocol):
             )
         answer = response.json_object(job="an ASO job")
         status_url = answer.get("statusUrl")
-        if not isinstance(status_url, str) or not status_url:
+        if not isinstance(status_url, str) or not status_url.isascii() or not status_url.strip():
             raise UnreadableAnswerError(
                 f"HTTP {response.status}: ASO accepted the request but gave no statusUrl. "
                 "Only endpoints that end in /async answer with one.",
@@ -113,14 +123,15 @@ class JaggaerAsoProtocol(JobProtocol):
                 job_id=hashlib.sha256(status_url.encode()).hexdigest()[:12],
                 submitted_at=response.received_at,
                 status_url=status_url,
-                expires_at=None if seconds is None else response.received_at + seconds,
+                # A life that is over before it has begun says nothing; then a 403 is what it looks like.
+                expires_at=response.received_at + seconds if seconds and seconds > 0 else None,
             )
         )
 
     def status(self, handle: JobHandle) -> HttpRequest:
         """The status URL exactly as received."""
         if not handle.status_url:
-            raise ValueError("an ASO job handle without status_url cannot be asked for")
+            raise ConfigurationError("An ASO job handle without status_url cannot be asked for.")
         return HttpRequest("GET", handle.status_url)
 
     def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
@@ -131,11 +142,7 @@ class JaggaerAsoProtocol(JobProtocol):
         :raises RemoteError: any other answer that says nothing about the job
         """
         job = f"ASO job {handle.job_id}"
-        if (
-            response.status == 403
-            and handle.expires_at is not None
-            and response.received_at >= handle.expires_at
-        ):
+        if response.status == 403 and _has_expired(handle, response.received_at):
             return JobStatus(
                 JobState.EXPIRED,
                 native="403",
@@ -155,7 +162,7 @@ class JaggaerAsoProtocol(JobProtocol):
         state = STATES.get(native.strip().lower())
         return JobStatus(
             state or JobState.RUNNING,
-            native=native[:80],
+            native=excerpt(native.encode("utf-8", "replace"), 80),
             understood=state is not None,
             retry_after=retry_after(response.headers, response.received_at),
             result=self._result(answer, response, job) if state is JobState.SUCCEEDED else None,
@@ -169,17 +176,25 @@ class JaggaerAsoProtocol(JobProtocol):
         if seconds is not None and seconds < 0:
             # -1: the file is gone. The URL, if there is one, is of no use.
             return Result(url=None, expires_at=response.received_at + seconds)
-        if not isinstance(url, str) or not url:
+        if not isinstance(url, str) or not url.isascii() or not url.strip():
             raise UnreadableAnswerError(
-                f"HTTP {response.status} for {job}: completed, but without a resultUrl.",
+                f"HTTP {response.status} for {job}: completed, but without a usable resultUrl.",
                 job=job,
                 http_status=response.status,
             )
         return Result(url=url, expires_at=None if seconds is None else response.received_at + seconds)
 
 
+def _has_expired(handle: JobHandle, now: float) -> bool:
+    """Whether the status URL's life is over, by our clock and but for a moment."""
+    if handle.expires_at is None:
+        return False
+    life = max(0.0, handle.expires_at - handle.submitted_at)
+    return now >= handle.expires_at - min(EXPIRY_SLACK, life / 10)
+
+
 def _seconds(value: Any) -> float | None:
     """A JSON number as seconds; None for anything else (a bool is no number)."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LONGEST_LIFE:
         return float(value)
     return None

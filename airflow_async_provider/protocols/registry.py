@@ -29,7 +29,7 @@ def protocol_class(name: str) -> type[JobProtocol]:
     module, _, attribute = path.rpartition(".")
     try:
         found = getattr(import_module(module), attribute) if module else None
-    except (ImportError, AttributeError) as e:
+    except (ImportError, AttributeError, TypeError, ValueError) as e:  # "." and ".." are no module names
         raise ConfigurationError(f"The protocol {name!r} cannot be imported: {e}") from e
     if not (isinstance(found, type) and issubclass(found, JobProtocol)):
         raise ConfigurationError(
