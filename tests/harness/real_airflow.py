@@ -68,8 +68,10 @@ FAST: dict[str, dict[str, object]] = {
     "database": {"load_default_connections": False},
     "logging": {"colored_console_log": False},
     "scheduler": {
-        # The pause of an idle scheduler loop: the longest time that a finished trigger, a new run or a
-        # finished task waits before it is noticed. Below 0.2 s the loop eats the CPU that the tasks need.
+        # The pause of an idle scheduler loop: what a finished trigger, a new run or a finished task waits at
+        # most until it is noticed. A run with a deferred task and another takes 6.1 s with the default of 1 s,
+        # 4.1 s with 0.25 s, and no less below, where the loop eats the CPU that the tasks need (2 cores). Of
+        # these 4 s, 3 s are three loops of the triggerer, whose pace of 1 s cannot be configured.
         "scheduler_idle_sleep_time": 0.25,
         "scheduler_heartbeat_sec": 1,
         "job_heartbeat_sec": 1,
