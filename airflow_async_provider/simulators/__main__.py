@@ -20,6 +20,8 @@ from airflow_async_provider.simulators.frame import Simulator, serving
 SIMULATORS = {
     "aso": "airflow_async_provider.simulators.aso:AsoSimulator",
     "automic": "airflow_async_provider.simulators.automic:AutomicSimulator",
+    "http": "airflow_async_provider.simulators.http_async:HttpAsyncSimulator",
+    "open-connectors": "airflow_async_provider.simulators.open_connectors:OpenConnectorsSimulator",
 }
 
 

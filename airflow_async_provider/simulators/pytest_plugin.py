@@ -25,12 +25,19 @@ if TYPE_CHECKING:
     from airflow_async_provider.simulators.aso import AsoSimulator
     from airflow_async_provider.simulators.automic import AutomicSimulator
     from airflow_async_provider.simulators.frame import Simulator
+    from airflow_async_provider.simulators.http_async import HttpAsyncSimulator
+    from airflow_async_provider.simulators.open_connectors import OpenConnectorsSimulator
 
 #: connection id that :func:`aso_connection` defines, the default of the ASO hook and operators
 ASO_CONNECTION_ID = "jaggaer_aso_default"
 
 #: likewise for :func:`automic_connection`
 AUTOMIC_CONNECTION_ID = "automic_default"
+
+#: likewise for :func:`http_async_connection`
+HTTP_ASYNC_CONNECTION_ID = "http_default"
+#: the same for :func:`open_connectors_connection`
+OPEN_CONNECTORS_CONNECTION_ID = "sap_open_connectors_default"
 
 
 @pytest.fixture
@@ -83,3 +90,44 @@ def automic_connection(automic_simulator: AutomicSimulator, monkeypatch: pytest.
     name = f"AIRFLOW_CONN_{AUTOMIC_CONNECTION_ID.upper()}"
     monkeypatch.setenv(name, json.dumps(automic_simulator.airflow_connection()))
     return AUTOMIC_CONNECTION_ID
+
+
+@pytest.fixture
+def open_connectors_simulator(
+    request: pytest.FixtureRequest, run_simulator: Callable[..., Any]
+) -> OpenConnectorsSimulator:
+    """A running SAP Open Connectors; indirect parametrization gives its constructor's arguments."""
+    from airflow_async_provider.simulators.open_connectors import OpenConnectorsSimulator
+
+    options = getattr(request, "param", {})
+    simulator: OpenConnectorsSimulator = run_simulator(OpenConnectorsSimulator(**options))
+    return simulator
+
+
+@pytest.fixture
+def open_connectors_connection(
+    open_connectors_simulator: OpenConnectorsSimulator, monkeypatch: pytest.MonkeyPatch
+) -> str:
+    """The id of a connection to :func:`open_connectors_simulator`, defined in the environment of the test."""
+    name = f"AIRFLOW_CONN_{OPEN_CONNECTORS_CONNECTION_ID.upper()}"
+    monkeypatch.setenv(name, json.dumps(open_connectors_simulator.airflow_connection()))
+    return OPEN_CONNECTORS_CONNECTION_ID
+
+
+@pytest.fixture
+def http_async_simulator(
+    request: pytest.FixtureRequest, run_simulator: Callable[..., Any]
+) -> HttpAsyncSimulator:
+    """A running server of every generic convention; indirect parametrization gives its arguments."""
+    from airflow_async_provider.simulators.http_async import HttpAsyncSimulator
+
+    simulator: HttpAsyncSimulator = run_simulator(HttpAsyncSimulator(**getattr(request, "param", {})))
+    return simulator
+
+
+@pytest.fixture
+def http_async_connection(http_async_simulator: HttpAsyncSimulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of an Airflow connection to :func:`http_async_simulator`, in the environment of the test."""
+    name = f"AIRFLOW_CONN_{HTTP_ASYNC_CONNECTION_ID.upper()}"
+    monkeypatch.setenv(name, json.dumps(http_async_simulator.airflow_connection()))
+    return HTTP_ASYNC_CONNECTION_ID

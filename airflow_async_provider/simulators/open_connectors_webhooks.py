@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Webhooks of the simulated SAP Open Connectors: signature, retries, the queue and how it is emptied.
+
+Known (SAP Open Connectors, "Hash Verification" and "Event Retry and Queueing"; Cloud Elements' public test
+suite "churros"): the signature header, ``Elements-Webhook-Id``, the policies ``retry`` and ``queue``, five
+retries after 8, 64, 512, 4096 and 32768 seconds, the deactivation of a subscription whose retries have all
+failed, the states of a delivery. Assumptions: POST with JSON; any 2xx is a success; ten seconds for an
+answer; redirects are not followed; an asynchronous request's callback address counts as a subscription.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import heapq
+import hmac
+import itertools
+import json
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from airflow_async_provider.simulators.journal import Journal
+
+#: Real seconds: how often the clock is looked at, and how long a receiver may take.
+TICK = 0.02
+ANSWER_SECONDS = 10.0
+MOST_AT_ONCE = 64
+
+#: Simulated seconds before each retry.
+RETRIES = tuple(float(2 ** (3 * x)) for x in range(1, 6))
+POLICIES = ("retry", "queue")
+
+_CONDITION = re.compile(r"\s*([A-Za-z.]+)\s*=\s*'([^']*)'\s*")
+
+
+def sign(key: str, body: bytes, algorithm: str = "sha256") -> str:
+    """The value of ``Elements-Webhook-Signature``."""
+    digest = hmac.digest(key.encode(), body, algorithm)
+    return f"{algorithm}={base64.b64encode(digest).decode()}"
+
+
+#: What can be wrong with a webhook: body and headers as they should be -> as they are sent.
+TAMPERED: Mapping[str, Callable[[str, bytes, dict[str, str]], tuple[bytes, dict[str, str]]]] = {
+    "forged": lambda key, body, headers: (body, _signed(headers, sign(key + "?", body))),
+    "unsigned": lambda key, body, headers: (body, _signed(headers, None)),
+    "sha1": lambda key, body, headers: (body, _signed(headers, sign(key, body, "sha1"))),
+    "hex": lambda key, body, headers: (
+        body,
+        _signed(headers, "sha256=" + hmac.new(key.encode(), body, hashlib.sha256).hexdigest()),
+    ),
+    "truncated": lambda key, body, headers: (body[:-1], headers),
+    "reencoded": lambda key, body, headers: (json.dumps(json.loads(body)).encode(), headers),
+}
+
+
+def _signed(headers: dict[str, str], value: str | None) -> dict[str, str]:
+    rest = {k: v for k, v in headers.items() if k != "Elements-Webhook-Signature"}
+    return rest if value is None else {**rest, "Elements-Webhook-Signature": value}
+
+
+Payload = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
+
+
+@dataclass(slots=True)
+class Delivery:
+    """
+    One webhook and its way to the receiver.
+
+    :param notification_id: the platform's number of it
+    :param payload: the body as JSON, or what makes it when it is sent for the first time
+    :param due: simulated epoch seconds of the next try
+    :param status: "created", "delivered", "retry" or "queued"; "withdrawn" is none of the platform's
+    :param answers: HTTP status of each try, None: there was no answer
+    """
+
+    number: int
+    notification_id: int
+    url: str = field(repr=False)
+    payload: Payload
+    due: float
+    created: float
+    tamper: str | None = None
+    webhook_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    status: str = "created"
+    answers: list[int | None] = field(default_factory=list)
+
+    @property
+    def body(self) -> bytes:
+        """The bytes that are signed."""
+        if callable(self.payload):
+            self.payload = self.payload()
+        return json.dumps(self.payload, separators=(",", ":"), ensure_ascii=False).encode()
+
+    def record(self, *, hydrate: bool) -> dict[str, Any]:
+        """What ``GET /notifications/subscriptions/deliveries`` says about it."""
+        record: dict[str, Any] = {
+            "id": self.number,
+            "notificationId": self.notification_id,
+            "subscriptionId": 1,
+            "status": self.status,
+            "createdDate": int(self.created * 1000),
+            "message": self.body.decode(),
+        }  # the body comes first: it settles what the payload is
+        if hydrate:
+            record["notification"] = {
+                "id": self.notification_id,
+                "topic": "async-request",
+                "severity": "low",
+                "message": self.payload,
+            }
+            record["subscription"] = {"id": 1, "channel": "webhook", "config": {"url": self.url}}
+        return record
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the control routes: no address, no body."""
+        return {
+            "number": self.number,
+            "notification_id": self.notification_id,
+            "status": self.status,
+            "answers": self.answers,
+        }
+
+
+class Webhooks:
+    """
+    Sends webhooks when they are due.
+
+    :param now: simulated epoch seconds
+    :param key: the Callback Notification Signature Key, None: nothing is signed
+    :param policy: "retry" or "queue"
+    :param retries: simulated seconds before each retry
+    :raises ValueError: unknown policy
+    """
+
+    def __init__(
+        self,
+        *,
+        now: Callable[[], float],
+        journal: Journal,
+        key: str | None,
+        policy: str = "retry",
+        retries: Sequence[float] = RETRIES,
+    ) -> None:
+        if policy not in POLICIES:
+            raise ValueError(f"unknown policy {policy!r}; known are {POLICIES}")
+        self._now = now
+        self._journal = journal
+        self.key = key
+        self._first_policy = self.policy = policy
+        self.retries = tuple(retries)
+        self.deliveries: list[Delivery] = []
+        #: addresses whose retries have all failed
+        self.deactivated: set[str] = set()
+        self._waiting: list[tuple[float, int, Delivery]] = []
+        self._count = itertools.count()
+        self._session: aiohttp.ClientSession | None = None
+
+    def clear(self) -> None:
+        """Forget all deliveries, also those that are still to be sent, and the policy that was set."""
+        self.deliveries.clear()
+        self.deactivated.clear()
+        self._waiting.clear()
+        self.policy = self._first_policy
+
+    def expect(
+        self,
+        url: str,
+        payload: Payload,
+        *,
+        notification_id: int,
+        at: float,
+        tamper: str | None = None,
+        copies: int = 1,
+    ) -> list[Delivery]:
+        """
+        Send a webhook at its time.
+
+        :raises ValueError: unknown way of tampering
+        """
+        if tamper is not None and tamper not in TAMPERED:
+            raise ValueError(f"unknown way of tampering {tamper!r}; known are {sorted(TAMPERED)}")
+        made = []
+        for _ in range(copies):
+            delivery = Delivery(
+                number=len(self.deliveries),
+                notification_id=notification_id,
+                url=url,
+                payload=payload,
+                due=at,
+                created=self._now(),
+                tamper=tamper,
+            )
+            self.deliveries.append(delivery)
+            self._wait(delivery)
+            made.append(delivery)
+        return made
+
+    def withdraw(self, deliveries: list[Delivery]) -> None:
+        """Do not send what has not been tried yet: the job went another way."""
+        for delivery in deliveries:
+            if delivery.status == "created":
+                delivery.status = "withdrawn"
+        deliveries.clear()
+
+    def _wait(self, delivery: Delivery) -> None:
+        heapq.heappush(self._waiting, (delivery.due, next(self._count), delivery))
+
+    # -- the queue
+
+    def select(self, where: str) -> Iterator[Delivery]:
+        """
+        Deliveries by a condition as in SAP's page: ``status='queued' and config.url='…'``.
+
+        :raises ValueError: another condition
+        """
+        wanted = {}
+        for part in re.split(r"\s+and\s+", where, flags=re.IGNORECASE) if where.strip() else ():
+            match = _CONDITION.fullmatch(part)
+            if match is None or match[1] not in ("channel", "status", "config.url"):
+                raise ValueError("the where clause cannot be understood")
+            wanted[match[1]] = match[2]
+        for delivery in self.deliveries:
+            facts = {"channel": "webhook", "status": delivery.status, "config.url": delivery.url}
+            if all(facts[name] == value for name, value in wanted.items()):
+                yield delivery
+
+    def redeliver(self, where: str) -> list[Delivery]:
+        """
+        Send queued deliveries again and activate their addresses.
+
+        :raises ValueError: a condition that cannot be understood
+        """
+        released = [d for d in self.select(where) if d.status == "queued"]
+        for delivery in released:
+            self.deactivated.discard(delivery.url)
+            delivery.status, delivery.due = "created", self._now()
+            delivery.answers.clear()
+            self._wait(delivery)
+        return released
+
+    # -- sending
+
+    async def background(self, app: Any) -> AsyncIterator[None]:
+        """Send for as long as the application lives."""
+        connector = aiohttp.TCPConnector(limit=MOST_AT_ONCE, ssl=False)  # a demo's receiver signs for itself
+        async with aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
+            headers={"User-Agent": "SAP Open Connectors"},
+        ) as self._session:
+            sender = asyncio.create_task(self._send_what_is_due())
+            yield
+            sender.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await sender
+        self._session = None
+
+    async def _send_what_is_due(self) -> None:
+        async with asyncio.TaskGroup() as tries:
+            while True:
+                while self._waiting and self._waiting[0][0] <= self._now():
+                    tries.create_task(self.attempt(heapq.heappop(self._waiting)[2]))
+                await asyncio.sleep(TICK)
+
+    async def attempt(self, delivery: Delivery) -> None:
+        """Do one try now, and what follows from it."""
+        if delivery.status in ("delivered", "withdrawn"):
+            return
+        if delivery.url in self.deactivated:
+            self._queue(delivery)
+            return
+        answer = await self._post(delivery)
+        delivery.answers.append(answer)
+        if answer is not None and 200 <= answer < 300:
+            delivery.status = "delivered"
+            self._journal.note("webhook_accepted")
+        elif self.policy == "queue":
+            self._queue(delivery)
+        elif len(delivery.answers) > len(self.retries):
+            self.deactivated.add(delivery.url)
+            self._queue(delivery)
+        else:
+            delivery.status = "retry"
+            delivery.due = self._now() + self.retries[len(delivery.answers) - 1]
+            self._wait(delivery)
+
+    def _queue(self, delivery: Delivery) -> None:
+        delivery.status = "queued"
+        self._journal.note("webhook_queued")
+
+    async def _post(self, delivery: Delivery) -> int | None:
+        if self._session is None:
+            raise RuntimeError("the simulator is not running: use `with running(simulator):`")
+        body = delivery.body
+        headers = {"Content-Type": "application/json", "Elements-Webhook-Id": delivery.webhook_id}
+        if self.key:
+            headers["Elements-Webhook-Signature"] = sign(self.key, body)
+        if delivery.tamper:
+            body, headers = TAMPERED[delivery.tamper](self.key or "", body, headers)
+        self._journal.note("webhook_sent")
+        try:
+            async with self._session.post(
+                delivery.url, data=body, headers=headers, allow_redirects=False
+            ) as answer:
+                await answer.read()
+                return answer.status
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return None
