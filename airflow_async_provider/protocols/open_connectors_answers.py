@@ -23,7 +23,7 @@ from airflow_async_provider.errors import (
     TransientError,
 )
 from airflow_async_provider.protocols.answers import is_transient, raise_for_answer, request_id, retry_after
-from airflow_async_provider.protocols.base import HttpResponse
+from airflow_async_provider.protocols.base import HttpResponse, excerpt
 
 LONGEST_MESSAGE = 300
 
@@ -59,13 +59,11 @@ def identifier(value: Any) -> str | None:
 
 
 def shown(text: Any, limit: int = LONGEST_MESSAGE) -> str:
-    """Somebody else's text for a message: on one line, bounded, of URLs no more than the host."""
+    """Somebody else's text for a message: one line, bounded, secrets masked, URLs cut to their host."""
     if isinstance(text, bytes):
         text = text[: limit * 8].decode("utf-8", "replace")
-    line = " ".join(str(text).split())
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line[: limit * 8])
-    line = _URL.sub(r"\1://\2/…", line)
-    return line[:limit] + "…" if len(line) > limit else line
+    line = _URL.sub(r"\1://\2/…", str(text)[: limit * 8])
+    return excerpt(line.encode("utf-8", "replace"), limit)
 
 
 def parsed(body: bytes) -> Any:
