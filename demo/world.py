@@ -8,6 +8,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
+from urllib.parse import unquote
 
 from harness.processes import remove_directory, temporary_directory
 from harness.real_airflow import RealAirflow
@@ -90,4 +91,4 @@ class World:
         """
         if uri.startswith(f"s3://{self.s3.bucket}/"):
             return self.s3.read(uri.removeprefix(f"s3://{self.s3.bucket}/"))
-        return Path(uri.removeprefix("file://")).read_bytes()
+        return Path(unquote(uri.removeprefix("file://"))).read_bytes()

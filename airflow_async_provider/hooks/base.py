@@ -262,7 +262,8 @@ class _Remotes:
             if known and time.monotonic() < known[0]:
                 return known[2]
             conn = await hook.aget_connection(conn_id)
-            fingerprint = hashlib.sha256(conn.get_uri().encode()).hexdigest()
+            fields = (conn.host, conn.port, conn.schema, conn.login, conn.password, conn.extra)
+            fingerprint = hashlib.sha256(repr(fields).encode()).hexdigest()
             # An unchanged connection keeps its remote, and with it the token it has fetched.
             remote = known[2] if known and known[1] == fingerprint else hook.remote_from(conn)
             self._known[key] = (time.monotonic() + CONNECTION_LIFE, fingerprint, remote)
