@@ -14,6 +14,11 @@ _HERE = "airflow_async_provider.protocols"
 
 PROTOCOLS: Mapping[str, str] = {
     "automic": f"{_HERE}.automic.AutomicProtocol",
+    "http_azure": f"{_HERE}.http_azure.AzureProtocol",
+    "http_google": f"{_HERE}.http_google.GoogleProtocol",
+    "http_location": f"{_HERE}.http_location.LocationProtocol",
+    "http_odata": f"{_HERE}.http_odata.ODataProtocol",
+    "http_status_field": f"{_HERE}.http_status_field.StatusFieldProtocol",
     "jaggaer_aso": f"{_HERE}.jaggaer_aso.JaggaerAsoProtocol",
 }
 
