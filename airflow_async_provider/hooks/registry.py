@@ -13,6 +13,7 @@ from airflow_async_provider.protocols.base import JobHandle
 _HERE = "airflow_async_provider.hooks"
 
 HOOKS: Mapping[str, str] = {
+    "automic": f"{_HERE}.automic.AutomicHook",
     "jaggaer_aso": f"{_HERE}.jaggaer_aso.JaggaerAsoHook",
 }
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from airflow_async_provider.errors import SubmitError, TransientError, UnreadableAnswerError
@@ -99,11 +100,8 @@ class AutomicProtocol(AutomicApi, JobProtocol):
 
     def typed(self, handle: JobHandle, status: JobStatus) -> JobHandle:
         """The handle with the object's type, which only a status names."""
-        return self.handle(
-            handle.job_id,
-            at=handle.submitted_at,
-            object_type=handle.data.get("type") or _word(status.detail.get("type")),
-        )
+        kind = handle.data.get("type") or _word(status.detail.get("type"))
+        return replace(handle, data={**handle.data, "type": kind}) if kind else handle
 
     # -- start
 

@@ -189,6 +189,14 @@ class AutomicApi:
         path = self._run_path(run_id, "comments")
         return HttpRequest("POST", path, json={"comment": comment}, repeatable=False)
 
+    def read_add_comment(self, response: HttpResponse) -> None:
+        """
+        Nothing when the comment was taken.
+
+        :raises RemoteError: it was not
+        """
+        answers.raise_for_automic(response, job="a comment", doing="adding")
+
     # -- is it there?
 
     def ping(self) -> HttpRequest:

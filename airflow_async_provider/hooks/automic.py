@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Broadcom Automic: a connection becomes credentials and a client; executions, lists, reports."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    ConfigurationError,
+    SubmitUnknownError,
+    TransientError,
+    UnreadableAnswerError,
+)
+from airflow_async_provider.hooks.automic_connection import AutomicRemote, remote_of
+from airflow_async_provider.hooks.base import AsyncApiHook
+from airflow_async_provider.protocols.automic import AutomicProtocol
+from airflow_async_provider.protocols.automic_pages import ExecutionWalk, ReportWalk
+from airflow_async_provider.protocols.base import HttpRequest, HttpResponse, JobHandle
+from airflow_async_provider.protocols.registry import protocol_of
+from airflow_async_provider.transport.again import with_retries
+from airflow_async_provider.transport.remote import Remote
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+T = TypeVar("T")
+
+#: What names a run: its number, its job handle, or the handle as an XCom holds it.
+Run = str | int | JobHandle | Mapping[str, Any]
+
+
+class AutomicHook(AsyncApiHook):
+    """
+    Talks to the AE REST API of one client.
+
+    The connection (type ``automic``):
+
+    * ``host``, ``port``, ``schema``: where the REST process (21 and later) or the JCP (12.x) listens; the
+      vendor's examples use port 8088. ``schema`` is ``https`` by default; say ``http`` for a system without
+      TLS, whose credentials then travel in the clear. ``host`` may be a whole URL with a path in front of
+      ``/ae/api/v1``, for a load balancer.
+    * ``login``: ``USER/DEPARTMENT`` or ``CLIENT/USER/DEPARTMENT``; ``password``: sent in ISO-8859-1, as
+      Automic wants it (Broadcom knowledge article 253429). With extra ``auth`` = ``bearer`` the password is
+      an OAuth 2.0 token for a system that has UC_OAUTH_SETTINGS, and there is no login.
+    * extra ``client`` (required unless it is in the login), ``auth`` (``basic``, ``bearer``), ``run_url``,
+      ``callback_base_url``, ``verify``, ``proxy``, ``timeout``.
+
+    Every method that asks Automic has a twin for the event loop, with an ``a`` in front.
+
+    :param conn_id: Airflow connection
+    """
+
+    default_conn_name: ClassVar[str] = "automic_default"
+    conn_type: ClassVar[str] = "automic"
+    hook_name: ClassVar[str] = "Broadcom Automic"
+
+    @classmethod
+    def remote_from(cls, conn: Connection) -> AutomicRemote:
+        """
+        Base URL, credentials and client of the connection.
+
+        :raises ConfigurationError: something is missing or contradicts itself
+        """
+        return remote_of(conn)
+
+    # -- start
+
+    def protocol(self, **options: Any) -> AutomicProtocol:
+        """The protocol for this connection's client; ``options`` as its constructor takes them."""
+        return AutomicProtocol(_client_of(self.remote), **options)
+
+    async def aprotocol(self, **options: Any) -> AutomicProtocol:
+        """Async twin of :meth:`protocol`."""
+        return AutomicProtocol(_client_of(await self.aremote()), **options)
+
+    def execute(self, object_name: str, *, correlation_id: str | None = None, **arguments: Any) -> JobHandle:
+        """
+        Start an object, once.
+
+        :param object_name: its name
+        :param correlation_id: text that stands for this one start; marks the alias, by which the run is found
+            again when the answer is lost
+        :param arguments: as :meth:`~..protocols.automic.AutomicProtocol.submit` takes them
+        :raises SubmitError: Automic refused
+        :raises SubmitUnknownError: the answer was lost, and without a correlation id nobody can tell
+        """
+        protocol = self.protocol()
+        mark, arguments = _marked(protocol, object_name, correlation_id, arguments)
+        return self.start(protocol, protocol.submit(object_name, **arguments), correlation_id=mark).handle
+
+    async def aexecute(
+        self, object_name: str, *, correlation_id: str | None = None, **arguments: Any
+    ) -> JobHandle:
+        """
+        Async twin of :meth:`execute`; a lost answer is looked for once and never answered by a second start.
+
+        :raises SubmitUnknownError: the answer was lost and no run was found (yet)
+        """
+        protocol = await self.aprotocol()
+        mark, arguments = _marked(protocol, object_name, correlation_id, arguments)
+        request = protocol.submit(object_name, **arguments)
+        try:
+            return protocol.read_submit(await self.acall(request)).handle
+        except (TransientError, UnreadableAnswerError) as lost:
+            if isinstance(lost, TransientError) and not lost.sent:
+                raise
+            look_up = protocol.find(mark) if mark else None
+            found = protocol.read_find(mark, await self.acall(look_up)) if mark and look_up else None
+            if found is None:
+                raise SubmitUnknownError(
+                    f"The answer to the start of {object_name} was lost: {lost} No run of ours was found. "
+                    "Look into Process Monitoring before starting it again.",
+                    http_status=lost.http_status,
+                    request_id=lost.request_id,
+                ) from lost
+            return found
+
+    # -- one run
+
+    def get_execution(self, run: Run, *, fields: str | None = None) -> dict[str, Any]:
+        """
+        The record of a run, as Automic sends it.
+
+        :param fields: further members, separated by commas: comments, variables, reports, restarts,
+            predecessors, recurring
+        :raises RequestRefusedError: Automic does not know the run in this client
+        """
+        api, run_id = self.protocol(), _run_id(run)
+        return self._ask(api.execution(run_id, fields=fields), lambda r: api.read_execution(run_id, r))
+
+    async def aget_execution(self, run: Run, *, fields: str | None = None) -> dict[str, Any]:
+        """Async twin of :meth:`get_execution`."""
+        api, run_id = await self.aprotocol(), _run_id(run)
+        return api.read_execution(run_id, await self.acall(api.execution(run_id, fields=fields)))
+
+    def cancel(self, job: Run) -> bool:
+        """
+        Cancel a run; workflows, schedules and groups with their children.
+
+        :return: True when Automic accepted it; False when the run is not active any more
+        """
+        return super().cancel(self._typed(self._handle(job)))
+
+    async def acancel(self, job: Run) -> bool:
+        """Async twin of :meth:`cancel`."""
+        handle = job if isinstance(job, JobHandle) else _handle(job, await self.aremote())
+        if "type" not in handle.data:
+            try:
+                handle = _protocol(handle).typed(handle, await self.astatus(handle))
+            except AsyncJobError as e:
+                self._type_unknown(handle, e)
+        return await super().acancel(handle)
+
+    def _handle(self, job: Run) -> JobHandle:
+        return job if isinstance(job, JobHandle) else _handle(job, self.remote)
+
+    def _typed(self, handle: JobHandle) -> JobHandle:
+        """Only a run's record tells whether it has children."""
+        if "type" in handle.data:
+            return handle
+        try:
+            return _protocol(handle).typed(handle, self.status(handle))
+        except AsyncJobError as e:
+            self._type_unknown(handle, e)
+            return handle
+
+    def _type_unknown(self, handle: JobHandle, error: AsyncJobError) -> None:
+        self.log.warning(
+            "The type of Automic run %s could not be read, so its children, if it has any, are not cancelled "
+            "with it: %s",
+            handle.job_id,
+            error,
+        )
+
+    def restart(self, run: Run, **arguments: Any) -> JobHandle:
+        """
+        Restart an ended run.
+
+        :param arguments: ``queue``, ``restart_point``, ``keep_start_type``, ``wait_for_manual_release``,
+            ``inputs``
+        :return: the restart, a run of its own
+        :raises RequestRefusedError: the run has not ended
+        """
+        protocol, run_id = self.protocol(), _run_id(run)
+        response = self.call(protocol.restart(run_id, **arguments))
+        return protocol.handle(protocol.read_restart(run_id, response), at=response.received_at)
+
+    async def arestart(self, run: Run, **arguments: Any) -> JobHandle:
+        """Async twin of :meth:`restart`."""
+        protocol, run_id = await self.aprotocol(), _run_id(run)
+        response = await self.acall(protocol.restart(run_id, **arguments))
+        return protocol.handle(protocol.read_restart(run_id, response), at=response.received_at)
+
+    def last_restart(self, job: JobHandle) -> JobHandle | None:
+        """The last of the runs that are restarts of this one, or restarts of those; None without any."""
+        last = None
+        while (found := self._restart_of(last or job)) is not None:
+            last = found  # RunIDs grow from one to the next, so this ends
+        return last
+
+    def _restart_of(self, handle: JobHandle) -> JobHandle | None:
+        protocol = _protocol(handle)
+        return self._ask(protocol.restarts(handle), lambda r: protocol.read_restarts(handle, r))
+
+    def get_variables(self, run: Run) -> dict[str, Any]:
+        """A run's variables, with the ``#`` at the end of their names."""
+        api = self.protocol()
+        return self._ask(api.variables(_run_id(run)), api.read_variables)
+
+    async def aget_variables(self, run: Run) -> dict[str, Any]:
+        """Async twin of :meth:`get_variables`."""
+        api = await self.aprotocol()
+        return api.read_variables(await self.acall(api.variables(_run_id(run))))
+
+    def add_comment(self, run: Run, comment: str) -> None:
+        """Add a comment to a run."""
+        api = self.protocol()
+        api.read_add_comment(self.call(api.add_comment(_run_id(run), comment)))
+
+    async def aadd_comment(self, run: Run, comment: str) -> None:
+        """Async twin of :meth:`add_comment`."""
+        api = await self.aprotocol()
+        api.read_add_comment(await self.acall(api.add_comment(_run_id(run), comment)))
+
+    # -- lists
+
+    def iter_executions(self, *, page_size: int = 50, **filters: Any) -> Iterator[dict[str, Any]]:
+        """
+        Records of runs, newest first, page by page.
+
+        Automic leaves deactivated runs out unless ``include_deactivated=True``.
+
+        :param page_size: runs in one request
+        :param filters: see ``protocols.automic_requests.FILTERS``
+        :raises ConfigurationError: a filter that Automic does not know
+        """
+        walk = ExecutionWalk(self.protocol(), page_size=page_size, **filters)
+        while walk.next is not None:
+            yield from self._ask(walk.next, walk.take)
+
+    async def aiter_executions(self, *, page_size: int = 50, **filters: Any) -> AsyncIterator[dict[str, Any]]:
+        """Async twin of :meth:`iter_executions`."""
+        walk = ExecutionWalk(await self.aprotocol(), page_size=page_size, **filters)
+        while walk.next is not None:
+            for record in walk.take(await self.acall(walk.next)):
+                yield record
+
+    def list_reports(self, run: Run) -> list[dict[str, Any]]:
+        """``type``, ``end_timestamp`` and ``is_db`` of each report; only those with ``is_db`` can be read."""
+        api = self.protocol()
+        return self._ask(api.reports(_run_id(run)), api.read_reports)
+
+    async def alist_reports(self, run: Run) -> list[dict[str, Any]]:
+        """Async twin of :meth:`list_reports`."""
+        api = await self.aprotocol()
+        return api.read_reports(await self.acall(api.reports(_run_id(run))))
+
+    def iter_reports(self, run: Run, report_type: str = "REP", *, pages_at_once: int = 10) -> Iterator[str]:
+        """
+        The pages of a report, some at a time.
+
+        :param report_type: REP (the job's output), ACT (activation), POST, LOG …
+        :param pages_at_once: pages in one request
+        :raises RequestRefusedError: no such report in Automic's database
+        """
+        walk = ReportWalk(self.protocol(), _run_id(run), report_type, at_once=pages_at_once)
+        while walk.next is not None:
+            yield from self._ask(walk.next, walk.take)
+
+    async def aiter_reports(
+        self, run: Run, report_type: str = "REP", *, pages_at_once: int = 10
+    ) -> AsyncIterator[str]:
+        """Async twin of :meth:`iter_reports`."""
+        walk = ReportWalk(await self.aprotocol(), _run_id(run), report_type, at_once=pages_at_once)
+        while walk.next is not None:
+            for page in walk.take(await self.acall(walk.next)):
+                yield page
+
+    # -- is it there?
+
+    def ping(self) -> bool:
+        """Whether the REST process answers; says nothing about credentials."""
+        return 200 <= self.call(self.protocol().ping()).status < 300
+
+    async def aping(self) -> bool:
+        """Async twin of :meth:`ping`."""
+        return 200 <= (await self.acall((await self.aprotocol()).ping())).status < 300
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ping, then health, then a cheap call that needs the credentials: the first that fails is told."""
+        try:
+            api = self.protocol()
+            if not self.ping():
+                return False, f"{self.remote.host} answers, but not as Automic's REST process (ping)."
+            if not api.read_health(self.call(api.health())):
+                return False, "The REST process answers, but the Automation Engine is not healthy (503)."
+            api.read_executions(self.call(api.executions(max_results=1)), asked=1)
+        except AsyncJobError as e:
+            return False, str(e)
+        return True, f"Connected to client {api.client} at {self.remote.host}."
+
+    def _ask(self, request: HttpRequest, read: Callable[[HttpResponse], T]) -> T:
+        return with_retries(request, lambda: read(self.call(request)))
+
+
+def _client_of(remote: Remote) -> str:
+    assert isinstance(remote, AutomicRemote)  # noqa: S101 - remote_from makes no other
+    return remote.client
+
+
+def _handle(job: str | int | Mapping[str, Any], remote: Remote) -> JobHandle:
+    if isinstance(job, Mapping):
+        return JobHandle.from_dict(job)
+    return AutomicProtocol(_client_of(remote)).handle(job, at=0.0)
+
+
+def _run_id(run: Run) -> str | int:
+    if isinstance(run, JobHandle):
+        return run.job_id
+    return JobHandle.from_dict(run).job_id if isinstance(run, Mapping) else run
+
+
+def _protocol(handle: JobHandle) -> AutomicProtocol:
+    protocol = protocol_of(handle)
+    if not isinstance(protocol, AutomicProtocol):
+        raise ConfigurationError(f"Job {handle.job_id} is no Automic run but one of {handle.protocol}.")
+    return protocol
+
+
+def _marked(
+    protocol: AutomicProtocol, name: str, correlation_id: str | None, arguments: dict[str, Any]
+) -> tuple[str | None, dict[str, Any]]:
+    """The alias by which the run can be found, None when there is none, and the arguments with it."""
+    if correlation_id is None:
+        return None, arguments
+    alias = protocol.alias(arguments.get("alias") or name, correlation_id)
+    return (alias, {**arguments, "alias": alias}) if alias else (None, arguments)
