@@ -224,6 +224,8 @@ class Result:
         pre-signed URLs, which refuse them
     :param headers: headers the fetch needs (media type), never credentials
     :param value: the result itself, where it came inside the status answer or the callback
+    :param body: the value as the remote sent it, where it was a whole answer, so that a destination gets
+        the same bytes
     """
 
     url: str | None = field(default=None, repr=False)
@@ -231,6 +233,7 @@ class Result:
     authorized: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     value: Any = field(default=None, repr=False)
+    body: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
