@@ -76,7 +76,8 @@ def open_destination(
         ``ObjectStoragePath`` opens (``gs://conn_id@bucket/key``)
     :param aws_conn_id: connection for ``s3://`` URLs that name none
     :param if_exists: ``replace``, ``skip`` or ``fail``
-    :param object_storage_options: further arguments for ``ObjectStoragePath``
+    :param object_storage_options: for ``s3://`` further arguments of the upload as boto3 names them
+        (``{"ServerSideEncryption": "aws:kms"}``), else storage options for the file system of the URL
     :raises ConfigurationError: relative path, unknown form
     """
     if if_exists not in get_args(IfExists):
@@ -106,7 +107,9 @@ def open_destination(
     if scheme in ("s3", "s3a", "s3n"):
         from airflow_async_provider.download.s3_object import S3Object
 
-        return S3Object.parse(destination, if_exists=if_exists, aws_conn_id=aws_conn_id)
+        return S3Object.parse(
+            destination, if_exists=if_exists, aws_conn_id=aws_conn_id, options=object_storage_options
+        )
     from airflow_async_provider.download.object_storage import StoredObject
 
     return StoredObject(destination, if_exists=if_exists, options=object_storage_options)

@@ -66,7 +66,7 @@ def download(
     :param destination: see :func:`~.destination.open_destination`
     :param if_exists: ``replace`` what is there, ``skip`` the download, or ``fail``
     :param aws_conn_id: Airflow connection for ``s3://`` destinations
-    :param object_storage_options: further arguments for ``ObjectStoragePath``
+    :param object_storage_options: see :func:`~.destination.open_destination`
     :param log: where progress goes, None for this package's logger
     :param progress_every: seconds between two progress lines
     :raises ConfigurationError: the destination or the URL cannot be used; nothing was sent

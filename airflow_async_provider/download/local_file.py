@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from airflow_async_provider.download.background import Background
 from airflow_async_provider.download.destination import Destination, IfExists
 from airflow_async_provider.download.reader import ByteSource
 from airflow_async_provider.download.temporary import UnfinishedFile
@@ -50,15 +51,18 @@ class LocalFile(Destination):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 said.room()
                 file = stack.enter_context(UnfinishedFile(self.path.parent))
+            writing = Background(file.write, name="file")
+            stack.callback(writing.close)  # before the file is closed under the thread's feet
             while data := source.read():
                 with said.clearly():
-                    file.write(data)
+                    writing.put(data)
                 said.written += len(data)
-            try:
-                with said.clearly():
+            with said.clearly():
+                writing.join()
+                try:
                     file.publish(self.path.name, replace=self.if_exists == "replace")
-            except FileExistsError:
-                raise self.exists_error() from None
+                except FileExistsError:
+                    raise self.exists_error() from None
 
 
 class _Said:
@@ -80,11 +84,9 @@ class _Said:
 
     @contextlib.contextmanager
     def clearly(self) -> Iterator[None]:
-        """Errors of the system in the block, as :class:`DownloadError`; FileExistsError stays."""
+        """Errors of the system in the block, as :class:`DownloadError`."""
         try:
             yield
-        except FileExistsError:
-            raise
         except OSError as error:
             of = "" if self._length is None else f" of {self._length}"
             if error.errno in _NO_ROOM:

@@ -7,6 +7,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 
+from airflow_async_provider.download.background import Background
 from airflow_async_provider.errors import DownloadError
 
 #: How much is asked for in one go (bytes): large enough that Python's share of the work is small.
@@ -32,11 +33,16 @@ class ByteSource(ABC):
         self.watch: Callable[[ByteSource], None] | None = None
         #: how often it was taken up again in the middle
         self.resumes = 0
+        self._begin_hash()
+
+    def _begin_hash(self) -> None:
         self._hash = hashlib.sha256()
+        self._hashing = Background(self._hash.update, name="sha256")
 
     @property
     def sha256(self) -> str:
         """Hash of the bytes handed out so far, hexadecimal."""
+        self._hashing.join()
         return self._hash.hexdigest()
 
     def open(self) -> None:
@@ -51,15 +57,15 @@ class ByteSource(ABC):
     def read(self, size: int = BLOCK) -> bytes:
         """Wait for some bytes: at most ``size``, and none only at the verified end."""
 
-    @abstractmethod
     def close(self) -> None:
-        """Let go of connections; nothing can be read afterwards."""
+        """Let go of connections and threads; nothing can be read afterwards."""
+        self._hashing.close()
 
     def _hand_out(self, data: bytes) -> bytes:
         self.offset += len(data)
         if self.length is not None and self.offset > self.length:
             raise DownloadError(f"The result has more bytes than the {self.length} that were announced.")
-        self._hash.update(data)
+        self._hashing.put(data)
         if self.watch is not None:
             self.watch(self)
         return data
@@ -97,6 +103,7 @@ class ChunkSource(ByteSource):
 
     def close(self) -> None:
         """Let a generator run its ``finally``."""
+        super().close()
         close = getattr(self._chunks, "close", None)
         if close is not None:
             close()

@@ -20,6 +20,7 @@ class S3Object(Destination):
     :param key: object key, spelled as it shall be
     :param aws_conn_id: Airflow connection; its endpoint, region, TLS and ``service_config`` count
     :param if_exists: see :func:`~.destination.open_destination`
+    :param options: further arguments of the upload, as boto3 names them (ServerSideEncryption, ACL ...)
     """
 
     def __init__(
@@ -29,15 +30,24 @@ class S3Object(Destination):
         *,
         aws_conn_id: str | None = "aws_default",
         if_exists: IfExists = "replace",
+        options: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(f"s3://{bucket}/{key}", if_exists)
         self.bucket = bucket
         self.key = key
         self.aws_conn_id = aws_conn_id
+        self._options = dict(options or {})
         self._hook: Any = None
 
     @classmethod
-    def parse(cls, url: str, *, aws_conn_id: str | None, if_exists: IfExists) -> S3Object:
+    def parse(
+        cls,
+        url: str,
+        *,
+        aws_conn_id: str | None,
+        if_exists: IfExists,
+        options: Mapping[str, Any] | None = None,
+    ) -> S3Object:
         """
         From ``s3://bucket/key`` or ``s3://conn_id@bucket/key``; a key may hold any character.
 
@@ -47,7 +57,7 @@ class S3Object(Destination):
         conn_id, _, bucket = netloc.rpartition("@")
         if not bucket or not key or key.endswith("/"):
             raise ConfigurationError(f"{url!r} does not name an object; write s3://bucket/key.")
-        return cls(bucket, key, aws_conn_id=conn_id or aws_conn_id, if_exists=if_exists)
+        return cls(bucket, key, aws_conn_id=conn_id or aws_conn_id, if_exists=if_exists, options=options)
 
     @property
     def hook(self) -> Any:
@@ -55,7 +65,7 @@ class S3Object(Destination):
         if self._hook is None:
             from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
-            self._hook = S3Hook(aws_conn_id=self.aws_conn_id)
+            self._hook = S3Hook(aws_conn_id=self.aws_conn_id, extra_args=self._options)
         return self._hook
 
     def prepare(self) -> None:

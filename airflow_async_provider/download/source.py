@@ -146,11 +146,13 @@ class HttpSource(ByteSource):
         self._drop()
         self._restarted, self._started, self._ended = True, False, False
         self.offset = self._failed_at = 0
-        self._hash = hashlib.sha256()
+        self._hashing.close()
+        self._begin_hash()
         return True
 
     def close(self) -> None:
         """Drop the connection."""
+        super().close()
         self._drop()
         self._ended = True
         self.opener.close()
@@ -254,7 +256,7 @@ class HttpSource(ByteSource):
                 raise BrokenOffError("the connection ended while the beginning was read again")
             again.update(data)
             left -= len(data)
-        return again.digest() == self._hash.digest()
+        return again.hexdigest() == self.sha256
 
     def _await_object(self, refusal: Refusal, waited: float) -> float:
         wait = min(1.0 + waited / 2, 10.0, self.persistence.patience_404 - waited)
