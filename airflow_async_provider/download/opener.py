@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
-from airflow_async_provider.download.exact import exact_adapter, request_target
 from airflow_async_provider.errors import DownloadError, OriginError
 from airflow_async_provider.protocols.base import Headers
+from airflow_async_provider.transport.exact import exact_adapter, request_target
 from airflow_async_provider.transport.remote import place, split_url
 
 MOST_REDIRECTS = 5

@@ -2,17 +2,19 @@
 """
 Sending a URL byte for byte, and keeping it out of every log.
 
-A pre-signed URL is a signature over its own spelling. ``requests`` normalises URLs (it decodes ``%7E``,
-encodes again, and urllib3 turns ``%2f`` into ``%2F``), which breaks some signatures. It also adds a password
-from ``~/.netrc``, cookies, and follows redirects by rules of its own. So a request goes through the adapter
-of ``requests`` alone, without its ``Session``, and the adapter knows only scheme, host and path: the true
-request target is put in where the request line is written. Thereby neither urllib3's debug lines nor any
-exception of ``requests`` or urllib3 ever sees the query, which is the secret part.
+A pre-signed URL is a signature over its own spelling, and an opaque status URL may be looked up by it.
+``requests`` normalises URLs (it decodes ``%7E``, encodes again, and urllib3 turns ``%2f`` into ``%2F``), which
+breaks both. It also adds a password from ``~/.netrc``, cookies, and follows redirects by rules of its own. So
+a request goes through the adapter of ``requests`` alone, without its ``Session``, and the adapter knows no
+more than scheme, host and perhaps path: the true request target is put in where the request line is written.
+Thereby neither urllib3's debug lines nor any exception of ``requests`` or urllib3 ever sees the query, which
+is the secret part.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -30,12 +32,13 @@ def request_target(url: str) -> str:
     return _NOT_SENDABLE.sub(lambda match: quote(match.group(), safe=""), target)
 
 
-def exact_adapter(target: str, *, connections: int) -> Any:
+def exact_adapter(target: str | Callable[[], str], *, connections: int, hosts: int = 1) -> Any:
     """
-    An adapter of ``requests`` for one URL, whose connections write the given request target.
+    An adapter of ``requests`` whose connections write the given request target.
 
-    :param target: from :func:`request_target`
-    :param connections: how many connections to keep for parallel ranges
+    :param target: from :func:`request_target`, or a function that gives the one of the request being sent
+    :param connections: how many connections to a host to keep
+    :param hosts: to how many hosts
     """
     from requests.adapters import HTTPAdapter
 
@@ -47,10 +50,10 @@ def exact_adapter(target: str, *, connections: int) -> Any:
         def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
             return _write_target(super().proxy_manager_for(*args, **kwargs), target)
 
-    return ExactAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
+    return ExactAdapter(pool_connections=hosts, pool_maxsize=connections, max_retries=0)
 
 
-def _write_target(manager: Any, target: str) -> Any:
+def _write_target(manager: Any, target: str | Callable[[], str]) -> Any:
     """Make the connections of a pool manager write this target in their request lines."""
     manager.pool_classes_by_scheme = {
         scheme: type(f"Exact{pool.__name__}", (pool,), {"ConnectionCls": _connection_class(pool, target)})
@@ -60,12 +63,14 @@ def _write_target(manager: Any, target: str) -> Any:
     return manager
 
 
-def _connection_class(pool: Any, target: str) -> Any:
+def _connection_class(pool: Any, target: str | Callable[[], str]) -> Any:
     base = pool.ConnectionCls
 
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
         # Through a plain HTTP proxy the target is a whole URL (RFC 9112 §3.2.2), else it is the path.
         prefix = "" if url.startswith("/") else "/".join(url.split("/", 3)[:3])
-        base.putrequest(self, method, prefix + target, *args, **kwargs)
+        base.putrequest(
+            self, method, prefix + (target if isinstance(target, str) else target()), *args, **kwargs
+        )
 
     return type(f"Exact{base.__name__}", (base,), {"putrequest": putrequest})
