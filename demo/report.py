@@ -60,15 +60,18 @@ def _task(
     value = value if isinstance(value, dict) else {}
     if task_id in case.via and value.get("via") != case.via[task_id]:
         problems.append(f"ended via {value.get('via')!r}, {case.via[task_id]!r} expected")
-    size, checksum = "", ""
+    size, checksum, target = "", "", ""
     if "sha256" in value and "uri" in value:
         size = f"{value['bytes']:,}"
         checksum, wrong = _compare(world, value, served)
         problems += wrong
+        target = "s3" if value["uri"].startswith("s3://") else "file"
     seconds = (history[-1][1] - history[0][1]).total_seconds() if history else 0.0
     path = "deferred" if "deferred" in states else "worker"
     if value.get("via"):
         path += f", {value['via']}"
+    if target:
+        path += f", to {target}"
     shown = " > ".join(a for a, b in pairwise([*states, None]) if a != b) or str(task["state"])
     return Row(name, path, shown, f"{seconds:.1f}", size, checksum), problems
 

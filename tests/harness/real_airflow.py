@@ -69,9 +69,9 @@ FAST: dict[str, dict[str, object]] = {
     "logging": {"colored_console_log": False},
     "scheduler": {
         # The pause of an idle scheduler loop: what a finished trigger, a new run or a finished task waits at
-        # most until it is noticed. A run with a deferred task and another takes 6.1 s with the default of 1 s,
-        # 4.1 s with 0.25 s, and no less below, where the loop eats the CPU that the tasks need (2 cores). Of
-        # these 4 s, 3 s are three loops of the triggerer, whose pace of 1 s cannot be configured.
+        # most until it is noticed. A run with a deferred task and another takes 6.1 s with the default of
+        # 1 s, 4.1 s with 0.25 s, and no less below, where the loop eats the CPU that the tasks need (2
+        # cores). Of these 4 s, 3 s are three loops of the triggerer, whose pace of 1 s cannot be configured.
         "scheduler_idle_sleep_time": 0.25,
         "scheduler_heartbeat_sec": 1,
         "job_heartbeat_sec": 1,
@@ -385,13 +385,20 @@ class RealAirflow:
         """What the components printed last, without what is only information: for a failure message."""
         parts = []
         for log in sorted((self.home / "components").glob("*.log")):
-            said = [line for line in _read(log).splitlines() if not _INFORMATION.search(line)]
-            parts += [f"--- {log.stem}", *said[-lines:]]
+            parts += [f"--- {log.stem}", *_notable(_read(log).splitlines())[-lines:]]
         return "\n".join(parts)
 
 
-# Airflow's lines of that level, and its banner.
-_INFORMATION = re.compile(r"\[(info|debug) +\]|^[ _/|()<\\,]*$")
+def _notable(lines: Iterable[str]) -> list[str]:
+    """The lines that are more than information, with those that belong to them (tracebacks)."""
+    result = []
+    notable = True  # what comes before Airflow's logging is set up
+    for line in lines:
+        if level := re.search(r"\[(debug|info|warning|error|critical) *\]", line):
+            notable = level[1] not in ("debug", "info") and "Deprecat" not in line
+        if notable:
+            result.append(line)
+    return result
 
 
 def _read(path: Path) -> str:
