@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from airflow_async_provider.errors import ConfigurationError, UnreadableAnswerError
-from airflow_async_provider.protocols.answers import is_transient, raise_for_answer
+from airflow_async_provider.protocols.answers import raise_for_answer
 from airflow_async_provider.protocols.base import (
     HttpResponse,
     JobHandle,
@@ -143,10 +143,9 @@ class AzureProtocol(HttpProfile):
 
     def _read_location(self, handle: JobHandle, response: HttpResponse, job: str) -> JobStatus:
         """202 goes on; then comes exactly the job's final answer, so a 4xx is the job's own failure."""
+        if failure := self.client_error(response):
+            return failure
         status = response.status
-        if 400 <= status < 500 and status not in (401, 403) and not is_transient(status):
-            text = error_text(json_or_none(response.body)) or excerpt(response.body)
-            return self.ended(JobState.FAILED, response, str(status), text)
         raise_for_answer(response, job=job, doing="asking for the status of")
         if status == 202:
             return self.going_on(response, "202", status_url=self.moved(handle, response, job=job))

@@ -27,11 +27,14 @@ class LocationProtocol(HttpProfile):
 
     :param redirect_means_done: take 302 and 303 to a foreign host for "the result is there". Set it to False
         where such a redirect leads to a login page. Default True
+    :param client_errors_are_final: take a 4xx of the monitor for the job's own failure, as Azure's Resource
+        Manager does, not for a failure to read it; 401, 403, 408, 425 and 429 never are. Default False
     """
 
     name: ClassVar[str] = "http_location"
 
     redirect_means_done: bool = True
+    client_errors_are_final: bool = False
 
     def check_accepted(self, response: HttpResponse) -> None:
         """303 to a submission names the monitor, too (RFC 9110 §15.4.4)."""
@@ -58,9 +61,11 @@ class LocationProtocol(HttpProfile):
 
     def read_monitor(self, handle: JobHandle, response: HttpResponse, job: str) -> JobStatus:
         """202 goes on, another 2xx is the result, a redirect to elsewhere leads to it."""
-        if response.status == 410:
+        if response.status == 410 and not self.client_errors_are_final:
             return self.gone(response)
         if self.redirect_means_done and (status := self.redirected(response, job=job)):
+            return status
+        if self.client_errors_are_final and (status := self.client_error(response)):
             return status
         raise_for_answer(response, job=job, doing="asking for the status of")
         if response.status == 202:

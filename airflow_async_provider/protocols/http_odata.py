@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from airflow_async_provider.errors import UnreadableAnswerError
-from airflow_async_provider.protocols import json_path
 from airflow_async_provider.protocols.answers import raise_for_answer
 from airflow_async_provider.protocols.base import (
     Headers,
@@ -29,7 +28,7 @@ from airflow_async_provider.protocols.base import (
 )
 from airflow_async_provider.protocols.http_profile import HttpProfile
 from airflow_async_provider.protocols.http_urls import absolute
-from airflow_async_provider.protocols.http_values import body_value, error_text, json_or_none
+from airflow_async_provider.protocols.http_values import error_text, json_or_none
 
 _STATUS_LINE = re.compile(rb"HTTP/[0-9.]+ ([0-9]{3})(?: [^\r\n]*)?\r?\n")
 _HEADERS_END = re.compile(rb"\r?\n\r?\n")
@@ -77,8 +76,7 @@ class ODataProtocol(HttpProfile):
         location = final.headers.get("Location", "")
         if 200 <= final.status < 300:
             # A wrapped answer cannot be had unwrapped by asking for it again.
-            value = json_path.MISSING if final.headers is response.headers else body_value(final)
-            return self.finished(final, job=job, native=native, value=value)
+            return self.finished(final, job=job, native=native, again=final.body is response.body)
         if final.status in (302, 303) and location:
             return replace(
                 self.ended(JobState.SUCCEEDED, final, native), result=self.result_at(location, final, job=job)

@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_async_provider.errors import UnreadableAnswerError
 from airflow_async_provider.protocols import json_path
-from airflow_async_provider.protocols.answers import request_id, retry_after
+from airflow_async_provider.protocols.answers import is_transient, request_id, retry_after
 from airflow_async_provider.protocols.base import (
     HttpResponse,
     JobHandle,
@@ -19,7 +19,7 @@ from airflow_async_provider.protocols.base import (
     excerpt,
 )
 from airflow_async_provider.protocols.http_urls import absolute, is_signed, same_origin
-from airflow_async_provider.protocols.http_values import body_value, one_line
+from airflow_async_provider.protocols.http_values import body_value, error_text, json_or_none, one_line
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,14 @@ class HttpOutcome(JobProtocol):
         """410: the remote knew the job once and says that it does not any more (RFC 9110 §15.5.11)."""
         return self.ended(JobState.EXPIRED, response, "410", "the remote no longer knows this job")
 
+    def client_error(self, response: HttpResponse) -> JobStatus | None:
+        """A 4xx as the job's own failure; None for what concerns credentials or pace, and for all others."""
+        status = response.status
+        if not 400 <= status < 500 or status in (401, 403) or is_transient(status):
+            return None
+        text = error_text(json_or_none(response.body)) or excerpt(response.body)
+        return self.ended(JobState.FAILED, response, str(status), text)
+
     def redirected(self, response: HttpResponse, *, job: str) -> JobStatus | None:
         """
         "Done, the result is there", where a 302 or 303 says so; None for any other answer.
@@ -98,18 +106,25 @@ class HttpOutcome(JobProtocol):
         return None if url == handle.status_url else url
 
     def finished(
-        self, response: HttpResponse, *, job: str, native: str, value: Any = json_path.MISSING
+        self,
+        response: HttpResponse,
+        *,
+        job: str,
+        native: str,
+        value: Any = json_path.MISSING,
+        again: bool = True,
     ) -> JobStatus:
         """
         The job succeeded; the options say where in this answer its result is.
 
         :param value: the answer's content where the convention wraps it. Default: the body
+        :param again: whether asking the same address again brings the same answer
         :raises UnreadableAnswerError: the result is not where the options say
         """
         return JobStatus(
             JobState.SUCCEEDED,
             native=one_line(native, 80),
-            result=self.result(response, job=job, value=value),
+            result=self.result(response, job=job, value=value, again=again),
             request_id=request_id(response.headers),
         )
 
@@ -119,12 +134,14 @@ class HttpOutcome(JobProtocol):
         *,
         job: str,
         value: Any = json_path.MISSING,
+        again: bool = True,
         expires_in: float | None = None,
     ) -> Result | None:
         """Where the result lies according to the options, None when there is none."""
-        if self.refetch_result and response.url and response.status != 204 and value is json_path.MISSING:
+        whole = value is json_path.MISSING
+        if self.refetch_result and again and whole and response.url and response.status != 204:
             return self.result_at(response.url, response, job=job)
-        content = body_value(response) if value is json_path.MISSING else value
+        content = body_value(response) if whole else value
         created = response.headers.get("Location", "") if response.status == 201 else ""
         if created and content is None:  # RFC 9110 §15.3.2: the resource that was made is there
             return self.result_at(created, response, job=job)
@@ -140,7 +157,9 @@ class HttpOutcome(JobProtocol):
                 )
         if self.result_url_field is not None:
             return self.result_at(content, response, job=job, expires_in=expires_in)
-        return None if content is None else Result(value=content)
+        if content is None:
+            return None
+        return Result(value=content, body=response.body if whole and wanted is None else None)
 
     def result_at(
         self, reference: str, response: HttpResponse, *, job: str, expires_in: float | None = None

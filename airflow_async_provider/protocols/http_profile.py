@@ -33,7 +33,7 @@ from airflow_async_provider.protocols.base import (
 from airflow_async_provider.protocols.http_outcome import HttpOutcome
 from airflow_async_provider.protocols.http_urls import PathTemplate, digest
 from airflow_async_provider.protocols.http_values import (
-    body_value,
+    id_text,
     json_or_none,
     structured_string,
     with_callback,
@@ -273,6 +273,11 @@ class HttpProfile(HttpOutcome):
         """The status in a callback's JSON body, None when it names none."""
         return None
 
+    @staticmethod
+    def delivery_id(headers: Headers, body: bytes) -> str | None:
+        """The sender's id of a delivery, the same one when it is repeated (Standard Webhooks)."""
+        return id_text(headers.get("webhook-id"))
+
     # -- what the conventions are made of
 
     @property
@@ -304,9 +309,8 @@ class HttpProfile(HttpOutcome):
 
     def synchronous(self, response: HttpResponse) -> Submitted:
         """The job was done before the answer came."""
-        # The value is given, for the endpoint that took the job must not be fetched again for its result.
-        value = body_value(response)
-        status = self.finished(response, job="the job", native=str(response.status), value=value)
+        # The endpoint that took the job must not be asked again for its result.
+        status = self.finished(response, job="the job", native=str(response.status), again=False)
         return Submitted(self.handle(response, None), status)
 
     def _template(self, text: str) -> PathTemplate:

@@ -483,6 +483,22 @@ def test_the_result_is_taken_from_the_field_that_the_option_names() -> None:
     assert status.result.value == 5
 
 
+def test_a_whole_answer_keeps_its_bytes() -> None:
+    body = b'{ "rows" :3}'
+    whole = LocationProtocol().read_status(job(LocationProtocol()), answer(200, body)).result
+    assert whole is not None
+    assert (whole.value, whole.body) == ({"rows": 3}, body)
+    part = LocationProtocol(result_field="rows")
+    picked = part.read_status(job(part), answer(200, body)).result
+    assert picked is not None
+    assert (picked.value, picked.body) == (3, None)
+
+
+def test_a_delivery_is_known_by_its_webhook_id() -> None:
+    assert LocationProtocol().delivery_id(Headers({"Webhook-Id": "msg_1"}), b"") == "msg_1"
+    assert LocationProtocol().delivery_id(Headers(), b"") is None
+
+
 def test_a_result_that_is_not_where_the_option_says_is_an_error() -> None:
     for profile in (LocationProtocol(result_field="out"), LocationProtocol(result_url_field="out")):
         with pytest.raises(UnreadableAnswerError, match="no result at 'out'"):

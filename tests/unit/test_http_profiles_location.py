@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider.errors import OriginError, UnreadableAnswerError
+from airflow_async_provider.errors import OriginError, RemoteError, RequestRefusedError, UnreadableAnswerError
 from airflow_async_provider.protocols.base import Headers, HttpResponse, JobHandle, JobState
 from airflow_async_provider.protocols.http_location import LocationProtocol
 
@@ -123,3 +123,15 @@ def test_a_redirect_to_nowhere_is_an_error(headers: dict[str, str]) -> None:
 def test_a_monitor_that_moved_to_a_foreign_host_is_not_followed(code: int) -> None:
     with pytest.raises(OriginError):
         PROFILE.read_status(HANDLE, answer(code, Location="https://other.example/m"))
+
+
+def test_a_4xx_of_the_monitor_may_be_declared_the_jobs_own_failure() -> None:
+    profile = LocationProtocol(client_errors_are_final=True)
+    status = profile.read_status(HANDLE, answer(422, {"title": "Broken", "detail": "no rows"}))
+    assert (status.state, status.native, status.message) == (JobState.FAILED, "422", "no rows")
+    assert profile.read_status(HANDLE, answer(410)).state is JobState.FAILED
+    for code in (401, 403, 429, 503):
+        with pytest.raises(RemoteError):
+            profile.read_status(HANDLE, answer(code))
+    with pytest.raises(RequestRefusedError):
+        PROFILE.read_status(HANDLE, answer(422))

@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any API on Airflow's standard ``http`` connections, read as the HTTP provider reads them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.hooks.base import AsyncApiHook
+from airflow_async_provider.hooks.connection import base_url, common_settings, extra_of
+from airflow_async_provider.protocols.base import HttpRequest, JobProtocol, Submitted
+from airflow_async_provider.protocols.signatures import HmacScheme, SignatureScheme, scheme_from_dict
+from airflow_async_provider.transport.auth import StaticAuth, basic
+from airflow_async_provider.transport.remote import Remote
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+#: Keys of the extra that are no headers: those of the HTTP provider (its hook's options of requests, of all
+#: versions since 5.3), then ours. A key that starts with ``callback_`` is never one either.
+NO_HEADERS = frozenset(
+    {
+        "allow_redirects",
+        "auth_kwargs",
+        "auth_type",
+        "cert",
+        "check_response",
+        "headers",
+        "max_redirects",
+        "proxies",
+        "proxy",
+        "srv_lookup",
+        "stream",
+        "timeout",
+        "trust_env",
+        "verify",
+        "verify_ssl",
+        "allowed_hosts",
+    }
+)
+
+#: A field name after RFC 9110 §5.1.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class HttpAsyncHook(AsyncApiHook):
+    """
+    Talks to any HTTP API with an ordinary ``http`` connection.
+
+    What the connection means is what it means to the HTTP provider's own hook: ``host`` with or without a
+    scheme, ``schema`` (default ``http``), ``port``; ``login`` and ``password`` as HTTP Basic; every key of
+    the extra whose value is text is a header, but for the options:
+
+    * ``verify`` (or ``verify_ssl``), ``proxies`` (or ``proxy``), ``timeout`` (of a pair, the longer one).
+    * ``allowed_hosts``: further hosts that may get the credentials (a list, or text separated by commas).
+    * ``callback_secret``: key of the signature of callbacks, and ``callback_signature``: how they are signed,
+      ``{"header": …, "prefix": …, "algorithm": …, "encoding": …}`` or ``{"kind": "standard_webhooks"}``.
+      ``callback_base_url``: where the remote reaches Airflow's API server.
+    * Without effect here: ``stream``, ``allow_redirects``, ``max_redirects``, ``trust_env``,
+      ``check_response``, ``auth_type``, ``auth_kwargs``. Redirects are followed where credentials may go;
+      the environment's proxies and CA bundle are honoured.
+    * Refused, because going on without them could not work: ``cert`` and ``srv_lookup``.
+
+    A header of the extra may be a credential, so all of them go where credentials may go, and nowhere else.
+
+    :param conn_id: Airflow connection
+    """
+
+    conn_name_attr: ClassVar[str] = "http_conn_id"
+    default_conn_name: ClassVar[str] = "http_default"
+    conn_type: ClassVar[str] = "http"
+    hook_name: ClassVar[str] = "HTTP"
+
+    @classmethod
+    def remote_from(cls, conn: Connection) -> Remote:
+        """
+        Base URL, credentials, headers, TLS, proxy and time limit of the connection.
+
+        :raises ConfigurationError: a value that cannot be read, or an option that is not supported
+        """
+        extra = extra_of(conn)
+        for key, why in (
+            ("cert", "client certificates are not supported"),
+            ("srv_lookup", "SRV records are not supported; give the host itself"),
+        ):
+            if extra.get(key) and str(extra[key]).lower() != "false":
+                raise ConfigurationError(f"{key} in the extra of connection {conn.conn_id!r}: {why}.")
+        url = base_url(conn, default_scheme="http")
+        headers = _headers(conn, extra)
+        authorization = headers.pop("Authorization", None)
+        if conn.login:
+            authorization = _basic(conn.login, conn.password or "")
+        # What the settings have in common reads is under the HTTP provider's names here.
+        settings: Any = SimpleNamespace(
+            conn_id=conn.conn_id,
+            extra_dejson={
+                "verify": extra.get("verify", extra.get("verify_ssl")),
+                "proxy": _proxy(url, extra.get("proxies", extra.get("proxy"))),
+                "timeout": _longest(extra.get("timeout")),
+                "allowed_hosts": extra.get("allowed_hosts"),
+            },
+        )
+        return Remote(
+            base_url=url,
+            auth=StaticAuth({"Authorization": authorization} if authorization else {}),
+            headers=headers,
+            **common_settings(settings),
+        )
+
+    @classmethod
+    def signature_scheme(cls, conn: Connection) -> SignatureScheme | None:
+        """
+        How the remote signs its callbacks, None when the connection has no ``callback_secret``.
+
+        :raises ConfigurationError: a secret without ``callback_signature``, or one that describes no scheme
+        """
+        extra = extra_of(conn)
+        described = extra.get("callback_signature")
+        if not extra.get("callback_secret"):
+            if described:
+                raise ConfigurationError(
+                    f"The connection {conn.conn_id!r} has callback_signature in its extra but no "
+                    "callback_secret: callbacks could not be verified."
+                )
+            return None
+        if not described:
+            raise ConfigurationError(
+                f"The connection {conn.conn_id!r} has callback_secret in its extra but no "
+                "callback_signature, which says how callbacks are signed."
+            )
+        if described == "standard_webhooks":
+            described = {"kind": described}
+        return HmacScheme(described) if isinstance(described, str) else scheme_from_dict(described)
+
+    @classmethod
+    def signature_key(cls, conn: Connection) -> str | None:
+        """``callback_secret`` of the extra."""
+        secret = extra_of(conn).get("callback_secret")
+        return str(secret) if secret else None
+
+    def credentials_for(self, url: str, refused: Mapping[str, str] | None = None) -> dict[str, str]:
+        """Credentials, and the headers of the extra, any of which may be one."""
+        if refused is not None or not self.remote.may_have_credentials(url):
+            return {}  # what was refused once is refused again: none of these can be renewed
+        return {**self.remote.headers, **super().credentials_for(url)}
+
+    def submit(self, protocol: JobProtocol, method: str, endpoint: str, **arguments: Any) -> Submitted:
+        """
+        Start a job.
+
+        :param protocol: a profile, or any protocol whose ``submit`` takes method, endpoint and arguments
+        :param arguments: as :meth:`~..protocols.http_profile.HttpProfile.submit` takes them
+        :raises ConfigurationError: the protocol has no such ``submit``
+        :raises SubmitError: the remote refused
+        :raises SubmitUnknownError: the answer was lost and the request must not be repeated
+        """
+        own = {name.lower(): name for name in self.remote.headers}
+        # One spelling for one header, or both would be sent.
+        given = {own.get(n.lower(), n): v for n, v in (arguments.pop("headers", None) or {}).items()}
+        if arguments.get("json") is not None and "Content-Type" in own.values():
+            given.setdefault("Content-Type", self.remote.headers["Content-Type"])
+        make: Callable[..., HttpRequest] | None = getattr(protocol, "submit", None)
+        if make is None:
+            raise ConfigurationError(
+                f"The protocol {type(protocol).__qualname__} has no method submit(method, endpoint, ...), "
+                "so it cannot start a job."
+            )
+        if given:
+            arguments["headers"] = given
+        return self.start(protocol, make(method, endpoint, **arguments))
+
+
+def _headers(conn: Connection, extra: Mapping[str, Any]) -> dict[str, str]:
+    nested = extra.get("headers")
+    found = dict(extra)
+    if isinstance(nested, Mapping):
+        found |= nested
+    headers = {
+        _canonical(name): value
+        for name, value in found.items()
+        if name not in NO_HEADERS
+        and not name.startswith("callback_")
+        and isinstance(value, str)
+        and _TOKEN.fullmatch(name)
+    }
+    if any(c in value for value in headers.values() for c in "\r\n\0"):
+        raise ConfigurationError(
+            f"A header in the extra of connection {conn.conn_id!r} has more than one line."
+        )
+    return headers
+
+
+def _canonical(name: str) -> str:
+    """The usual spelling of the headers that we set ourselves, so that none is sent twice."""
+    usual = {"accept": "Accept", "content-type": "Content-Type", "authorization": "Authorization"}
+    return usual.get(name.lower(), name)
+
+
+def _basic(login: str, password: str) -> str:
+    try:
+        return basic(login, password, "latin-1")  # what requests does, and with it the HTTP provider
+    except UnicodeEncodeError:
+        return basic(login, password)
+
+
+def _proxy(url: str, value: Any) -> str | None:
+    """The proxy for the connection's own address, out of one URL or requests' dictionary."""
+    if isinstance(value, Mapping):
+        from requests.utils import select_proxy
+
+        value = select_proxy(url, {str(k): v for k, v in value.items()})
+    if not value:
+        return None
+    return str(value) if "://" in str(value) else f"http://{value}"
+
+
+def _longest(timeout: Any) -> Any:
+    """Requests takes a pair (connect, read), too."""
+    if isinstance(timeout, list | tuple):
+        numbers = [t for t in timeout if isinstance(t, int | float)]
+        return max(numbers) if numbers else None
+    return timeout
