@@ -127,7 +127,7 @@ class MultipartUpload:
                 buffer = bytearray(size)
             filled = fill(source, buffer)
             if filled < size:
-                del buffer[filled:]
+                buffer = buffer[:filled]  # a copy: boto3 may still hold a view, which forbids to cut it
         while self._running:
             self._collect()
 

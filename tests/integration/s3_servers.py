@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ class S3Server:
     secret_key: str = field(repr=False)
     bucket: str = "results"
 
-    @property
+    @cached_property
     def client(self) -> Any:
         """A boto3 client of its own, apart from the one under test."""
         import boto3
@@ -73,7 +74,24 @@ class S3Server:
 
     def unfinished_uploads(self) -> list[str]:
         """Keys of multipart uploads that were neither completed nor aborted."""
-        return [u["Key"] for u in self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])]
+        return [upload["Key"] for upload in self._uploads()]
+
+    def abort_all(self) -> None:
+        """Abort what is unfinished."""
+        for upload in self._uploads():
+            self.client.abort_multipart_upload(
+                Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
+            )
+
+    def _uploads(self) -> list[dict[str, Any]]:
+        from botocore.exceptions import ClientError
+
+        try:
+            return list(self.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", []))
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "NoSuchUpload":  # rclone, for a bucket that never had any
+                return []
+            raise
 
 
 @contextlib.contextmanager
@@ -164,9 +182,6 @@ def _with_bucket(server: S3Server) -> S3Server:
 
 
 def _empty(server: S3Server) -> None:
-    for upload in server.client.list_multipart_uploads(Bucket=server.bucket).get("Uploads", []):
-        server.client.abort_multipart_upload(
-            Bucket=server.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
-        )
+    server.abort_all()
     for key in server.stored_keys():
         server.client.delete_object(Bucket=server.bucket, Key=key)
