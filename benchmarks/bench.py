@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What all benchmarks share: a server in a process of its own, a certificate, a table, a JSON file.
+
+A benchmark is no test: it measures ours, a peer and, where there is one, the limit in the same run, prints a
+table and writes ``results/<name>.json``. ``--smoke`` makes it small, to see that it still runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+
+PACKAGES = ("apache-airflow", "apache-airflow-providers-http", "aiohttp", "requests", "boto3")
+
+
+def arguments(description: str, **extra: Any) -> argparse.Namespace:
+    """The options of a benchmark; ``extra`` adds ``--name`` with a default."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--smoke", action="store_true", help="a small run, to see that it works")
+    for name, default in extra.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
+    return parser.parse_args()
+
+
+def machine() -> dict[str, Any]:
+    """Where the figures come from."""
+    found = {}
+    for package in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return {
+        "cpus": os.cpu_count(),
+        "machine": platform.machine(),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "packages": found,
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def report(name: str, rows: Sequence[dict[str, Any]], *, smoke: bool, **facts: Any) -> None:
+    """Print the rows as a table and write them as JSON."""
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    cells = [[_cell(row.get(c)) for c in columns] for row in rows]
+    widths = [max(len(c), *(len(r[i]) for r in cells)) for i, c in enumerate(columns)]
+    print(f"\n{name}" + (" (smoke: the figures mean nothing)" if smoke else ""))
+    print("  ".join(c.ljust(w) for c, w in zip(columns, widths, strict=True)))
+    for row in cells:
+        print("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)))
+    if not smoke:
+        RESULTS.mkdir(exist_ok=True)
+        text = json.dumps({"name": name, "rows": list(rows), **facts, "machine": machine()}, indent=1)
+        (RESULTS / f"{name}.json").write_text(text + "\n")
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else f"{value:,.3g}" if isinstance(value, float) else str(value)
+
+
+@contextlib.contextmanager
+def certificate() -> Iterator[Path]:
+    """A self-made certificate with its key in one PEM file, for 127.0.0.1."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "benchmark")])
+    now = datetime.now(UTC)
+    cert = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cert.pem"
+        path.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            + cert.public_bytes(serialization.Encoding.PEM)
+        )
+        yield path
+
+
+@contextlib.contextmanager
+def server(*options: str) -> Iterator[str]:
+    """``tiny_server.py`` in a process of its own; yields its base URL."""
+    with subprocess.Popen(
+        [sys.executable, str(HERE / "tiny_server.py"), *options], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().strip()
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def connection_environment(conn_id: str, **fields: Any) -> None:
+    """An Airflow connection for this process."""
+    os.environ[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(fields)
+
+
+def cpu_and_wall() -> tuple[float, float]:
+    """CPU seconds of this process, and the clock."""
+    return time.process_time(), time.perf_counter()
