@@ -9,18 +9,33 @@ jobs that use it. Fetching itself is I/O and comes in from the sync or the async
 from __future__ import annotations
 
 import base64
+import binascii
+import contextlib
+import math
+import re
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from airflow_async_provider.errors import AuthenticationError, UnreadableAnswerError
+from airflow_async_provider.errors import (
+    AuthenticationError,
+    RemoteError,
+    TransientError,
+    UnreadableAnswerError,
+)
 from airflow_async_provider.protocols.answers import raise_for_answer
 from airflow_async_provider.protocols.base import HttpRequest, HttpResponse
+from airflow_async_provider.transport.urls import place
 
 #: A token is replaced this long before its end (seconds), or after 9/10 of a shorter life.
 TOKEN_MARGIN = 60.0
+
+#: Shorter words of a credential header (``Bearer``) are not looked for in answers.
+SHORTEST_SECRET = 7
+
+_NO_SECRETS = frozenset({"accept", "accept-encoding", "content-type", "user-agent", "prefer"})
 
 
 class Auth(ABC):
@@ -45,6 +60,24 @@ class Auth(ABC):
         :return: True when another try can bring other headers
         """
         return False
+
+
+def before_sending(error: RemoteError) -> RemoteError:
+    """
+    A failure to get a token, as a failure of the request that was to carry it: that one was not sent.
+
+    So even a request that must not be repeated may be, and an unreadable token answer (a gateway's page) is
+    as transient as it would be elsewhere.
+    """
+    if not isinstance(error, TransientError | UnreadableAnswerError):
+        return error
+    return TransientError(
+        str(error),
+        retry_after=getattr(error, "retry_after", None),
+        sent=False,
+        http_status=error.http_status,
+        request_id=error.request_id,
+    )
 
 
 class NoAuth(Auth):
@@ -77,6 +110,29 @@ def basic(login: str, password: str, encoding: str = "utf-8") -> str:
     :raises UnicodeEncodeError: a character that the encoding does not have
     """
     return "Basic " + base64.b64encode(f"{login}:{password}".encode(encoding)).decode("ascii")
+
+
+def masked(body: bytes, sent: Mapping[str, str]) -> bytes:
+    """
+    An answer's body without the credentials that its request carried.
+
+    Gateways like to repeat what they refuse ("invalid token abc"), and an error's text ends up in logs.
+
+    :param sent: the headers of the request
+    """
+    secrets = set()
+    for name, value in sent.items():
+        if name.lower() in _NO_SECRETS:
+            continue
+        secrets |= {value, *re.split(r"[\s,;]+", value)}
+        scheme, _, encoded = value.partition(" ")
+        if scheme.lower() == "basic":
+            with contextlib.suppress(binascii.Error):
+                secrets.add(base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")[2])
+    for secret in sorted(secrets, key=len, reverse=True):
+        if len(secret) >= SHORTEST_SECRET:
+            body = body.replace(secret.encode("latin-1", "replace"), b"***")
+    return body
 
 
 class ClientCredentialsAuth(Auth):
@@ -112,7 +168,7 @@ class ClientCredentialsAuth(Auth):
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"ClientCredentialsAuth(token_url={self.token_url!r})"
+        return f"ClientCredentialsAuth({place(self.token_url)})"
 
     def headers(self) -> Mapping[str, str] | None:
         """Token and extra headers, None when there is no token that is good for a while."""
@@ -162,14 +218,16 @@ class ClientCredentialsAuth(Auth):
         except UnreadableAnswerError:
             answer = {}
         token = answer.get("access_token")
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
             raise UnreadableAnswerError(
-                "The token endpoint's answer has no access_token.", http_status=response.status
+                "The token endpoint's answer has no usable access_token.", http_status=response.status
             )
         try:
             life = float(answer["expires_in"])
-        except (KeyError, TypeError, ValueError):
-            life = float("inf")  # RFC 6749 lets it out; then a 401 tells
+        except (KeyError, TypeError, ValueError, OverflowError):
+            life = math.inf  # RFC 6749 lets it out; then a 401 tells
+        if math.isnan(life):
+            life = math.inf
         with self._lock:
             self._token = token
             self._good_until = time.monotonic() + (

@@ -9,6 +9,9 @@ requests that must not have one.
 from __future__ import annotations
 
 import os
+from pathlib import Path
+
+from airflow_async_provider.errors import ConfigurationError
 
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
@@ -19,17 +22,17 @@ def proxy_for(url: str, configured: str | None = None) -> str | None:
 
     :param configured: the connection's own proxy, which NO_PROXY does not overrule
     """
-    if configured:
-        return configured
-    from requests.utils import get_environ_proxies, select_proxy
+    proxy = configured
+    if not proxy:
+        from requests.utils import get_environ_proxies, select_proxy
 
-    proxy: str | None = select_proxy(url, get_environ_proxies(url))
+        proxy = select_proxy(url, get_environ_proxies(url)) or None
     return proxy if not proxy or "://" in proxy else f"http://{proxy}"
 
 
 def ca_file(verify: bool | str) -> str | None:
     """
-    The CA file for a verify setting, None when TLS is not verified.
+    The CA file (or folder) for a verify setting, None when TLS is not verified.
 
     :param verify: True takes the environment's bundle, else certifi's, as requests does
     """
@@ -43,3 +46,16 @@ def ca_file(verify: bool | str) -> str | None:
     import certifi
 
     return certifi.where()
+
+
+def check_ca_file(path: str) -> None:
+    """
+    Say clearly what both clients would only say in the middle of a connection, and each in its own way.
+
+    :raises ConfigurationError: nothing is there
+    """
+    if not Path(path).exists():
+        raise ConfigurationError(
+            f"The CA file {path!r} does not exist. It comes from verify in the connection's extra, or from "
+            f"the environment ({', '.join(CA_VARIABLES)})."
+        )

@@ -3,12 +3,12 @@
 Sending a URL byte for byte, and keeping it out of every log.
 
 A pre-signed URL is a signature over its own spelling, and an opaque status URL may be looked up by it.
-``requests`` normalises URLs (it decodes ``%7E``, encodes again, and urllib3 turns ``%2f`` into ``%2F``), which
-breaks both. It also adds a password from ``~/.netrc``, cookies, and follows redirects by rules of its own. So
-a request goes through the adapter of ``requests`` alone, without its ``Session``, and the adapter knows no
-more than scheme, host and perhaps path: the true request target is put in where the request line is written.
-Thereby neither urllib3's debug lines nor any exception of ``requests`` or urllib3 ever sees the query, which
-is the secret part.
+``requests`` normalises URLs (it decodes ``%7E``, encodes again, and urllib3 turns ``%2f`` into ``%2F``),
+which breaks both. It also adds a password from ``~/.netrc``, cookies, and follows redirects by rules of its
+own. So a request goes through the adapter of ``requests`` alone, without its ``Session``, and the adapter
+knows no more than scheme, host and perhaps path: the true request target is put in where the request line is
+written. Thereby neither urllib3's debug lines nor any exception of ``requests`` or urllib3 ever sees the
+query, which is the secret part.
 """
 
 from __future__ import annotations

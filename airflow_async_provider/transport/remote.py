@@ -10,19 +10,35 @@ or a redirect says.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import quote, urlencode, urljoin
 
 from airflow_async_provider.errors import ConfigurationError, OriginError
 from airflow_async_provider.protocols.base import HttpRequest
 from airflow_async_provider.transport.auth import Auth, NoAuth
+from airflow_async_provider.transport.urls import DEFAULT_PORTS, place, port_of, split_url
 
-DEFAULT_PORTS = {"http": 80, "https": 443}
+__all__ = [
+    "DEFAULT_PORTS",
+    "LARGEST_ANSWER",
+    "Remote",
+    "WireRequest",
+    "place",
+    "prepare",
+    "redirect_target",
+    "split_url",
+]
 
 #: Answers are read whole into memory; one that is larger is an error, not a memory problem (bytes).
 LARGEST_ANSWER = 16 * 1024 * 1024
+
+#: What a user may write into a path and what cannot stand there as it is.
+_TO_QUOTE = re.compile(r"[^\x21-\x7e]+|[\\#]")
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +64,7 @@ class Remote:
     timeout: float = 30.0
 
     def __post_init__(self) -> None:
-        parts = split_url(self.base_url)
-        if parts.username or parts.password:
+        if "@" in split_url(self.base_url).netloc:
             raise ConfigurationError(
                 "The host of the connection must not contain a user or password: use login and password."
             )
@@ -57,17 +72,19 @@ class Remote:
     @property
     def host(self) -> str:
         """Host and port, for messages."""
-        return urlsplit(self.base_url).netloc
+        return place(self.base_url).split("://", 1)[1]
 
     def resolve(self, url: str) -> str:
         """
         The absolute URL of a request; an absolute URL stays exactly as it is.
 
-        A path is put below the base URL's path, with or without a leading slash.
+        A path is put below the base URL's path, with or without a leading slash. What cannot stand in a URL
+        (spaces, umlauts) is encoded in it; what is encoded already stays as it is.
         """
         if "://" in url.split("?", 1)[0]:
             return url
-        return self.base_url.rstrip("/") + "/" + url.lstrip("/")
+        path = _TO_QUOTE.sub(lambda found: quote(found.group(), safe=""), url.lstrip("/"))
+        return self.base_url.rstrip("/") + "/" + path
 
     def may_have_credentials(self, url: str) -> bool:
         """Whether the origin rule lets the credentials go to this URL."""
@@ -75,18 +92,20 @@ class Remote:
             parts, own = split_url(url), split_url(self.base_url)
         except ConfigurationError:
             return False
-        if parts.username or parts.password:
+        # Beyond ASCII, what a client makes of a host or path is its own affair (IDNA, quoting).
+        if "@" in parts.netloc or not (url.isascii() and url.isprintable()):
             return False
-        if (parts.scheme, parts.hostname, _port(parts)) == (own.scheme, own.hostname, _port(own)):
+        if (parts.scheme, parts.hostname, port_of(parts)) == (own.scheme, own.hostname, port_of(own)):
             return True
         if own.scheme == "https" and parts.scheme != "https":
             return False  # a listed host is trusted, the clear wire to it is not
-        name = (parts.hostname or "").lower()
+        return self._lists(parts.hostname, port_of(parts), DEFAULT_PORTS[parts.scheme])
+
+    def _lists(self, host: str, port: int, default_port: int) -> bool:
         allowed = {h.lower() for h in self.allowed_hosts}
+        name = f"[{host}]" if ":" in host else host
         # A listed name without a port means the scheme's own port, not any port of that machine.
-        return f"{name}:{_port(parts)}" in allowed or (
-            name in allowed and _port(parts) == DEFAULT_PORTS[parts.scheme]
-        )
+        return f"{name}:{port}" in allowed or (port == default_port and not allowed.isdisjoint((name, host)))
 
     def check_origin(self, url: str, *, what: str) -> None:
         """
@@ -95,12 +114,17 @@ class Remote:
         :param what: what kind of URL, for the message
         :raises OriginError: the host is neither the connection's own nor listed
         """
-        if not self.may_have_credentials(url):
+        if self.may_have_credentials(url):
+            return
+        if self.may_have_credentials(_TO_QUOTE.sub("", url)):
             raise OriginError(
-                f"The {what} points to {place(url)}, but the connection is for {place(self.base_url)}. "
-                "Its credentials were not sent. If that host belongs to the service, list it in the "
-                "connection's extra allowed_hosts (host, or host:port).",
+                f"The {what} at {place(url)} holds characters that no URL may hold; nothing was sent."
             )
+        raise OriginError(
+            f"The {what} points to {place(url)}, but the connection is for {place(self.base_url)}. Its "
+            "credentials were not sent. If that host belongs to the service, list it in the connection's "
+            "extra allowed_hosts (host, or host:port)."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +136,23 @@ class WireRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
 
+    def headers_with(self, credentials: Mapping[str, str]) -> dict[str, str]:
+        """
+        All headers of the request.
+
+        :raises ConfigurationError: one that cannot be sent, such as a token with a line break at its end
+        """
+        # Answers are short: a compressed one saves nothing and may unfold to gigabytes.
+        own = {"User-Agent": "airflow-async-provider", "Accept-Encoding": "identity"}
+        return checked(merged(own, self.headers, credentials))
+
 
 def prepare(remote: Remote, request: HttpRequest) -> WireRequest:
     """
     Put a protocol's request on the remote.
 
     :raises OriginError: an absolute URL whose host must not get the credentials
+    :raises ConfigurationError: a body that is no JSON
     """
     url = remote.resolve(request.url)
     remote.check_origin(url, what="URL of the request")
@@ -126,13 +161,38 @@ def prepare(remote: Remote, request: HttpRequest) -> WireRequest:
             {k: _text(v) for k, v in request.params.items() if v is not None}, doseq=True, safe="*:,"
         )
         url += ("&" if "?" in url else "?") + query if query else ""
-    headers = {"Accept": "application/json", **remote.headers, **request.headers}
+    headers = merged({"Accept": "application/json"}, remote.headers, request.headers)
     body = request.body
     if request.json is not None:
-        body = json.dumps(request.json, separators=(",", ":")).encode()
-        if not any(name.lower() == "content-type" for name in request.headers):
-            headers["Content-Type"] = "application/json"
+        try:
+            body = json.dumps(request.json, separators=(",", ":"), allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as e:
+            raise ConfigurationError(f"The body of the request cannot be sent as JSON: {e}") from None
+        headers = merged({"Content-Type": "application/json"}, headers)
     return WireRequest(request.method, url, headers, body)
+
+
+def merged(*layers: Mapping[str, str]) -> dict[str, str]:
+    """Headers from several places; later ones win over earlier ones of the same name in any spelling."""
+    found: dict[str, tuple[str, str]] = {}
+    for layer in layers:
+        found.update({name.lower(): (name, value) for name, value in layer.items()})
+    return dict(found.values())
+
+
+def checked(headers: dict[str, str]) -> dict[str, str]:
+    """
+    The same headers, none of which can be read as two.
+
+    :raises ConfigurationError: names the header, never its value
+    """
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"The header {name!r} holds a character that cannot be sent (a line break, an umlaut). Look "
+                "for it in the connection: pasted tokens and keys often bring a line break along."
+            )
+    return headers
 
 
 def redirect_target(remote: Remote, method: str, url: str, status: int, location: str | None) -> str | None:
@@ -143,47 +203,16 @@ def redirect_target(remote: Remote, method: str, url: str, status: int, location
     """
     if status not in (301, 302, 303, 307, 308) or not location or method not in ("GET", "HEAD"):
         return None
-    target = urljoin(url, location)
+    try:
+        target = urljoin(url, location)
+    except ValueError:  # "http://[" and the like
+        return None
     return target if remote.may_have_credentials(target) else None
-
-
-def split_url(url: str) -> Any:
-    """
-    Parts of an http or https URL.
-
-    :raises ConfigurationError: anything else
-    """
-    try:
-        parts = urlsplit(url)
-        port_is_fine = parts.port is None or parts.port > 0
-    except ValueError:
-        port_is_fine = False
-        parts = urlsplit("")
-    # Backslashes and control characters are read differently by different parsers: a classic way to
-    # show one host to the check and another one to the socket.
-    strange = any(c in url for c in "\\\r\n\t ") or any(ord(c) < 0x20 for c in url)
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not port_is_fine or strange:
-        raise ConfigurationError(f"{place(url)!r} is no usable http or https address.")
-    return parts
-
-
-def place(url: str) -> str:
-    """Scheme, host and port of a URL for a message: no path, no query, no user, no password."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or "?"
-        return f"{parts.scheme or '?'}://{host}" + (f":{parts.port}" if parts.port else "")
-    except ValueError:
-        return "an unreadable address"
-
-
-def _port(parts: Any) -> int:
-    return int(parts.port or DEFAULT_PORTS[parts.scheme])
 
 
 def _text(value: Any) -> Any:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list | tuple):
-        return [_text(v) for v in value]
+        return [_text(v) for v in value if v is not None]
     return value

@@ -9,18 +9,23 @@ import time
 import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_async_provider.errors import (
+    AsyncJobError,
     AuthenticationError,
+    ConfigurationError,
     OriginError,
+    RemoteError,
     TransientError,
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols.base import Headers, HttpRequest, HttpResponse
-from airflow_async_provider.transport.auth import Auth
-from airflow_async_provider.transport.environment import ca_file, proxy_for
+from airflow_async_provider.transport.auth import Auth, before_sending, masked
+from airflow_async_provider.transport.environment import ca_file, check_ca_file, proxy_for
 from airflow_async_provider.transport.remote import (
     LARGEST_ANSWER,
     Remote,
@@ -43,9 +48,22 @@ MOST_SOCKETS_PER_HOST = 32
 class _Pool:
     session: aiohttp.ClientSession
     users: int = 0
-    token_locks: weakref.WeakKeyDictionary[Auth, asyncio.Lock] = field(
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_SOCKETS))
+    turns_at: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    fetches: weakref.WeakKeyDictionary[Auth, asyncio.Task[AsyncJobError | None]] = field(
         default_factory=weakref.WeakKeyDictionary
     )
+
+    @asynccontextmanager
+    async def turn(self, where: str) -> AsyncIterator[None]:
+        """
+        Wait for a socket to a host.
+
+        Here and not in the session, whose time limit would count the wait: a thousand jobs at a slow remote
+        would then fail of their own crowd.
+        """
+        async with self.turns_at.setdefault(where, asyncio.Semaphore(MOST_SOCKETS_PER_HOST)), self.turns:
+            yield
 
 
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
@@ -69,7 +87,6 @@ async def pool() -> AsyncIterator[None]:
                     limit=MOST_SOCKETS, limit_per_host=MOST_SOCKETS_PER_HOST, ttl_dns_cache=60
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
-                headers={"User-Agent": "airflow-async-provider"},
                 skip_auto_headers=("Content-Type",),
                 trust_env=False,
             )
@@ -105,19 +122,32 @@ async def send(remote: Remote, request: HttpRequest) -> HttpResponse:
 async def _credentials(entry: _Pool, remote: Remote) -> dict[str, str]:
     headers = remote.auth.headers()
     if headers is None:
-        # A thousand jobs whose token has just ended ask for one new token, not for a thousand.
-        async with entry.token_locks.setdefault(remote.auth, asyncio.Lock()):
-            headers = remote.auth.headers()
-            if headers is None:
-                token_request = remote.auth.token_request()
-                wire = WireRequest(
-                    token_request.method, token_request.url, token_request.headers, token_request.body
-                )
-                remote.auth.accept_token(await _exchange(entry, remote, wire, {}))
-                headers = remote.auth.headers()
+        # A thousand jobs whose token has just ended ask for one new token, and share a failure as well.
+        fetch = entry.fetches.get(remote.auth)
+        if fetch is None or fetch.done():
+            fetch = entry.fetches[remote.auth] = asyncio.create_task(_fetch_token(remote))
+        error = await asyncio.shield(fetch)  # whoever is cancelled takes nobody's token away
+        if error is not None:
+            raise copy(error)
+        headers = remote.auth.headers()
         if headers is None:
             raise AuthenticationError("The token endpoint gave a token that has expired already.")
     return dict(headers)
+
+
+async def _fetch_token(remote: Remote) -> AsyncJobError | None:
+    """Fetch a token; an error is returned, as each of those who wait raises one of its own."""
+    async with pool():
+        entry = _pools[asyncio.get_running_loop()]
+        request = remote.auth.token_request()
+        wire = WireRequest(request.method, request.url, request.headers, request.body)
+        try:
+            remote.auth.accept_token(await _exchange(entry, remote, wire, {}))
+        except RemoteError as e:
+            return before_sending(e)
+        except AsyncJobError as e:
+            return e
+        return None
 
 
 async def _follow(
@@ -140,35 +170,44 @@ async def _exchange(
     import aiohttp
     from yarl import URL
 
+    where = place(wire.url)
+    headers = wire.headers_with(credentials)
+    tls = await _tls(remote.verify) if where.startswith("https:") else True
+    proxy = proxy_for(wire.url, remote.proxy)
     try:
-        async with entry.session.request(
-            wire.method,
-            URL(wire.url, encoded=True),  # an opaque URL goes out as it came in
-            headers={**wire.headers, **credentials},
-            data=wire.body,
-            allow_redirects=False,
-            ssl=await _tls(remote.verify) if wire.url.startswith("https:") else True,
-            proxy=proxy_for(wire.url, remote.proxy),
-            timeout=aiohttp.ClientTimeout(total=remote.timeout, sock_connect=min(10.0, remote.timeout)),
-        ) as answer:
-            body = await _read(answer)
+        async with (
+            entry.turn(where),
+            entry.session.request(
+                wire.method,
+                URL(wire.url, encoded=True),  # an opaque URL goes out as it came in
+                headers=headers,
+                data=wire.body,
+                allow_redirects=False,
+                ssl=tls,
+                proxy=proxy,
+                timeout=aiohttp.ClientTimeout(total=remote.timeout, sock_connect=min(10.0, remote.timeout)),
+            ) as answer,
+        ):
+            body = await _read(answer, where)
+            if answer.status >= 300:
+                body = masked(body, headers)
             return HttpResponse(answer.status, Headers(answer.headers.items()), body, time.time(), wire.url)
-    except aiohttp.ClientConnectorError as e:  # includes TLS: no request was sent
-        raise TransientError(f"No connection to {place(wire.url)}: {_reason(e)}", sent=False) from None
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as e:  # includes TLS
+        raise TransientError(f"No connection to {where}: {_reason(e)}", sent=False) from None
     except TimeoutError:
-        raise TransientError(f"{place(wire.url)} did not answer within {remote.timeout:g} seconds.") from None
+        raise TransientError(f"{where} did not answer within {remote.timeout:g} seconds.") from None
     except (aiohttp.ClientError, OSError, ValueError) as e:
-        raise TransientError(f"The request to {place(wire.url)} failed: {_reason(e)}") from None
+        raise TransientError(f"The request to {where} failed: {_reason(e)}") from None
 
 
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, where: str) -> bytes:
     chunks: list[bytes] = []
     size = 0
     async for chunk in answer.content.iter_any():
         size += len(chunk)
         if size > LARGEST_ANSWER:
             raise UnreadableAnswerError(
-                f"The answer of {place(str(answer.url))} is larger than {LARGEST_ANSWER} bytes.",
+                f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",
                 http_status=answer.status,
             )
         chunks.append(chunk)
@@ -177,21 +216,29 @@ async def _read(answer: aiohttp.ClientResponse) -> bytes:
 
 async def _tls(verify: bool | str) -> ssl.SSLContext:
     # Loading a CA bundle takes tens of milliseconds, too long for an event loop.
-    if verify in _tls_contexts:
-        return _tls_contexts[verify]
-    context = await asyncio.to_thread(_make_tls_context, verify)
-    return _tls_contexts.setdefault(verify, context)
+    path = ca_file(verify)
+    if path not in _tls_contexts:
+        _tls_contexts.setdefault(path, await asyncio.to_thread(_make_tls_context, path))
+    return _tls_contexts[path]
 
 
-_tls_contexts: dict[bool | str, ssl.SSLContext] = {}
+_tls_contexts: dict[str | None, ssl.SSLContext] = {}
 
 
-def _make_tls_context(verify: bool | str) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=ca_file(verify))
-    if verify is False:
+def _make_tls_context(path: str | None) -> ssl.SSLContext:
+    if path is None:
+        context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return context
+        return context
+    check_ca_file(path)
+    is_folder = Path(path).is_dir()
+    try:
+        return ssl.create_default_context(
+            cafile=None if is_folder else path, capath=path if is_folder else None
+        )
+    except OSError as e:
+        raise ConfigurationError(f"The CA file {path!r} cannot be used: {_reason(e)}.") from None
 
 
 def _reason(error: BaseException) -> str:

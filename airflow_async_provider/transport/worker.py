@@ -3,19 +3,22 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
-from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from typing import Any
 
 from airflow_async_provider.errors import (
     AuthenticationError,
     OriginError,
+    RemoteError,
     TransientError,
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols.base import Headers, HttpRequest, HttpResponse
-from airflow_async_provider.transport.environment import ca_file, proxy_for
+from airflow_async_provider.transport.auth import before_sending, masked
+from airflow_async_provider.transport.environment import ca_file, check_ca_file, proxy_for
+from airflow_async_provider.transport.exact import exact_adapter, request_target
 from airflow_async_provider.transport.remote import (
     LARGEST_ANSWER,
     Remote,
@@ -25,10 +28,11 @@ from airflow_async_provider.transport.remote import (
     redirect_target,
 )
 
-if TYPE_CHECKING:
-    import requests
-
 MOST_REDIRECTS = 5
+
+#: Connections that a thread keeps: to so many hosts, so many to each.
+KEPT_HOSTS = 10
+KEPT_CONNECTIONS = 2
 
 _local = threading.local()
 
@@ -62,7 +66,10 @@ def credential_headers(remote: Remote) -> dict[str, str]:
         token_request = remote.auth.token_request()
         wire = WireRequest(token_request.method, token_request.url, token_request.headers, token_request.body)
         # Straight to the token URL that the connection names, and nowhere from there.
-        remote.auth.accept_token(_exchange(remote, wire, {}))
+        try:
+            remote.auth.accept_token(_exchange(remote, wire, {}))
+        except RemoteError as e:
+            raise before_sending(e) from None
         headers = remote.auth.headers()
         if headers is None:
             raise AuthenticationError("The token endpoint gave a token that has expired already.")
@@ -82,87 +89,91 @@ def _follow(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> H
 
 
 def _exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
-    import requests
+    from requests import PreparedRequest
+    from requests.exceptions import RequestException
+    from requests.structures import CaseInsensitiveDict
+    from urllib3.exceptions import HTTPError
 
-    session = _session()
-    prepared = session.prepare_request(
-        requests.Request(wire.method, wire.url, headers={**wire.headers, **credentials}, data=wire.body)
-    )
-    prepared.url = wire.url  # requests would quote it anew; an opaque URL goes out as it came in
+    where = place(wire.url)
+    request = PreparedRequest()
+    request.method = wire.method
+    request.url = f"{where}/"  # the adapter writes the true target, see exact.py
+    headers = wire.headers_with(credentials)
+    request.headers = CaseInsensitiveDict(headers)
+    request.body = wire.body
+    if wire.body is not None:
+        request.headers["Content-Length"] = str(len(wire.body))
+    verify = ca_file(remote.verify)
+    if verify is not None and where.startswith("https:"):
+        check_ca_file(verify)
     proxy = proxy_for(wire.url, remote.proxy)
     deadline = time.monotonic() + remote.timeout
+    _local.target = request_target(wire.url)
     try:
-        with session.send(
-            prepared,
+        with _adapter().send(
+            request,
             stream=True,
-            allow_redirects=False,
-            verify=ca_file(remote.verify) or False,
+            verify=verify or False,
             proxies={"http": proxy, "https": proxy} if proxy else None,
             timeout=(min(10.0, remote.timeout), remote.timeout),
         ) as answer:
-            body = _read(answer, deadline)
+            body = _read(answer, where, deadline)
+            if answer.status_code >= 300:
+                body = masked(body, headers)
             return HttpResponse(
                 answer.status_code, Headers(answer.headers.items()), body, time.time(), wire.url
             )
-    except requests.exceptions.SSLError as e:
-        raise TransientError(f"TLS with {place(wire.url)} failed: {_reason(e)}", sent=False) from None
-    except (requests.exceptions.ConnectTimeout, requests.exceptions.ProxyError) as e:
-        raise TransientError(f"No connection to {place(wire.url)}: {_reason(e)}", sent=False) from None
-    except requests.exceptions.ConnectionError as e:
-        raise TransientError(
-            f"The connection to {place(wire.url)} failed: {_reason(e)}", sent=not _refused(e)
-        ) from None
-    except requests.exceptions.RequestException as e:
-        raise TransientError(f"The request to {place(wire.url)} failed: {_reason(e)}") from None
+    except (RequestException, HTTPError, OSError, ValueError) as e:
+        raise _failure(e, where) from None
 
 
-def _read(answer: requests.Response, deadline: float) -> bytes:
+def _read(answer: Any, where: str, deadline: float) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    for chunk in answer.iter_content(65536):
+    # read1 gives what has come. The other ways wait for a whole block, and a server that sends a byte now
+    # and then would keep us for ever, as the time limit of a socket begins anew with every byte.
+    while chunk := answer.raw.read1(65536, decode_content=True):
         size += len(chunk)
         if size > LARGEST_ANSWER:
             raise UnreadableAnswerError(
-                f"The answer of {place(answer.url)} is larger than {LARGEST_ANSWER} bytes.",
+                f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",
                 http_status=answer.status_code,
             )
         if time.monotonic() > deadline:
-            raise TransientError(f"{place(answer.url)} took too long to send its answer.")
+            raise TransientError(f"{where} took too long to send its answer.")
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _session() -> requests.Session:
-    """One session a thread: requests does not promise that a session may be shared."""
-    session: requests.Session | None = getattr(_local, "session", None)
-    if session is None:
-        import requests
-
-        session = _local.session = requests.Session()
-        session.trust_env = False
-        session.headers.clear()
-        session.headers["User-Agent"] = "airflow-async-provider"
-        # Cookies of one remote's load balancer must not reach the next request of another connection.
-        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    return session
+def _adapter() -> Any:
+    """One adapter a thread, so that the target it writes is that of the request being sent."""
+    if not hasattr(_local, "adapter"):
+        _local.adapter = exact_adapter(
+            lambda: str(_local.target), connections=KEPT_CONNECTIONS, hosts=KEPT_HOSTS
+        )
+    return _local.adapter
 
 
-def _refused(error: BaseException) -> bool:
-    """Whether the request surely did not reach the remote: no connection was ever made."""
-    from urllib3.exceptions import MaxRetryError, NewConnectionError
+def _failure(error: BaseException, where: str) -> TransientError:
+    """What requests, urllib3 or a socket raised, as one of ours; their texts hold URLs, so only the kind."""
+    from urllib3.exceptions import ConnectTimeoutError, ProxyError, ReadTimeoutError
 
-    reason = error.args[0] if error.args else None
-    return isinstance(reason, MaxRetryError) and isinstance(reason.reason, NewConnectionError)
+    chain = [error]
+    while len(chain) < 10 and (inner := _inner(chain[-1])) is not None and inner not in chain:
+        chain.append(inner)
+    said = next((e.strerror for e in chain if isinstance(e, OSError) and isinstance(e.strerror, str)), None)
+    reason = f"{type(error).__name__} ({said})" if said else type(error).__name__
+    # NewConnectionError is one of the first kind. Any other failure of TLS may come after the request.
+    if any(isinstance(e, ConnectTimeoutError | ProxyError | ssl.SSLCertVerificationError) for e in chain):
+        return TransientError(f"No connection to {where}: {reason}", sent=False)
+    if any(isinstance(e, ReadTimeoutError | TimeoutError) for e in chain):
+        return TransientError(f"{where} did not answer in time: {reason}")
+    return TransientError(f"The request to {where} failed: {reason}")
 
 
-def _reason(error: BaseException) -> str:
-    """What went wrong, without the URL: requests and urllib3 put path and query into their messages."""
-    cause: BaseException | None = error
-    words = type(error).__name__
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror and not hasattr(cause, "request"):
-            return f"{words} ({cause.strerror})"
-        inner = cause.args[0] if cause.args and isinstance(cause.args[0], BaseException) else None
-        inner = getattr(cause, "reason", None) if inner is None else inner
-        cause = inner if isinstance(inner, BaseException) else cause.__cause__ or cause.__context__
-    return words
+def _inner(error: BaseException) -> BaseException | None:
+    """The error inside of an error, as requests and urllib3 nest them."""
+    for found in (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__):
+        if isinstance(found, BaseException):
+            return found
+    return None

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading URLs strictly, and naming them in messages without what they hide."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_async_provider.errors import ConfigurationError
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def split_url(url: str) -> Any:
+    """
+    Parts of an http or https URL.
+
+    :raises ConfigurationError: anything else
+    """
+    try:
+        parts = urlsplit(url)
+        port_is_fine = parts.port is None or parts.port > 0
+    except ValueError:
+        port_is_fine = False
+        parts = urlsplit("")
+    # Backslashes and control characters are read differently by different parsers: a classic way to
+    # show one host to the check and another one to the socket.
+    strange = any(c in url for c in "\\\r\n\t ") or any(ord(c) < 0x20 for c in url)
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not port_is_fine or strange:
+        raise ConfigurationError(f"{place(url)!r} is no usable http or https address.")
+    return parts
+
+
+def port_of(parts: Any) -> int:
+    """The port of what :func:`split_url` gave, the scheme's own where none is named."""
+    return int(parts.port or DEFAULT_PORTS[parts.scheme])
+
+
+def place(url: str) -> str:
+    """Scheme, host and port of a URL for a message: no path, no query, no user, no password."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or "?"
+        if ":" in host:
+            host = f"[{host}]"
+        return f"{parts.scheme or '?'}://{host}" + (f":{parts.port}" if parts.port else "")
+    except ValueError:
+        return "an unreadable address"
