@@ -39,6 +39,10 @@ LINGER_INTERVAL = 1.0
 #: How often in a row a monitor's "ask there" is followed when the truth is read.
 MOST_MOVES = 5
 
+#: What tasks of this process have deferred with, by task instance. A worker ends with the deferral and never
+#: looks here; ``dag.test()`` and ``airflow dags test`` go on in the same process and bring the event only.
+_deferred_here: dict[str, dict[str, Any]] = {}
+
 
 class AsyncJobOperator(BaseOperator):
     """
@@ -183,6 +187,7 @@ class AsyncJobOperator(BaseOperator):
         :param event: states and counters only
         :param run: what the deferral carried along
         """
+        run = run or _deferred_here.pop(_instance_id(context), None)
         if event is None or run is None:
             raise ValueError("execute_complete needs the trigger's event and the deferred run")
         return self._complete(context, run, event)
@@ -306,6 +311,7 @@ class AsyncJobOperator(BaseOperator):
             "cancel_on_kill": self.cancel_on_kill,
             **self.trigger_arguments(run),
         }
+        _deferred_here[_instance_id(context)] = run
         self.defer(trigger=AsyncJobTrigger(**arguments), method_name="execute_complete", kwargs={"run": run})
         raise AssertionError("unreachable")  # pragma: no cover - defer raises
 
@@ -438,6 +444,10 @@ class AsyncJobOperator(BaseOperator):
     def _labelled(self, handle: JobHandle) -> JobHandle:
         label = self.job_label()
         return replace(handle, data={**handle.data, "label": label}) if label else handle
+
+
+def _instance_id(context: Mapping[str, Any]) -> str:
+    return str(getattr(context.get("ti"), "id", ""))
 
 
 def _max_tries(context: Mapping[str, Any]) -> int | None:

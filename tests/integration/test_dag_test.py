@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``dag.test()``, ``airflow dags test``: a deferred task goes on in the same process, without its kwargs."""
+
+from __future__ import annotations
+
+import hashlib
+import runpy
+from pathlib import Path
+
+import pytest
+
+from airflow_async_provider.simulators.aso import AsoSimulator
+
+pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
+
+DAG_FILE = """
+from airflow.sdk import DAG
+from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator
+
+with DAG("in_process", schedule=None, params={"folder": "/nowhere"}) as dag:
+    JaggaerAsoDownloadOperator(
+        task_id="items",
+        endpoint="event/4711/apiItems/async",
+        destination="{{ params.folder }}/items.dat",
+        poll_interval=0.2,
+    )
+"""
+
+
+@pytest.mark.usefixtures("airflow_db", "aso_connection")
+def test_a_deferred_download_ends_in_dag_test(
+    aso_simulator: AsoSimulator, airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # There is no scheduler whose bookkeeping the wake could overtake.
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
+    file = airflow_home / "dags" / "in_process.py"  # Airflow looks the DAG up in its folder
+    file.write_text(DAG_FILE, encoding="utf-8")
+    try:
+        run = runpy.run_path(str(file))["dag"].test(run_conf={"folder": str(tmp_path)})
+    finally:
+        file.unlink()
+
+    assert run.state == "success"
+    stored = (tmp_path / "items.dat").read_bytes()
+    assert hashlib.sha256(stored).hexdigest() == aso_simulator.sha256_of(aso_simulator.job())
+    assert aso_simulator.journal.jobs_started == 1
