@@ -15,6 +15,9 @@ _HERE = "airflow_async_provider.hooks"
 HOOKS: Mapping[str, str] = {
     "automic": f"{_HERE}.automic.AutomicHook",
     "jaggaer_aso": f"{_HERE}.jaggaer_aso.JaggaerAsoHook",
+    "open_connectors": f"{_HERE}.open_connectors.OpenConnectorsHook",
+    "open_connectors_bulk": f"{_HERE}.open_connectors.OpenConnectorsHook",
+    "open_connectors_queue": f"{_HERE}.open_connectors.OpenConnectorsHook",
 }
 
 #: Generic profiles and users' own protocols live on Airflow's standard ``http`` connections.

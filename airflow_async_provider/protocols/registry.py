@@ -20,6 +20,9 @@ PROTOCOLS: Mapping[str, str] = {
     "http_odata": f"{_HERE}.http_odata.ODataProtocol",
     "http_status_field": f"{_HERE}.http_status_field.StatusFieldProtocol",
     "jaggaer_aso": f"{_HERE}.jaggaer_aso.JaggaerAsoProtocol",
+    "open_connectors": f"{_HERE}.open_connectors.OpenConnectorsProtocol",
+    "open_connectors_bulk": f"{_HERE}.open_connectors_bulk.OpenConnectorsBulkProtocol",
+    "open_connectors_queue": f"{_HERE}.open_connectors_queue.OpenConnectorsQueueProtocol",
 }
 
 

@@ -51,6 +51,7 @@ class RequestApi:
 
     def paths(self) -> Iterator[tuple[str, str, str, Handler]]:
         """Method, path, kind and handler."""
+        yield "GET", "/ping", "ping", self._ping
         yield "POST", "/folders/copy", "submit", self._copy
         yield "*", "/{resource}", "submit", self._resource
 
@@ -102,6 +103,9 @@ class RequestApi:
         )
 
     # -- answering
+
+    async def _ping(self, request: web.Request) -> Reply:
+        return Reply.json({"dateTime": self._simulator.clock.now(), "endpoint": "simulator"})
 
     async def _copy(self, request: web.Request) -> Reply:
         source = request.query.get("path", "")

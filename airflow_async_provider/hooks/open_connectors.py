@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SAP Open Connectors: a connection becomes two kinds of credentials; asynchronous requests and bulk jobs."""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
+
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    ConfigurationError,
+    TransientError,
+    UnreadableAnswerError,
+)
+from airflow_async_provider.hooks.base import AsyncApiHook, as_handle
+from airflow_async_provider.hooks.connection import base_url, common_settings, extra_of
+from airflow_async_provider.protocols.base import HttpRequest, HttpResponse, JobHandle
+from airflow_async_provider.protocols.callback_rules import Conditions
+from airflow_async_provider.protocols.open_connectors import SIGNATURE, OpenConnectorsProtocol
+from airflow_async_provider.protocols.open_connectors_bulk import OpenConnectorsBulkProtocol
+from airflow_async_provider.protocols.open_connectors_bulk_answers import ErrorsPage
+from airflow_async_provider.protocols.open_connectors_queue import DELIVERIES, OpenConnectorsQueueProtocol
+from airflow_async_provider.protocols.registry import protocol_of
+from airflow_async_provider.protocols.signatures import SignatureScheme
+from airflow_async_provider.transport.again import with_retries
+from airflow_async_provider.transport.auth import Auth, StaticAuth
+from airflow_async_provider.transport.remote import Remote
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+#: The base path of the platform's API in every landscape.
+BASE_PATH = "/elements/api-v2"
+
+#: SAP ends a transfer of a file after this time ("Technical Restrictions", seconds).
+LONGEST_TRANSFER = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class OpenConnectorsRemote(Remote):
+    """
+    The platform with the credentials of one connector instance, and those for calls to the platform itself.
+
+    :param platform_auth: ``User …, Organization …``
+    """
+
+    platform_auth: Auth = field(default_factory=lambda: StaticAuth({}))
+
+    def for_request(self, request: HttpRequest) -> OpenConnectorsRemote:
+        """The remote with the credentials that a request wants: the queue is the platform's business."""
+        return self.platform if request.url == DELIVERIES else self
+
+    @property
+    def platform(self) -> OpenConnectorsRemote:
+        """The same place, for calls to the platform."""
+        return replace(self, auth=self.platform_auth)
+
+
+@dataclass(frozen=True, slots=True)
+class _Missing(Auth):
+    """Credentials that the connection does not have; noticed before anything is sent."""
+
+    message: str
+
+    def headers(self) -> Mapping[str, str]:
+        """
+        There are none.
+
+        :raises ConfigurationError: always
+        """
+        raise ConfigurationError(self.message)
+
+
+class OpenConnectorsHook(AsyncApiHook):
+    """
+    Talks to SAP Open Connectors as one connector instance.
+
+    The connection (type ``sap_open_connectors``):
+
+    * ``host``: of the landscape, for example ``api.openconnectors.us2.ext.hana.ondemand.com``; the base path
+      ``/elements/api-v2`` is added when the host has none. https is the default.
+    * extra ``user_secret``: always needed; ``element_token``: the connector instance, for requests and bulk
+      jobs; ``organization_secret``: for calls to the platform (queued webhooks). Secrets are sent as they
+      are, ``+``, ``/`` and ``=`` included (SAP Open Connectors, "Authentication").
+    * extra ``signature_key``: the instance's Callback Notification Signature Key; with it, webhooks without a
+      valid signature are refused.
+    * extra ``callback_base_url``, ``allowed_hosts``, ``verify``, ``proxy``, ``timeout``.
+
+    :param conn_id: Airflow connection
+    """
+
+    default_conn_name: ClassVar[str] = "sap_open_connectors_default"
+    conn_type: ClassVar[str] = "sap_open_connectors"
+    hook_name: ClassVar[str] = "SAP Open Connectors"
+
+    @classmethod
+    def remote_from(cls, conn: Connection) -> OpenConnectorsRemote:
+        """
+        Base URL and credentials of the connection.
+
+        :raises ConfigurationError: no host, no user secret, or a secret that cannot be one
+        """
+        extra = extra_of(conn)
+        url = base_url(conn)
+        if not urlsplit(url).path:
+            url += BASE_PATH
+        user = _secret(conn, extra, "user_secret")
+        if user is None:
+            raise ConfigurationError(f"The connection {conn.conn_id!r} has no user_secret in its extra.")
+        return OpenConnectorsRemote(
+            base_url=url,
+            auth=_authorization(conn, extra, user, "Element", "element_token", "a connector instance"),
+            platform_auth=_authorization(
+                conn, extra, user, "Organization", "organization_secret", "the platform itself"
+            ),
+            **common_settings(conn),
+        )
+
+    @classmethod
+    def signature_scheme(cls, conn: Connection) -> SignatureScheme | None:
+        """SAP's signature, when the connection has the key for it."""
+        return SIGNATURE if cls.signature_key(conn) else None
+
+    @classmethod
+    def signature_key(cls, conn: Connection) -> str | None:
+        """The instance's Callback Notification Signature Key, as it is: its text is the key."""
+        return str(extra_of(conn).get("signature_key") or "") or None
+
+    # -- requests -----------------------------------------------------------------------------------------
+
+    def call(self, request: HttpRequest) -> HttpResponse:
+        """Send one request with the credentials that it wants; see :meth:`AsyncApiHook.call`."""
+        from airflow_async_provider.transport.worker import send
+
+        return send(_typed(self.remote).for_request(request), request)
+
+    async def acall(self, request: HttpRequest) -> HttpResponse:
+        """Async twin of :meth:`call`."""
+        from airflow_async_provider.transport.triggerer import send
+
+        return await send(_typed(await self.aremote()).for_request(request), request)
+
+    def platform_call(self, request: HttpRequest) -> HttpResponse:
+        """
+        Send one request to the platform itself (``User …, Organization …``); any HTTP status is returned.
+
+        :raises ConfigurationError: the connection has no organization_secret
+        """
+        from airflow_async_provider.transport.worker import send
+
+        return send(_typed(self.remote).platform, request)
+
+    # -- jobs ---------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        method: str,
+        endpoint: str,
+        *,
+        callback_url: str | None = None,
+        queue_url: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        data: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        failure_rule: Conditions | None = None,
+        success_rule: Conditions | None = None,
+    ) -> JobHandle:
+        """
+        Send an asynchronous request.
+
+        :param method: HTTP method of the resource
+        :param endpoint: path below the base path
+        :param callback_url: where SAP sends the webhooks
+        :param queue_url: instead, an address that SAP cannot reach and whose webhooks are fetched from the
+            queue, see :class:`~..protocols.open_connectors_queue.OpenConnectorsQueueProtocol`
+        :param params: query parameters
+        :param json: JSON body
+        :param data: any other body
+        :param headers: further headers
+        :param failure_rule: see :class:`~..protocols.open_connectors.OpenConnectorsProtocol`
+        :param success_rule: likewise
+        :raises ConfigurationError: neither or both addresses, or no credentials for the queue
+        :raises SubmitError: SAP refused
+        :raises SubmitUnknownError: the answer was lost; the request may be under way
+        """
+        if (callback_url is None) == (queue_url is None):
+            raise ConfigurationError("An asynchronous request needs a callback_url or a queue_url.")
+        protocol: OpenConnectorsProtocol
+        if queue_url is not None:
+            # Without these the job could be started and never be asked for.
+            _typed(self.remote).platform_auth.headers()
+            protocol = OpenConnectorsQueueProtocol(
+                queue_url=queue_url, failure_rule=failure_rule, success_rule=success_rule
+            )
+        else:
+            protocol = OpenConnectorsProtocol(failure_rule=failure_rule, success_rule=success_rule)
+        request = protocol.submit(
+            method,
+            endpoint,
+            callback_url=str(callback_url or queue_url),
+            params=params,
+            json=json,
+            data=data,
+            headers=headers,
+        )
+        return self.start(protocol, request).handle
+
+    def download(
+        self,
+        object_name: str,
+        *,
+        where: str | None = None,
+        select_fields: str | Sequence[str] | None = None,
+        format: str = "json",  # noqa: A002 - the vendor's word
+        callback_url: str | None = None,
+        criteria: Mapping[str, Any] | None = None,
+    ) -> JobHandle:
+        """
+        Start a bulk download; arguments as for :meth:`OpenConnectorsBulkProtocol.download`.
+
+        :raises SubmitError: SAP refused
+        """
+        protocol = OpenConnectorsBulkProtocol(object_name=object_name, format=format)
+        request = protocol.download(
+            where=where, select_fields=select_fields, callback_url=callback_url, criteria=criteria
+        )
+        return self.start(protocol, request).handle
+
+    def upload(
+        self,
+        object_name: str,
+        source: str,
+        *,
+        format: str = "csv",  # noqa: A002 - the vendor's word
+        metadata: Mapping[str, Any] | None = None,
+        callback_url: str | None = None,
+        correlation_id: str | None = None,
+        aws_conn_id: str | None = "aws_default",
+        timeout: float = LONGEST_TRANSFER,
+    ) -> JobHandle:
+        """
+        Start a bulk upload with a file that is streamed, never held in memory.
+
+        :param source: absolute path, ``file://`` URL, ``s3://bucket/key``, or any URL that Airflow's
+            ObjectStoragePath opens
+        :param format: ``csv``, or ``json`` or ``jsonl`` with one record on each line
+        :param metadata: see :meth:`OpenConnectorsBulkProtocol.upload`
+        :param aws_conn_id: Airflow connection for ``s3://`` sources
+        :param timeout: seconds that sending may take
+        :raises ConfigurationError: the source is not there
+        :raises SubmitError: SAP refused, or the source could not be read to its end
+        :raises SubmitUnknownError: the answer was lost; a job may have been started
+        """
+        from airflow_async_provider.download.upload import open_outgoing
+        from airflow_async_provider.transport.multipart import MultipartFile
+        from airflow_async_provider.transport.stream import send_stream
+
+        protocol = OpenConnectorsBulkProtocol(object_name=object_name, format=format, direction="upload")
+        request, further = protocol.upload(
+            metadata=metadata, callback_url=callback_url, correlation_id=correlation_id
+        )
+        outgoing = open_outgoing(source, aws_conn_id=aws_conn_id)
+        body = MultipartFile(
+            {"metaData": ("application/json", json_module.dumps(further).encode())} if further else {},
+            name="file",
+            filename=outgoing.filename,
+            content_type="text/csv" if protocol.format.endswith("csv") else "application/json",
+            chunks=outgoing.chunks,
+            size=outgoing.size(),
+        )
+        self.log.info("Sending %s (%d bytes) to %s.", outgoing.uri, body.size, self.remote.host)
+        try:
+            submitted = with_retries(
+                request,
+                lambda: protocol.read_submit(send_stream(self.remote, request, body, timeout=timeout)),
+            )
+        except (TransientError, UnreadableAnswerError) as lost:
+            if isinstance(lost, TransientError) and not lost.sent:
+                raise
+            self.look_up(protocol, None, lost)
+            raise  # pragma: no cover - without a means to find the job the look-up raises
+        return replace(submitted.handle, data={**submitted.handle.data, "bytes": body.size})
+
+    def bulk_errors(self, job: JobHandle | Mapping[str, Any], *, limit: int = 200) -> list[str]:
+        """
+        What went wrong with single records of a bulk job, page by page.
+
+        :param limit: at most so many entries
+        """
+        handle = as_handle(job)
+        protocol = protocol_of(handle)
+        if not isinstance(protocol, OpenConnectorsBulkProtocol):
+            raise ConfigurationError(f"The job {handle.job_id} is no bulk job.")
+        entries: list[str] = []
+        token: str | None = None
+        while len(entries) < limit:
+            request = protocol.errors(handle, page_size=min(limit - len(entries), 200), next_page=token)
+            page = with_retries(request, self._errors_page(protocol, handle, request))
+            entries += page.entries
+            token = page.next_page
+            if token is None or not page.entries:
+                break
+        return entries[:limit]
+
+    def _errors_page(
+        self, protocol: OpenConnectorsBulkProtocol, handle: JobHandle, request: HttpRequest
+    ) -> Callable[[], ErrorsPage]:
+        return lambda: protocol.read_errors(handle, self.call(request))
+
+    def test_connection(self) -> tuple[bool, str]:
+        """
+        Reach the connector instance (``GET /ping``), and the platform when there are credentials for it.
+
+        Connectors need not have ``/ping``: any answer but 401 and 5xx says that the secrets were accepted.
+        """
+        checks = []
+        try:
+            remote = _typed(self.remote)
+            if not isinstance(remote.auth, _Missing):
+                checks.append(("connector instance", self.call(HttpRequest("GET", "ping"))))
+            if not isinstance(remote.platform_auth, _Missing):
+                where = "channel='webhook' and status='queued'"
+                question = HttpRequest("GET", DELIVERIES, params={"where": where, "pageSize": 1})
+                checks.append(("platform", self.call(question)))
+        except AsyncJobError as e:
+            return False, str(e)
+        if not checks:
+            return False, "The extra has neither element_token nor organization_secret."
+        for what, response in checks:
+            if response.status == 401:
+                return False, f"The {what} refuses the secrets (401)."
+            if response.status >= 500:
+                return False, f"The {what} answers with HTTP {response.status}."
+        told = ", ".join(f"{what}: HTTP {response.status}" for what, response in checks)
+        return True, f"Connected to {self.remote.host} ({told})."
+
+
+def _typed(remote: Remote) -> OpenConnectorsRemote:
+    if not isinstance(remote, OpenConnectorsRemote):
+        raise TypeError("a hook of this class makes remotes of its own class")
+    return remote
+
+
+def _secret(conn: Connection, extra: Mapping[str, Any], name: str) -> str | None:
+    value = extra.get(name)
+    if value is None or value == "":
+        return None
+    text = str(value)
+    # The header separates the secrets by blanks and commas; copied secrets often end in a line break.
+    if not text.isascii() or not text.isprintable() or any(c in text for c in " ,"):
+        raise ConfigurationError(
+            f"{name} in the extra of connection {conn.conn_id!r} holds a character that no such secret has "
+            "(a blank, a comma, a line break). Copy it again."
+        )
+    return text
+
+
+def _authorization(
+    conn: Connection, extra: Mapping[str, Any], user: str, word: str, name: str, what: str
+) -> Auth:
+    secret = _secret(conn, extra, name)
+    if secret is None:
+        return _Missing(
+            f"The connection {conn.conn_id!r} has no {name} in its extra, which calls to {what} need."
+        )
+    return StaticAuth({"Authorization": f"User {user}, {word} {secret}"})
