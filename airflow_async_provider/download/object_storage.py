@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from airflow_async_provider.download.destination import Destination, IfExists
@@ -51,54 +51,64 @@ class StoredObject(Destination):
     def size(self) -> int | None:
         """Size of the object there."""
         fs = self._attach()
-        try:
-            found = self._said("be looked up", fs.info, self._path)
-        except FileNotFoundError:
-            return None
+        with self._said("be looked up"):
+            try:
+                found = fs.info(self._path)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
         return int(found.get("size") or 0)
 
     def write(self, source: ByteSource) -> None:
         """Write the object, see :meth:`Destination.write`."""
-        fs, said = self._attach(), "be written"
+        fs = self._attach()
         new = self.size() is None
-        with contextlib.suppress(NotImplementedError, AttributeError):
-            self._said(said, fs.makedirs, fs._parent(self._path), exist_ok=True)
-        # Without "autocommit" the object appears at commit, where the storage can do that.
-        file = self._said(said, fs.open, self._path, "wb", autocommit=False)
+        with self._said("be written"):
+            with contextlib.suppress(NotImplementedError):
+                fs.makedirs(fs._parent(self._path), exist_ok=True)
+            # Without "autocommit" the object appears at commit, where the storage can do that.
+            file = fs.open(self._path, "wb", autocommit=False)
+        shows = False
         try:
+            shows = new and self.size() is not None
             while data := source.read():
-                self._said(said, file.write, data)
-            if self.if_exists == "fail" and self.size() is not None:
+                with self._said("be written"):
+                    file.write(data)
+            if self.if_exists == "fail" and not shows and self.size() is not None:
                 raise self.exists_error()
-            self._said(said, file.close)
-            self._said(said, file.commit)
+            with self._said("be written"):
+                file.close()
+                with contextlib.suppress(NotImplementedError, AttributeError):
+                    file.commit()
         except BaseException:
-            self._discard(fs, file, new=new)
+            self._discard(fs, file, remove=shows or (new and self.if_exists != "fail"))
             raise
         finally:
             # fsspec notes such files for its own transactions; this one is done
             with contextlib.suppress(ValueError):
                 fs.transaction.files.remove(file)
 
-    def _discard(self, fs: Any, file: Any, *, new: bool) -> None:
-        """Leave no partial object: let the storage drop what it has, and remove what is there."""
+    def _discard(self, fs: Any, file: Any, *, remove: bool) -> None:
+        """
+        Leave no partial object.
+
+        :param remove: what is there in spite of the storage's own discard is ours
+        """
         with contextlib.suppress(Exception):
             file.discard()
         # else the garbage collector closes it, which writes out what is in its buffer
         with contextlib.suppress(AttributeError):
             file.closed = True
-        if new:
+        if remove:
             with contextlib.suppress(Exception):
                 fs.invalidate_cache()
                 if fs.exists(self._path):
                     fs.rm_file(self._path)
 
-    def _said(self, doing: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Make a call to the storage, so that its errors are told from the source's."""
+    @contextlib.contextmanager
+    def _said(self, doing: str) -> Iterator[None]:
+        """Errors of the storage in the block, told from the source's."""
         try:
-            return call(*args, **kwargs)
-        except (FileNotFoundError, NotImplementedError):
-            raise
+            yield
         except Exception as error:
             raise DownloadError(f"{self.uri} cannot {doing}: {type(error).__name__}: {error}") from error
 

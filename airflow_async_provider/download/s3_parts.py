@@ -89,10 +89,10 @@ class MultipartUpload:
 
         :param create: makes the call that creates the object, adding conditions
         """
-        begun = self._client.create_multipart_upload(**self._arguments("CreateMultipartUpload"))
-        self._upload_id = begun["UploadId"]
         pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="s3-part")
         try:
+            begun = self._client.create_multipart_upload(**self._arguments("CreateMultipartUpload"))
+            self._upload_id = begun["UploadId"]
             self._send_all(pool, first, source)
             parts = sorted(self._parts, key=lambda part: int(part["PartNumber"]))
             create(
@@ -149,6 +149,8 @@ class MultipartUpload:
     def _give_up(self, pool: ThreadPoolExecutor) -> None:
         """Abort, and again when parts under way have ended: S3 keeps a part that comes after the abort."""
         pool.shutdown(wait=False, cancel_futures=True)
+        if not self._upload_id:
+            return
         running = [future for future in self._running if not future.done()]
         self._abort()
         if running:
