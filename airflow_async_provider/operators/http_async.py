@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any API that answers 202: start a job, wait for it without a worker, hand over its result."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from airflow_async_provider.callbacks.address import CallbackAddress
+from airflow_async_provider.callbacks.registration import Registration
+from airflow_async_provider.errors import ConfigurationError, DownloadError, SubmitUnknownError
+from airflow_async_provider.hooks.http_async import HttpAsyncHook
+from airflow_async_provider.operators.arguments import query_of
+from airflow_async_provider.operators.callback import CallbackJobOperator
+from airflow_async_provider.operators.http_arguments import (
+    body_of,
+    cancel_option,
+    is_generic,
+    is_repeatable,
+    key_for,
+    profile_name,
+    profile_of,
+)
+from airflow_async_provider.operators.outcome import describe
+from airflow_async_provider.operators.results import already_there, fetch, source_of
+from airflow_async_provider.protocols.base import (
+    Headers,
+    HttpResponse,
+    JobHandle,
+    JobProtocol,
+    JobState,
+    JobStatus,
+    Submitted,
+)
+from airflow_async_provider.protocols.http_values import body_value
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: A result for XCom may be this large unless the task says otherwise (bytes).
+DEFAULT_MAX_XCOM_BYTES = 1024 * 1024
+
+
+class HttpAsyncJobOperator(CallbackJobOperator):
+    """
+    Start a job at any HTTP API, wait for it in the triggerer, and return its result.
+
+    Which answers mean what is the ``profile``'s business: ``location`` (202 and Location), ``azure``
+    (Operation-Location, Azure-AsyncOperation), ``google`` (operations), ``odata`` (AsyncResult) or
+    ``status_field`` (a status word in a JSON document). An API that answers with the result at once is fine
+    with all of them.
+
+    Returns the result: a JSON value or text, bounded by ``max_xcom_bytes``. With ``destination`` it returns
+    ``{"uri", "bytes", "sha256", "content_type", "etag", "seconds"}`` instead. A result URL on the remote
+    itself is fetched with the connection's credentials, any other one without.
+
+    :param http_conn_id: Airflow connection of the type ``http``
+    :param endpoint: path below the connection's host
+    :param method: HTTP method of the submission
+    :param params: query parameters; those of the DAG are not sent
+    :param json: JSON body
+    :param data: raw body: text, bytes, or a dictionary for a form
+    :param headers: further headers; they win over the connection's. Secrets belong into the connection
+    :param profile: one of the five names, or the dotted path of a protocol class of your own
+    :param profile_options: the profile's options, see its class in ``protocols.http_*``
+    :param prefer_wait: send ``Prefer: respond-async, wait=n``; 0 leaves ``wait`` out
+    :param idempotency_key: True sends ``Idempotency-Key``, the same one on every try of the task, a new one
+        after the task was cleared; text sends that. A lost answer then allows to send again
+    :param idempotency_header: header for the key; one of another name gets the key without quotes
+    :param repeatable: whether starting the job twice does no harm. Default: when the method is idempotent
+        (RFC 9110 §9.2.2) or there is an idempotency key
+    :param cancel: how a job is cancelled: ``"delete"`` (of the status URL), a path such as
+        ``"jobs/{job_id}/cancel"`` or ``"PUT {status_url}/abort"``, False for never. Default: as the profile
+        does by itself
+    :param result: ``"auto"`` hands the result over; ``"handle"`` returns the job's handle and fetches nothing
+    :param result_field: JSON path of the result in the last answer
+    :param result_url_field: JSON path of the result's URL in the last answer
+    :param max_xcom_bytes: largest result without a destination (bytes)
+    :param destination: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
+        ObjectStoragePath opens
+    :param aws_conn_id: Airflow connection for ``s3://`` destinations
+    :param if_exists: ``replace``, ``skip`` (then nothing is started at all) or ``fail``
+    :param callback_field: JSON path in the body where the remote wants the address to call
+    :param callback_header: header where it wants that address
+    """
+
+    template_fields: Sequence[str] = (
+        "http_conn_id",
+        "endpoint",
+        "method",
+        "query",
+        "json",
+        "data",
+        "headers",
+        "profile_options",
+        "idempotency_key",
+        "destination",
+        "aws_conn_id",
+        "callback_base_url",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {
+        "json": "json",
+        "headers": "json",
+        "profile_options": "json",
+    }
+
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        http_conn_id: str = HttpAsyncHook.default_conn_name,
+        method: str = "POST",
+        params: Mapping[str, Any] | None = None,
+        json: Any = None,
+        data: Any = None,
+        headers: Mapping[str, str] | None = None,
+        profile: str = "location",
+        profile_options: Mapping[str, Any] | None = None,
+        prefer_wait: int | None = None,
+        idempotency_key: bool | str = False,
+        idempotency_header: str = "Idempotency-Key",
+        repeatable: bool | None = None,
+        cancel: str | Literal[False] | None = None,
+        result: Literal["auto", "handle"] = "auto",
+        result_field: str | None = None,
+        result_url_field: str | None = None,
+        max_xcom_bytes: int = DEFAULT_MAX_XCOM_BYTES,
+        destination: str | None = None,
+        aws_conn_id: str | None = "aws_default",
+        if_exists: Literal["replace", "skip", "fail"] = "replace",
+        callback_field: str | None = None,
+        callback_header: str | None = None,
+        callback: bool | None = None,
+        **kwargs: Any,
+    ) -> None:
+        called = callback_field is not None or callback_header is not None
+        if callback and not called:
+            raise ConfigurationError(
+                "callback=True needs callback_field or callback_header: where the remote wants the address."
+            )
+        if json is not None and data is not None:
+            raise ConfigurationError("json and data exclude each other: a request has one body.")
+        super().__init__(params=params, callback=callback if called else False, **kwargs)
+        self.http_conn_id = http_conn_id
+        self.endpoint = endpoint
+        self.method = method
+        self.query = query_of(params, self.get_dag())
+        self.json = json
+        self.data = data
+        self.headers = headers
+        self.profile = profile
+        self.profile_options = profile_options
+        self.prefer_wait = prefer_wait
+        self.idempotency_key = idempotency_key
+        self.idempotency_header = idempotency_header
+        self.repeatable = repeatable
+        self.cancel = cancel
+        self.result = result
+        self.result_field = result_field
+        self.result_url_field = result_url_field
+        self.max_xcom_bytes = max_xcom_bytes
+        self.destination = destination
+        self.aws_conn_id = aws_conn_id
+        self.if_exists = if_exists
+        self.callback_field = callback_field
+        self.callback_header = callback_header
+
+    @cached_property
+    def hook(self) -> HttpAsyncHook:
+        """The hook."""
+        return HttpAsyncHook(self.http_conn_id)
+
+    @cached_property
+    def protocol(self) -> JobProtocol:
+        """
+        The profile with its options.
+
+        :raises ConfigurationError: unknown profile, or options that it does not have
+        """
+        options = {**(self.profile_options or {}), **cancel_option(self.cancel)}
+        if self.result_field is not None:
+            options["result_field"] = self.result_field
+        if self.result_url_field is not None:
+            options["result_url_field"] = self.result_url_field
+        if self.idempotency_key and is_generic(self.profile):
+            options.setdefault("idempotent", True)
+        return profile_of(self.profile, options)
+
+    def callback_protocol(self) -> JobProtocol:
+        """The profile."""
+        return self.protocol
+
+    def registration(self, address: CallbackAddress) -> Registration:
+        """What the receiver must know; a user's own class is known by its path."""
+        return replace(super().registration(address), protocol=profile_name(self.profile))
+
+    def job_label(self) -> str:
+        """Method and endpoint."""
+        return f"{self.method.upper()} {self.endpoint}"
+
+    @property
+    def _repeatable(self) -> bool:
+        return is_repeatable(self.method, idempotency_key=self.idempotency_key, repeatable=self.repeatable)
+
+    # -- the way of a job ---------------------------------------------------------------------------------
+
+    def execute(self, context: Context) -> Any:
+        """Look at the destination first: what is there already need not be made."""
+        if self.destination is not None and self.result == "auto":
+            report = already_there(self.destination, if_exists=self.if_exists, aws_conn_id=self.aws_conn_id)
+            if report is not None:
+                self.log.info("%s exists already; nothing is started.", report.uri)
+                return {**report.to_dict(), "seconds": 0.0}
+        return super().execute(context)
+
+    def submit(self, context: Context, correlation_id: str) -> Submitted:
+        """Start the job."""
+        body, headers = body_of(self.data, self.headers or {})
+        arguments: dict[str, Any] = {
+            "params": self.query or None,
+            "json": self.json,
+            "body": body,
+            "headers": headers,
+            "prefer_wait": self.prefer_wait,
+            "repeatable": self.repeatable,
+        }
+        if self.idempotency_key:
+            own = self.idempotency_key
+            arguments["idempotency_key"] = own if isinstance(own, str) else key_for(context, correlation_id)
+            arguments["idempotency_header"] = self.idempotency_header
+        if self.callback_address is not None:
+            _mask(self.callback_address.secret)
+            arguments["callback_url"] = self.callback_address.url_with_secret
+            arguments["callback_field"] = self.callback_field
+            arguments["callback_header"] = self.callback_header
+        given = {name: value for name, value in arguments.items() if value is not None}
+        return self.hook.submit(self.protocol, self.method, self.endpoint, **given)
+
+    def find_submitted(self, correlation_id: str) -> JobHandle | None:
+        """
+        Nothing can be found without a vendor's search: what may be repeated is, all else must not.
+
+        :raises SubmitUnknownError: an earlier try may have started a job
+        """
+        if self._repeatable:
+            return None
+        raise SubmitUnknownError(
+            f"An earlier try died while it sent {self.job_label()}. Nobody can tell whether it arrived, "
+            "and a second one might do the work twice. Look at the remote; if nothing is there, clear this "
+            "task. APIs that honour Idempotency-Key do not have this problem: idempotency_key=True."
+        )
+
+    def may_resubmit(self, status: JobStatus) -> bool:
+        """What must not be repeated is started again only after the remote said that it failed."""
+        return self._repeatable or status.state is not JobState.EXPIRED
+
+    def look_again(self, context: Context, handle: JobHandle, saved: Mapping[str, Any]) -> JobStatus:
+        """A job that ended within its submission has no address to ask; its answer is lost."""
+        if handle.status_url is None and self.protocol.pollable:
+            return JobStatus(JobState.EXPIRED, message="it ended at once, and its answer was not kept")
+        return super().look_again(context, handle, saved)
+
+    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
+        """
+        Hand over the result.
+
+        :raises ResultError: there is none, it is too large for XCom, or it could not be fetched or stored
+        """
+        handle = JobHandle.from_dict(run["job"])
+        if self.result == "handle":
+            return dict(run["job"])
+        result = status.result
+        if self.destination is None:
+            return None if result is None else self._value(handle, status)
+        if result is None:
+            raise DownloadError(
+                f"The {describe(handle)} succeeded, but its last answer holds no result to be stored. Say "
+                "where it is with result_field or result_url_field, or leave destination out.",
+                job=handle.job_id,
+            )
+        report = fetch(
+            self.hook,
+            handle,
+            status,
+            self.destination,
+            if_exists=self.if_exists,
+            aws_conn_id=self.aws_conn_id,
+            log=self.log,
+        )
+        return {**report.to_dict(), "seconds": round(time.time() - run["started_at"], 3)}
+
+    def _value(self, handle: JobHandle, status: JobStatus) -> Any:
+        """The result for XCom."""
+        value = status.result.value if status.result is not None else None
+        if value is None:
+            value = self._fetched(handle, status)
+        if isinstance(value, bytes):
+            raise DownloadError(
+                f"The result of the {describe(handle)} is neither JSON nor text: give a destination for it.",
+                job=handle.job_id,
+            )
+        if len(jsonlib.dumps(value, ensure_ascii=False).encode("utf-8", "replace")) > self.max_xcom_bytes:
+            raise self._too_large(handle)
+        return value
+
+    def _fetched(self, handle: JobHandle, status: JobStatus) -> Any:
+        source = source_of(self.hook, handle, status)
+        content = bytearray()
+        try:
+            while block := source.read():
+                content += block
+                if len(content) > self.max_xcom_bytes:
+                    raise self._too_large(handle)
+        finally:
+            source.close()
+        headers = Headers({"Content-Type": source.content_type or ""})
+        return body_value(HttpResponse(200, headers, bytes(content), time.time()))
+
+    def _too_large(self, handle: JobHandle) -> DownloadError:
+        return DownloadError(
+            f"The result of the {describe(handle)} is larger than {self.max_xcom_bytes} bytes "
+            "(max_xcom_bytes): give a destination for it.",
+            job=handle.job_id,
+        )
+
+
+def _mask(secret: str) -> None:
+    """A remote may repeat the address in an error; Airflow keeps the secret in it out of the task's log."""
+    from airflow.sdk.log import mask_secret
+
+    mask_secret(secret)

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wait until a status URL, or a status document, of any HTTP API says that the job has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.hooks.http_async import HttpAsyncHook
+from airflow_async_provider.operators.arguments import query_of
+from airflow_async_provider.operators.http_arguments import profile_name, profile_of
+from airflow_async_provider.protocols.base import JobHandle
+from airflow_async_provider.protocols.http_urls import digest
+from airflow_async_provider.sensors.async_job import AsyncJobSensor
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class HttpAsyncJobSensor(AsyncJobSensor):
+    """
+    Wait for a job that something else has started; returns its handle.
+
+    Fails with the error that the job's end stands for (failed, cancelled, timed out). A download task
+    (:class:`~airflow_async_provider.transfers.async_result.AsyncResultDownloadOperator`) takes the handle.
+
+    :param http_conn_id: Airflow connection of the type ``http``
+    :param status_url: absolute URL that the remote gave, asked exactly as it is; its host must be the
+        connection's own or one of its ``allowed_hosts``
+    :param endpoint: path below the connection's host instead
+    :param params: query parameters of ``endpoint``; those of the DAG are not sent
+    :param profile: ``status_field`` (default), ``location``, ``azure``, ``google``, ``odata``, or the dotted
+        path of a protocol class of your own
+    :param profile_options: the profile's options
+    """
+
+    template_fields: Sequence[str] = ("http_conn_id", "status_url", "endpoint", "query", "profile_options")
+
+    def __init__(
+        self,
+        *,
+        http_conn_id: str = HttpAsyncHook.default_conn_name,
+        status_url: str | None = None,
+        endpoint: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        profile: str = "status_field",
+        profile_options: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if (status_url is None) == (endpoint is None):
+            raise ConfigurationError("Give either status_url or endpoint: one of them names what is asked.")
+        super().__init__(job={}, params=params, **kwargs)
+        self.http_conn_id = http_conn_id
+        self.status_url = status_url
+        self.endpoint = endpoint
+        self.query = query_of(params, self.get_dag())
+        self.profile = profile
+        self.profile_options = profile_options
+
+    @cached_property
+    def hook(self) -> HttpAsyncHook:
+        """The hook."""
+        return HttpAsyncHook(self.http_conn_id)
+
+    def execute(self, context: Context) -> Any:
+        """Make a handle of the address, then wait as for any job."""
+        self.job = self.handle().to_dict()
+        return super().execute(context)
+
+    def handle(self) -> JobHandle:
+        """
+        The handle of the job behind the address.
+
+        :raises ConfigurationError: no address, unknown profile, or options that it does not have
+        """
+        options = profile_of(self.profile, self.profile_options).options()
+        asked = str(self.status_url or self.endpoint or "").strip()
+        if not asked:
+            raise ConfigurationError("The status URL is empty: did the task before hand one over?")
+        if self.status_url is None and self.query:
+            query = urlencode({k: v for k, v in self.query.items() if v is not None}, doseq=True)
+            asked += ("&" if "?" in asked else "?") + query
+        return JobHandle(
+            protocol=profile_name(self.profile),
+            job_id=digest(asked),
+            submitted_at=time.time(),
+            status_url=asked,
+            options=options,
+            data={"label": self.endpoint} if self.endpoint else {},
+        )
