@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from airflow_async_provider.errors import TransientError
+from airflow_async_provider.errors import TransientError, UnreadableAnswerError
 from airflow_async_provider.protocols.base import HttpRequest
 
 T = TypeVar("T")
@@ -30,12 +30,15 @@ def may_repeat(request: HttpRequest, error: BaseException) -> bool:
     )
 
 
-def with_retries(request: HttpRequest, exchange: Callable[[], T], *, tries: int = MOST_TRIES) -> T:
+def with_retries(
+    request: HttpRequest, exchange: Callable[[], T], *, tries: int = MOST_TRIES, unreadable: bool = False
+) -> T:
     """
     Send and read, and try again where :func:`may_repeat` allows it; Retry-After first, else growing pauses.
 
     :param request: decides what may be repeated
     :param exchange: sends the request and reads the answer
+    :param unreadable: also try again after an answer that cannot be understood (a gateway's page)
     :raises AsyncJobError: what the last try raised
     """
     import tenacity
@@ -45,10 +48,15 @@ def with_retries(request: HttpRequest, exchange: Callable[[], T], *, tries: int 
     def pause(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = getattr(error, "retry_after", None)
-        return float(asked) if asked is not None else growing(state)
+        return float(asked) if asked else growing(state)  # "Retry-After: 0" is no pause
+
+    def again(error: BaseException) -> bool:
+        return may_repeat(request, error) or (
+            unreadable and request.repeatable and isinstance(error, UnreadableAnswerError)
+        )
 
     return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda e: may_repeat(request, e)),
+        retry=tenacity.retry_if_exception(again),
         stop=tenacity.stop_after_attempt(tries),
         wait=pause,
         reraise=True,

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import ssl
 import time
 import weakref
@@ -12,7 +14,12 @@ from contextlib import asynccontextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+# Here at the top on purpose: only triggers import this module, and imports of this size inside the event loop
+# would hold up everybody who waits in it. (``requests.utils`` is what ``proxy_for`` reads the environment with.)
+import aiohttp
+import requests.utils  # noqa: F401
+from yarl import URL
 
 from airflow_async_provider.errors import (
     AsyncJobError,
@@ -35,9 +42,6 @@ from airflow_async_provider.transport.remote import (
     redirect_target,
 )
 from airflow_async_provider.transport.worker import MOST_REDIRECTS
-
-if TYPE_CHECKING:
-    import aiohttp
 
 #: Sockets of one event loop, in all and to one host: ten thousand waits share these.
 MOST_SOCKETS = 100
@@ -79,8 +83,6 @@ async def pool() -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     entry = _pools.get(loop)
     if entry is None:
-        import aiohttp
-
         entry = _pools[loop] = _Pool(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
@@ -167,9 +169,6 @@ async def _follow(
 async def _exchange(
     entry: _Pool, remote: Remote, wire: WireRequest, credentials: dict[str, str]
 ) -> HttpResponse:
-    import aiohttp
-    from yarl import URL
-
     where = place(wire.url)
     headers = wire.headers_with(credentials)
     tls = await _tls(remote.verify) if where.startswith("https:") else True
@@ -243,5 +242,9 @@ def _make_tls_context(path: str | None) -> ssl.SSLContext:
 
 def _reason(error: BaseException) -> str:
     """What went wrong, without the URL, which aiohttp puts into some of its messages."""
-    words = getattr(error, "strerror", None)
+    number = getattr(error, "errno", None)
+    doubted = getattr(getattr(error, "certificate_error", None), "verify_message", None)
+    # aiohttp says "Connect call failed" where the system says why; gaierror's numbers are negative.
+    known = os.strerror(number) if isinstance(number, int) and number in errno.errorcode else None
+    words = doubted or known or getattr(error, "strerror", None)
     return f"{type(error).__name__} ({words})" if words else type(error).__name__

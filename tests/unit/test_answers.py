@@ -8,7 +8,7 @@ from email.utils import formatdate
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_async_provider.errors import (
@@ -94,12 +94,14 @@ def test_a_broken_date_header_leaves_our_own_clock() -> None:
     assert asked(formatdate(NOW + 45, usegmt=True), Date="yesterday") == 45
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_no_retry_after_breaks_anything(value: str, date: str) -> None:
     seconds = asked(value, Date=date)
     assert seconds is None or 0 <= seconds <= LONGEST_RETRY_AFTER
 
 
+@settings(deadline=None)
 @given(
     st.one_of(
         st.text(alphabet="0123456789:;,+-.GMTadeFnSuZ ", max_size=40),
@@ -207,6 +209,7 @@ def test_a_redirect_to_nowhere_is_still_told(location: str) -> None:
     assert "canary" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1100), st.binary(max_size=300), st.text(max_size=40))
 def test_any_status_ends_in_our_tree(status: int, body: bytes, header: str) -> None:
     response = answer(status, body, retry_after=header, date=header)
@@ -283,6 +286,7 @@ secrets = st.text(alphabet="abcdefghijklmnopqrstuvwxyzABCDEF0123456789-_.~", min
 )
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80), secrets, st.text(max_size=80), st.booleans())
 def test_no_query_gets_into_an_excerpt(before: str, secret: str, after: str, as_json: bool) -> None:
     url = f"https://s3.example/{quote(before[:10])}key?X-Amz-Signature={secret}&X-Amz-Expires=300"
@@ -290,6 +294,7 @@ def test_no_query_gets_into_an_excerpt(before: str, secret: str, after: str, as_
     assert secret not in excerpt(text.encode("utf-8", "replace"), 10_000)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=1000), st.integers(1, 300))
 def test_any_bytes_have_an_excerpt(body: bytes, limit: int) -> None:
     shown = excerpt(body, limit)

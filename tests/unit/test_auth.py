@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_async_provider.errors import (
@@ -250,6 +250,7 @@ def test_masking_leaves_short_words_and_harmless_headers() -> None:
     assert masked(b"Basic %%%", {"Authorization": "Basic %%%"}) == b"***"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.dictionaries(st.text(max_size=8), st.text(max_size=40), max_size=3))
 def test_masking_never_fails(body: bytes, sent: dict[str, str]) -> None:
     assert isinstance(masked(body, sent), bytes)

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_async_provider.errors import (
@@ -327,6 +327,7 @@ answers = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(answers)
 def test_any_answer_to_a_submission_is_a_handle_or_an_error_of_ours(answer: HttpResponse) -> None:
     try:
@@ -339,6 +340,7 @@ def test_any_answer_to_a_submission_is_a_handle_or_an_error_of_ours(answer: Http
         assert ASO.status(handle).url == handle.status_url
 
 
+@settings(deadline=None)
 @given(answers, st.one_of(st.none(), st.floats(0, 4e9)))
 def test_any_answer_about_a_job_is_a_state_or_an_error_of_ours(
     answer: HttpResponse, expires_at: float | None

@@ -336,6 +336,7 @@ def test_every_path_sleeps_or_stops_and_ends_with_the_deadline(
         assert isinstance(step, Stop)
 
 
+@settings(deadline=None)
 @given(policies, st.integers(1, 60))
 def test_an_endless_trouble_ends(policy: PollPolicy, wait_for: int) -> None:
     """With a remote that always fails, the number of questions is the budget and not a matter of luck."""

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_async_provider.errors import ConfigurationError, OriginError
@@ -173,6 +173,7 @@ glue = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from(["https://", "http://", "HTTPS://", "//", "https:", "https:///", "\thttps://"]),
     hosts,
@@ -201,15 +202,16 @@ def test_both_http_clients_see_the_host_that_the_rule_has_seen(
         assert port in (None, 443)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_url_breaks_the_rule_or_gets_into_a_message(text: str) -> None:
-    for url in (text, f"https://{text}", f"https://ees.example/{text}?{text}"):
+    for url in (text, f"https://{text}", f"https://ees.example/Zq9{text}?Zq9{text}"):
         allowed = may(url)
         try:
             EES.check_origin(url, what="status URL")
         except OriginError as e:
             assert not allowed
-            assert f"?{text}" not in str(e) or not text  # noqa: PT017 - both ways out are looked at
+            assert "Zq9" not in str(e)  # noqa: PT017 - both ways out are looked at
         else:
             assert allowed
 
@@ -390,6 +392,7 @@ def test_redirects_are_followed_only_to_where_credentials_may_go(
     assert redirect_target(EES, method, "https://ees.example/base/x", status, location) == target
 
 
+@settings(deadline=None)
 @given(st.text(max_size=50))
 def test_no_redirect_leads_astray(location: str) -> None:
     target = redirect_target(EES, "GET", "https://ees.example/base/x", 302, location)
