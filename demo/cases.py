@@ -33,8 +33,16 @@ class Case:
 
 
 ASO_DEFERRED = frozenset({"items", "wait_for_bids", "rates"})
+HTTP_DEFERRED = frozenset({"location", "azure", "azure_arm", "google", "odata", "status_field"})
 
 CASES = (
     Case("example_jaggaer_aso", conf={"folder": "{folder}"}, downloads=5, deferred=ASO_DEFERRED),
     Case("example_jaggaer_aso", conf={"folder": "s3://{bucket}/aso"}, downloads=5, deferred=ASO_DEFERRED),
+    Case(
+        "example_http_async",
+        conf={"folder": "{folder}"},
+        downloads=3,
+        deferred=HTTP_DEFERRED,
+        via={"status_field": "callback", "location": "poll"},
+    ),
 )

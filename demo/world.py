@@ -28,7 +28,9 @@ class World:
         self._stack = ExitStack()
         self._dag_folders = dag_folders
         #: must appear in no log, no XCom and no row of the database
-        self.secrets = {name: f"{name}-{secrets.token_hex(12)}" for name in ("aso-token", "aso-key")}
+        self.secrets = {
+            name: f"{name}-{secrets.token_hex(12)}" for name in ("aso-token", "aso-key", "http-password")
+        }
         self.simulators: dict[str, SimulatorProcess] = {}
         self.seconds = 0.0
 
@@ -59,6 +61,12 @@ class World:
                 "--processing-seconds", "3",
                 "--result-bytes", "5000000",
             ],
+            "http": [
+                "--password", self.secrets["http-password"],
+                "--processing-seconds", "3",
+                "--plan", 'location={"place": "presigned", "result_bytes": 1000000}',
+                "--plan", 'status_field={"place": "presigned", "result_bytes": 1000000}',
+            ],
         }  # fmt: skip
 
     def _connect(self) -> None:
@@ -71,6 +79,13 @@ class World:
             host=self.simulators["aso"].url,
             password=self.secrets["aso-token"],
             extra={"api_key": self.secrets["aso-key"]},
+        )
+        put(
+            "http_default",
+            "http",
+            host=self.simulators["http"].url,
+            login="http-user",
+            password=self.secrets["http-password"],
         )
 
     @property

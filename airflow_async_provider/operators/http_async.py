@@ -55,8 +55,9 @@ class HttpAsyncJobOperator(CallbackJobOperator):
     with all of them.
 
     Returns the result: a JSON value or text, bounded by ``max_xcom_bytes``. With ``destination`` it returns
-    ``{"uri", "bytes", "sha256", "content_type", "etag", "seconds"}`` instead. A result URL on the remote
-    itself is fetched with the connection's credentials, any other one without.
+    ``{"uri", "bytes", "sha256", "content_type", "etag", "seconds", "via"}`` instead (``via``: ``poll`` or
+    ``callback``, what ended the wait). A result URL on the remote itself is fetched with the connection's
+    credentials, any other one without.
 
     :param http_conn_id: Airflow connection of the type ``http``
     :param endpoint: path below the connection's host
@@ -291,7 +292,11 @@ class HttpAsyncJobOperator(CallbackJobOperator):
             aws_conn_id=self.aws_conn_id,
             log=self.log,
         )
-        return {**report.to_dict(), "seconds": round(time.time() - run["started_at"], 3)}
+        return {
+            **report.to_dict(),
+            "seconds": round(time.time() - run["started_at"], 3),
+            "via": run["via"],
+        }
 
     def _value(self, handle: JobHandle, status: JobStatus) -> Any:
         """The result for XCom."""
