@@ -23,12 +23,15 @@ def answer(status: str, body: bytes) -> bytes:
 
 
 class Connection(asyncio.Protocol):
+    """One client's connection."""
+
     requests = 0
     connections = 0
     open_now = 0
     most_open = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it."""
         self.transport = transport
         self.buffer = b""
         cls = Connection
@@ -37,9 +40,11 @@ class Connection(asyncio.Protocol):
         cls.most_open = max(cls.most_open, cls.open_now)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """Count it."""
         Connection.open_now -= 1
 
     def data_received(self, data: bytes) -> None:
+        """Answer each request."""
         self.buffer += data
         while b"\r\n\r\n" in self.buffer:
             head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)

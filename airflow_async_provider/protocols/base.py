@@ -35,6 +35,11 @@ class Headers(Mapping[str, str]):
     def __getitem__(self, name: str) -> str:
         return self._items[name.lower()][1]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value, or the default; most are not there, and an exception for each would be dear."""
+        item = self._items.get(name.lower())
+        return default if item is None else item[1]
+
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._items.values())
 

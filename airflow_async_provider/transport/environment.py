@@ -9,10 +9,15 @@ requests that must not have one.
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from airflow_async_provider.errors import ConfigurationError
 
+PROXY_VARIABLES = tuple(
+    name for word in ("http_proxy", "https_proxy", "all_proxy", "no_proxy") for name in (word, word.upper())
+)
 CA_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 
 
@@ -22,12 +27,25 @@ def proxy_for(url: str, configured: str | None = None) -> str | None:
 
     :param configured: the connection's own proxy, which NO_PROXY does not overrule
     """
-    proxy = configured
-    if not proxy:
-        from requests.utils import get_environ_proxies, select_proxy
+    if configured:
+        return _with_scheme(configured)
+    parts = urlsplit(url)
+    return _environment_proxy(parts.scheme, parts.netloc, tuple(map(os.environ.get, PROXY_VARIABLES)))
 
-        proxy = select_proxy(url, get_environ_proxies(url)) or None
-    return proxy if not proxy or "://" in proxy else f"http://{proxy}"
+
+@lru_cache(maxsize=1024)
+def _environment_proxy(scheme: str, netloc: str, variables: tuple[str | None, ...]) -> str | None:
+    # requests goes through the whole environment, which would cost more than the rest of a poll; what it
+    # reads is part of the key, so that a change counts at once.
+    from requests.utils import get_environ_proxies, select_proxy
+
+    url = f"{scheme}://{netloc}/"
+    proxy = select_proxy(url, get_environ_proxies(url))
+    return _with_scheme(proxy) if proxy else None
+
+
+def _with_scheme(proxy: str) -> str:
+    return proxy if "://" in proxy else f"http://{proxy}"
 
 
 def ca_file(verify: bool | str) -> str | None:

@@ -15,8 +15,8 @@ from copy import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# Here at the top on purpose: only triggers import this module, and imports of this size inside the event loop
-# would hold up everybody who waits in it. (``requests.utils`` is what ``proxy_for`` reads the environment with.)
+# Here at the top on purpose: only triggers import this module, and imports of this size inside the event
+# loop would hold up everybody who waits in it. (``proxy_for`` reads the environment with ``requests.utils``.)
 import aiohttp
 import requests.utils  # noqa: F401
 from yarl import URL
@@ -57,6 +57,16 @@ class _Pool:
     fetches: weakref.WeakKeyDictionary[Auth, asyncio.Task[AsyncJobError | None]] = field(
         default_factory=weakref.WeakKeyDictionary
     )
+
+    #: Reading the environment for each poll would cost more than the rest of it.
+    proxies: dict[tuple[str, str | None], str | None] = field(default_factory=dict)
+
+    def proxy_for(self, where: str, configured: str | None) -> str | None:
+        """The proxy for a host, the same for as long as somebody waits."""
+        key = (where, configured)
+        if key not in self.proxies:
+            self.proxies[key] = proxy_for(where, configured)
+        return self.proxies[key]
 
     @asynccontextmanager
     async def turn(self, where: str) -> AsyncIterator[None]:
@@ -172,7 +182,7 @@ async def _exchange(
     where = place(wire.url)
     headers = wire.headers_with(credentials)
     tls = await _tls(remote.verify) if where.startswith("https:") else True
-    proxy = proxy_for(wire.url, remote.proxy)
+    proxy = entry.proxy_for(where, remote.proxy)
     try:
         async with (
             entry.turn(where),

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_async_provider.errors import ConfigurationError
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_STRANGE = re.compile(r"[\\\x00-\x20]")
 
 
 def split_url(url: str) -> Any:
@@ -25,8 +28,7 @@ def split_url(url: str) -> Any:
         parts = urlsplit("")
     # Backslashes and control characters are read differently by different parsers: a classic way to
     # show one host to the check and another one to the socket.
-    strange = any(c in url for c in "\\\r\n\t ") or any(ord(c) < 0x20 for c in url)
-    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not port_is_fine or strange:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not port_is_fine or _STRANGE.search(url):
         raise ConfigurationError(f"{place(url)!r} is no usable http or https address.")
     return parts
 
