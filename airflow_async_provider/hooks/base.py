@@ -16,6 +16,8 @@ from airflow.sdk import BaseHook
 
 from airflow_async_provider.errors import (
     AsyncJobError,
+    OriginError,
+    RemoteError,
     SubmitError,
     SubmitUnknownError,
     TransientError,
@@ -149,6 +151,8 @@ class AsyncApiHook(BaseHook):
             except (TransientError, UnreadableAnswerError) as lost:
                 if request.repeatable or (isinstance(lost, TransientError) and not lost.sent):
                     raise
+                if lost.http_status == 429:  # it says that the request was not taken
+                    raise
                 found = self.look_up(protocol, correlation_id, lost)
                 if found is not None:
                     self.log.info("The answer to the submission was lost; found job %s.", found.job_id)
@@ -164,7 +168,11 @@ class AsyncApiHook(BaseHook):
             else:
                 handle = submitted.handle
                 if handle.status_url:
-                    self.remote.check_origin(self.remote.resolve(handle.status_url), what="status URL")
+                    try:
+                        self.remote.check_origin(self.remote.resolve(handle.status_url), what="status URL")
+                    except OriginError as e:
+                        e.job = handle.job_id  # it exists, although nobody can watch it
+                        raise
                 return submitted
         raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
 
@@ -176,7 +184,7 @@ class AsyncApiHook(BaseHook):
 
         :param lost: the failure that makes us look; with it, the look-up is repeated for a few seconds
         :return: the job, or None when the remote surely has none
-        :raises SubmitUnknownError: the remote cannot tell
+        :raises SubmitUnknownError: the remote cannot tell, or does not answer
         """
         request = protocol.find(correlation_id) if correlation_id else None
         if request is None or correlation_id is None:
@@ -188,24 +196,34 @@ class AsyncApiHook(BaseHook):
                 http_status=lost.http_status,
                 request_id=lost.request_id,
             ) from lost
-        for pause in LOOK_UP_PAUSES if lost else (0.0,):
-            time.sleep(pause)
-            found = with_retries(request, lambda: protocol.read_find(correlation_id, self.call(request)))
-            if found is not None:
-                return found
+        try:
+            for pause in LOOK_UP_PAUSES if lost else (0.0,):
+                time.sleep(pause)
+                found = with_retries(request, lambda: protocol.read_find(correlation_id, self.call(request)))
+                if found is not None:
+                    return found
+        except RemoteError as e:
+            raise SubmitUnknownError(
+                f"A submission was not answered, and whether it started a job could not be looked up: {e} "
+                "The next try of this task looks again.",
+                http_status=e.http_status,
+                request_id=e.request_id,
+            ) from e
         return None
 
     def status(self, job: JobHandle | Mapping[str, Any], *, tries: int = 5) -> JobStatus:
         """
         What the remote says about a job, from the worker.
 
-        :param tries: how often a transient failure is tried
+        :param tries: how often it is asked when no answer comes, or none that can be understood
         :raises RemoteError: no answer, or one that says nothing about the job
         """
         handle = as_handle(job)
         protocol = protocol_of(handle)
         request = protocol.status(handle)
-        return with_retries(request, lambda: protocol.read_status(handle, self.call(request)), tries=tries)
+        return with_retries(
+            request, lambda: protocol.read_status(handle, self.call(request)), tries=tries, unreadable=True
+        )
 
     async def astatus(self, job: JobHandle | Mapping[str, Any]) -> JobStatus:
         """Async twin of :meth:`status`, one try: the wait around it decides about the next."""

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.transport.urls import split_url
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -15,8 +17,15 @@ DEFAULT_TIMEOUT = 30.0
 
 
 def extra_of(conn: Connection) -> dict[str, Any]:
-    """The connection's extra; empty when there is none."""
-    return dict(conn.extra_dejson)
+    """
+    The connection's extra; empty when there is none.
+
+    :raises ConfigurationError: it is no JSON object
+    """
+    try:
+        return dict(conn.extra_dejson)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"The extra of connection {conn.conn_id!r} must be a JSON object.") from None
 
 
 def base_url(conn: Connection, *, default_scheme: str = "https") -> str:
@@ -62,9 +71,9 @@ def common_settings(conn: Connection) -> dict[str, Any]:
     extra = extra_of(conn)
     return {
         "verify": _verify(conn, extra.get("verify")),
-        "proxy": extra.get("proxy") or None,
+        "proxy": _proxy(conn, extra.get("proxy")),
         "timeout": _timeout(conn, extra.get("timeout")),
-        "allowed_hosts": _hosts(extra.get("allowed_hosts")),
+        "allowed_hosts": _hosts(conn, extra.get("allowed_hosts")),
     }
 
 
@@ -78,7 +87,7 @@ def _verify(conn: Connection, value: Any) -> bool | str:
         word = value.strip().lower()
         if word in ("true", "false"):
             return word == "true"
-        return value
+        return value.strip() or True
     raise ConfigurationError(
         f"verify in the extra of connection {conn.conn_id!r} must be true, false or the path of a CA file."
     )
@@ -98,6 +107,31 @@ def _timeout(conn: Connection, value: Any) -> float:
     return seconds
 
 
-def _hosts(value: Any) -> frozenset[str]:
+def _proxy(conn: Connection, value: Any) -> str | None:
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    proxy = value.strip() if isinstance(value, str) else ""
+    if "://" not in proxy:
+        proxy = f"http://{proxy}"
+    try:
+        split_url(proxy)
+    except ConfigurationError:  # its text would name no more than the host, but not where to look
+        raise ConfigurationError(
+            f"proxy in the extra of connection {conn.conn_id!r} must be the http URL of a proxy."
+        ) from None
+    return proxy
+
+
+def _hosts(conn: Connection, value: Any) -> frozenset[str]:
     items = value.split(",") if isinstance(value, str) else value or ()
-    return frozenset(str(item).strip().lower() for item in items if str(item).strip())
+    if not isinstance(items, list | tuple):
+        items = ("/",)
+    hosts = frozenset(str(item).strip().lower() for item in items if str(item).strip())
+    for host in hosts:
+        # "*.example" would never match, and its author would look for the reason elsewhere.
+        if not re.fullmatch(r"[a-z0-9._-]+(:\d+)?|\[?[0-9a-f:.]+\]?|\[[0-9a-f:.]+\]:\d+", host):
+            raise ConfigurationError(
+                f"allowed_hosts in the extra of connection {conn.conn_id!r} must name hosts (host, or "
+                "host:port), without scheme, path or wildcard."
+            )
+    return hosts

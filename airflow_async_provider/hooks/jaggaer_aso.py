@@ -13,6 +13,7 @@ from airflow_async_provider.protocols.base import HttpRequest, JobHandle
 from airflow_async_provider.protocols.jaggaer_aso import JaggaerAsoProtocol
 from airflow_async_provider.transport.auth import Auth, ClientCredentialsAuth, StaticAuth
 from airflow_async_provider.transport.remote import Remote
+from airflow_async_provider.transport.urls import split_url
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -63,22 +64,29 @@ class JaggaerAsoHook(AsyncApiHook):
 
     @staticmethod
     def _auth(conn: Connection, extra: Mapping[str, Any]) -> Auth:
-        key = {"X-API-Key": str(extra["api_key"])} if extra.get("api_key") else {}
-        token_url = extra.get("token_url")
+        # A pasted key or token often has a line break at its end; no key or token can.
+        key = {"X-API-Key": str(extra["api_key"]).strip()} if extra.get("api_key") else {}
+        token_url = str(extra.get("token_url") or "").strip()
         if token_url:
             if not (conn.login and conn.password):
                 raise ConfigurationError(
                     f"The connection {conn.conn_id!r} has a token_url, so it needs login (client id) and "
                     "password (client secret)."
                 )
-            if str(token_url).startswith("http://") and base_url(conn).startswith("https://"):
+            parts = split_url(token_url)
+            if "@" in parts.netloc:
+                raise ConfigurationError(
+                    f"The token_url of connection {conn.conn_id!r} must not contain a user or password: use "
+                    "login and password."
+                )
+            if parts.scheme == "http" and base_url(conn).startswith("https://"):
                 raise ConfigurationError(
                     f"The token_url of connection {conn.conn_id!r} is http while the service is https: the "
                     "client secret would travel in the clear."
                 )
             send_key = str(extra.get("token_api_key", True)).lower() != "false"
             return ClientCredentialsAuth(
-                token_url=str(token_url),
+                token_url=token_url,
                 client_id=conn.login,
                 client_secret=conn.password,
                 scope=str(extra["scope"]) if extra.get("scope") else None,
@@ -95,7 +103,7 @@ class JaggaerAsoHook(AsyncApiHook):
                 f"The connection {conn.conn_id!r} has a login but no token_url in its extra. For a ready "
                 "bearer token leave the login empty; for client credentials set token_url."
             )
-        return StaticAuth({"Authorization": f"Bearer {conn.password}", **key})
+        return StaticAuth({"Authorization": f"Bearer {conn.password.strip()}", **key})
 
     def submit(
         self,
@@ -138,8 +146,8 @@ class JaggaerAsoHook(AsyncApiHook):
                 "The service answers 403: token or API key are wrong, or it says so for an unknown status "
                 "URL; ASO does not document which."
             )
-        if response.status >= 500:
-            return False, f"The service answers with HTTP {response.status}."
+        if response.status >= 500 or response.status < 400:
+            return False, f"The service answers with HTTP {response.status}; 404 was expected. Is it ASO?"
         return (
             True,
             f"Connected to {self.remote.host} (HTTP {response.status} for an unknown job, as expected).",
