@@ -19,7 +19,7 @@ exclude_patterns = ["_build"]
 nitpicky = True
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
-# Pygments gives up on a quoted text of several lines at a shell prompt. Only colours are lost; whether code is
+# Pygments gives up on a quoted text of several lines at a shell prompt. Only colours are lost; that code is
 # valid is tested (tests/unit/test_docs.py).
 suppress_warnings = ["misc.highlighting_failure"]
 

@@ -225,7 +225,7 @@ class HttpAsyncJobOperator(CallbackJobOperator):
             "params": self.query or None,
             "json": self.json,
             "body": body,
-            "headers": headers,
+            "headers": headers or None,
             "prefer_wait": self.prefer_wait,
             "repeatable": self.repeatable,
         }
@@ -261,7 +261,8 @@ class HttpAsyncJobOperator(CallbackJobOperator):
 
     def look_again(self, context: Context, handle: JobHandle, saved: Mapping[str, Any]) -> JobStatus:
         """A job that ended within its submission has no address to ask; its answer is lost."""
-        if handle.status_url is None and self.protocol.pollable:
+        # A profile of ours asks by address; a user's own protocol may ask by id.
+        if handle.status_url is None and is_generic(self.profile) and self.protocol.pollable:
             return JobStatus(JobState.EXPIRED, message="it ended at once, and its answer was not kept")
         return super().look_again(context, handle, saved)
 
