@@ -24,11 +24,20 @@ def get_provider_info() -> dict[str, Any]:
                 "external-doc-url": "https://docs.aso.engineering/",
                 "tags": ["service"],
             },
+            {
+                "integration-name": "Broadcom Automic",
+                "external-doc-url": "https://docs.automic.com/",
+                "tags": ["service"],
+            },
         ],
         "operators": [
             {
                 "integration-name": "JAGGAER ASO",
                 "python-modules": [f"{_PACKAGE}.operators.jaggaer_aso"],
+            },
+            {
+                "integration-name": "Broadcom Automic",
+                "python-modules": [f"{_PACKAGE}.operators.automic"],
             },
         ],
         "sensors": [
@@ -36,13 +45,19 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": "JAGGAER ASO",
                 "python-modules": [f"{_PACKAGE}.sensors.async_job"],
             },
+            {
+                "integration-name": "Broadcom Automic",
+                "python-modules": [f"{_PACKAGE}.sensors.automic"],
+            },
         ],
         "hooks": [
             {"integration-name": "JAGGAER ASO", "python-modules": [f"{_PACKAGE}.hooks.jaggaer_aso"]},
+            {"integration-name": "Broadcom Automic", "python-modules": [f"{_PACKAGE}.hooks.automic"]},
         ],
         "triggers": [
             {"integration-name": "JAGGAER ASO", "python-modules": [f"{_PACKAGE}.triggers.async_job"]},
         ],
+        "extra-links": [f"{_PACKAGE}.operators.automic_link.AutomicRunLink"],
         "connection-types": [
             {
                 "connection-type": "jaggaer_aso",
@@ -76,6 +91,45 @@ def get_provider_info() -> dict[str, Any]:
                     "accept": {
                         "label": "Accept",
                         "description": "Media type; default application/vnd.sciquest.com.ees+json.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    **_common_fields(),
+                },
+            },
+            {
+                "connection-type": "automic",
+                "hook-class-name": f"{_PACKAGE}.hooks.automic.AutomicHook",
+                "hook-name": "Broadcom Automic",
+                "ui-field-behaviour": {
+                    "hidden-fields": [],
+                    "relabeling": {"schema": "http or https", "password": "Password or bearer token"},
+                    "placeholders": {
+                        "host": "automic.example.com",
+                        "port": "8088",
+                        "schema": "https",
+                        "login": "USER/DEPARTMENT",
+                    },
+                },
+                "conn-fields": {
+                    "client": {
+                        "label": "Client",
+                        "description": "Automic client; not needed when the login begins with it.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "auth": {
+                        "label": "Authentication",
+                        "description": "basic (default), or bearer for a token as the password.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "callback_base_url": {
+                        "label": "Callback base URL",
+                        "description": "Where Automic reaches Airflow's API server; setting it asks for "
+                        "callbacks.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    "run_url": {
+                        "label": "Address of a run",
+                        "description": "Address in the Automic Web Interface, with {client} and {run_id}.",
                         "schema": {"type": ["string", "null"]},
                     },
                     **_common_fields(),

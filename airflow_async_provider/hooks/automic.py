@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: How long a chain of restarts is followed at once.
+MOST_RESTARTS = 50
+
 #: What names a run: its number, its job handle, or the handle as an XCom holds it.
 Run = str | int | JobHandle | Mapping[str, Any]
 
@@ -119,6 +122,12 @@ class AutomicHook(AsyncApiHook):
 
     # -- one run
 
+    def run_url(self, run: Run) -> str:
+        """Address of a run in Automic's web interface; empty without ``run_url`` in the connection."""
+        remote = self.remote
+        template = remote.run_url if isinstance(remote, AutomicRemote) else ""
+        return template.replace("{client}", _client_of(remote)).replace("{run_id}", str(_run_id(run)))
+
     def get_execution(self, run: Run, *, fields: str | None = None) -> dict[str, Any]:
         """
         The record of a run, as Automic sends it.
@@ -196,8 +205,11 @@ class AutomicHook(AsyncApiHook):
     def last_restart(self, job: JobHandle) -> JobHandle | None:
         """The last of the runs that are restarts of this one, or restarts of those; None without any."""
         last = None
-        while (found := self._restart_of(last or job)) is not None:
-            last = found  # RunIDs grow from one to the next, so this ends
+        for _ in range(MOST_RESTARTS):
+            found = self._restart_of(last or job)
+            if found is None:
+                break
+            last = found
         return last
 
     def _restart_of(self, handle: JobHandle) -> JobHandle | None:

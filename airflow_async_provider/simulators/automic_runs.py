@@ -113,7 +113,7 @@ OBJECTS: Mapping[str, Mapping[str, Any]] = {
     "JOBS.RESTARTED": {
         "status": 1800,
         "restart_after": 0.0,
-        "restart": {"status": 1900, "restart_after": None},
+        "restart": {"status": 1900},
     },
     "JOBP.OK": {"children": 3},
     "JOBP.FOREVER": {"children": 2, "run_seconds": None},

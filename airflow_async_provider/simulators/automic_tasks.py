@@ -113,7 +113,8 @@ class Tasks:
             body = {k: v for k, v in run.body.items() if k not in ("callback", "once", "execution_option")}
             if inputs:
                 body["inputs"] = {**body.get("inputs", {}), **inputs}
-            return self.start(run.name, run.plan.changed(run.plan.restart), body, reference=reference)
+            plan = run.plan.changed({"restart_after": None, **run.plan.restart})
+            return self.start(run.name, plan, body, reference=reference)
 
     def callback_entry(self, run: Run) -> Run:
         """The entry of type CBCK that a callback has in the list."""

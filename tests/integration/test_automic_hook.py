@@ -302,6 +302,21 @@ def test_restarts_are_followed_to_the_last(ae, hook):
         hook.restart(third)
 
 
+def test_an_endless_chain_of_restarts_is_not_followed_for_ever(ae, hook, monkeypatch):
+    monkeypatch.setattr("airflow_async_provider.hooks.automic.MOST_RESTARTS", 1)
+    ae.script(run_seconds=0)
+    job = hook.execute("JOBS.X")
+    second = hook.restart(job)
+    ae.clock.advance(1)
+    hook.restart(second)
+    assert hook.last_restart(job).job_id == second.job_id
+
+
+def test_the_address_of_a_run(ae, monkeypatch):
+    hook = connect(monkeypatch, ae, extra={"run_url": "https://awi/{client}/{run_id}{x}"})
+    assert hook.run_url(7) == "https://awi/100/7{x}"
+
+
 def test_a_job_of_another_protocol_is_not_taken(hook):
     with pytest.raises(ConfigurationError, match="no Automic run"):
         hook.last_restart(JobHandle("jaggaer_aso", "abc", 0.0))

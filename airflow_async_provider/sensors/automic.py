@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Wait for an Automic run that another task, a schedule or a person has started."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow_async_provider.operators.automic_outcome import AutomicJobOperator
+from airflow_async_provider.protocols.base import JobState, Submitted
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class AutomicExecutionSensor(AutomicJobOperator):
+    """
+    Wait until an Automic run has ended well; returns what ``AutomicExecuteOperator`` returns.
+
+    Fails with the error that the run's end stands for. It polls, as a callback can only be asked for at the
+    start, and it never cancels the run unless ``cancel_on_kill=True``: it has not started it.
+
+    :param run_id: RunID, for example ``start.output["run_id"]`` of a task that did not wait
+    :param kwargs: as for ``AutomicExecuteOperator``, without those of the start and of callbacks
+    """
+
+    template_fields: Sequence[str] = ("run_id", "conn_id")
+
+    def __init__(self, *, run_id: str | int, cancel_on_kill: bool = False, **kwargs: Any) -> None:
+        super().__init__(cancel_on_kill=cancel_on_kill, reattach=False, **kwargs)
+        self.run_id = run_id
+
+    def execute(self, context: Context) -> Any:
+        """Look once, for a run that has ended already, then wait."""
+        handle = self.protocol().handle(self.run_id, at=0.0)
+        status = self.truth(context, handle, {})
+        run = self._run_of(handle)
+        if status.state is JobState.RUNNING:
+            return self._watch(context, run)
+        return self._settle(context, run, status)
+
+    def submit(self, context: Context, correlation_id: str) -> Submitted:
+        """Never: a sensor starts nothing."""
+        raise NotImplementedError
