@@ -157,19 +157,12 @@ class HttpAsyncHook(AsyncApiHook):
         :raises SubmitError: the remote refused
         :raises SubmitUnknownError: the answer was lost and the request must not be repeated
         """
-        own = {name.lower(): name for name in self.remote.headers}
-        # One spelling for one header, or both would be sent.
-        given = {own.get(n.lower(), n): v for n, v in (arguments.pop("headers", None) or {}).items()}
-        if arguments.get("json") is not None and "Content-Type" in own.values():
-            given.setdefault("Content-Type", self.remote.headers["Content-Type"])
         make: Callable[..., HttpRequest] | None = getattr(protocol, "submit", None)
         if make is None:
             raise ConfigurationError(
                 f"The protocol {type(protocol).__qualname__} has no method submit(method, endpoint, ...), "
                 "so it cannot start a job."
             )
-        if given:
-            arguments["headers"] = given
         return self.start(protocol, make(method, endpoint, **arguments))
 
 

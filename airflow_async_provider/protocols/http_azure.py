@@ -95,6 +95,11 @@ class AzureProtocol(HttpProfile):
             return {"final_url": absolute(location, response, job="the job", what="Location")}
         return {}
 
+    def most(self, handle: JobHandle) -> int | None:
+        """Of a ``Location`` alone, the last answer is the result."""
+        whole = self.result_field or self.result_url_field or handle.data.get("monitor") != "location"
+        return None if whole else 1024 * 1024
+
     def read_monitor(self, handle: JobHandle, response: HttpResponse, job: str) -> JobStatus:
         """Read the status document, or, of a ``Location``, the final answer."""
         if handle.data.get("monitor") == "location":

@@ -32,6 +32,7 @@ class LocationProtocol(HttpProfile):
     """
 
     name: ClassVar[str] = "http_location"
+    largest_inline: ClassVar[int | None] = 1024 * 1024
 
     redirect_means_done: bool = True
     client_errors_are_final: bool = False

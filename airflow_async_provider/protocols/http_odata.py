@@ -44,6 +44,8 @@ class ODataProtocol(HttpProfile):
 
     name: ClassVar[str] = "http_odata"
     asks_for_async: ClassVar[bool] = True
+    # More than elsewhere: an answer that is wrapped (4.0) must be whole.
+    largest_inline: ClassVar[int | None] = 8 * 1024 * 1024
 
     cancel_by: str | None = "delete"
 

@@ -139,8 +139,16 @@ class HttpOutcome(JobProtocol):
     ) -> Result | None:
         """Where the result lies according to the options, None when there is none."""
         whole = value is json_path.MISSING
-        if self.refetch_result and again and whole and response.url and response.status != 204:
+        refetch = self.refetch_result or not response.complete
+        if refetch and again and whole and response.url and response.status != 204:
             return self.result_at(response.url, response, job=job)
+        if not response.complete:
+            raise UnreadableAnswerError(
+                f"HTTP {response.status} for {job}: the answer is larger than {len(response.body)} bytes, "
+                "and it cannot be fetched from an address of its own.",
+                job=job,
+                http_status=response.status,
+            )
         content = body_value(response) if whole else value
         created = response.headers.get("Location", "") if response.status == 201 else ""
         if created and content is None:  # RFC 9110 §15.3.2: the resource that was made is there

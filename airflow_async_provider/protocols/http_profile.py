@@ -68,6 +68,9 @@ class HttpProfile(HttpOutcome):
 
     #: the convention sends ``Prefer: respond-async`` with every submission
     asks_for_async: ClassVar[bool] = False
+    #: the monitor's last answer may be the result itself: what is larger than this (bytes) is not taken from
+    #: there but fetched from its address; None: its answers are small documents
+    largest_inline: ClassVar[int | None] = None
     #: ids of this convention are paths themselves
     id_has_slashes: ClassVar[bool] = False
 
@@ -221,7 +224,11 @@ class HttpProfile(HttpOutcome):
         """GET of the status URL."""
         if not handle.status_url:
             raise ValueError(f"job {handle.job_id} ended when it was submitted; it cannot be asked for")
-        return HttpRequest("GET", handle.status_url)
+        return HttpRequest("GET", handle.status_url, most=self.most(handle))
+
+    def most(self, handle: JobHandle) -> int | None:
+        """How much of the monitor's answer is worth reading; all of it where a part has to be found in it."""
+        return None if self.result_field or self.result_url_field else self.largest_inline
 
     def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
         """

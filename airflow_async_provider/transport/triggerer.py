@@ -12,7 +12,7 @@ import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 # Here at the top on purpose: only triggers import this module, and imports of this size inside the event
@@ -172,7 +172,7 @@ async def _follow(
         )
         if target is None:
             return response
-        wire = WireRequest(wire.method, target, wire.headers, None)
+        wire = replace(wire, url=target, body=None)
     raise OriginError(f"{place(wire.url)} redirected more than {MOST_REDIRECTS} times.")
 
 
@@ -197,10 +197,12 @@ async def _exchange(
                 timeout=aiohttp.ClientTimeout(total=remote.timeout, sock_connect=min(10.0, remote.timeout)),
             ) as answer,
         ):
-            body = await _read(answer, where)
+            body, complete = await _read(answer, where, wire.most)
             if answer.status >= 300:
                 body = masked(body, headers)
-            return HttpResponse(answer.status, Headers(answer.headers.items()), body, time.time(), wire.url)
+            return HttpResponse(
+                answer.status, Headers(answer.headers.items()), body, time.time(), wire.url, complete
+            )
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as e:  # includes TLS
         raise TransientError(f"No connection to {where}: {_reason(e)}", sent=False) from None
     except TimeoutError:
@@ -209,18 +211,21 @@ async def _exchange(
         raise TransientError(f"The request to {where} failed: {_reason(e)}") from None
 
 
-async def _read(answer: aiohttp.ClientResponse, where: str) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, where: str, most: int | None) -> tuple[bytes, bool]:
+    """The body, and whether that is all of it."""
     chunks: list[bytes] = []
     size = 0
     async for chunk in answer.content.iter_any():
         size += len(chunk)
+        if most is not None and size > most:
+            return b"".join([*chunks, chunk])[:most], False
         if size > LARGEST_ANSWER:
             raise UnreadableAnswerError(
                 f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",
                 http_status=answer.status,
             )
         chunks.append(chunk)
-    return b"".join(chunks)
+    return b"".join(chunks), True
 
 
 async def _tls(verify: bool | str) -> ssl.SSLContext:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ssl
 import threading
 import time
+from dataclasses import replace
 from typing import Any
 
 from airflow_async_provider.errors import (
@@ -84,7 +85,7 @@ def _follow(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> H
         )
         if target is None:
             return response
-        wire = WireRequest(wire.method, target, wire.headers, None)
+        wire = replace(wire, url=target, body=None)
     raise OriginError(f"{place(wire.url)} redirected more than {MOST_REDIRECTS} times.")
 
 
@@ -117,23 +118,26 @@ def _exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) ->
             proxies={"http": proxy, "https": proxy} if proxy else None,
             timeout=(min(10.0, remote.timeout), remote.timeout),
         ) as answer:
-            body = _read(answer, where, deadline)
+            body, complete = _read(answer, where, deadline, wire.most)
             if answer.status_code >= 300:
                 body = masked(body, headers)
             return HttpResponse(
-                answer.status_code, Headers(answer.headers.items()), body, time.time(), wire.url
+                answer.status_code, Headers(answer.headers.items()), body, time.time(), wire.url, complete
             )
     except (RequestException, HTTPError, OSError, ValueError) as e:
         raise _failure(e, where) from None
 
 
-def _read(answer: Any, where: str, deadline: float) -> bytes:
+def _read(answer: Any, where: str, deadline: float, most: int | None) -> tuple[bytes, bool]:
+    """The body, and whether that is all of it."""
     chunks: list[bytes] = []
     size = 0
     # read1 gives what has come. The other ways wait for a whole block, and a server that sends a byte now
     # and then would keep us for ever, as the time limit of a socket begins anew with every byte.
     while chunk := answer.raw.read1(65536, decode_content=True):
         size += len(chunk)
+        if most is not None and size > most:
+            return b"".join([*chunks, chunk])[:most], False
         if size > LARGEST_ANSWER:
             raise UnreadableAnswerError(
                 f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",
@@ -142,7 +146,7 @@ def _read(answer: Any, where: str, deadline: float) -> bytes:
         if time.monotonic() > deadline:
             raise TransientError(f"{where} took too long to send its answer.")
         chunks.append(chunk)
-    return b"".join(chunks)
+    return b"".join(chunks), True
 
 
 def _adapter() -> Any:

@@ -534,6 +534,20 @@ def test_a_result_url_is_streamed_to_the_destination(start: Start, tmp_path: Pat
     assert (report["sha256"], report["resumes"]) == (simulator.job().content.sha256, 1)
 
 
+@pytest.mark.parametrize("deferrable", [False, True])
+@pytest.mark.parametrize("convention", ["location", "odata", "azure_location"])
+def test_a_body_larger_than_any_answer_is_streamed_to_the_destination(
+    start: Start, tmp_path: Path, convention: str, deferrable: bool
+) -> None:
+    size = 40_000_000  # more than the transport takes for an answer
+    simulator = start(processing_seconds=0.2, result_bytes=size)
+    target = tmp_path / "big"
+    report = complete(operator(convention, destination=str(target), deferrable=deferrable), context())
+    assert (report["bytes"], report["sha256"]) == (size, simulator.job().content.sha256)
+    # What was not wanted was not read either: only the last request was for the whole.
+    assert all(entry.sent < size for entry in simulator.journal.entries("status")[:-1])
+
+
 def test_the_last_address_may_be_streamed_from_again(start: Start, tmp_path: Path) -> None:
     simulator = start(processing_seconds=0, result_bytes=2_000_000)
     options = {"refetch_result": True}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -539,6 +540,41 @@ def test_the_last_address_may_be_fetched_again_for_a_large_result() -> None:
     assert result is not None
     assert (result.url, result.authorized, result.value) == (MONITOR, True, None)
     assert profile.read_status(job(profile), answer(204, url=MONITOR)).result is None
+
+
+def test_a_body_that_was_not_read_whole_is_fetched_from_its_address() -> None:
+    cut = replace(answer(200, b'{"rows": [1, 2', url=MONITOR), complete=False)
+    for profile in (LocationProtocol(), ODataProtocol()):
+        result = profile.read_status(job(profile), cut).result
+        assert result is not None
+        assert (result.url, result.authorized, result.value) == (MONITOR, True, None)
+    with pytest.raises(UnreadableAnswerError, match="larger than 14 bytes"):
+        LocationProtocol().read_submit(cut)
+    wrapped = replace(
+        cut, body=b"HTTP/1.1 200 OK\r\n\r\nx", headers=Headers({"Content-Type": "application/http"})
+    )
+    with pytest.raises(UnreadableAnswerError, match="larger than"):
+        ODataProtocol().read_status(job(ODataProtocol()), wrapped)
+
+
+@pytest.mark.parametrize(
+    ("profile", "data", "bounded"),
+    [
+        (LocationProtocol(), {}, True),
+        (LocationProtocol(result_field="a"), {}, False),
+        (ODataProtocol(), {}, True),
+        (AzureProtocol(), {"monitor": "location"}, True),
+        (AzureProtocol(result_url_field="a"), {"monitor": "location"}, False),
+        (AzureProtocol(), {}, False),
+        (GoogleProtocol(), {}, False),
+        (StatusFieldProtocol(), {}, False),
+    ],
+)
+def test_only_a_part_is_read_where_the_answer_may_be_the_result(
+    profile: HttpProfile, data: dict[str, str], bounded: bool
+) -> None:
+    request = profile.status(JobHandle(profile.name, "7", 0.0, MONITOR, data=data))
+    assert (request.most is not None) is bounded
 
 
 def test_a_synchronous_result_is_never_fetched_again() -> None:
