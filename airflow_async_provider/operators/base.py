@@ -19,13 +19,21 @@ from airflow_async_provider.errors import (
     JobError,
     JobExpiredError,
     RemoteError,
+    RequestRefusedError,
     SubmitUnknownError,
     TransientError,
+    UnreadableAnswerError,
 )
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.waiting import moved, watch
 from airflow_async_provider.operators.durable import Durable
-from airflow_async_provider.operators.outcome import describe, error_for, seconds, timeout_error
+from airflow_async_provider.operators.outcome import (
+    describe,
+    error_for,
+    seconds,
+    surely_not_started,
+    timeout_error,
+)
 from airflow_async_provider.policy import PollPolicy, Wait
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
 from airflow_async_provider.settings import settle_seconds
@@ -92,6 +100,7 @@ class AsyncJobOperator(BaseOperator):
         #: Whether the remote was given an address to call.
         self.callback_expected = False
         self._active: JobHandle | None = None
+        self._policy()  # a pace that makes no sense is told when the DAG is parsed, not after a submission
 
     # -- what a remote API adds ---------------------------------------------------------------------------
 
@@ -226,7 +235,15 @@ class AsyncJobOperator(BaseOperator):
         saved = durable.load() if self.reattach else {}
         if "job" in saved:
             handle = JobHandle.from_dict(saved["job"])
-            status = self.interpret(self.look_again(context, handle, saved))
+            if saved.get("max_tries") != _max_tries(context) and not self._is_ours(handle):
+                self.log.info(
+                    "The %s of an earlier try was started by other arguments, and a person has cleared the "
+                    "task since: a new one is started.",
+                    describe(handle),
+                )
+                durable.clear()
+                return None
+            status = self.interpret(self._still_known(context, handle, saved))
             if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
                 self.log.info(
                     "Reattached to the %s that an earlier try started; state %r.",
@@ -247,6 +264,20 @@ class AsyncJobOperator(BaseOperator):
                 self.announce_again(context, durable)
                 return self._run_of(handle), None
         return None
+
+    def _still_known(self, context: Context, handle: JobHandle, saved: Mapping[str, Any]) -> JobStatus:
+        try:
+            return self.look_again(context, handle, saved)
+        except RequestRefusedError as e:
+            if e.http_status not in (404, 410):
+                raise
+            return JobStatus(
+                JobState.EXPIRED, native=str(e.http_status), message="the remote no longer knows the job"
+            )
+
+    def _is_ours(self, handle: JobHandle) -> bool:
+        """Whether this task, as its arguments are now, would start such a job."""
+        return str(handle.data.get("label", "")) == self.job_label()
 
     def _find(self, context: Context, saved: Mapping[str, Any]) -> JobHandle | None:
         try:
@@ -283,7 +314,12 @@ class AsyncJobOperator(BaseOperator):
         facts = {"max_tries": _max_tries(context), "restarts": restarts}
         durable.save(intent=correlation_id, **facts)
         self.announce(context, durable)
-        submitted = self.submit(context, correlation_id)
+        try:
+            submitted = self.submit(context, correlation_id)
+        except AsyncJobError as e:
+            if surely_not_started(e):  # so the next try need not ask itself whether there is a job
+                durable.clear()
+            raise
         submitted = replace(submitted, handle=self._labelled(submitted.handle))
         durable.save_job(submitted.handle.to_dict(), **facts)
         return submitted
@@ -336,6 +372,10 @@ class AsyncJobOperator(BaseOperator):
                 raise self._timed_out(context, handle, str(event.get("native", ""))) from e
             if event.get("state") == "expired":
                 raise self._unreachable(context, handle, e) from e
+            trouble = isinstance(e, TransientError | UnreadableAnswerError)
+            if trouble and event.get("state") != "error" and time.time() < run["deadline"]:
+                self.log.warning("The remote gives no answer about the %s just now: %s", describe(handle), e)
+                return self._watch(context, run)
             raise
         if status.state is JobState.RUNNING:
             return self._not_yet(context, run, handle, status, event)

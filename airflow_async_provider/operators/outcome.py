@@ -8,6 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_async_provider.errors import (
+    AsyncJobError,
+    AuthenticationError,
+    AuthorizationError,
+    ConfigurationError,
     JobBlockedError,
     JobCancelledError,
     JobError,
@@ -15,8 +19,17 @@ from airflow_async_provider.errors import (
     JobFailedError,
     JobNotRunError,
     JobTimeoutError,
+    OriginError,
+    RemoteError,
+    RequestRefusedError,
+    SubmitError,
+    SubmitUnknownError,
+    TransientError,
 )
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus
+
+#: More than this (seconds, about 30 years) is a mistake, such as milliseconds; JSON knows no infinity.
+LONGEST_TIME = 1e9
 
 _ERRORS: dict[JobState, tuple[type[JobError], str]] = {
     JobState.FAILED: (JobFailedError, "failed"),
@@ -38,9 +51,25 @@ def seconds(value: Any, name: str) -> float:
     :raises ValueError: it is not a time, or negative
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if not isinstance(number, int | float) or not number >= 0:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < LONGEST_TIME:
         raise ValueError(f"{name} must be a number of seconds or a timedelta, not {value!r}")
     return float(number)
+
+
+def surely_not_started(error: AsyncJobError) -> bool:
+    """Whether a failed submission has left no job behind, by what the remote or the transport said."""
+    if isinstance(error, SubmitUnknownError):
+        return False
+    if isinstance(error, SubmitError):
+        # One that follows a lost answer rests on a look-up, and a remote may list a job late.
+        return not isinstance(error.__cause__, RemoteError)
+    if isinstance(error, TransientError):
+        return not error.sent or error.http_status == 429
+    if isinstance(error, OriginError):
+        return error.job is None  # else it is the job's status URL that leads astray
+    return isinstance(
+        error, ConfigurationError | AuthenticationError | AuthorizationError | RequestRefusedError
+    )
 
 
 def describe(handle: JobHandle) -> str:

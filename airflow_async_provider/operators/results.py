@@ -107,7 +107,7 @@ def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpS
         )
     remote = hook.remote
     url = remote.resolve(result.url)
-    if url.startswith("http://") and remote.base_url.startswith("https://"):
+    if url.lower().startswith("http:") and remote.base_url.lower().startswith("https:"):
         raise OriginError(
             f"The result of the {describe(handle)} lies behind plain http while the connection is https; it "
             "was not fetched, as anyone on the way could read or change it.",

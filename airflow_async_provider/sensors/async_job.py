@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.errors import ConfigurationError, TransientError, UnreadableAnswerError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.registry import hook_for
 from airflow_async_provider.operators.base import AsyncJobOperator
+from airflow_async_provider.operators.outcome import describe
 from airflow_async_provider.protocols.base import JobHandle, JobState, Submitted
 
 if TYPE_CHECKING:
@@ -49,8 +50,12 @@ class AsyncJobSensor(AsyncJobOperator):
     def execute(self, context: Context) -> Any:
         """Look once, for a job that has ended already, then wait."""
         handle = job_of(self.job)
-        status = self.hook.status(handle)
         run = self._run_of(handle)
+        try:
+            status = self.hook.status(handle, tries=1)
+        except (TransientError, UnreadableAnswerError) as e:
+            self.log.warning("No answer about the %s yet: %s", describe(handle), e)
+            return self._watch(context, run)
         if status.state is JobState.RUNNING:
             return self._watch(context, run)
         return self._settle(context, run, status)
