@@ -3,12 +3,14 @@
 
 from airflow_async_provider.download.destination import IfExists, open_destination
 from airflow_async_provider.download.fetch import DownloadReport, download, write_bytes, write_chunks
+from airflow_async_provider.download.parallel import Parallel
 from airflow_async_provider.download.source import HttpSource, Persistence
 
 __all__ = [
     "DownloadReport",
     "HttpSource",
     "IfExists",
+    "Parallel",
     "Persistence",
     "download",
     "open_destination",

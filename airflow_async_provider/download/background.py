@@ -11,7 +11,7 @@ from collections.abc import Callable
 WORTH_A_THREAD = 8 * 1024 * 1024
 
 #: Blocks that may wait for their turn; with blocks of 1 MiB that is the memory this takes, in MiB.
-WAITING_BLOCKS = 8
+WAITING_BLOCKS = 4
 
 
 class Background:

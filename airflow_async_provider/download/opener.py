@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -48,7 +49,10 @@ class Body(Protocol):
         """
 
     def close(self) -> None:
-        """Drop the connection."""
+        """Drop the connection, or give it back for the next request when all was read."""
+
+    def abort(self) -> None:
+        """From another thread: let a waiting ``read`` end at once, if that can be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,7 @@ class UrlOpener:
         self._proxy = proxy
         self._timeout = timeout
         self._connections = connections
+        self._lock = threading.Lock()
         self._adapters: dict[str, Any] = {}
 
     def __repr__(self) -> str:
@@ -176,10 +181,7 @@ class UrlOpener:
         request.method = "GET"
         request.url = shown  # the adapter writes the true target, see exact.py
         request.headers = CaseInsensitiveDict(headers)
-        adapter = self._adapters.get(url)
-        if adapter is None:
-            adapter = exact_adapter(request_target(url), connections=self._connections)
-            self._adapters[url] = adapter
+        adapter = self._adapter(url)
         proxies = (
             {"http": self._proxy, "https": self._proxy}
             if self._proxy
@@ -200,6 +202,14 @@ class UrlOpener:
             body=_RawBody(response),
             place=shown,
         )
+
+    def _adapter(self, url: str) -> Any:
+        with self._lock:  # ranges are asked for from several threads
+            adapter = self._adapters.get(url)
+            if adapter is None:
+                adapter = exact_adapter(request_target(url), connections=self._connections)
+                self._adapters[url] = adapter
+        return adapter
 
     def _ca(self) -> bool | str:
         if self._verify is True:
@@ -226,6 +236,10 @@ class _RawBody:
         else:
             return data
         raise failure
+
+    def abort(self) -> None:
+        with contextlib.suppress(Exception):  # urllib3 before 2.3 cannot, then the time-out ends the wait
+            self._raw.shutdown()
 
     def close(self) -> None:
         # close, not release: what is left of the body must not be read to keep a connection

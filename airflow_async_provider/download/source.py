@@ -12,11 +12,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from airflow_async_provider.download.answers import (
+    body_encoding,
+    body_length,
+    content_range,
+    is_range_of,
+    is_strong,
+)
 from airflow_async_provider.download.opener import (
     BrokenOffError,
     Credentials,
@@ -24,13 +30,17 @@ from airflow_async_provider.download.opener import (
     StreamResponse,
     UrlOpener,
 )
+from airflow_async_provider.download.parallel import Chooser, Parallel, RangeReader
 from airflow_async_provider.download.reader import BLOCK, ByteSource
 from airflow_async_provider.download.refusal import Refusal, read_refusal
-from airflow_async_provider.errors import DownloadError, ResultChangedError, ResultMissingError
+from airflow_async_provider.errors import AsyncJobError, DownloadError, ResultChangedError, ResultMissingError
 
 #: A failure after less than this (bytes) counts as one more without progress, so that a server that gives
 #: a few bytes per connection does not keep us for days.
 WORTH_CALLING_PROGRESS = 64 * 1024
+
+#: Not a failure of the source: several connections gave way to one.
+STEPPED_ASIDE = "several connections gave way to one"
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +76,7 @@ class HttpSource(ByteSource):
     :param timeout: seconds to connect, and seconds of silence until a connection counts as broken
     :param expires_at: epoch seconds until which the URL is good, None when unknown
     :param persistence: how hard to try
+    :param parallel: when to use several connections
     :raises ConfigurationError: the URL is no usable http or https address
     """
 
@@ -81,18 +92,28 @@ class HttpSource(ByteSource):
         timeout: tuple[float, float] = (10.0, 60.0),
         expires_at: float | None = None,
         persistence: Persistence | None = None,
+        parallel: Parallel | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
+        rules = parallel or Parallel()
         self.opener: Opener = opener or UrlOpener(
-            url, headers=headers, credentials=credentials, verify=verify, proxy=proxy, timeout=timeout
+            url,
+            headers=headers,
+            credentials=credentials,
+            verify=verify,
+            proxy=proxy,
+            timeout=timeout,
+            connections=rules.connections + 2,  # the single one and the probe come on top
         )
         self.expires_at = expires_at
         self.persistence = persistence or Persistence()
         self._sleep = sleep
         self._clock = clock
         self._response: StreamResponse | None = None
+        self._several: RangeReader | None = None
+        self._chooser = Chooser(rules)
         self._started = False
         self._ranges = False
         self._ended = False
@@ -122,21 +143,18 @@ class HttpSource(ByteSource):
         :raises DownloadError: refused, or broken too often
         """
         while not self._ended:
-            if self._response is None:
-                self._response = self._connect()
-            try:
-                data = self._response.body.read(size)
-                failure = ""
-            except BrokenOffError as error:
-                data, failure = b"", error.reason
+            if self._several is not None:
+                data, failure = self._read_several(self._several, size)
+            else:
+                data, failure = self._read_one(size)
             if data:
                 return self._hand_out(data)
             self._drop()
             if not failure and self.length in (None, self.offset):
                 self._ended = True
                 self.opener.close()
-                break
-            self._pause(failure or "the connection ended", None)
+            elif failure is not STEPPED_ASIDE:
+                self._pause(failure or "the connection ended")
         return b""
 
     def restart(self) -> bool:
@@ -157,7 +175,41 @@ class HttpSource(ByteSource):
         self._ended = True
         self.opener.close()
 
+    def _read_one(self, size: int) -> tuple[bytes, str]:
+        """Some bytes, or why there are none."""
+        if self._response is None:
+            self._response = self._connect()
+        began = time.perf_counter()
+        try:
+            data = self._response.body.read(size)
+        except BrokenOffError as error:
+            return b"", error.reason
+        offset = self.offset + len(data)
+        slow = self._chooser.note(
+            len(data),
+            time.perf_counter() - began,
+            left=None if self.length is None else self.length - offset,
+            time_left=None if self.expires_at is None else self.expires_at - self._clock(),
+        )
+        if slow:
+            several = self._chooser.open(self.opener, etag=self.etag, start=offset, end=self.length)
+            if several is not None:
+                log.info("One connection is slow, going on with %s", self._chooser.rules.connections)
+                self._drop()
+                self._several = several
+        return data, ""
+
+    def _read_several(self, several: RangeReader, size: int) -> tuple[bytes, str]:
+        try:
+            return several.read(size), ""
+        except (BrokenOffError, AsyncJobError) as error:
+            log.info("Several connections do not work now (%s), going on with one", error)
+            return b"", STEPPED_ASIDE
+
     def _drop(self) -> None:
+        if self._several is not None:
+            self._several.close()
+            self._several = None
         if self._response is not None:
             self._response.body.close()
             self._response = None
@@ -204,7 +256,7 @@ class HttpSource(ByteSource):
         try:
             changed = self._changed(response)
             if changed is None and response.status == 206:
-                if self._begins_at_offset(response):
+                if is_range_of(response, self.etag, self.offset):
                     log.info("The download goes on at byte %s of %s", self.offset, self.length or "?")
                     return True
                 self._ranges = False  # asked for the whole from now on
@@ -228,10 +280,11 @@ class HttpSource(ByteSource):
         self._started = True
         self.length = body_length(headers)
         self.content_type = headers.get("Content-Type") or None
-        encoding = headers.get("Content-Encoding", "").strip().lower()
-        self.content_encoding = encoding if encoding not in ("", "identity", "aws-chunked") else None
+        self.content_encoding = body_encoding(headers)
         self.etag = headers.get("ETag") or None
-        self._ranges = is_strong(self.etag) and headers.get("Accept-Ranges", "").lower() != "none"
+        accepts = headers.get("Accept-Ranges", "").strip().lower()
+        self._ranges = is_strong(self.etag) and accepts != "none"
+        self._chooser.tries = self._chooser.rules.tries if self._ranges and accepts == "bytes" else 0
 
     def _changed(self, response: StreamResponse) -> str | None:
         """What says without reading that this is another object, None when nothing does."""
@@ -242,9 +295,6 @@ class HttpSource(ByteSource):
         if None not in (length, self.length) and length != self.length:
             return f"it has {length} bytes now, {self.length} before"
         return None
-
-    def _begins_at_offset(self, response: StreamResponse) -> bool:
-        return content_range(response)[0] == self.offset and response.headers.get("ETag") == self.etag
 
     def _same_beginning(self, response: StreamResponse) -> bool:
         """Read the first ``offset`` bytes again and compare their hash with that of the bytes we gave out."""
@@ -289,28 +339,3 @@ class HttpSource(ByteSource):
         wait = min(max(wait, asked or 0.0), rules.longest_wait)
         log.warning("The download broke off %s (%s), trying again in %.1f s", got, reason, wait)
         self._sleep(wait)
-
-
-def is_strong(etag: str | None) -> bool:
-    """Whether equal ETags mean equal bytes (RFC 9110 section 8.8.3)."""
-    return bool(etag) and not str(etag).startswith("W/")
-
-
-def body_length(headers: Mapping[str, str]) -> int | None:
-    """The announced length of a body, None when there is none that counts."""
-    value = headers.get("Content-Length", "")
-    if (
-        "chunked" in headers.get("Transfer-Encoding", "").lower()
-        or not value.isascii()
-        or not value.isdigit()
-    ):
-        return None
-    return int(value)
-
-
-def content_range(response: StreamResponse) -> tuple[int | None, int | None]:
-    """First byte and whole length of a 206, None for what it does not say."""
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
-    if not found:
-        return None, None
-    return int(found.group(1)), None if found.group(2) == "*" else int(found.group(2))

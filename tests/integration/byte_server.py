@@ -68,6 +68,7 @@ class ByteServer:
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self.connections = 0
         self.ended = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._context: ssl.SSLContext | None = None
@@ -113,6 +114,7 @@ class ByteServer:
     def _serve(self, connection: socket.socket) -> None:
         with self._lock:
             self._open.add(connection)
+            self.connections += 1
         try:
             if self._context is not None:
                 connection = self._context.wrap_socket(connection, server_side=True)
