@@ -248,6 +248,13 @@ def test_an_error_reading_the_monitor_is_no_failure_of_the_job(
         )
 
 
+@pytest.mark.parametrize("profile", [AzureProtocol, GoogleProtocol, ODataProtocol])
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_of_a_status_document_is_no_end(profile: type[HttpProfile], code: int) -> None:
+    with pytest.raises(OriginError, match="allowed_hosts"):
+        profile().read_status(job(profile()), answer(code, Location="https://other.example/m"))
+
+
 @pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize(
     ("cancel_by", "method", "url"),
