@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A DAG that is scheduled by the end of remote jobs, on a real Airflow."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import requests
+from harness import RealAirflow, wait_until
+from harness.servers import SimulatorProcess
+
+DAG = """
+from airflow.sdk import DAG, Asset, AssetWatcher, task
+
+from airflow_async_provider.triggers.async_job_event import AsyncJobEventTrigger
+
+exports = [
+    Asset(f"export-{number}", watchers=[AssetWatcher(name=f"watch-{number}", trigger=AsyncJobEventTrigger(
+        job=job, conn_id="jaggaer_aso_default", poll_interval=1))])
+    for number, job in enumerate(__JOBS__)
+]
+
+with DAG("after_the_exports", schedule=exports, catchup=False):
+
+    @task
+    def told(triggering_asset_events=None):
+        events = [event for each in triggering_asset_events.values() for event in each]
+        return sorted(event.extra["payload"]["state"] for event in events)
+
+    told()
+"""
+
+
+def handle(aso: SimulatorProcess) -> dict[str, Any]:
+    """Start a job as somebody else would, past Airflow."""
+    answer = requests.get(
+        f"{aso.url}/event/77/apiItems/async",
+        headers={
+            "Authorization": "Bearer aso-token",
+            "X-API-Key": "aso-key",
+            "Accept": "application/vnd.sciquest.com.ees+json",
+        },
+        timeout=10,
+    ).json()
+    return {
+        "protocol": "jaggaer_aso",
+        "job_id": "watched",
+        "submitted_at": time.time(),
+        "status_url": answer["statusUrl"],
+    }
+
+
+def test_a_dag_runs_when_the_watched_jobs_have_ended(
+    real_airflow: RealAirflow, aso: SimulatorProcess
+) -> None:
+    jobs = []
+    for seconds in (15, 18):
+        aso.act("script", processing_seconds=seconds)
+        jobs.append(handle(aso))
+    path = real_airflow.write_dag("after_the_exports.py", DAG.replace("__JOBS__", repr(jobs)))
+    client = real_airflow.client
+    try:
+        client.wait_dag("after_the_exports")
+        client.request("PATCH", "/dags/after_the_exports", json={"is_paused": False})
+
+        def ended() -> list[dict[str, Any]] | None:
+            runs = client.get("/dags/after_the_exports/dagRuns")["dag_runs"]
+            return [run for run in runs if run["state"] in ("success", "failed")] or None
+
+        runs = wait_until(ended, "the DAG to be scheduled by its assets", 180)
+
+        assert [run["state"] for run in runs] == ["success"]
+        assert client.xcom("after_the_exports", runs[0]["dag_run_id"], "told") == ["succeeded", "succeeded"]
+    finally:
+        path.unlink()
