@@ -18,6 +18,8 @@ class Case:
         that simulator, are filled in where its strings have them
     :param downloads: files that its tasks must report, and that must be what a simulator served
     :param deferred: tasks that must have waited in the triggerer, not in a worker
+    :param held: simulator whose jobs run until all tasks in ``deferred`` wait (they must not wait for each
+        other); with a fixed duration, a slow machine would find jobs finished that it was to wait for
     :param states: final states of tasks that do not end in "success"
     :param via: how tasks must say that they ended ("callback", "poll")
     :param timeout: seconds for the whole run
@@ -27,22 +29,36 @@ class Case:
     conf: Mapping[str, Any] = field(default_factory=dict)
     downloads: int = 0
     deferred: frozenset[str] = frozenset()
+    held: str | None = None
     states: Mapping[str, str] = field(default_factory=dict)
     via: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 180
 
 
 ASO_DEFERRED = frozenset({"items", "wait_for_bids", "rates"})
-HTTP_DEFERRED = frozenset({"location", "azure", "azure_arm", "google", "odata", "status_field"})
+HTTP_DEFERRED = frozenset({"location", "azure", "azure_arm", "google", "odata", "status_field", "wait"})
 
 CASES = (
-    Case("example_jaggaer_aso", conf={"folder": "{folder}"}, downloads=5, deferred=ASO_DEFERRED),
-    Case("example_jaggaer_aso", conf={"folder": "s3://{bucket}/aso"}, downloads=5, deferred=ASO_DEFERRED),
+    Case(
+        "example_jaggaer_aso",
+        conf={"folder": "{folder}"},
+        downloads=5,
+        deferred=ASO_DEFERRED,
+        held="aso",
+    ),
+    Case(
+        "example_jaggaer_aso",
+        conf={"folder": "s3://{bucket}/aso"},
+        downloads=5,
+        deferred=ASO_DEFERRED,
+        held="aso",
+    ),
     Case(
         "example_http_async",
         conf={"folder": "{folder}"},
         downloads=3,
         deferred=HTTP_DEFERRED,
+        held="http",
         via={"status_field": "callback", "location": "poll"},
     ),
 )

@@ -57,13 +57,13 @@ class World:
             "aso": [
                 "--token", self.secrets["aso-token"],
                 "--api-key", self.secrets["aso-key"],
-                # Long enough to be seen waiting in the triggerer.
-                "--processing-seconds", "3",
+                # Until the tasks have been seen waiting in the triggerer.
+                "--processing-seconds", "none",
                 "--result-bytes", "5000000",
             ],
             "http": [
                 "--password", self.secrets["http-password"],
-                "--processing-seconds", "3",
+                "--processing-seconds", "none",
                 "--plan", 'location={"place": "presigned", "result_bytes": 1000000}',
                 "--plan", 'status_field={"place": "presigned", "result_bytes": 1000000}',
             ],

@@ -230,6 +230,16 @@ class AirflowClient:
         except TimeoutError as error:
             raise TimeoutError(f"{error}; its state is {last.get('state')!r}") from None
 
+    def all_deferred(self, dag_id: str, run_id: str, task_ids: Collection[str]) -> bool:
+        """
+        Whether all instances of these tasks wait in the triggerer now, or have ended.
+
+        A remote job that is only finished then has surely been waited for, however slow the machine is.
+        """
+        tasks = [task for task in self.tasks(dag_id, run_id) if task["task_id"] in task_ids]
+        waiting = {task["task_id"] for task in tasks} == set(task_ids)
+        return waiting and all(task["state"] in {"deferred", *TASK_ENDED} for task in tasks)
+
     def states(
         self, dag_id: str, run_id: str, task_id: str, map_index: int = -1
     ) -> list[tuple[str, datetime]]:

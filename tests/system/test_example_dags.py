@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from harness import RealAirflow
+from harness import RealAirflow, wait_until
 from harness.servers import S3Server, SimulatorProcess
 
 ASO = "example_jaggaer_aso"
@@ -25,9 +25,14 @@ def test_the_aso_example_brings_home_what_aso_served(
     real_airflow: RealAirflow, aso: SimulatorProcess, s3_server: S3Server
 ) -> None:
     client = real_airflow.client
-    run_id, state = client.run(ASO, {"folder": f"s3://{s3_server.bucket}/examples"}, timeout=180)
+    for _ in range(5):
+        aso.act("script", processing_seconds=None)  # until told, so that the tasks have to wait
+    run_id = client.trigger(ASO, {"folder": f"s3://{s3_server.bucket}/examples"})
+    waiting = ("items", "wait_for_bids", "rates")
+    wait_until(lambda: client.all_deferred(ASO, run_id, waiting), "the tasks to defer", 120, interval=0.5)
+    aso.finish_all()
 
-    assert state == "success"
+    assert client.wait_run(ASO, run_id, timeout=180) == "success"
     reports = [client.xcom(ASO, run_id, task_id) for task_id in ("items", "fetch_bids")]
     reports += [client.xcom(ASO, run_id, "rates", map_index=number) for number in range(3)]
     served = aso.served()
