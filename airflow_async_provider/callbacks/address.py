@@ -28,8 +28,12 @@ ROUTE = "/callbacks/v1"
 #: A secret that is none: what a wrong or missing one is compared with, so that the answer takes as long.
 NO_HASH = "0" * 64
 
-#: Longer task identities than this come from nobody's Airflow (dag, run and task ids hold 250 each).
-LONGEST_TOKEN = 4096
+#: Longer task identities than this come from nobody's Airflow: dag, run and task ids hold 250 characters
+#: each, which are at most six bytes in JSON.
+LONGEST_TOKEN = 8192
+
+#: Longer secrets than this are nobody's either.
+LONGEST_SECRET = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,8 @@ class TaskKey:
 
     def encode(self) -> str:
         """One path segment of unreserved characters."""
-        parts = json.dumps([self.dag_id, self.run_id, self.task_id, self.map_index], separators=(",", ":"))
+        identity = [self.dag_id, self.run_id, self.task_id, self.map_index]
+        parts = json.dumps(identity, separators=(",", ":"), ensure_ascii=False)
         return base64.urlsafe_b64encode(parts.encode()).decode("ascii").rstrip("=")
 
     @classmethod
@@ -59,19 +64,18 @@ class TaskKey:
         match parts:
             case [str(dag_id), str(run_id), str(task_id), int(map_index)] if not isinstance(map_index, bool):
                 key = cls(dag_id, run_id, task_id, map_index)
-                # One task has one address: other spellings of the same bytes are refused. PostgreSQL takes
-                # neither NUL nor an index beyond 32 bits, and a lone surrogate is no text.
+                # PostgreSQL takes neither NUL nor an index beyond 32 bits.
                 fits = -1 <= map_index < 2**31 and "\0" not in dag_id + run_id + task_id
-                return key if fits and _same_text(key, token) else None
+                return key if fits and _is_spelling_of(key, token) else None
         return None
 
 
-def _same_text(key: TaskKey, token: str) -> bool:
+def _is_spelling_of(key: TaskKey, token: str) -> bool:
+    """One task has one address: other spellings of the same identity are refused."""
     try:
-        (key.dag_id + key.run_id + key.task_id).encode("utf-8")
+        return key.encode() == token
     except UnicodeEncodeError:
-        return False
-    return key.encode() == token
+        return False  # a lone surrogate is no text
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +106,34 @@ def new_address(base_url: str, task: TaskKey) -> CallbackAddress:
     A fresh address for one submission.
 
     :param base_url: where Airflow's API server can be reached from the remote; may carry a path
-    :raises ConfigurationError: it is no http or https address
+    :raises ConfigurationError: it is no http or https address, or holds credentials
     """
-    parts = urlsplit(base_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    base_url = base_url.strip()
+    if not _is_web_address(base_url):
+        # It is not quoted: whoever puts a password there would find it in the log.
         raise ConfigurationError(
-            f"The callback base URL {base_url!r} is no http or https address. Give the address under which "
-            "the remote reaches Airflow's API server."
+            "The callback base URL is no plain http or https address (https://host[:port][/path], without "
+            "user, password, query and fragment). Give the address under which the remote reaches Airflow's "
+            "API server."
         )
     url = f"{base_url.rstrip('/')}{PREFIX}{ROUTE}/{task.encode()}"
     return CallbackAddress(url, secrets.token_urlsafe(32))
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port_fits = parts.port != 0
+    except ValueError:
+        return False
+    return (
+        parts.scheme in ("http", "https")
+        and bool(parts.hostname)
+        and port_fits
+        and "@" not in parts.netloc
+        and not set("?#\\") & set(text)
+        and not any(c.isspace() or not c.isprintable() for c in text)
+    )
 
 
 def hash_of(secret: str) -> str:
@@ -122,4 +144,6 @@ def hash_of(secret: str) -> str:
 def matches(secret: str | None, known_hash: Any) -> bool:
     """Whether a secret is the one whose hash is known; takes the same time whatever differs."""
     expected = known_hash if isinstance(known_hash, str) and len(known_hash) == 64 else NO_HASH
-    return hmac.compare_digest(hash_of(secret or "").encode(), expected.encode("utf-8", "replace"))
+    given = secret if secret and len(secret) <= LONGEST_SECRET else ""
+    same = hmac.compare_digest(hash_of(given).encode(), expected.encode("utf-8", "replace"))
+    return same and bool(given)

@@ -2,27 +2,42 @@
 """
 Every internal name of Airflow that this package uses, in one place.
 
-Runs in the API server only, where a plugin's app has the database. Each function here has a test on each
-supported Airflow version (3.1, 3.2, 3.3); what an older version lacks is answered here and nowhere else.
+Runs in the API server (counting runs everywhere), where a plugin's app has the database. Each function here
+has a test on each supported Airflow version (3.1, 3.2, 3.3); what an older version lacks is answered here and
+nowhere else.
 """
 
 from __future__ import annotations
 
-import inspect
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider.callbacks.address import TaskKey
-from airflow_async_provider.callbacks.registration import DURABLE_KEY, MAILBOX_KEY, REGISTRATION_KEY
+from airflow_async_provider.callbacks.registration import (
+    DURABLE_KEY,
+    DURABLE_LETTER_KEY,
+    MAILBOX_KEY,
+    REGISTRATION_KEY,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
+log = logging.getLogger(__name__)
+
 #: Task states in which a callback may still be of use to the task itself.
 OPEN_STATES = frozenset({"scheduled", "queued", "running", "deferred", "restarting", "up_for_retry"})
+
+#: Only tasks that wait in a trigger of this package are resumed: another one's next method would not know
+#: what to do with our event.
+OUR_TRIGGERS = "airflow_async_provider."
+
+#: A callback waits so long for somebody else's lock on its task (seconds); then its sender repeats it.
+LONGEST_LOCK = 15.0
 
 
 @contextmanager
@@ -30,17 +45,30 @@ def transaction() -> Iterator[Session]:
     """One database transaction: committed at the end, rolled back on any error."""
     from airflow.utils.session import create_session
 
-    with create_session() as session:
+    with create_session(scoped=False) as session:
         yield session
 
 
 def is_store_down(error: BaseException) -> bool:
     """Whether an error means that the database cannot be reached or is busy, so that a later try may do."""
-    from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+    from sqlalchemy.exc import (
+        DisconnectionError,
+        IntegrityError,
+        InterfaceError,
+        InternalError,
+        OperationalError,
+    )
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-    return isinstance(error, PoolTimeoutError | DBAPIError) or (
-        isinstance(error, SQLAlchemyError) and "connection" in str(error).lower()
+    # IntegrityError: somebody else was faster with the same row.
+    return isinstance(
+        error,
+        OperationalError
+        | InterfaceError
+        | InternalError
+        | DisconnectionError
+        | IntegrityError
+        | PoolTimeoutError,
     )
 
 
@@ -58,7 +86,7 @@ def _xcom(session: Session, task: TaskKey, key: str) -> Any:
     from airflow.models.xcom import XComModel
     from sqlalchemy import select
 
-    value = session.scalar(
+    return session.scalar(
         select(XComModel.value).where(
             XComModel.dag_id == task.dag_id,
             XComModel.run_id == task.run_id,
@@ -67,37 +95,64 @@ def _xcom(session: Session, task: TaskKey, key: str) -> Any:
             XComModel.key == key,
         )
     )
-    # Airflow 3.1 stores the serialized text inside the JSON column.
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return None
-    return value
+
+
+def put_letter(session: Session, task_instance: Any, stored: str) -> None:
+    """Store an accepted callback, in the form in which the execution API stores XComs of tasks."""
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import delete
+
+    row = {
+        "dag_run_id": task_instance.dag_run.id,
+        "task_id": task_instance.task_id,
+        "map_index": task_instance.map_index,
+        "key": MAILBOX_KEY,
+    }
+    session.execute(delete(XComModel).filter_by(**row))
+    # Not XComModel.set: in Airflow 3.1 it encodes a second time what the task will decode once.
+    session.add(XComModel(**row, dag_id=task_instance.dag_id, run_id=task_instance.run_id, value=stored))
+    session.flush()
 
 
 def durable_of(session: Session, task: TaskKey) -> dict[str, Any]:
-    """What the task remembers across tries; empty before Airflow 3.3."""
+    """What the task remembers across tries; empty before Airflow 3.3 and where workers keep it elsewhere."""
     try:
-        from airflow.models.task_state_store import TaskStateStoreModel
+        from airflow.state import TaskScope, get_state_backend
     except ImportError:
         return {}
-    from sqlalchemy import select
-
-    value = session.scalar(
-        select(TaskStateStoreModel.value).where(
-            TaskStateStoreModel.dag_id == task.dag_id,
-            TaskStateStoreModel.run_id == task.run_id,
-            TaskStateStoreModel.task_id == task.task_id,
-            TaskStateStoreModel.map_index == task.map_index,
-            TaskStateStoreModel.key == DURABLE_KEY,
-        )
-    )
+    value = get_state_backend().get(TaskScope(**_scope(task)), DURABLE_KEY, session=session)
     try:
         found = json.loads(value) if value else {}
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def keep_letter(session: Session, task: TaskKey, stored: str) -> None:
+    """Store an accepted callback where a new try still finds it; does nothing before Airflow 3.3."""
+    try:
+        from airflow.state import TaskScope, get_state_backend
+    except ImportError:
+        return
+    from airflow.configuration import conf
+
+    days = conf.getint("state_store", "default_retention_days", fallback=0)
+    get_state_backend().set(
+        TaskScope(**_scope(task)),
+        DURABLE_LETTER_KEY,
+        json.dumps(stored),
+        expires_at=datetime.now(UTC) + timedelta(days=days) if days > 0 else None,
+        session=session,
+    )
+
+
+def _scope(task: TaskKey) -> dict[str, Any]:
+    return {
+        "dag_id": task.dag_id,
+        "run_id": task.run_id,
+        "task_id": task.task_id,
+        "map_index": task.map_index,
+    }
 
 
 def lock_task(session: Session, task: TaskKey) -> Any:
@@ -110,7 +165,7 @@ def lock_task(session: Session, task: TaskKey) -> Any:
     :return: Airflow's TaskInstance, None when there is no such task
     """
     from airflow.models.taskinstance import TaskInstance as TI
-    from sqlalchemy import select, update
+    from sqlalchemy import select, text, update
 
     which = (
         TI.dag_id == task.dag_id,
@@ -118,13 +173,17 @@ def lock_task(session: Session, task: TaskKey) -> Any:
         TI.task_id == task.task_id,
         TI.map_index == task.map_index,
     )
-    if session.get_bind().dialect.name == "sqlite":
+    dialect = session.get_bind().dialect.name
+    if dialect == "sqlite":
         session.execute(
             update(TI)
             .where(*which)
             .values(task_id=TI.task_id, updated_at=TI.updated_at)
             .execution_options(synchronize_session=False)
         )
+    elif dialect == "postgresql":
+        # Its default is to wait for ever, with a thread and a connection of the API server.
+        session.execute(text(f"SET LOCAL lock_timeout = {int(LONGEST_LOCK * 1000)}"))
     return session.scalar(select(TI).where(*which).with_for_update(of=TI))
 
 
@@ -134,53 +193,15 @@ def state_of(task_instance: Any) -> str:
     return "" if state is None else str(getattr(state, "value", state))
 
 
-def may_be_woken_at(task_instance: Any, settle: float) -> datetime | None:
-    """The first moment at which a deferred task may be resumed; None when it is not deferred."""
+def deferred_at(task_instance: Any) -> datetime | None:
+    """When the task began to wait in a trigger of ours; None when it does not wait in one."""
     trigger = task_instance.trigger
     if state_of(task_instance) != "deferred" or trigger is None:
         return None
+    if not trigger.classpath.startswith(OUR_TRIGGERS):
+        return None
     created: datetime = trigger.created_date
-    return created + timedelta(seconds=settle)
-
-
-def put_letter(session: Session, task: TaskKey, letter: dict[str, Any]) -> None:
-    """Store an accepted callback, in the form in which the execution API stores XComs."""
-    from airflow.models.xcom import XComModel
-
-    arguments: dict[str, Any] = {
-        "key": MAILBOX_KEY,
-        "value": letter,
-        "dag_id": task.dag_id,
-        "run_id": task.run_id,
-        "task_id": task.task_id,
-        "map_index": task.map_index,
-        "session": session,
-    }
-    if "serialize" in inspect.signature(XComModel.set).parameters:
-        arguments["serialize"] = False
-    XComModel.set(**arguments)
-
-
-def keep_letter(session: Session, task: TaskKey, letter: dict[str, Any]) -> None:
-    """Store an accepted callback where a new try still finds it; does nothing before Airflow 3.3."""
-    try:
-        from airflow.models.task_state_store import TaskStateStoreModel
-    except ImportError:
-        return
-    from sqlalchemy import select
-
-    row = session.scalar(
-        select(TaskStateStoreModel).where(
-            TaskStateStoreModel.dag_id == task.dag_id,
-            TaskStateStoreModel.run_id == task.run_id,
-            TaskStateStoreModel.task_id == task.task_id,
-            TaskStateStoreModel.map_index == task.map_index,
-            TaskStateStoreModel.key == DURABLE_KEY,
-        )
-    )
-    if row is not None:
-        # The row is the worker's; a letter goes along with what it remembers.
-        row.value = json.dumps({**json.loads(row.value), "letter": letter})
+    return created
 
 
 def resume(session: Session, task_instance: Any, event: dict[str, Any]) -> None:
@@ -191,35 +212,45 @@ def resume(session: Session, task_instance: Any, event: dict[str, Any]) -> None:
     handle_event_submit(TriggerEvent(event), task_instance=task_instance, session=session)
 
 
+def connection_of(conn_id: str) -> Any:
+    """
+    An Airflow connection, from the secrets backends or the database; None when there is none.
+
+    :raises Exception: what a secrets backend raises that cannot be reached
+    """
+    from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # re-exported there
+    from airflow.models.connection import Connection
+
+    try:
+        return Connection.get_connection_from_secrets(conn_id)
+    except AirflowNotFoundException:
+        return None
+
+
 def count(name: str, **tags: str) -> None:
-    """Count something in Airflow's metrics."""
-    _stats().incr(f"async_provider.{name}", tags=tags)
+    """Count something in Airflow's metrics; never raises."""
+    try:
+        _stats().incr(f"async_provider.{name}", tags=tags)
+    except Exception as e:  # noqa: BLE001 - a metrics server's trouble must not undo or hide the work counted
+        log.debug("Not counted: %s", type(e).__name__)
 
 
 def timing(name: str, seconds: float, **tags: str) -> None:
-    """Record a duration in Airflow's metrics."""
-    _stats().timing(f"async_provider.{name}", timedelta(seconds=seconds), tags=tags)
+    """Record a duration in Airflow's metrics; never raises."""
+    try:
+        _stats().timing(f"async_provider.{name}", timedelta(seconds=seconds), tags=tags)
+    except Exception as e:  # noqa: BLE001 - as above
+        log.debug("Not timed: %s", type(e).__name__)
 
 
 def _stats() -> Any:
     try:
         from airflow.sdk.observability import stats
     except ImportError:
-        pass
-    else:
-        if hasattr(stats, "incr"):
-            return stats
-    from airflow.stats import Stats  # before 3.3
+        from airflow.stats import Stats  # Airflow 3.1
 
-    return Stats
+        return Stats
+    # The API server of 3.2 and 3.3 sets these statistics up with the first import of this module.
+    import airflow.sdk.serde  # noqa: F401 - imported for that
 
-
-def connection_of(conn_id: str) -> Any:
-    """
-    An Airflow connection, from the secrets backends or the database.
-
-    :raises AirflowNotFoundException: there is none
-    """
-    from airflow.models.connection import Connection
-
-    return Connection.get_connection_from_secrets(conn_id)
+    return stats if hasattr(stats, "incr") else stats.Stats

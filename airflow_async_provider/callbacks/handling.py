@@ -10,16 +10,25 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider.callbacks import airflow_internals as internals
 from airflow_async_provider.callbacks.address import NO_HASH, TaskKey, matches
-from airflow_async_provider.callbacks.registration import Letter, Registration
+from airflow_async_provider.callbacks.mailbox import letter_for
+from airflow_async_provider.callbacks.registration import (
+    LONGEST_MESSAGE,
+    Letter,
+    Registration,
+    plain,
+    too_deep,
+)
 from airflow_async_provider.errors import AsyncJobError, CallbackError, ConfigurationError
 from airflow_async_provider.hooks.registry import GENERIC, HOOKS
-from airflow_async_provider.protocols.base import Headers, JobProtocol, JobState, JobStatus
+from airflow_async_provider.protocols.base import Headers, JobProtocol, JobState
 from airflow_async_provider.protocols.registry import PROTOCOLS, protocol_for
 from airflow_async_provider.protocols.signatures import scheme_from_dict
 from airflow_async_provider.settings import callback_protocols
@@ -29,11 +38,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: A task whose result comes in its callback alone can be given this much of it (bytes) in the error text.
+#: Names of the reasons why a callback could not be taken, in the event that tells the task.
 TOO_LARGE = "CallbackTooLargeError"
+UNREADABLE = "CallbackError"
 
-#: Signature keys are looked up once a minute and connection.
+#: Signature keys are looked up once a minute and connection,
 KEY_LIFE = 60.0
+
+#: and again at once, but not more often than this, when a signature does not fit: the key may be a new one.
+KEY_YOUTH = 5.0
 
 
 class Verdict(Enum):
@@ -45,7 +58,10 @@ class Verdict(Enum):
     LATE = "late"
     IGNORED = "ignored"
     REFUSED = "refused"
-    UNREADABLE = "unreadable"
+
+
+class KeyMissingError(CallbackError):
+    """The connection with the signature key cannot be had at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +71,10 @@ class Claim:
 
     :param task: the task instance
     :param registration: what it expects
-    :param current: False when the secret belongs to an earlier submission of this task
     """
 
     task: TaskKey
     registration: Registration
-    current: bool = True
 
 
 def authenticate(token: str, secret: str | None) -> Claim | None:
@@ -75,33 +89,36 @@ def authenticate(token: str, secret: str | None) -> Claim | None:
         matches(secret, NO_HASH)
         return None
     with internals.transaction() as session:
-        return _claim(session, task, secret)
-
-
-def _claim(session: Session, task: TaskKey, secret: str | None) -> Claim | None:
-    registration = Registration.from_dict(internals.registration_of(session, task))
-    if matches(secret, registration.secret_hash if registration else NO_HASH) and registration:
-        return Claim(task, registration)
-    # A new try clears the task's XComs; what its earlier submissions expected is still in its memory.
-    for past in internals.durable_of(session, task).get("callbacks", ()):
-        known = Registration.from_dict(past)
-        if known and matches(secret, known.secret_hash):
-            return Claim(task, known, current=False)
+        registration = Registration.from_dict(internals.registration_of(session, task))
+        if matches(secret, registration.secret_hash if registration else NO_HASH) and registration:
+            return Claim(task, registration)
+        # A new try clears the task's XComs; what its submissions expected is still in its memory.
+        for known in _remembered(internals.durable_of(session, task)):
+            if matches(secret, known.secret_hash):
+                return Claim(task, known)
     return None
 
 
 def signature_fits(claim: Claim, headers: Headers, body: bytes) -> bool:
-    """Whether the body carries the signature that the connection's key makes, where one is wanted."""
+    """
+    Whether the body carries the signature that the connection's key makes, where one is wanted.
+
+    :raises KeyMissingError: the key cannot be had at the moment
+    """
     registration = claim.registration
     if registration.signature is None:
         return True
     try:
         scheme = scheme_from_dict(registration.signature)
-        key = _keys.get(registration.hook, registration.conn_id)
-    except AsyncJobError:
-        log.warning("The signature of a callback cannot be checked: its scheme or key cannot be read.")
-        return False
-    return bool(key) and scheme.verify(key, headers, body, now=time.time())
+        for longest_known in (KEY_LIFE, KEY_YOUTH):
+            key, fresh = _keys.get(registration.hook, registration.conn_id, longest_known)
+            if key and scheme.verify(key, headers, body, now=time.time()):
+                return True
+            if fresh:
+                break
+    except ConfigurationError as e:
+        log.warning("The signature of a callback cannot be checked: %s", e)
+    return False
 
 
 def take(claim: Claim, headers: Headers, body: bytes) -> Verdict:
@@ -110,29 +127,51 @@ def take(claim: Claim, headers: Headers, body: bytes) -> Verdict:
 
     :raises Exception: what the database raises; nothing was stored then
     """
-    registration = claim.registration
+    letter = _read(claim.registration, headers, body)
+    if letter is None:
+        return Verdict.IGNORED
+    return deliver(claim, letter)
+
+
+def _read(registration: Registration, headers: Headers, body: bytes) -> Letter | None:
+    """What a callback says; None when that is no news for its task ("the job has started")."""
+    now, pollable = time.time(), registration.pollable
     try:
         protocol = _protocol(registration)
         status = protocol.read_callback(headers, body)
+        if status.state is JobState.RUNNING and not pollable:
+            return None
+        value = status.result.value if registration.keep_body and status.result else None
+        if too_deep(value):
+            raise CallbackError("its result is nested too deeply")
         delivery_id = getattr(protocol, "delivery_id", _no_delivery_id)(headers, body)
+        return Letter(
+            state=status.state.value,
+            native=plain(status.native),
+            received_at=now,
+            message=None if status.message is None else plain(status.message, LONGEST_MESSAGE),
+            value=value,
+            detail=dict(status.detail),
+            delivery_id=None if delivery_id is None else plain(delivery_id),
+        )
+    except ConfigurationError as e:
+        log.warning("An authentic callback cannot be read: %s", e)
     except AsyncJobError as e:
-        # The sender is who it says; only its words are strange. Asking it to repeat them helps nobody.
         log.warning("An authentic callback cannot be read (%s).", type(e).__name__)
-        if not registration.pollable:
-            return Verdict.UNREADABLE
-        status, delivery_id = JobStatus(JobState.RUNNING, native="unreadable", understood=False), None
-    if status.state is JobState.RUNNING and not registration.pollable:
-        return Verdict.IGNORED  # "the job has started"
-    letter = Letter(
-        state=status.state.value,
-        native=status.native,
-        received_at=time.time(),
-        message=status.message,
-        value=status.result.value if registration.keep_body and status.result else None,
-        detail=dict(status.detail),
-        delivery_id=delivery_id,
-    )
-    return deliver(claim, letter)
+    except Exception as e:  # noqa: BLE001 - whatever a body does to a protocol, its sender gets an answer
+        log.warning("An authentic callback cannot be read: %s", where(e))
+    # The sender is who it says; only its words are strange, and asking it to repeat them helps nobody. But
+    # the remote may be asked now, and a task that cannot ask must not wait for a callback that has been.
+    if pollable:
+        return Letter(state="running", native="unreadable", received_at=now)
+    return Letter(state="error", native="unreadable", received_at=now, error=UNREADABLE)
+
+
+def where(error: BaseException) -> str:
+    """An unexpected error for the log: its kind and place; its text may hold what the sender wrote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place} (a defect: please report it)"
 
 
 def refuse_size(claim: Claim) -> Verdict:
@@ -143,23 +182,58 @@ def refuse_size(claim: Claim) -> Verdict:
 def deliver(claim: Claim, letter: Letter) -> Verdict:
     """Put a letter into the mailbox of its task and wake it, in one transaction."""
     task, registration = claim.task, claim.registration
+    letter = replace(letter, submission=registration.submission)
     with internals.transaction() as session:
         task_instance = internals.lock_task(session, task)
-        state = "" if task_instance is None else internals.state_of(task_instance)
-        if not claim.current or state not in internals.OPEN_STATES or time.time() > registration.deadline:
+        if not _is_awaited(session, claim, task_instance):
             return Verdict.LATE
-        known = Letter.from_dict(internals.letter_of(session, task))
-        if known and (known.same_as(letter) or (registration.keep_body and known.state != "error")):
-            return Verdict.DUPLICATE
-        internals.put_letter(session, task, letter.to_dict())
-        if registration.keep_body:
-            internals.keep_letter(session, task, letter.to_dict())
-        ready_at = internals.may_be_woken_at(task_instance, registration.settle)
+        waiting_since = internals.deferred_at(task_instance)
+        known = letter_for(registration.submission, internals.letter_of(session, task))
+        repeated = known is not None and (
+            known.same_as(letter)
+            # The first word about a job that cannot be asked stands.
+            or (registration.keep_body and known.state != "error" and known.job_id == letter.job_id)
+        )
+        if known and repeated:
+            if waiting_since is None or known.received_at < waiting_since.timestamp():
+                return Verdict.DUPLICATE
+            # It came during this wait and the task still waits: nobody has taken it out, perhaps because no
+            # triggerer is there to do so.
+            letter = known
+        else:
+            internals.put_letter(session, task_instance, letter.to_text())
+            if registration.keep_body:
+                internals.keep_letter(session, task, letter.to_text())
         # Too early: the task's own trigger takes the letter out when the settle time is over.
-        if ready_at is None or ready_at.timestamp() > time.time():
-            return Verdict.ACCEPTED
+        if waiting_since is None or waiting_since.timestamp() + registration.settle > time.time():
+            return Verdict.DUPLICATE if repeated else Verdict.ACCEPTED
         internals.resume(session, task_instance, letter.to_event())
         return Verdict.WOKEN
+
+
+def _is_awaited(session: Session, claim: Claim, task_instance: Any) -> bool:
+    """Whether the task still waits for this very callback; asked under its lock."""
+    if task_instance is None or internals.state_of(task_instance) not in internals.OPEN_STATES:
+        return False
+    if time.time() > claim.registration.deadline:
+        return False
+    announced = Registration.from_dict(internals.registration_of(session, claim.task))
+    if announced is not None:
+        return announced.submission == claim.registration.submission
+    # A new try has begun, which clears the XComs, and has not announced anything yet. If it is going to take
+    # up the job of the try before, that job's callback is welcome.
+    memory = internals.durable_of(session, claim.task)
+    latest = next(iter(_remembered(memory)), None)
+    return "job" in memory and latest is not None and latest.submission == claim.registration.submission
+
+
+def _remembered(memory: Mapping[str, Any]) -> Iterator[Registration]:
+    """The callbacks that a task's memory knows, the latest first."""
+    callbacks = memory.get("callbacks")
+    for past in callbacks if isinstance(callbacks, list) else ():
+        known = Registration.from_dict(past)
+        if known:
+            yield known
 
 
 def _no_delivery_id(headers: Headers, body: bytes) -> str | None:
@@ -173,17 +247,26 @@ class _Keys:
         self._known: dict[tuple[str, str], tuple[float, str]] = {}
         self._lock = threading.Lock()
 
-    def get(self, hook: str | None, conn_id: str | None) -> str:
+    def get(self, hook: str | None, conn_id: str | None, longest_known: float) -> tuple[str, bool]:
+        """
+        The key, and whether it was looked up just now.
+
+        :param longest_known: seconds for which a key that is known already will do
+        :raises KeyMissingError: the connection cannot be had
+        """
         if not hook or not conn_id:
-            return ""
+            return "", True
         with self._lock:
             known = self._known.get((hook, conn_id))
-            if known and time.monotonic() < known[0]:
-                return known[1]
-        key = _hook_class(hook).signature_key(internals.connection_of(conn_id)) or ""
+            if known and time.monotonic() < known[0] + longest_known:
+                return known[1], False
+        connection = internals.connection_of(conn_id)
+        if connection is None:
+            raise KeyMissingError(f"the connection {conn_id!r} with the signature key is not to be had")
+        key = str(_hook_class(hook).signature_key(connection) or "")
         with self._lock:
-            self._known[hook, conn_id] = (time.monotonic() + KEY_LIFE, key)
-        return str(key)
+            self._known[hook, conn_id] = (time.monotonic(), key)
+        return key, True
 
 
 def _hook_class(path: str) -> Any:
@@ -205,7 +288,7 @@ def _protocol(registration: Registration) -> JobProtocol:
     """The protocol that reads the callback; for the same reason only our own, or what the option admits."""
     name = registration.protocol
     if name not in PROTOCOLS and name not in callback_protocols():
-        raise CallbackError(
+        raise ConfigurationError(
             f"The protocol {name!r} is not admitted in the API server: list it in [async_provider] "
             "callback_protocols."
         )

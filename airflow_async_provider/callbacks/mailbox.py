@@ -8,31 +8,61 @@ same rows in the database and knows no backend.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 from airflow_async_provider.callbacks.address import TaskKey
-from airflow_async_provider.callbacks.registration import MAILBOX_KEY, REGISTRATION_KEY, Letter, Registration
+from airflow_async_provider.callbacks.registration import (
+    EMPTY_MAILBOX,
+    MAILBOX_KEY,
+    REGISTRATION_KEY,
+    Letter,
+    Registration,
+)
 
 
-def expect(task: TaskKey, registration: Registration) -> None:
-    """Announce a callback, from the worker, before the job is submitted."""
+def expect(task: TaskKey, registration: Registration, *, empty: bool = True) -> None:
+    """
+    Announce a callback, from the worker, before the job is submitted.
+
+    :param empty: empty the mailbox as well; False where its callback may have come already
+    """
     from airflow.sdk.bases.xcom import BaseXCom
 
-    BaseXCom.set(key=REGISTRATION_KEY, value=registration.to_dict(), **_where(task))
+    BaseXCom.set(key=REGISTRATION_KEY, value=registration.to_text(), **_where(task))
+    if empty:
+        BaseXCom.set(key=MAILBOX_KEY, value=EMPTY_MAILBOX, **_where(task))
 
 
-def look(task: TaskKey) -> Letter | None:
-    """The accepted callback, None when there is none. Looking costs a line in the log of older Airflows."""
+def look(task: TaskKey, submission: str = "") -> Letter | None:
+    """
+    The accepted callback, None when there is none.
+
+    :param submission: only the callback of this submission, see
+        :attr:`~airflow_async_provider.callbacks.registration.Registration.submission`
+    """
     from airflow.sdk.bases.xcom import BaseXCom
 
-    return Letter.from_dict(BaseXCom.get_one(key=MAILBOX_KEY, **_where(task)))
+    return letter_for(submission, BaseXCom.get_one(key=MAILBOX_KEY, **_where(task)))
 
 
-async def alook(task: TaskKey) -> Letter | None:
-    """Async twin of :func:`look`: the call to the supervisor happens in a thread, not on the event loop."""
-    return await asyncio.to_thread(look, task)
+async def alook(task: TaskKey, submission: str = "") -> Letter | None:
+    """Async twin of :func:`look`, for the triggerer."""
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    if hasattr(BaseXCom, "aget_one"):  # Airflow >= 3.3
+        return letter_for(submission, await BaseXCom.aget_one(key=MAILBOX_KEY, **_where(task)))
+    # Not asyncio.to_thread: the supervisor's connection lives on this event loop, and in Airflow 3.1 the
+    # call finds its way back to it only from a thread that asgiref has made.
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(look)(task, submission)
+
+
+def letter_for(submission: str, stored: Any) -> Letter | None:
+    """A letter as it was stored, unless it answers another submission."""
+    letter = Letter.from_dict(stored)
+    return letter if letter and (not submission or letter.submission == submission) else None
 
 
 def key_of(task_instance: Any) -> TaskKey:

@@ -14,25 +14,27 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Annotated, Any
+from concurrent.futures import Executor, ThreadPoolExecutor
+from typing import Any, TypeVar
 
-from fastapi import FastAPI, Path, Request, Response
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from airflow_async_provider.callbacks import airflow_internals as internals
 from airflow_async_provider.callbacks import handling
 from airflow_async_provider.callbacks.address import ROUTE
-from airflow_async_provider.callbacks.handling import Claim, Verdict
+from airflow_async_provider.callbacks.handling import Claim, KeyMissingError
 from airflow_async_provider.protocols.base import Headers
 from airflow_async_provider.settings import callback_max_bytes
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 #: What the sender is asked to wait when the database cannot be reached (seconds).
 RETRY_AFTER = 15
@@ -43,8 +45,10 @@ LONGEST_READ = 30.0
 #: Refusals are logged once in so many seconds, with their number: a flood must not fill the disk.
 REFUSAL_LOG_PAUSE = 60.0
 
-_Token = Annotated[str, Path(max_length=8192, description="the task, encoded")]
-_Secret = Annotated[str, Path(max_length=512, description="the one-time secret")]
+#: Threads, and with them connections of the API server's pool (15 by default), for those who have yet to
+#: prove who they are, and for those who have: a flood of the former holds up neither the latter nor Airflow.
+STRANGERS = 4
+KNOWN = 6
 
 
 def build_app() -> FastAPI:
@@ -54,112 +58,153 @@ def build_app() -> FastAPI:
         description="Takes the callbacks of remote jobs. Every address is made for one submission.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat the secret
     )
+    app.add_middleware(HideSecrets)
+    receiver = _Receiver()
     answers: dict[int | str, dict[str, Any]] = {
         200: {"description": "taken, or harmless (a duplicate, a late one)"},
         401: {"description": "not authentic, whatever the reason"},
+        408: {"description": "authentic, but its body did not come in time"},
         413: {"description": "too large; the task is told"},
-        503: {"description": "the database is out of reach; send it again after Retry-After seconds"},
+        503: {"description": "cannot be stored now; send it again after Retry-After seconds"},
     }
 
     @app.post(f"{ROUTE}/{{token}}", responses=answers)
     @app.put(f"{ROUTE}/{{token}}", responses=answers)
-    async def with_header(request: Request, token: _Token) -> Response:
+    async def with_header(request: Request, token: str) -> Response:
         """For senders that set headers: ``Authorization: Bearer <secret>``."""
         scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        return await _receive(request, token, secret.strip() if scheme.lower() == "bearer" else None)
+        return await receiver.receive(request, token, secret.strip() if scheme.lower() == "bearer" else None)
 
     @app.post(f"{ROUTE}/{{token}}/{{secret}}", responses=answers)
     @app.put(f"{ROUTE}/{{token}}/{{secret}}", responses=answers)
-    async def with_path(request: Request, token: _Token, secret: _Secret) -> Response:
+    async def with_path(request: Request, token: str, secret: str) -> Response:
         """For senders that cannot set headers."""
-        return await _receive(request, token, secret)
+        return await receiver.receive(request, token, secret)
 
     return app
 
 
-async def _receive(request: Request, token: str, secret: str | None) -> Response:
-    begun = time.monotonic()
-    _hide_secret(request.scope)
-    try:
-        return await _handle(request, token, secret, begun)
-    except TimeoutError:
-        return _refused()  # a sender that drips its body is nobody's remote
-    except ClientDisconnect:
-        return Response(status_code=400)  # nobody is there to read it
-    except Exception as e:
-        if not internals.is_store_down(e):
-            raise
-        internals.count("callback", result="store_down")
-        log.warning(
-            "A callback could not be stored (%s); its sender was asked to repeat it.", type(e).__name__
+class HideSecrets:
+    """
+    Takes the secret out of what access logs will print, whatever comes of the request.
+
+    Airflow's access log middleware and uvicorn's own read path and query from the scope that they handed in,
+    when the answer goes out. So that one is changed, and the app gets a copy of how it was.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        inner = dict(scope)
+        if scope["type"] == "http":
+            hide_secret(scope)
+        await self._app(inner, receive, send)
+
+
+def hide_secret(scope: Scope) -> None:
+    """Replace what follows the task in the path, and the query."""
+    marker = f"{ROUTE}/"
+    head, found, tail = scope["path"].partition(marker)
+    if found and "/" in tail:
+        scope["path"] = f"{head}{marker}{tail.split('/', 1)[0]}/***"
+        scope["raw_path"] = scope["path"].encode("ascii", "replace")
+    scope["query_string"] = b""
+
+
+class _Receiver:
+    """Takes requests apart and puts answers together."""
+
+    def __init__(self) -> None:
+        self._strangers = ThreadPoolExecutor(STRANGERS, "async-provider-strangers")
+        self._known = ThreadPoolExecutor(KNOWN, "async-provider-callbacks")
+        self._refusals = _Refusals()
+
+    async def receive(self, request: Request, token: str, secret: str | None) -> Response:
+        """Answer one request, whatever happens."""
+        begun = time.monotonic()
+        try:
+            return await self._handle(request, token, secret, begun)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is there to read it
+        except Exception as e:  # noqa: BLE001 - nothing was stored, so the sender shall repeat it
+            known_trouble = internals.is_store_down(e) or isinstance(e, KeyMissingError)
+            what = type(e).__name__ if known_trouble else handling.where(e)
+            log.warning("A callback could not be stored; its sender was asked to repeat it: %s", what)
+            internals.count("callback.unavailable")
+            return JSONResponse({}, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+    async def _handle(self, request: Request, token: str, secret: str | None, begun: float) -> Response:
+        body = _Body(request)
+        await body.read(callback_max_bytes())
+        claim = await _in_thread(self._strangers, handling.authenticate, token, secret)
+        if claim is None:
+            return self._refused()
+        # An authentic sender may send more than a stranger, or less: what its task has asked for.
+        whole = not body.late and await body.read(int(claim.registration.max_bytes))
+        if body.late:
+            _tell(claim, begun, "too_slow")
+            return JSONResponse({}, status_code=408)
+        if not whole:
+            await _in_thread(self._known, handling.refuse_size, claim)
+            _tell(claim, begun, "too_large")
+            return JSONResponse({}, status_code=413)
+        headers = Headers(request.headers.items())
+        if not await _in_thread(self._known, handling.signature_fits, claim, headers, bytes(body.content)):
+            return self._refused()
+        verdict = await _in_thread(self._known, handling.take, claim, headers, bytes(body.content))
+        _tell(claim, begun, verdict.value)
+        return JSONResponse({})
+
+    def _refused(self) -> Response:
+        internals.count("callback.refused")
+        self._refusals.note()
+        return JSONResponse(
+            {"detail": "Unauthorized"}, status_code=401, headers={"WWW-Authenticate": "Bearer"}
         )
-        return JSONResponse({}, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
 
 
-async def _handle(request: Request, token: str, secret: str | None, begun: float) -> Response:
-    limit = callback_max_bytes()
-    async with asyncio.timeout(LONGEST_READ):
-        body = await _read(request, bytearray(), limit)
-    claim = await run_in_threadpool(handling.authenticate, token, secret)
-    if claim is None:
-        return _refused()
-    if body is None or len(body) > claim.registration.max_bytes:
-        async with asyncio.timeout(LONGEST_READ):
-            body = await _read_on(request, claim, body, limit)
-    if body is None:
-        verdict = await run_in_threadpool(handling.refuse_size, claim)
-        _tell(claim, verdict, begun, "too_large")
-        return JSONResponse({}, status_code=413)
-    headers = Headers(request.headers.items())
-    if not await run_in_threadpool(handling.signature_fits, claim, headers, bytes(body)):
-        return _refused()
-    verdict = await run_in_threadpool(handling.take, claim, headers, bytes(body))
-    _tell(claim, verdict, begun, verdict.value)
-    return JSONResponse({})
+class _Body:
+    """A request's body, read piece by piece so that nobody fills the memory."""
+
+    def __init__(self, request: Request) -> None:
+        self.content = bytearray()
+        #: whether it did not come in time
+        self.late = False
+        self._stream = request.stream()
+        self._ended = False
+
+    async def read(self, limit: int) -> bool:
+        """Read on, up to a limit; True when the body is whole and no larger."""
+        try:
+            async with asyncio.timeout(LONGEST_READ):
+                while not self._ended and len(self.content) <= limit:
+                    chunk = await anext(self._stream, None)
+                    self._ended = chunk is None
+                    self.content += chunk or b""
+        except TimeoutError:
+            self.late = True
+        return self._ended and len(self.content) <= limit
 
 
-async def _read(request: Request, body: bytearray, limit: int) -> bytearray | None:
-    """The body up to the limit; None when it is longer, with what was read kept in ``request.state``."""
-    stream = getattr(request.state, "stream", None)
-    if stream is None:
-        stream = request.state.stream = request.stream()
-    async for chunk in stream:
-        body += chunk
-        if len(body) > limit:
-            request.state.begun = body
-            return None
-    return body
+async def _in_thread(pool: Executor, function: Callable[..., T], *arguments: Any) -> T:
+    return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
 
 
-async def _read_on(request: Request, claim: Claim, body: bytearray | None, limit: int) -> bytearray | None:
-    """An authentic sender may send more than a stranger, up to what its task has asked for."""
-    allowed = claim.registration.max_bytes
-    if body is not None:
-        return None  # read whole, but larger than this task allows
-    if allowed <= limit:
-        return None
-    begun: bytearray = request.state.begun
-    return None if len(begun) > allowed else await _read(request, begun, allowed)
-
-
-def _tell(claim: Claim, verdict: Verdict, begun: float, result: str) -> None:
-    internals.count("callback", result=result, protocol=claim.registration.protocol)
-    internals.timing("callback.handling", time.monotonic() - begun, result=result)
+def _tell(claim: Claim, begun: float, result: str) -> None:
+    internals.count(f"callback.{result}", protocol=claim.registration.protocol)
+    internals.timing("callback.handling", time.monotonic() - begun)
     log.info(
         "Callback for %s.%s (run %s, index %d): %s",
         claim.task.dag_id,
         claim.task.task_id,
         claim.task.run_id,
         claim.task.map_index,
-        verdict.value,
+        result,
     )
-
-
-def _refused() -> Response:
-    internals.count("callback", result=Verdict.REFUSED.value)
-    _refusals.note()
-    return JSONResponse({"detail": "Unauthorized"}, status_code=401)
 
 
 class _Refusals:
@@ -178,21 +223,3 @@ class _Refusals:
                 return
             count, self._count, self._next = self._count, 0, now + REFUSAL_LOG_PAUSE
         log.warning("Refused %d callback(s) that were not authentic since the last such line.", count)
-
-
-_refusals = _Refusals()
-
-
-def _hide_secret(scope: Scope) -> None:
-    """
-    Take the secret out of what the server's access log will print.
-
-    Airflow's access log middleware and uvicorn's own read path and query from this same dictionary when the
-    answer goes out.
-    """
-    marker = f"{ROUTE}/"
-    head, found, tail = scope["path"].partition(marker)
-    if found and "/" in tail:
-        scope["path"] = f"{head}{marker}{tail.split('/', 1)[0]}/***"
-        scope["raw_path"] = scope["path"].encode("ascii", "replace")
-    scope["query_string"] = b""

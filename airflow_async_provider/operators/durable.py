@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider.callbacks.registration import DURABLE_KEY
+from airflow_async_provider.callbacks.mailbox import letter_for
+from airflow_async_provider.callbacks.registration import DURABLE_KEY, DURABLE_LETTER_KEY, Letter
 from airflow_async_provider.hooks.waiting import Log
 
 if TYPE_CHECKING:
@@ -55,9 +56,16 @@ class Durable:
             )
 
     def save_job(self, job: Mapping[str, Any], **facts: Any) -> None:
-        """Remember the job; a callback that was faster than this keeps its place."""
-        letter = self.load().get("letter")
-        self.save(job=dict(job), **facts, **({"letter": letter} if letter else {}))
+        """Remember the job."""
+        self.save(job=dict(job), **facts)
+
+    def letter(self) -> Letter | None:
+        """The callback of the latest submission, where it is the only bearer of the result and has come."""
+        if self._store is None:
+            return None
+        callbacks = self.load().get("callbacks") or [{}]
+        submission = str(callbacks[0].get("secret_hash") or "-")[:16]
+        return letter_for(submission, self._store.get(DURABLE_LETTER_KEY))
 
     def expect(self, registration: Mapping[str, Any]) -> None:
         """Remember an announced callback, so that the receiver knows it as authentic after a new try."""
@@ -72,6 +80,8 @@ class Durable:
             return
         saved = self.load()
         if callbacks := saved.get("callbacks"):
+            if any(known.get("keep_body") for known in callbacks):
+                self._store.delete(DURABLE_LETTER_KEY)  # may be large, and nobody will ask for it again
             self._store.set(DURABLE_KEY, {"version": VERSION, "callbacks": callbacks})
         elif saved:
             self._store.delete(DURABLE_KEY)

@@ -53,6 +53,7 @@ class AsyncJobTrigger(BaseTrigger):
     :param cancel_on_kill: cancel the remote job when a user clears the task or marks it (Airflow >= 3.3)
     :param callback: a callback is expected too: look into the mailbox
     :param letter_seen: epoch seconds of the last callback that the operator has dealt with already
+    :param submission: name of the submission whose callback counts
     :param version: layout of these arguments
     """
 
@@ -68,6 +69,7 @@ class AsyncJobTrigger(BaseTrigger):
         cancel_on_kill: bool = True,
         callback: bool = False,
         letter_seen: float = 0.0,
+        submission: str = "",
         version: int = TRIGGER_VERSION,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow gives no types here
@@ -80,6 +82,7 @@ class AsyncJobTrigger(BaseTrigger):
         self.cancel_on_kill = cancel_on_kill
         self.callback = callback
         self.letter_seen = letter_seen
+        self.submission = submission
         self.version = version
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -96,6 +99,7 @@ class AsyncJobTrigger(BaseTrigger):
                 "cancel_on_kill": self.cancel_on_kill,
                 "callback": self.callback,
                 "letter_seen": self.letter_seen,
+                "submission": self.submission,
                 "version": self.version,
             },
         )
@@ -177,7 +181,7 @@ class AsyncJobTrigger(BaseTrigger):
         if self.task_instance is None:
             return None
         try:
-            letter = await alook(key_of(self.task_instance))
+            letter = await alook(key_of(self.task_instance), self.submission)
         except Exception as e:  # noqa: BLE001 - a look that fails must not end the wait; polls go on
             self.log.warning("Could not look for a callback: %s", _said(e))
             return None
@@ -198,8 +202,8 @@ class AsyncJobTrigger(BaseTrigger):
             return
         handle, hook = self._handle, self._hook()
         try:
-            status = await hook.astatus(handle)
-            if status.state not in (JobState.RUNNING, JobState.BLOCKED):
+            status = await hook.astatus(handle) if protocol_of(handle).pollable else None
+            if status is not None and status.state not in (JobState.RUNNING, JobState.BLOCKED):
                 self.log.info("Job %s has ended (%s); nothing to cancel.", handle.job_id, status.native)
                 return
         except AsyncJobError as e:
