@@ -32,7 +32,16 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
-from airflow_async_provider.protocols.base import Headers, HttpRequest, JobState
+from airflow_async_provider.protocols.base import (
+    Headers,
+    HttpRequest,
+    HttpResponse,
+    JobHandle,
+    JobProtocol,
+    JobState,
+    JobStatus,
+    Submitted,
+)
 from airflow_async_provider.protocols.http_location import LocationProtocol
 from airflow_async_provider.protocols.http_status_field import StatusFieldProtocol
 from airflow_async_provider.protocols.registry import protocol_for
@@ -214,6 +223,47 @@ class OwnProtocol(LocationProtocol):
 
     def submit(self, *args: Any, **kwargs: Any) -> HttpRequest:
         return super().submit(*args, **{**kwargs, "headers": {"X-Own": "1"}})
+
+
+class PlainProtocol(JobProtocol):
+    """A user's, from nothing: 202 with a path in the body, and the one word "ready"."""
+
+    name = f"{__name__}.PlainProtocol"
+
+    def __init__(self, word: str = "ready") -> None:
+        self.word = word
+
+    def options(self) -> dict[str, Any]:
+        return {"word": self.word}
+
+    def submit(self, method: str, endpoint: str, *, json: Any = None, params: Any = None) -> HttpRequest:
+        return HttpRequest(method, endpoint, json=json, params=params, repeatable=False)
+
+    def read_submit(self, response: HttpResponse) -> Submitted:
+        job_id = response.json_object()["id"]
+        path = f"status_field/jobs/{job_id}"
+        return Submitted(JobHandle(self.name, job_id, response.received_at, path, options=self.options()))
+
+    def status(self, handle: JobHandle) -> HttpRequest:
+        return HttpRequest("GET", str(handle.status_url))
+
+    def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+        word = response.json_object()["status"]
+        return JobStatus(JobState.SUCCEEDED if word == self.word else JobState.RUNNING, native=word)
+
+
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_users_own_protocol_that_is_no_profile(start: Start, deferrable: bool) -> None:
+    simulator = start(processing_seconds=0.2)
+    arguments: dict[str, Any] = {"profile": PlainProtocol.name, "profile_options": {"word": "completed"}}
+    task = operator("status_field", deferrable=deferrable, **arguments)
+    task.profile_options = {"word": "completed"}
+    assert complete(task, context()) is None
+    assert simulator.journal.jobs_started == 1
+    task = operator("status_field", **arguments)
+    task.profile_options = {"colour": 1}
+    with pytest.raises(ConfigurationError, match="does not take these options"):
+        complete(task, context())
 
 
 # -- waiting
