@@ -97,7 +97,10 @@ class Delivery:
         """The bytes that are signed."""
         if callable(self.payload):
             self.payload = self.payload()
-        return json.dumps(self.payload, separators=(",", ":"), ensure_ascii=False).encode()
+        text = json.dumps(self.payload, separators=(",", ":"), ensure_ascii=False)
+        return text.encode(
+            "utf-8", "backslashreplace"
+        )  # half surrogates stay the escapes that they are in JSON
 
     def record(self, *, hydrate: bool) -> dict[str, Any]:
         """What ``GET /notifications/subscriptions/deliveries`` says about it."""
