@@ -68,6 +68,15 @@ bench: $(VENV)/dev.stamp  ## measure (see benchmarks/)
 docs: $(VENV)/docs.stamp  ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
 
+.PHONY: package
+package: $(VENV)/package.stamp  ## wheel, sdist and SBOM into dist/, the same bytes from the same commit
+	@rm -rf dist
+	@export SOURCE_DATE_EPOCH=$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct 2>/dev/null || echo 1577836800)}; \
+	$(BIN)/python -m build --no-isolation --outdir dist . >/dev/null; \
+	$(BIN)/python requirements/sbom.py dist >/dev/null
+	@$(BIN)/python -m twine check --strict dist/*.whl dist/*.tar.gz
+	@cd dist && sha256sum * 2>/dev/null || shasum -a 256 *
+
 .PHONY: pins
 pins: $(VENV)/dev.stamp  ## renew the pinned requirements (UPGRADE=1: to the newest versions)
 	$(BIN)/python -m pip install -qq --disable-pip-version-check uv
@@ -104,4 +113,8 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp requirements/dev.txt
 
 $(VENV)/docs.stamp: $(VENV)/project.stamp requirements/docs.txt
 	@$(PIP) -r requirements/docs.txt
+	@touch $@
+
+$(VENV)/package.stamp: $(VENV)/project.stamp requirements/package.txt
+	@$(PIP) -r requirements/package.txt
 	@touch $@

@@ -20,7 +20,9 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
-LAYERS = ("runtime-3.3", "build", "demo", "dev", "docs")
+LAYERS = ("runtime-3.3", "build", "demo", "dev", "docs", "package")
+#: how many layers lie below one that is not installed on top of all before it
+BELOW = {"docs": 1, "package": 2}
 # Airflow runs on neither Windows nor PyPy.
 ENVIRONMENTS = [
     {
@@ -72,8 +74,7 @@ def main() -> None:
     known = "\n".join(f.read_text(encoding="utf-8") for f in files if f.exists() and not upgrade)
     together = "\n".join(compile_pins(sources, known))
     for number, layer in enumerate(LAYERS):
-        # Docs are built on the runtime pins alone, the others on all that come before.
-        below = LAYERS[:1] if layer == "docs" else LAYERS[:number]
+        below = LAYERS[: BELOW.get(layer, number)]
         here = _names(compile_pins([*(HERE / f"{name}.in" for name in below), sources[number]], together))
         if below:
             here -= _names(compile_pins([HERE / f"{name}.in" for name in below], together))
