@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_async_provider.callbacks.address import CallbackAddress
-from airflow_async_provider.errors import ConfigurationError, JobError, JobTimeoutError
+from airflow_async_provider.errors import CallbackError, ConfigurationError, JobError, JobTimeoutError
 from airflow_async_provider.hooks.open_connectors import OpenConnectorsHook
 from airflow_async_provider.operators.arguments import query_of
 from airflow_async_provider.operators.callback import CallbackJobOperator
@@ -206,16 +206,18 @@ class OpenConnectorsAsyncRequestOperator(CallbackJobOperator):
         """
         What the accepted webhook says; there is nobody else to ask, but for the queue.
 
-        A webhook about another event, however authentic, says nothing about this request.
-
         :raises CallbackError: a webhook came that could not be taken, and there will be no other
         """
-        status = super().truth(context, handle, event)
-        about = status.detail.get("job_id")
-        if about is not None and about != handle.job_id:
-            self.log.warning("A webhook about the event %s came, which is not ours; it is ignored.", about)
-            return JobStatus(JobState.RUNNING, native="dispatched")
-        return status
+        try:
+            return super().truth(context, handle, event)
+        except CallbackError as e:
+            raise CallbackError(
+                f"{e} The request has been carried out: once you know that it may be sent again, clear the "
+                "task with reattach=False.",
+                job=e.job,
+                state=e.state,
+                native=e.native,
+            ) from e
 
     def _timed_out(self, context: Context, handle: JobHandle, native: str) -> JobError:
         if self.pull_queued:

@@ -288,9 +288,12 @@ def test_a_webhook_that_is_too_large_fails_the_task_at_once(sap, airflow, try_):
         try_(callback_max_bytes=2000)
     # The request has been carried out: a retry must neither send it again nor wait for ever.
     airflow.new_try()
-    with pytest.raises(CallbackError):
+    with pytest.raises(CallbackError, match="reattach=False"):
         try_(callback_max_bytes=2000)
     assert sap.journal.submits == 1
+    airflow.new_try()
+    report = try_(callback_max_bytes=6000, reattach=False)
+    assert (len(report["large"]), sap.journal.submits) == (5000, 2)
 
 
 @simulator(seconds=None)
