@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -199,7 +200,7 @@ class UrlOpener:
         return StreamResponse(
             status=response.status_code,
             headers=Headers(response.headers),
-            body=_RawBody(response),
+            body=_RawBody(response, tls=shown.startswith("https:")),
             place=shown,
         )
 
@@ -217,20 +218,52 @@ class UrlOpener:
         return self._verify
 
 
+#: How long bytes are collected into one block (seconds), so that a slow source still shows its progress.
+COLLECT = 0.1
+
+#: TLS gives at most one record (16 KiB) a call; some of them together cost Python less. What is collected in
+#: one such call is lost when the connection breaks, so it is little.
+TLS_READ = 64 * 1024
+
+
 class _RawBody:
     """The undecoded body of an answer of ``requests``."""
 
-    def __init__(self, response: Any) -> None:
+    def __init__(self, response: Any, *, tls: bool) -> None:
         self._response = response
         self._raw = response.raw
+        self._tls = tls
+        self._failure: BrokenOffError | None = None
 
     def read(self, size: int) -> bytes:
+        if self._failure is not None:
+            raise self._failure
+        until = time.monotonic() + COLLECT
+        data = self._some(size)
+        if not data or len(data) > size // 2:
+            return data
+        pieces, count = [data], len(data)
+        while count < size and time.monotonic() < until:
+            try:
+                data = self._some(size - count)
+            except BrokenOffError as error:
+                self._failure = error  # first what has come, then what went wrong
+                break
+            if not data:
+                break
+            pieces.append(data)
+            count += len(data)
+        return b"".join(pieces)
+
+    def _some(self, size: int) -> bytes:
         from urllib3.exceptions import HTTPError
 
         try:
-            # read1 gives what has come; read would wait for the whole size, and lose it when the connection
-            # breaks meanwhile.
-            data: bytes = self._raw.read1(size, decode_content=False)
+            # read1 gives what has come; read would wait for the whole size.
+            if self._tls:
+                data: bytes = self._raw.read(min(size, TLS_READ), decode_content=False)
+            else:
+                data = self._raw.read1(size, decode_content=False)
         except (HTTPError, OSError, ValueError) as error:
             failure = broken_off(error)
         else:

@@ -11,6 +11,7 @@ connection, with its rules for resuming and its errors.
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from airflow_async_provider.errors import AsyncJobError
 
 MIB = 1024 * 1024
 
+#: What a thread asks for in one go (bytes): what it gets is copied into a buffer that goes round.
+READ = 128 * 1024
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parallel:
@@ -28,17 +32,20 @@ class Parallel:
     When to use several connections, and how.
 
     :param connections: how many
-    :param block: bytes of one range; about (connections + 2) x block are held in memory
+    :param block: bytes of one range; (connections + 2) x block are held in memory
     :param worth: bytes that must be left
     :param slow: bytes per second of one connection, below which more of them are tried
+    :param busy: part of a processor that this process may use meanwhile; above it is the process, and not the
+        source, that is slow
     :param sample: bytes over which the rate is measured
     :param tries: how often in one download it may go wrong before it is left
     """
 
-    connections: int = 6
-    block: int = 2 * MIB
+    connections: int = 10
+    block: int = MIB
     worth: int = 64 * MIB
     slow: float = 120e6
+    busy: float = 0.35
     sample: int = 8 * MIB
     tries: int = 3
 
@@ -56,6 +63,7 @@ class Chooser:
         self.tries = 0
         self._bytes = 0
         self._seconds = 0.0
+        self._began = (time.monotonic(), time.process_time())
 
     def note(self, count: int, seconds: float, *, left: int | None, time_left: float | None) -> bool:
         """
@@ -71,6 +79,11 @@ class Chooser:
             return False
         rate = self._bytes / max(self._seconds, 1e-9)
         self._bytes, self._seconds = 0, 0.0
+        now = (time.monotonic(), time.process_time())
+        busy = (now[1] - self._began[1]) / max(now[0] - self._began[0], 1e-9)
+        self._began = now
+        if busy > self.rules.busy:
+            return False
         if not self.tries or left is None or left < self.rules.worth or rate >= self.rules.slow:
             return False
         # Half of the time that one connection would take is a cautious guess.
@@ -108,6 +121,7 @@ class RangeReader:
         self._rules = rules
         self._pool = ThreadPoolExecutor(rules.connections, thread_name_prefix="range")
         self._waiting: deque[Future[memoryview]] = deque()
+        self._free: deque[bytearray] = deque()
         self._current = memoryview(b"")
         self._lock = threading.Lock()
         self._bodies: set[Body] = set()
@@ -121,6 +135,8 @@ class RangeReader:
         :raises BrokenOffError: a range could not be had; nothing more will come from here
         """
         if not self._current and self._waiting:
+            if isinstance(self._current.obj, bytearray):
+                self._free.append(self._current.obj)  # all of it was copied out
             self._current = self._waiting.popleft().result()
             self._ask_ahead()
         data, self._current = bytes(self._current[:size]), self._current[size:]
@@ -137,11 +153,18 @@ class RangeReader:
         self._pool.shutdown()
 
     def _ask_ahead(self) -> None:
-        # Two more than there are connections, so that none stands idle while a block waits for its turn.
-        while self._next < self._end and len(self._waiting) < self._rules.connections + 2:
+        # One more than there are connections, so that none stands idle while a block waits for its turn.
+        while self._next < self._end and len(self._waiting) < self._rules.connections + 1:
             end = min(self._next + self._rules.block, self._end)
             self._waiting.append(self._pool.submit(self._fetch, self._next, end))
             self._next = end
+
+    def _buffer(self) -> bytearray:
+        """A block's memory: it goes round, for new memory in each thread would pile up in their arenas."""
+        try:
+            return self._free.popleft()
+        except IndexError:
+            return bytearray(self._rules.block)
 
     def _fetch(self, start: int, end: int) -> memoryview:
         response = self._opener.open(offset=start, end=end, etag=self._etag)
@@ -151,10 +174,10 @@ class RangeReader:
         try:
             if closed or not is_range_of(response, self._etag, start):
                 raise BrokenOffError(f"HTTP {response.status} to one of several ranges")
-            block = memoryview(bytearray(end - start))
+            block = memoryview(self._buffer())[: end - start]
             done = 0
             while done < len(block):
-                data = response.body.read(min(256 * 1024, len(block) - done))
+                data = response.body.read(min(READ, len(block) - done))
                 if not data:
                     raise BrokenOffError("one of several ranges ended short")
                 block[done : done + len(data)] = data

@@ -181,7 +181,7 @@ class S3Object(Destination):
         said = answer.get("Error", {})
         reason = f"HTTP {status}, {said.get('Code')}: {said.get('Message')}" if status else str(error)
         return DownloadError(
-            f"{self.uri} cannot {doing} with connection {self.aws_conn_id!r}: {reason}.{hint}",
+            f"{self.uri} cannot {doing} with connection {self.aws_conn_id!r}: {reason.rstrip('. ')}.{hint}",
             http_status=status,
             request_id=answer.get("ResponseMetadata", {}).get("RequestId"),
         )

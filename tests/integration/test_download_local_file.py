@@ -436,6 +436,29 @@ def test_full_disk(folder: Path, kind: str) -> None:
     assert said[1:] == []
 
 
+def test_memory_is_bounded(server: ByteServer, folder: Path, kind: str) -> None:
+    size, block = 400_000_000, bytes(1_000_000)
+
+    def endless(exchange: Any) -> None:
+        exchange.head(200, {"Content-Length": size})
+        for _ in range(size // len(block)):
+            exchange.connection.sendall(block)
+
+    server.steps = [endless]
+    code = (
+        BEGIN
+        + """
+    import requests, resource
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    download(url, target)
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+    )
+    out, err = child(code, server.url, f"{folder}/file", kind).communicate(timeout=120)
+    assert (folder / "file").stat().st_size == size, err
+    assert int(out) < 40_000, "KiB beyond what importing takes"
+
+
 def test_source_is_closed_whatever_happens(server: ByteServer, folder: Path) -> None:
     source = HttpSource(server.url)
     closed: list[bool] = []

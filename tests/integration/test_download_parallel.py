@@ -25,7 +25,7 @@ CONTENT = random.Random(7).randbytes(3_000_000)
 KIB = 1024
 
 #: Everything is slow enough and large enough.
-EAGER = Parallel(connections=4, block=64 * KIB, worth=1, slow=float("inf"), sample=200 * KIB)
+EAGER = Parallel(connections=4, block=64 * KIB, worth=1, slow=float("inf"), sample=200 * KIB, busy=9)
 
 
 @pytest.fixture
@@ -109,9 +109,10 @@ def test_several_connections_at_once(server: ByteServer) -> None:
 @pytest.mark.parametrize(
     "reason",
     [
-        {"parallel": Parallel(sample=200 * KIB, worth=1, slow=1)},  # fast enough
-        {"parallel": Parallel(sample=200 * KIB, worth=4_000_000, slow=float("inf"))},  # too little
+        {"parallel": Parallel(sample=200 * KIB, busy=9, worth=1, slow=1)},  # fast enough
+        {"parallel": Parallel(sample=200 * KIB, busy=9, worth=4_000_000, slow=float("inf"))},  # too little
         {"parallel": Parallel()},
+        {"parallel": Parallel(sample=200 * KIB, worth=1, slow=float("inf"), busy=0)},  # it is us who are slow
         {"expires_at": 0.0},  # each range would be refused
     ],
 )
@@ -159,7 +160,9 @@ def test_one_connection_when_the_first_range_is_not_as_it_should_be(server: Byte
     "answer", [status(503), serve(cut=1000), serve(cut=1000, how="reset"), status(403, b"")]
 )
 def test_a_range_that_fails_leads_back_to_one_connection(server: ByteServer, answer: Step) -> None:
-    once = Parallel(connections=4, block=64 * KIB, worth=1, slow=float("inf"), sample=200 * KIB, tries=1)
+    once = Parallel(
+        connections=4, block=64 * KIB, worth=1, slow=float("inf"), sample=200 * KIB, busy=9, tries=1
+    )
     server.steps = [serve(), *[serve()] * 12, answer]
     source = source_of(server, parallel=once)
     assert read_all(source) == CONTENT

@@ -130,6 +130,16 @@ def test_goes_on_where_the_connection_broke(server: ByteServer, how: str) -> Non
     assert second.headers["if-match"] == third.headers["if-match"] == '"v1"'
 
 
+@pytest.mark.parametrize("how", ["close", "reset", "silence"])
+def test_goes_on_over_tls(tmp_path: Path, how: str) -> None:
+    certificate = make_certificate(tmp_path / "own.pem")
+    with running(content=CONTENT, tls=certificate) as server:
+        server.steps = [serve(cut=400_000, how=how), serve(cut=300_000, how=how)]
+        source = source_of(server, verify=str(certificate), timeout=(2.0, 0.3))
+        assert read_all(source) == CONTENT
+        assert (source.sha256, source.resumes) == (SHA256, 2)
+
+
 def test_chunked_body_that_ends_short_is_resumed(server: ByteServer) -> None:
     server.steps = [serve(cut=210_000, chunked=True), serve(chunked=True)]
     source = source_of(server)
