@@ -13,12 +13,16 @@ from airflow_async_provider.errors import ConfigurationError, SubmitUnknownError
 from airflow_async_provider.operators.automic_outcome import AutomicJobOperator, facts_of
 from airflow_async_provider.operators.callback import CallbackJobOperator
 from airflow_async_provider.operators.durable import Durable
+from airflow_async_provider.operators.outcome import describe
 from airflow_async_provider.protocols.automic import AutomicProtocol
 from airflow_async_provider.protocols.automic_requests import check_execution_option, timestamp
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
+
+#: Runs of so many earlier tries are looked for where Airflow does not remember them.
+MOST_TRIES = 5
 
 
 class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
@@ -30,7 +34,7 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
 
     One start: Automic has no idempotency key, so the alias of the run carries a mark (``OBJECT#AF-…``). After
     a lost answer or a killed worker the run is looked for by it, deactivated runs included, before anything
-    is started again (after a killed worker with Airflow 3.3 and later).
+    is started again. This works before Airflow 3.3, too.
 
     Returns ``{"run_id", "status", "status_text", "start_time", "end_time", "runtime", "via"}``; times as
     Automic says them, ``runtime`` in seconds, ``via`` is ``callback`` or ``poll`` (None without waiting).
@@ -153,6 +157,8 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
 
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Start the object; a lost answer is looked for by the mark in the alias."""
+        if not _remembers(context):
+            correlation_id = _name_of_try(context, context["ti"].try_number)
         protocol = self.protocol()
         mark = self._mark(protocol, correlation_id)
         url, headers = self._callback_target()
@@ -193,6 +199,33 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
             )
         return self.hook.look_up(protocol, mark)
 
+    def _reattach(self, context: Context, durable: Durable) -> tuple[dict[str, Any], JobStatus | None] | None:
+        if _remembers(context) or not (self.reattach and self.correlate):
+            return super()._reattach(context, durable)
+        return self._found_by_alias(context, durable)
+
+    def _found_by_alias(
+        self, context: Context, durable: Durable
+    ) -> tuple[dict[str, Any], JobStatus | None] | None:
+        """Before Airflow 3.3 a task has no memory across its tries; Automic has one: the aliases."""
+        protocol, last = self.protocol(), context["ti"].try_number - 1
+        for number in range(last, max(0, last - MOST_TRIES), -1):
+            mark = self._mark(protocol, _name_of_try(context, number))
+            found = self.hook.look_up(protocol, mark)
+            if found is None:
+                continue
+            handle = self._labelled(found)
+            status = self.interpret(self.truth(context, handle, {}))
+            if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
+                self.log.info(
+                    "Found the %s that try %d started; state %r.", describe(handle), number, status.native
+                )
+                return self._run_of(handle), status
+            run = self._restarted(context, durable, handle)
+            self.log.info("The %s of try %d ended as %r.", describe(handle), number, status.native)
+            return None if run is None else (run, None)
+        return None
+
     def _mark(self, protocol: AutomicProtocol, correlation_id: str) -> str | None:
         return protocol.alias(self.alias or self.object_name, correlation_id)
 
@@ -204,3 +237,18 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
         if any(name.lower() == "authorization" for name in headers):
             return address.url_with_secret, headers  # that header is a gateway's
         return address.url, {**headers, "Authorization": address.authorization}
+
+
+def _remembers(context: Context) -> bool:
+    return context.get("task_state_store") is not None
+
+
+def _name_of_try(context: Context, number: int) -> str:
+    """
+    A correlation id that a later try can work out.
+
+    ``max_tries`` grows when a person clears the task, so what ran before that is not found: a new run is
+    wanted then.
+    """
+    ti = context["ti"]
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}/{ti.max_tries}/{number}"

@@ -91,17 +91,21 @@ class AutomicJobOperator(AsyncJobOperator):
 
     def _reattach(self, context: Context, durable: Durable) -> tuple[dict[str, Any], JobStatus | None] | None:
         found = super()._reattach(context, durable)
-        saved = durable.load() if found is None and self.reattach and self.follow_restarts else {}
+        saved = durable.load() if found is None and self.reattach else {}
         if "job" not in saved:
             return found
         # The run of the try before ended abnormally; a restart of it in Automic is better than a new start.
-        ended = JobHandle.from_dict(saved["job"])
-        restart = self.hook.last_restart(ended)
+        run = self._restarted(context, durable, JobHandle.from_dict(saved["job"]))
+        return None if run is None else (run, None)
+
+    def _restarted(self, context: Context, durable: Durable, ended: JobHandle) -> dict[str, Any] | None:
+        """The restart to wait for in a new try, None when there is none or it is not wanted."""
+        restart = self.hook.last_restart(ended) if self.follow_restarts else None
         if restart is None:
             return None
         handle = self._followed(context, ended, restart)
         self.announce_again(context, durable)
-        return {**self._run_of(handle), "followed": True}, None
+        return {**self._run_of(handle), "followed": True}
 
     def trigger_arguments(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """A restart in Automic is not known to call back, so it is polled at the normal pace."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider.operators.automic_outcome import AutomicJobOperator
@@ -20,19 +20,22 @@ class AutomicExecutionSensor(AutomicJobOperator):
     Fails with the error that the run's end stands for. It polls, as a callback can only be asked for at the
     start, and it never cancels the run unless ``cancel_on_kill=True``: it has not started it.
 
-    :param run_id: RunID, for example ``start.output["run_id"]`` of a task that did not wait
+    :param run_id: RunID, or what an ``AutomicExecuteOperator`` returned (``run_id=start.output``)
     :param kwargs: as for ``AutomicExecuteOperator``, without those of the start and of callbacks
     """
 
     template_fields: Sequence[str] = ("run_id", "conn_id")
 
-    def __init__(self, *, run_id: str | int, cancel_on_kill: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, *, run_id: str | int | Mapping[str, Any], cancel_on_kill: bool = False, **kwargs: Any
+    ) -> None:
         super().__init__(cancel_on_kill=cancel_on_kill, reattach=False, **kwargs)
         self.run_id = run_id
 
     def execute(self, context: Context) -> Any:
         """Look once, for a run that has ended already, then wait."""
-        handle = self.protocol().handle(self.run_id, at=0.0)
+        run_id = self.run_id.get("run_id", "") if isinstance(self.run_id, Mapping) else self.run_id
+        handle = self.protocol().handle(run_id, at=0.0)
         status = self.truth(context, handle, {})
         run = self._run_of(handle)
         if status.state is JobState.RUNNING:

@@ -63,7 +63,9 @@ class Task:
     def __init__(self, cls: Any = AutomicExecuteOperator, **arguments: Any) -> None:
         self.make = lambda: cls(task_id="t", **{**QUICK, **arguments})
         self.store = Store()
-        ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=1)
+        ti = SimpleNamespace(
+            dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=1, try_number=0, id="ti"
+        )
         self.context = {"ti": ti, "task_state_store": self.store}
         self.operator: Any = None
         self.deferrals = 0
@@ -71,6 +73,7 @@ class Task:
     def start(self) -> Any:
         """Run ``execute`` of a new try on a new worker; a deferral is returned."""
         self.operator = self.make()
+        self.context["ti"].try_number += 1
         try:
             return self.operator.execute(self.context)
         except TaskDeferred as deferral:
@@ -276,6 +279,60 @@ def test_without_the_mark_a_lost_answer_fails_the_task(ae, monkeypatch):
     assert ae.run().body["alias"] == "MINE"
     task.context["ti"].max_tries += 1  # a person has cleared the task
     assert task.run()["status"] == 1900
+    assert ae.journal.jobs_started == 2
+
+
+# -- the same before Airflow 3.3, which has no task state
+
+
+class OldTask(Task):
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        del self.context["task_state_store"]
+
+    def clear(self) -> None:
+        """What Airflow does when a person clears a task."""
+        self.context["ti"].max_tries = self.context["ti"].try_number + 1
+
+
+def test_without_memory_a_killed_worker_s_run_is_found_by_its_alias(ae):
+    task = OldTask(object_name="JOBS.DEACTIVATED")
+    task.start()  # and the worker dies
+    task.start()  # and again, while it reattaches
+    assert task.run()["run_id"] == ae.run().run_id
+    assert ae.journal.jobs_started == 1
+    task.clear()
+    assert task.run()["run_id"] != ae.runs[0].run_id
+    assert ae.journal.jobs_started == 2
+
+
+def test_without_memory_a_failed_run_is_not_taken_up(ae):
+    ae.script(object_name="JOBS.OK", status=1800)
+    task = OldTask(object_name="JOBS.OK")
+    with pytest.raises(JobFailedError):
+        task.run()
+    assert task.run()["status"] == 1900
+    assert [run.status for run in ae.runs] == [1800, 1900]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_without_memory_a_restart_is_followed_all_the_same(ae, follow):
+    task = OldTask(object_name="JOBS.RESTARTED", follow_restarts=follow)
+    task.start()
+    ae.clock.advance(1)
+    if follow:
+        assert task.run()["run_id"] == 1000002
+    else:
+        with pytest.raises(JobFailedError):
+            task.run()
+    assert ae.journal.jobs_started == (1 if follow else 2)
+
+
+@pytest.mark.parametrize("arguments", [{"reattach": False}, {"correlate": False}])
+def test_without_memory_and_mark_a_retry_starts_anew(ae, arguments):
+    task = OldTask(object_name="JOBS.OK", **arguments)
+    task.start()
+    task.run()
     assert ae.journal.jobs_started == 2
 
 
@@ -662,8 +719,9 @@ def test_the_extra_link_leads_to_the_run(ae, monkeypatch, template, link):
 
 
 def test_the_sensor_waits_for_a_run_of_somebody_else(ae):
-    run_id = Task(object_name="JOBS.OK", wait=False).run()["run_id"]
-    for given in (run_id, str(run_id), f"{run_id:010}"):
+    started = Task(object_name="JOBS.OK", wait=False).run()
+    run_id = started["run_id"]
+    for given in (run_id, str(run_id), f"{run_id:010}", started):
         value = Task(AutomicExecutionSensor, run_id=given).run()
         assert (value["run_id"], value["status"], value["via"]) == (run_id, 1900, "poll")
 
@@ -691,5 +749,8 @@ def test_the_sensor_and_runs_that_end_badly(ae):
     assert Task(AutomicExecutionSensor, run_id=run_id, follow_restarts=True).run()["run_id"] == run_id + 1
     with pytest.raises(JobExpiredError):
         Task(AutomicExecutionSensor, run_id=999).run()
+    for nonsense in ({}, "", "abc"):
+        with pytest.raises(ConfigurationError, match="no RunID"):
+            Task(AutomicExecutionSensor, run_id=nonsense).run()
     with pytest.raises(NotImplementedError):
         Task(AutomicExecutionSensor, run_id=1).make().submit({}, "x")
