@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is shipped: the same bytes from the same sources, whole, and found by an Airflow that had none of it."""
+"""What is shipped: the same bytes from the same sources, whole, found by an Airflow that had none of it."""
 
 from __future__ import annotations
 
