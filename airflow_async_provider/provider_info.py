@@ -29,6 +29,11 @@ def get_provider_info() -> dict[str, Any]:
                 "external-doc-url": "https://docs.automic.com/",
                 "tags": ["service"],
             },
+            {
+                "integration-name": "SAP Open Connectors",
+                "external-doc-url": "https://help.openconnectors.ext.hana.ondemand.com/home/",
+                "tags": ["service"],
+            },
         ],
         "operators": [
             {
@@ -38,6 +43,10 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "integration-name": "Broadcom Automic",
                 "python-modules": [f"{_PACKAGE}.operators.automic"],
+            },
+            {
+                "integration-name": "SAP Open Connectors",
+                "python-modules": [f"{_PACKAGE}.operators.open_connectors"],
             },
         ],
         "sensors": [
@@ -53,6 +62,10 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [
             {"integration-name": "JAGGAER ASO", "python-modules": [f"{_PACKAGE}.hooks.jaggaer_aso"]},
             {"integration-name": "Broadcom Automic", "python-modules": [f"{_PACKAGE}.hooks.automic"]},
+            {
+                "integration-name": "SAP Open Connectors",
+                "python-modules": [f"{_PACKAGE}.hooks.open_connectors"],
+            },
         ],
         "triggers": [
             {"integration-name": "JAGGAER ASO", "python-modules": [f"{_PACKAGE}.triggers.async_job"]},
@@ -130,6 +143,45 @@ def get_provider_info() -> dict[str, Any]:
                     "run_url": {
                         "label": "Address of a run",
                         "description": "Address in the Automic Web Interface, with {client} and {run_id}.",
+                        "schema": {"type": ["string", "null"]},
+                    },
+                    **_common_fields(),
+                },
+            },
+            {
+                "connection-type": "sap_open_connectors",
+                "hook-class-name": f"{_PACKAGE}.hooks.open_connectors.OpenConnectorsHook",
+                "hook-name": "SAP Open Connectors",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["login", "password", "schema"],
+                    "relabeling": {},
+                    "placeholders": {"host": "api.openconnectors.us2.ext.hana.ondemand.com"},
+                },
+                "conn-fields": {
+                    "user_secret": {
+                        "label": "User secret",
+                        "description": "Always needed.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "element_token": {
+                        "label": "Element token",
+                        "description": "The connector instance, for requests and bulk jobs.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "organization_secret": {
+                        "label": "Organization secret",
+                        "description": "For calls to the platform itself: queued webhooks.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "signature_key": {
+                        "label": "Signature key",
+                        "description": "The instance's Callback Notification Signature Key: webhooks "
+                        "without a valid signature are refused then.",
+                        "schema": {"type": ["string", "null"], "format": "password"},
+                    },
+                    "callback_base_url": {
+                        "label": "Callback base URL",
+                        "description": "Where SAP reaches Airflow's API server.",
                         "schema": {"type": ["string", "null"]},
                     },
                     **_common_fields(),
