@@ -83,7 +83,7 @@ class UnfinishedFile:
         if replace:
             if self._name is None:
                 hidden = f".{secrets.token_hex(12)}.part"
-                self._link(hidden)
+                self._link(hidden, self.fd)
                 self._name = hidden
             os.replace(self._name, name, src_dir_fd=self._dir_fd, dst_dir_fd=self._dir_fd)
             self._name = None
@@ -93,12 +93,12 @@ class UnfinishedFile:
 
     def _publish_new(self, name: str) -> None:
         try:
-            self._link(name)
+            self._link(name, self.fd)
         except FileExistsError:
             raise
         except OSError:
             # No hard links here (FAT, some network file systems): reserve the name, then put the file on it.
-            if self._name is None:
+            if self._name is None:  # but there were some a moment ago
                 raise
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             os.close(os.open(name, flags, 0o600, dir_fd=self._dir_fd))
@@ -120,13 +120,22 @@ class UnfinishedFile:
     def _open_nameless(self) -> int:
         if not hasattr(os, "O_TMPFILE") or not _FD_LINKS.is_dir():
             return -1
+        flags = os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC
         try:
-            return os.open(".", os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, 0o600, dir_fd=self._dir_fd)
-        except OSError:  # the file system has none; a real problem shows at the next attempt
+            # Whether such a file can get a name here must not turn out after hours of downloading.
+            trial = os.open(".", flags, 0o600, dir_fd=self._dir_fd)
+            try:
+                hidden = f".{secrets.token_hex(12)}.part"
+                self._link(hidden, trial)
+                os.unlink(hidden, dir_fd=self._dir_fd)
+            finally:
+                os.close(trial)
+            return os.open(".", flags, 0o600, dir_fd=self._dir_fd)
+        except OSError:  # not here; if there is another problem, it shows at the next attempt
             return -1
 
-    def _link(self, name: str) -> None:
-        source = str(_FD_LINKS / str(self.fd)) if self._name is None else self._name
+    def _link(self, name: str, nameless: int) -> None:
+        source = str(_FD_LINKS / str(nameless)) if self._name is None else self._name
         # With a directory Python calls linkat with AT_SYMLINK_FOLLOW, which /proc's links need.
         os.link(source, name, src_dir_fd=self._dir_fd, dst_dir_fd=self._dir_fd, follow_symlinks=True)
 

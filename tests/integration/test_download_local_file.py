@@ -179,12 +179,12 @@ def no_links(*_: Any, **__: Any) -> None:
     raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
 
-def test_fail_holds_without_hard_links(folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    if kind == "nameless":
-        pytest.skip("nameless files exist only on file systems with hard links")
+def test_fail_holds_without_hard_links(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", no_links)
     write_bytes(b"data", f"{folder}/new", if_exists="fail")
     assert (folder / "new").read_bytes() == b"data"
+    write_bytes(b"newer", f"{folder}/new")
+    assert (folder / "new").read_bytes() == b"newer"
 
     def chunks() -> Iterator[bytes]:
         yield b"ours"
@@ -196,16 +196,30 @@ def test_fail_holds_without_hard_links(folder: Path, kind: str, monkeypatch: pyt
     assert names(folder) == ["file", "new"]
 
 
-def test_nameless_file_that_cannot_be_linked_is_an_error(
-    folder: Path, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if kind != "nameless":
-        pytest.skip("hidden names have another way out")
-    monkeypatch.setattr(os, "link", no_links)
+@pytest.mark.parametrize("kind", ["nameless"], indirect=True)
+def test_links_that_fail_all_of_a_sudden(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"ours"
+        monkeypatch.setattr(os, "link", no_links)
+
     for if_exists in ("fail", "replace"):
+        monkeypatch.undo()
         with pytest.raises(DownloadError, match="Operation not permitted"):
-            write_bytes(b"data", f"{folder}/new", if_exists=if_exists)
+            write_chunks(chunks(), f"{folder}/new", if_exists=if_exists)  # type: ignore[arg-type]
     assert names(folder) == []
+
+
+@pytest.mark.parametrize("kind", ["nameless"], indirect=True)
+def test_a_nameless_file_has_no_name_while_it_is_written(folder: Path) -> None:
+    seen: list[list[str]] = []
+
+    def chunks() -> Iterator[bytes]:
+        for _ in range(20):
+            yield bytes(1_000_000)
+            seen.append(names(folder))
+
+    write_chunks(chunks(), f"{folder}/file")
+    assert seen == [[]] * 20
 
 
 # -- what goes wrong ----------------------------------------------------------------------------------------
@@ -259,6 +273,11 @@ def test_no_room_is_said_before_the_first_byte(folder: Path) -> None:
     ):
         write_chunks([b"x"], f"{folder}/file", length=10**19)
     assert names(folder) == []
+
+
+def test_place_that_takes_no_files() -> None:
+    with pytest.raises(DownloadError, match="/proc/file cannot be written"):
+        write_bytes(b"data", "/proc/file")
 
 
 @pytest.mark.parametrize(

@@ -312,9 +312,10 @@ def test_wrong_keys(
 
 
 @pytest.mark.parametrize("size", [3, 11 * MIB])
-def test_missing_bucket(s3: S3Server, size: int) -> None:
+@pytest.mark.parametrize("if_exists", ["replace", "fail"])
+def test_missing_bucket(s3: S3Server, size: int, if_exists: Any) -> None:
     with pytest.raises(DownloadError, match="NoSuchBucket"):
-        write_bytes(CONTENT[:size], "s3://no-such-bucket/file")
+        write_bytes(CONTENT[:size], "s3://no-such-bucket/file", if_exists=if_exists)
 
 
 def test_server_that_is_not_there(

@@ -157,6 +157,20 @@ def test_fill_joins_short_reads() -> None:
     assert fill(ChunkSource([b"x" * 99]), buffer) == 10
 
 
+def test_condition_that_an_old_boto3_does_not_know() -> None:
+    from botocore.exceptions import ParamValidationError
+
+    calls: list[dict[str, Any]] = []
+
+    def call(**conditions: Any) -> None:
+        calls.append(conditions)
+        if conditions:
+            raise ParamValidationError(report="Unknown parameter in input: IfNoneMatch")
+
+    S3Object("bucket", "key", if_exists="fail")._create(call)
+    assert calls == [{"IfNoneMatch": "*"}, {}]
+
+
 # -- background ---------------------------------------------------------------------------------------------
 
 
