@@ -421,6 +421,10 @@ def messages() -> list[str]:
     return found
 
 
+#: messages that others write
+FOREIGN = {"[45254] The credentials are not valid.", "Skipping masking for a secret as it's too short"}
+
+
 @pytest.mark.parametrize(
     "path",
     [path for path in pages() if re.search("^#+ Troubleshooting", prose(path), re.MULTILINE)],
@@ -429,6 +433,6 @@ def messages() -> list[str]:
 def test_messages_that_troubleshooting_explains_are_in_the_code(path: Path, messages: list[str]) -> None:
     heading = re.findall(r"^#+ (Troubleshooting.*?)\s*$", prose(path), re.MULTILINE)[0]
     table = [cells for _, cells in rows(section(path, heading))]
-    quoted = [span for cells in table for span in code_spans(cells[0])]
+    quoted = [span for cells in table for span in code_spans(cells[0]) if span not in FOREIGN]
     assert quoted
     assert [quote for quote in quoted if not any(" ".join(quote.split()) in text for text in messages)] == []
