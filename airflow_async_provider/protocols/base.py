@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar
 
-from airflow_async_provider.errors import UnreadableAnswerError
+from airflow_async_provider.errors import RequestRefusedError, UnreadableAnswerError
 
 HANDLE_VERSION = 1
 
@@ -327,8 +327,18 @@ class JobProtocol(ABC):
         return None
 
     def read_cancel(self, handle: JobHandle, response: HttpResponse) -> bool:
-        """Whether the remote accepted the cancellation (False: it had ended already)."""
-        return 200 <= response.status < 300
+        """
+        Whether the remote accepted the cancellation (False: a plain 4xx, as the job had ended already).
+
+        :raises RemoteError: the answer says nothing about it (429, 5xx, bad credentials)
+        """
+        from airflow_async_provider.protocols.answers import raise_for_answer
+
+        try:
+            raise_for_answer(response, job=f"job {handle.job_id}", doing="cancelling")
+        except RequestRefusedError:
+            return False
+        return True
 
     def find(self, correlation_id: str) -> HttpRequest | None:
         """The request that looks for a job by our correlation id, None where the remote has no such thing."""
