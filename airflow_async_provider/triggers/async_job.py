@@ -33,6 +33,9 @@ SLACK = 1.5
 #: The longest pause between two looks into the mailbox (seconds): each crosses to the database.
 RAREST_LOOK = 300.0
 
+#: A killed task gives us half a minute (``[triggerer] on_kill_timeout``), and cancelling is what counts.
+LOOK_BEFORE_CANCEL = 10.0
+
 
 class AsyncJobTrigger(BaseTrigger):
     """
@@ -200,27 +203,38 @@ class AsyncJobTrigger(BaseTrigger):
         if self.callback and await self._look() is not None:
             # Airflow calls this also when the receiver has resumed the task: nobody has killed anything.
             return
-        handle, hook = self._handle, self._hook()
+        job_id = self.job.get("job_id")
         try:
-            status = await hook.astatus(handle) if protocol_of(handle).pollable else None
-            if status is not None and status.state not in (JobState.RUNNING, JobState.BLOCKED):
-                self.log.info("Job %s has ended (%s); nothing to cancel.", handle.job_id, status.native)
+            if await self._has_ended():
                 return
-        except AsyncJobError as e:
-            self.log.warning("Could not read job %s before cancelling it: %s", handle.job_id, e)
+            done = await self._hook().acancel(self._handle)
+            self.log.info("Job %s: %s", job_id, "cancelled" if done else "it could not be cancelled")
+        except Exception as e:  # noqa: BLE001 - Airflow would log it whole, and a foreign one may hold a URL
+            self.log.warning("Job %s may still be running: cancelling it failed: %s", job_id, _said(e))
+
+    async def _has_ended(self) -> bool:
+        """Whether there is nothing to cancel; False when that cannot be learned in a moment."""
+        handle = self._handle
+        if not protocol_of(handle).pollable:
+            return False
         try:
-            done = await hook.acancel(handle)
-            self.log.info(
-                "Job %s: %s", handle.job_id, "cancelled" if done else "the remote has no way to cancel it"
-            )
-        except AsyncJobError as e:
-            self.log.warning("Job %s may still be running: cancelling it failed: %s", handle.job_id, e)
+            async with asyncio.timeout(LOOK_BEFORE_CANCEL):
+                status = await self._hook().astatus(handle)
+        except (AsyncJobError, TimeoutError) as e:
+            self.log.warning("Could not read job %s before cancelling it: %s", handle.job_id, _said(e))
+            return False
+        if status.state in (JobState.RUNNING, JobState.BLOCKED):
+            return False
+        self.log.info("Job %s has ended (%s); nothing to cancel.", handle.job_id, status.native)
+        return True
 
 
 def _said(error: Exception) -> str:
     """An error for the log: ours speak for themselves; a foreign one may hold a URL, so only its place."""
     if isinstance(error, AsyncJobError):
         return str(error)
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
     frames = traceback.extract_tb(error.__traceback__)
     where = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}{where} (a defect: please report it)"
