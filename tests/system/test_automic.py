@@ -95,6 +95,25 @@ def test_a_run_cancelled_from_airflow_ends_1850_in_automic(
     assert [child["status"] for child in children] == [1851, 1851]
 
 
+def test_a_cleared_task_cancels_its_run_and_starts_a_new_one(
+    real_airflow: RealAirflow, automic: SimulatorProcess
+) -> None:
+    client = real_airflow.client
+    run_id = client.trigger(CASES, {"object": "JOBS.FOREVER"})
+    client.wait_task(CASES, run_id, "run", "deferred")
+    wait_until(lambda: "starting" in client.log(CASES, run_id, "run"), "the trigger to start", 60)
+
+    client.clear(CASES, run_id, ["run"])
+
+    def runs() -> list[dict[str, Any]]:
+        return [r for r in automic.describe()["runs"] if r["name"] == "JOBS.FOREVER"]
+
+    wait_until(lambda: [r["status"] for r in runs()] == [1850, 1550], "a new run instead of the old", 90)
+    automic.act("finish_run", run_id=runs()[-1]["run_id"])
+    assert client.wait_run(CASES, run_id) == "success"
+    assert client.xcom(CASES, run_id, "run")["run_id"] == runs()[-1]["run_id"]
+
+
 def test_a_callback_that_lies_ends_nothing(real_airflow: RealAirflow, automic: SimulatorProcess) -> None:
     client = real_airflow.client
     accepted = noted(automic, "callback_accepted")

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -100,6 +102,12 @@ def test_the_state_follows_from_the_range(code, state):
 
 def test_the_table_is_exactly_what_is_tested():
     assert set(TEXTS) == {code for code, _ in KNOWN}
+
+
+def test_the_documentation_has_the_whole_table():
+    page = Path(__file__).parents[2] / "docs" / "automic.md"
+    said = re.findall(r"^\| (\d{4}) \| (.+) \| (\w+) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert said == [(str(code), text, state_of(code).value) for code, text in TEXTS.items()]
 
 
 def test_every_code_from_1300_to_1999_is_classed():
