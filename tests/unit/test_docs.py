@@ -206,7 +206,11 @@ def test_command_lines_of_simulators_are_understood(block: Block, capsys: pytest
 @pytest.mark.parametrize("path", pages(), ids=name_of)
 def test_files_that_are_named_exist(path: Path) -> None:
     tops = "tests|docs|example_dags|benchmarks|requirements|demo|airflow_async_provider"
-    spans = [span for span in code_spans(prose(path)) if re.fullmatch(rf"({tops})/[\w./-]+", span)]
+    spans = [
+        span
+        for span in code_spans(prose(path))
+        if re.fullmatch(rf"({tops})/[\w./-]+", span) and "_build" not in span
+    ]
     inside = [
         span
         for span in code_spans(prose(path))
@@ -384,6 +388,22 @@ def test_every_metric_is_documented() -> None:
             used |= {f"callback.{name}" for name in re.findall(r'_tell\(claim, begun, "([a-z_]+)"', text)}
     said = set(code_spans(section(DOCS / "operations.md", "Metrics")))
     assert {f"async_provider.{name}" for name in used} <= said
+
+
+def test_the_table_of_rooms_tells_who_imports_whom() -> None:
+    said = {}
+    for heading, cells in rows(section(DOCS / "architecture.md", "The house")):
+        for room in code_spans(cells[0]) if heading == "Room" else ():
+            said[room.removesuffix("/").removesuffix(".py")] = " ".join(cells)
+    wrong = set()
+    for file in PACKAGE.rglob("*.py"):
+        room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{PACKAGE.name}."):
+                other = (node.module or "").split(".")[1]
+                if other != room and other not in said[room] and "everything below" not in said[room]:
+                    wrong.add(f"{room} imports {other}: {file.name}")
+    assert wrong == set()
 
 
 def test_every_state_is_documented() -> None:
