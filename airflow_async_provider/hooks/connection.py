@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -63,21 +64,24 @@ def common_settings(conn: Connection) -> dict[str, Any]:
     """
     What all connection types share, as keyword arguments of :class:`~..transport.remote.Remote`.
 
-    Extra keys: ``verify`` (true, false or a CA file), ``proxy`` (URL), ``timeout`` (seconds for one request),
-    ``allowed_hosts`` (list, or text separated by commas).
+    Extra keys: ``verify`` (true, false or a CA file), ``result_verify`` (the same for result URLs on other
+    hosts, default true), ``proxy`` (URL), ``timeout`` (seconds for one request), ``allowed_hosts`` (list, or
+    text separated by commas).
 
     :raises ConfigurationError: a value that cannot be read
     """
     extra = extra_of(conn)
     return {
-        "verify": _verify(conn, extra.get("verify")),
+        "verify": _verify(conn, extra, "verify"),
+        "result_verify": _verify(conn, extra, "result_verify"),
         "proxy": _proxy(conn, extra.get("proxy")),
         "timeout": _timeout(conn, extra.get("timeout")),
         "allowed_hosts": _hosts(conn, extra.get("allowed_hosts")),
     }
 
 
-def _verify(conn: Connection, value: Any) -> bool | str:
+def _verify(conn: Connection, extra: Mapping[str, Any], name: str) -> bool | str:
+    value = extra.get(name)
     # Connection forms hand over text. Nothing but an explicit "false" turns verification off.
     if value is None or value is True or value == "":
         return True
@@ -89,7 +93,7 @@ def _verify(conn: Connection, value: Any) -> bool | str:
             return word == "true"
         return value.strip() or True
     raise ConfigurationError(
-        f"verify in the extra of connection {conn.conn_id!r} must be true, false or the path of a CA file."
+        f"{name} in the extra of connection {conn.conn_id!r} must be true, false or the path of a CA file."
     )
 
 

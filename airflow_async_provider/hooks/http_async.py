@@ -32,6 +32,7 @@ NO_HEADERS = frozenset(
         "max_redirects",
         "proxies",
         "proxy",
+        "result_verify",
         "srv_lookup",
         "stream",
         "timeout",
@@ -55,6 +56,7 @@ class HttpAsyncHook(AsyncApiHook):
     the extra whose value is text is a header, but for the options:
 
     * ``verify`` (or ``verify_ssl``), ``proxies`` (or ``proxy``), ``timeout`` (of a pair, the longer one).
+    * ``result_verify``: how TLS is verified for result URLs on other hosts (default true).
     * ``allowed_hosts``: further hosts that may get the credentials (a list, or text separated by commas).
     * ``callback_secret``: key of the signature of callbacks, and ``callback_signature``: how they are signed,
       ``{"header": …, "prefix": …, "algorithm": …, "encoding": …}`` or ``{"kind": "standard_webhooks"}``.
@@ -98,6 +100,7 @@ class HttpAsyncHook(AsyncApiHook):
             conn_id=conn.conn_id,
             extra_dejson={
                 "verify": extra.get("verify", extra.get("verify_ssl")),
+                "result_verify": extra.get("result_verify"),
                 "proxy": _proxy(url, extra.get("proxies", extra.get("proxy"))),
                 "timeout": _longest(extra.get("timeout")),
                 "allowed_hosts": extra.get("allowed_hosts"),

@@ -117,7 +117,7 @@ def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpS
         url,
         headers=result.headers,
         credentials=hook.credentials_for if result.authorized else None,
-        verify=remote.verify,
+        verify=remote.verify_for(url),
         proxy=remote.proxy,
         expires_at=result.expires_at,
     )

@@ -53,6 +53,8 @@ class Remote:
     :param headers: sent with every request (media types, never credentials)
     :param allowed_hosts: further ``host`` or ``host:port`` that may get the credentials
     :param verify: TLS: True, False, or the path of a CA file
+    :param result_verify: the same for result URLs on other hosts, which neither a private CA of the remote
+        nor an exception made for it fits
     :param proxy: proxy URL, None for the one of the environment
     :param timeout: seconds for one whole request, connection included
     """
@@ -62,6 +64,7 @@ class Remote:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     allowed_hosts: frozenset[str] = frozenset()
     verify: bool | str = True
+    result_verify: bool | str = True
     proxy: str | None = field(default=None, repr=False)
     timeout: float = 30.0
 
@@ -112,6 +115,10 @@ class Remote:
         name = f"[{host}]" if ":" in host else host
         # A listed name without a port means the scheme's own port, not any port of that machine.
         return f"{name}:{port}" in allowed or (port == default_port and not allowed.isdisjoint((name, host)))
+
+    def verify_for(self, url: str) -> bool | str:
+        """How TLS is verified with the host of a result."""
+        return self.verify if self.may_have_credentials(url) else self.result_verify
 
     def check_origin(self, url: str, *, what: str) -> None:
         """

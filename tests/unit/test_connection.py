@@ -218,6 +218,7 @@ def test_no_extra_at_all() -> None:
     assert extra_of(conn()) == {}
     assert common_settings(conn()) == {
         "verify": True,
+        "result_verify": True,
         "proxy": None,
         "timeout": DEFAULT_TIMEOUT,
         "allowed_hosts": frozenset(),
@@ -349,3 +350,9 @@ def test_any_extra_is_a_remote_or_a_configuration_error(extra: dict[str, Any], l
         assert CANARY not in str(e)  # noqa: PT017 - both ways out are looked at
     else:
         assert CANARY not in repr(found)
+
+
+def test_the_certificates_of_results_are_another_matter() -> None:
+    assert remote({"verify": "false"}).result_verify is True
+    assert remote({"result_verify": "false"}).result_verify is False
+    assert remote({"result_verify": "false"}).verify is True

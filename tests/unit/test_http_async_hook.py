@@ -87,7 +87,8 @@ def test_every_option_that_the_http_provider_takes_out_of_the_extra_is_known_her
     options = dict.fromkeys(NO_HEADERS, "x")
     left, _ = _process_extra_options_from_connection(connection(options), {})
     # What it leaves it would send as a header; of ours, it knows nothing.
-    assert set(left) <= {"allowed_hosts", "auth_type", "auth_kwargs", "headers", "verify_ssl", "proxy"}
+    ours = {"allowed_hosts", "auth_type", "auth_kwargs", "headers", "verify_ssl", "proxy", "result_verify"}
+    assert set(left) <= ours
 
 
 def test_headers_may_be_nested_and_are_spelled_in_one_way() -> None:

@@ -415,3 +415,21 @@ def test_no_redirect_leads_astray(location: str) -> None:
 )
 def test_the_request_target_is_spelled_as_the_url(url: str, target: str) -> None:
     assert request_target(url) == target
+
+
+# -- TLS of results
+
+
+def test_what_is_said_about_the_remotes_certificate_does_not_reach_other_hosts() -> None:
+    remote = Remote("https://ees.example", verify=False, allowed_hosts=frozenset({"files.ees.example"}))
+
+    assert remote.verify_for("https://ees.example/result") is False
+    assert remote.verify_for("https://files.ees.example/result") is False
+    assert remote.verify_for("https://s3.example/bucket/result?X-Amz-Signature=1") is True
+
+
+def test_results_on_other_hosts_can_have_a_ca_of_their_own() -> None:
+    remote = Remote("https://ees.example", result_verify="/etc/ssl/store.pem")
+
+    assert remote.verify_for("https://s3.example/bucket/result") == "/etc/ssl/store.pem"
+    assert remote.verify_for("https://ees.example/result") is True
