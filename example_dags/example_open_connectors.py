@@ -46,7 +46,7 @@ with DAG(
         task_id="copy_reports",
         endpoint="hubs/documents/folders/copy",
         params={"path": "/Reports"},
-        json={"path": "/reports-{{ ds_nodash }}"},
+        json={"path": "/reports-{{ dag_run.run_after | ds_nodash }}"},
         destination=f"{FOLDER}/reports.json",
         callback_max_bytes=8 * 1024 * 1024,
     )
@@ -57,7 +57,7 @@ with DAG(
         object_name="contacts",
         format="csv",
         select_fields=["id", "name", "email"],
-        where="lastModifiedDate>'{{ data_interval_start or logical_date or dag_run.run_after }}'",
+        where="lastModifiedDate>'{{ dag_run.run_after | ds }}'",
         destination=f"{FOLDER}/contacts.csv",
     )
 

@@ -24,7 +24,7 @@ from airflow_async_provider.simulators.open_connectors_checks import (
     json_object,
     refused,
 )
-from airflow_async_provider.simulators.open_connectors_jobs import SPELLINGS, Plan
+from airflow_async_provider.simulators.open_connectors_jobs import SPELLINGS, AsyncRequest, Job, Plan
 from airflow_async_provider.simulators.open_connectors_requests import RequestApi
 from airflow_async_provider.simulators.open_connectors_webhooks import POLICIES, RETRIES, Webhooks
 from airflow_async_provider.simulators.reply import Refused, Reply
@@ -182,8 +182,21 @@ class OpenConnectorsSimulator(Simulator):
             "finish": self.requests.finish,
             "send_webhook": self.requests.send_webhook,
             "finish_bulk": self.bulk.finish,
+            "finish_job": self.finish_job,
+            "sha256_of": lambda job=-1: self.jobs[job].sha256,
             "set_policy": self.set_policy,
         }
+
+    @property
+    def jobs(self) -> list[Job]:
+        """Requests and bulk jobs together, in the order of their start."""
+        return sorted((*self.requests.jobs, *self.bulk.jobs), key=lambda job: job.started_at)
+
+    def finish_job(self, job: int = -1, outcome: str = "completed") -> None:
+        """End a request or bulk job now, unless it has ended already."""
+        found = self.jobs[job]
+        api = self.requests if isinstance(found, AsyncRequest) else self.bulk
+        api.finish(found.number, outcome)
 
     def set_policy(self, policy: str) -> None:
         """
@@ -200,6 +213,7 @@ class OpenConnectorsSimulator(Simulator):
         return {
             **super().describe(),
             "policy": self.webhooks.policy,
+            "jobs": [job.to_dict() for job in self.jobs],
             "requests": [request.to_dict() for request in self.requests.jobs],
             "bulk_jobs": [job.to_dict() for job in self.bulk.jobs],
             "webhooks": [delivery.to_dict() for delivery in self.webhooks.deliveries],

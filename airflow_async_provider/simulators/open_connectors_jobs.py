@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,6 +125,15 @@ class Job:
             return None
         return self._told[0] if self._told is not None else self.plan.outcome
 
+    @property
+    def sha256(self) -> str:
+        """Checksum of what a client is to have in the end."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the control routes; no address."""
+        raise NotImplementedError
+
     def finish(self, outcome: str, at: float | None = None) -> None:
         """End it, now or at a given time, unless it has ended already."""
         if self.outcome is None:
@@ -143,6 +154,11 @@ class AsyncRequest(Job):
         self.event_id = event_id
         self.url = url
         self.response = response if self.plan.response is None else self.plan.response
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the response as JSON, in the form in which Python writes it."""
+        return hashlib.sha256(json.dumps(self.response, ensure_ascii=False).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """For the control routes; no address."""
@@ -232,6 +248,11 @@ class BulkJob(Job):
         rows = self.plan.records if not isinstance(limit, int) else min(limit, self.plan.records)
         fields = [f.strip() for f in str(self.criteria.get("selectFields") or "").split(",") if f.strip()]
         return Records(self.media_type, rows, fields or ["id", "name", "email"])
+
+    @property
+    def sha256(self) -> str:
+        """Checksum of the file, in either direction."""
+        return self.upload.sha256 if self.upload else self.content.sha256
 
     def status(self, spelling: str) -> dict[str, Any]:
         """What ``GET /bulk/{id}/status`` answers."""

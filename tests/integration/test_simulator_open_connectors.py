@@ -765,6 +765,25 @@ def test_the_control_routes_drive_it(start, receiver):
     )
 
 
+def test_all_jobs_together_for_a_demo(start, receiver):
+    api = start(seconds=None, plan={"notifications": ["done"], "records": 5})
+    api.copy(receiver.url)
+    job_id = api.download()
+    api.upload(b"id\n1\n")
+    control = api.simulator.url + "/_sim"
+    assert len(requests.get(control, timeout=TIMEOUT).json()["jobs"]) == 3
+    for number in range(3):
+        answer = requests.post(control + "/actions/finish_job", json={"job": number}, timeout=TIMEOUT)
+        assert answer.ok, answer.text
+    response = json.dumps(receiver.next_json()["response"], ensure_ascii=False).encode()
+    file = api.ask("GET", f"/bulk/{job_id}/contacts").content
+    sums = [
+        requests.post(control + "/actions/sha256_of", json={"job": n}, timeout=TIMEOUT).json()["result"]
+        for n in range(3)
+    ]
+    assert sums == [hashlib.sha256(content).hexdigest() for content in (response, file, b"id\n1\n")]
+
+
 def test_faults_strike_here_too(start):
     api = start(seconds=0)
     job_id = api.download()
