@@ -367,6 +367,18 @@ def test_every_error_is_documented_with_its_place_in_the_tree() -> None:
     assert said == known
 
 
+@pytest.mark.parametrize(
+    "connection",
+    get_provider_info()["connection-types"],
+    ids=lambda connection: connection["connection-type"],
+)
+def test_every_field_of_a_connection_is_on_the_page_of_its_system(connection: dict[str, Any]) -> None:
+    page = DOCS / f"{connection['connection-type'].removeprefix('sap_')}.md"
+    spans = set(code_spans(section(page, "Connection")))
+    shown = {"host", "port", "login", "password"} - set(connection["ui-field-behaviour"]["hidden-fields"])
+    assert (shown | set(connection.get("conn-fields", {}))) - spans == set()
+
+
 def test_every_option_is_documented_with_its_default() -> None:
     options = get_provider_info()["config"]["async_provider"]["options"]
     said = {
