@@ -37,6 +37,7 @@ class Case:
 
 ASO_DEFERRED = frozenset({"items", "wait_for_bids", "rates"})
 HTTP_DEFERRED = frozenset({"location", "azure", "azure_arm", "google", "odata", "status_field", "wait"})
+SAP_DEFERRED = frozenset({"copy_folder", "copy_reports", "contacts"})
 
 CASES = (
     Case(
@@ -60,5 +61,13 @@ CASES = (
         deferred=HTTP_DEFERRED,
         held="http",
         via={"status_field": "callback", "location": "poll"},
+    ),
+    Case(
+        "example_open_connectors",
+        conf={"folder": "s3://{bucket}/sap"},
+        downloads=2,
+        deferred=SAP_DEFERRED,
+        held="open-connectors",
+        via={"copy_reports": "callback", "contacts": "callback"},
     ),
 )

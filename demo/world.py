@@ -16,6 +16,9 @@ from harness.servers import S3Server, SimulatorProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 
+#: what a connection to SAP Open Connectors holds, with a word in front of it
+SAP_SECRETS = ("sap-user-secret", "sap-organization-secret", "sap-element-token", "sap-signature-key")
+
 
 class World:
     """
@@ -29,7 +32,8 @@ class World:
         self._dag_folders = dag_folders
         #: must appear in no log, no XCom and no row of the database
         self.secrets = {
-            name: f"{name}-{secrets.token_hex(12)}" for name in ("aso-token", "aso-key", "http-password")
+            name: f"{name}-{secrets.token_hex(12)}"
+            for name in ("aso-token", "aso-key", "http-password", *SAP_SECRETS)
         }
         self.simulators: dict[str, SimulatorProcess] = {}
         self.seconds = 0.0
@@ -67,6 +71,11 @@ class World:
                 "--plan", 'location={"place": "presigned", "result_bytes": 1000000}',
                 "--plan", 'status_field={"place": "presigned", "result_bytes": 1000000}',
             ],
+            "open-connectors": [
+                *(f"--{name.removeprefix('sap-')}={self.secrets[name]}" for name in SAP_SECRETS),
+                "--seconds", "none",
+                "--plan", '{"records": 50000}',
+            ],
         }  # fmt: skip
 
     def _connect(self) -> None:
@@ -79,6 +88,15 @@ class World:
             host=self.simulators["aso"].url,
             password=self.secrets["aso-token"],
             extra={"api_key": self.secrets["aso-key"]},
+        )
+        put(
+            "sap_open_connectors_default",
+            "sap_open_connectors",
+            host=self.simulators["open-connectors"].url,
+            extra={
+                **{n.removeprefix("sap-").replace("-", "_"): self.secrets[n] for n in SAP_SECRETS},
+                "callback_base_url": self.airflow.url(),
+            },
         )
         put(
             "http_default",
