@@ -15,6 +15,8 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.hooks.automic_connection import AutomicRemote, remote_of
 from airflow_async_provider.hooks.base import AsyncApiHook
+from airflow_async_provider.hooks.form import with_form
+from airflow_async_provider.metadata.automic import AUTOMIC
 from airflow_async_provider.protocols.automic import AutomicProtocol
 from airflow_async_provider.protocols.automic_pages import ExecutionWalk, ReportWalk
 from airflow_async_provider.protocols.base import HttpRequest, HttpResponse, JobHandle
@@ -34,6 +36,7 @@ MOST_RESTARTS = 50
 Run = str | int | JobHandle | Mapping[str, Any]
 
 
+@with_form(AUTOMIC)
 class AutomicHook(AsyncApiHook):
     """
     Talks to the AE REST API of one client.

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.connection import base_url, common_settings, extra_of
+from airflow_async_provider.hooks.form import with_form
+from airflow_async_provider.metadata.jaggaer_aso import JAGGAER_ASO
 from airflow_async_provider.protocols.base import HttpRequest, JobHandle
 from airflow_async_provider.protocols.jaggaer_aso import JaggaerAsoProtocol
 from airflow_async_provider.transport.auth import Auth, ClientCredentialsAuth, StaticAuth
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 DEFAULT_ACCEPT = "application/vnd.sciquest.com.ees+json"
 
 
+@with_form(JAGGAER_ASO)
 class JaggaerAsoHook(AsyncApiHook):
     """
     Talks to one ASO service (EES or CHES).
@@ -36,7 +39,7 @@ class JaggaerAsoHook(AsyncApiHook):
     * extra ``api_key``: sent as ``X-API-Key``; ``scope``; ``accept`` (default
       ``application/vnd.sciquest.com.ees+json``; for CHES ``…ches+json``); ``token_api_key`` (default true:
       the API key goes along with the token request, as third parties report; JAGGAER's public pages do not
-      say); ``allowed_hosts``, ``verify``, ``proxy``, ``timeout``.
+      say); ``allowed_hosts``, ``verify``, ``result_verify``, ``proxy``, ``timeout``.
 
     :param conn_id: Airflow connection
     """

@@ -17,6 +17,8 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.hooks.base import AsyncApiHook, as_handle
 from airflow_async_provider.hooks.connection import base_url, common_settings, extra_of
+from airflow_async_provider.hooks.form import with_form
+from airflow_async_provider.metadata.open_connectors import OPEN_CONNECTORS
 from airflow_async_provider.protocols.base import HttpRequest, HttpResponse, JobHandle
 from airflow_async_provider.protocols.callback_rules import Conditions
 from airflow_async_provider.protocols.open_connectors import SIGNATURE, OpenConnectorsProtocol
@@ -74,6 +76,7 @@ class _Missing(Auth):
         raise ConfigurationError(self.message)
 
 
+@with_form(OPEN_CONNECTORS)
 class OpenConnectorsHook(AsyncApiHook):
     """
     Talks to SAP Open Connectors as one connector instance.
@@ -87,7 +90,7 @@ class OpenConnectorsHook(AsyncApiHook):
       are, ``+``, ``/`` and ``=`` included (SAP Open Connectors, "Authentication").
     * extra ``signature_key``: the instance's Callback Notification Signature Key; with it, webhooks without a
       valid signature are refused.
-    * extra ``callback_base_url``, ``allowed_hosts``, ``verify``, ``proxy``, ``timeout``.
+    * extra ``callback_base_url``, ``allowed_hosts``, ``verify``, ``result_verify``, ``proxy``, ``timeout``.
 
     :param conn_id: Airflow connection
     """

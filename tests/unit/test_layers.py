@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2] / PACKAGE
 #: The rooms from the ground up; those on one floor may import each other. A file at the top level of the
 #: package is a room of its own.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "settings"),
+    ("errors", "settings", "metadata"),
     ("protocols", "policy"),
     ("transport",),
     ("download",),
@@ -29,10 +29,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
 
 #: What a room beside the house may see of it.
-BESIDE = {"simulators": {"simulators", "protocols", "errors"}, "provider_info": set(), "__init__": set()}
+BESIDE = {
+    "simulators": {"simulators", "protocols", "errors"},
+    "provider_info": {"metadata"},
+    "__init__": set(),
+}
 
 #: Rooms that need nothing but Python (and each other).
-PLAIN = {"errors", "protocols", "policy", "provider_info", "__init__"}
+PLAIN = {"errors", "protocols", "policy", "metadata", "provider_info", "__init__"}
 
 #: Never, anywhere: the project has two HTTP clients.
 BANNED = {"httpx", "urllib.request", "http.client", "aioresponses", "s3fs", "aiobotocore"}
@@ -156,6 +160,7 @@ def test_this_test_can_fail(module: str, source: str) -> None:
         ("protocols.x", "from urllib.parse import urlsplit"),
         ("operators.x", f"from {PACKAGE}.sensors.async_job import job_of\nimport airflow.sdk"),
         ("provider_info", f"from {PACKAGE} import __version__"),
+        ("provider_info", f"from {PACKAGE}.metadata.automic import AUTOMIC"),
         ("transport.x", "import requests"),
     ],
 )

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from importlib import import_module
@@ -79,16 +81,62 @@ def test_secret_fields_of_the_form_are_masked(connection: dict[str, Any]) -> Non
             assert form["schema"].get("format") == "password", name
 
 
-@pytest.mark.parametrize(
-    ("kind", "room"),
-    [("operators", "operators"), ("sensors", "sensors"), ("hooks", "hooks"), ("triggers", "triggers")],
-)
-def test_no_module_of_a_remote_api_is_left_out(kind: str, room: str) -> None:
-    """A module with a class that users name in their DAGs belongs into the metadata."""
-    listed = {module for entry in INFO.get(kind, []) for module in entry["python-modules"]}
-    assert listed
-    for module in listed:
-        assert module.startswith(f"airflow_async_provider.{room}.")
+ROOMS = ("operators", "sensors", "hooks", "triggers", "transfers")
+
+#: Modules that no DAG names: what the others are made of.
+INNER = {
+    "operators": {
+        "arguments",
+        "automic_link",
+        "automic_outcome",
+        "automic_report",
+        "base",
+        "callback",
+        "durable",
+        "http_arguments",
+        "open_connectors_bulk",
+        "outcome",
+        "results",
+    },
+    "sensors": set(),
+    "hooks": {"automic_connection", "base", "connection", "form", "registry", "waiting"},
+    "triggers": set(),
+    "transfers": set(),
+}
+
+
+def listed(room: str) -> list[str]:
+    if room == "transfers":
+        return [entry["python-module"] for entry in INFO["transfers"]]
+    return [module for entry in INFO[room] for module in entry["python-modules"]]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_module_that_a_dag_may_name_is_listed_once(room: str) -> None:
+    there = {path.stem for path in (PACKAGE / room).glob("*.py")} - INNER[room] - {"__init__"}
+    assert sorted(listed(room)) == sorted(f"airflow_async_provider.{room}.{module}" for module in there)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_inner_modules_are_there(room: str) -> None:
+    assert {path.stem for path in (PACKAGE / room).glob("*.py")} >= INNER[room]
+
+
+def test_every_extra_link_of_ours_is_registered() -> None:
+    """Airflow rebuilds links of operators in the API server from this list alone."""
+    from airflow.sdk import BaseOperatorLink
+
+    found = set()
+    for path in (PACKAGE / "operators").glob("*.py"):
+        module = import_module(f"airflow_async_provider.operators.{path.stem}")
+        for name, value in vars(module).items():
+            if (
+                isinstance(value, type)
+                and issubclass(value, BaseOperatorLink)
+                and value.__module__ == module.__name__
+            ):
+                found.add(f"{module.__name__}.{name}")
+    assert sorted(INFO["extra-links"]) == sorted(found)
 
 
 def test_integrations_are_declared() -> None:
@@ -96,9 +144,125 @@ def test_integrations_are_declared() -> None:
     used = {
         entry["integration-name"]
         for kind in ("operators", "sensors", "hooks", "triggers")
-        for entry in INFO.get(kind, [])
+        for entry in INFO[kind]
+    } | {entry["source-integration-name"] for entry in INFO["transfers"]}
+    assert used == declared
+
+
+def test_what_is_handed_out_is_a_copy() -> None:
+    """Airflow writes into what it gets."""
+    get_provider_info()["connection-types"][0]["conn-fields"].clear()
+    get_provider_info()["config"].clear()
+    assert get_provider_info() == INFO
+
+
+# -- as this Airflow sees it
+
+
+@pytest.fixture(scope="module")
+def manager() -> Any:
+    from airflow.providers_manager import ProvidersManager
+
+    return ProvidersManager()
+
+
+def test_airflow_lists_the_provider_with_all_that_it_has(manager: Any) -> None:
+    """What ``airflow providers get|hooks|triggers|links|configs`` print."""
+    seen = manager.providers["airflow-async-provider"].data
+    assert {key: seen[key] for key in INFO} == INFO
+    triggers = {
+        name
+        for info in manager.trigger
+        if info.package_name == "airflow-async-provider"
+        for name in [info.trigger_class_name]
     }
-    assert used <= declared
+    assert triggers == set(listed("triggers"))
+    assert set(INFO["extra-links"]) <= set(manager.extra_links_class_names)
+    assert dict(manager.provider_configs)["airflow-async-provider"] == INFO["config"]
+    for connection in INFO["connection-types"]:
+        hook = manager.hooks[connection["connection-type"]]
+        assert (hook.hook_class_name, hook.hook_name) == (
+            connection["hook-class-name"],
+            connection["hook-name"],
+        )
+        assert hook.connection_testable
+
+
+FORMS = """
+import json
+from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
+print(json.dumps([form.model_dump() for form in HookMetaService.hook_meta_data()]))
+"""
+
+
+@pytest.fixture(scope="module")
+def forms() -> dict[str, Any]:
+    """
+    The forms that the API server hands to the browser, by connection type.
+
+    In a process of their own: on Airflow 3.1 they depend on who has asked the provider manager first.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", FORMS], capture_output=True, text=True, timeout=120, check=False, cwd=PROJECT
+    )
+    assert done.returncode == 0, done.stderr
+    return {form["connection_type"]: form for form in json.loads(done.stdout.splitlines()[-1])}
+
+
+@pytest.mark.parametrize("connection", INFO["connection-types"], ids=lambda c: c["connection-type"])
+def test_the_form_reaches_the_browser_on_every_airflow(
+    connection: dict[str, Any], forms: dict[str, Any]
+) -> None:
+    """3.1 asks the hook, later versions the metadata: the form is the same."""
+    form = forms[connection["connection-type"]]
+    assert form["hook_name"] == connection["hook-name"]
+    extra = form["extra_fields"]
+    assert list(extra) == list(connection["conn-fields"])
+    for name, field in connection["conn-fields"].items():
+        assert extra[name]["schema"]["title"] == field["label"]
+        assert extra[name]["description"] == field["description"]
+        assert extra[name]["schema"].get("format") == field["schema"].get("format")
+        assert extra[name]["value"] is None, "an empty field must mean the default"
+    behaviour, standard = connection["ui-field-behaviour"], form["standard_fields"]
+    for name in ("host", "port", "login", "password", "schema"):
+        shown = standard["url_schema" if name == "schema" else name] or {
+            "hidden": False,
+            "title": None,
+            "placeholder": None,
+        }
+        assert shown["hidden"] == (name in behaviour["hidden-fields"])
+        assert shown["title"] == behaviour["relabeling"].get(name)
+        assert shown["placeholder"] == behaviour["placeholders"].get(name)
+
+
+@pytest.mark.parametrize("connection", INFO["connection-types"], ids=lambda c: c["connection-type"])
+def test_the_hook_explains_every_field_of_its_form(connection: dict[str, Any]) -> None:
+    module, _, name = connection["hook-class-name"].rpartition(".")
+    told = getattr(import_module(module), name).__doc__
+    for field in connection["conn-fields"]:
+        assert f"``{field}``" in told
+
+
+def test_the_old_form_is_made_of_wtforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow 3.1 asks the hook's own class for it."""
+    from types import ModuleType
+
+    from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
+
+    def kind(name: str) -> Any:
+        return lambda label, description: (name, label, description)
+
+    wtforms = ModuleType("wtforms")
+    for name in ("BooleanField", "PasswordField", "StringField"):
+        setattr(wtforms, name, kind(name))
+    monkeypatch.setitem(sys.modules, "wtforms", wtforms)
+
+    assert {"get_connection_form_widgets", "get_ui_field_behaviour"} <= vars(JaggaerAsoHook).keys()
+    widgets = JaggaerAsoHook.get_connection_form_widgets()
+    assert widgets["api_key"] == ("PasswordField", "API key", "Sent as X-API-Key.")
+    assert widgets["token_url"][0] == "StringField"
+    assert widgets["token_api_key"][0] == "BooleanField"
+    assert JaggaerAsoHook.get_ui_field_behaviour()["hidden_fields"] == ["schema", "port"]
 
 
 # -- entry points

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options in section ``[async_provider]`` of Airflow's configuration; ``settings`` reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+CONFIG: dict[str, Any] = {
+    "async_provider": {
+        "description": "Options of airflow-async-provider.",
+        "options": {
+            "callback_base_url": {
+                "description": "Address under which remotes reach Airflow's API server. Setting it makes "
+                "operators whose remote can call back ask for callbacks.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "https://airflow.example.com",
+                "default": "",
+            },
+            "callback_max_bytes": {
+                "description": "Largest callback body that is read from a sender that has not proved who it "
+                "is (bytes).",
+                "version_added": "0.1.0",
+                "type": "integer",
+                "example": None,
+                "default": "1048576",
+            },
+            "callback_protocols": {
+                "description": "Dotted paths, separated by commas, of your own protocol classes that may "
+                "read callbacks in the API server.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "my_company.protocols.Exports",
+                "default": "",
+            },
+            "settle_seconds": {
+                "description": "Seconds between a deferral and the first moment at which the task may be "
+                "resumed. Resuming earlier can make Airflow's scheduler fail the task.",
+                "version_added": "0.1.0",
+                "type": "float",
+                "example": None,
+                "default": "10",
+            },
+        },
+    },
+}
