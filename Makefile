@@ -22,7 +22,7 @@ BIN := $(VENV)/bin
 # made when a module is first imported: compiling all of it would double the time.
 PIP := $(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check
 RUNTIME := requirements/runtime-$(AIRFLOW).txt
-CODE := airflow_async_provider tests demo example_dags benchmarks requirements
+CODE := airflow_async_provider tests demo example_dags benchmarks requirements docs
 
 .PHONY: help
 help:  ## show this list
