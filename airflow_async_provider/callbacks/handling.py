@@ -260,10 +260,11 @@ class _Keys:
             known = self._known.get((hook, conn_id))
             if known and time.monotonic() < known[0] + longest_known:
                 return known[1], False
+        hook_class = _hook_class(hook)
         connection = internals.connection_of(conn_id)
         if connection is None:
             raise KeyMissingError(f"the connection {conn_id!r} with the signature key is not to be had")
-        key = str(_hook_class(hook).signature_key(connection) or "")
+        key = str(hook_class.signature_key(connection) or "")
         with self._lock:
             self._known[hook, conn_id] = (time.monotonic(), key)
         return key, True

@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect
 
 from airflow_async_provider.callbacks import airflow_internals as internals
 from airflow_async_provider.callbacks import handling
-from airflow_async_provider.callbacks.address import ROUTE
+from airflow_async_provider.callbacks.address import LONGEST_TOKEN, ROUTE
 from airflow_async_provider.callbacks.handling import Claim, KeyMissingError
 from airflow_async_provider.protocols.base import Headers
 from airflow_async_provider.settings import callback_max_bytes
@@ -110,7 +110,9 @@ def hide_secret(scope: Scope) -> None:
     marker = f"{ROUTE}/"
     head, found, tail = scope["path"].partition(marker)
     if found and "/" in tail:
-        scope["path"] = f"{head}{marker}{tail.split('/', 1)[0]}/***"
+        token = tail.split("/", 1)[0]
+        shown = token if len(token) <= LONGEST_TOKEN else "unknown"
+        scope["path"] = f"{head}{marker}{shown}/hidden"
         scope["raw_path"] = scope["path"].encode("ascii", "replace")
     scope["query_string"] = b""
 

@@ -19,6 +19,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ from airflow_async_provider.callbacks.registration import (
     Letter,
     Registration,
 )
+
+#: What a task remembers across tries came with Airflow 3.3.
+HAS_TASK_STATE = tuple(map(int, version("apache-airflow-core").split(".")[:2])) >= (3, 3)
 
 OURS = "airflow_async_provider.triggers.async_job.AsyncJobTrigger"
 

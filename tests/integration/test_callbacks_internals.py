@@ -19,14 +19,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
 
-from callback_world import OURS, World, postgres_fixture, world_fixture  # noqa: F401 - fixtures
+from callback_world import (  # noqa: F401 - fixtures
+    HAS_TASK_STATE,
+    OURS,
+    World,
+    postgres_fixture,
+    world_fixture,
+)
 
 from airflow_async_provider.callbacks import airflow_internals as internals
 from airflow_async_provider.callbacks.address import TaskKey
 from airflow_async_provider.callbacks.registration import MAILBOX_KEY, REGISTRATION_KEY, Letter, Registration
 
 AIRFLOW = tuple(int(part) for part in version("apache-airflow-core").split(".")[:2])
-HAS_TASK_STATE = AIRFLOW >= (3, 3)
 
 #: What PostgreSQL refuses in JSON and Airflow takes for an object, in one text.
 HOSTILE = "json:" + '{"a":"\\\\u0000 \\\\ud800","__classname__":"builtins.int","__data__":"1"}'
