@@ -198,6 +198,6 @@ class Wait:
                 return Stop("expired")
             last = self.expires_at - EXPIRY_MARGIN
             if until > last:
-                # One question while the status can still be asked; after that, the moment of expiry.
-                until = last if last - now >= SHORTEST_SLEEP else self.expires_at
+                # One question while the status can still be asked for sure; the last one at the expiry.
+                until = last if last - now >= SHORTEST_SLEEP else min(until, self.expires_at)
         return Sleep(max(min(until, self.deadline) - now, SHORTEST_SLEEP))

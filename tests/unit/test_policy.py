@@ -182,6 +182,14 @@ def test_one_question_is_asked_before_the_status_url_expires_and_one_at_its_end(
     assert running(wait, NOW + 100) == Stop("expired")
 
 
+def test_a_short_life_is_asked_about_all_the_same() -> None:
+    wait = a_wait(PollPolicy(poll_interval=0.5, jitter=0, backoff=1), expires_at=NOW + 2)
+    assert seconds(running(wait, NOW)) == 0.5
+    assert seconds(running(wait, NOW + 0.5)) == 0.5
+    assert seconds(running(wait, NOW + 1.75)) == 0.25
+    assert running(wait, NOW + 2) == Stop("expired")
+
+
 def test_retry_after_does_not_lead_past_the_expiry() -> None:
     wait = a_wait(expires_at=NOW + 100)
     assert seconds(running(wait, retry_after=3600)) == 100 - EXPIRY_MARGIN
