@@ -18,6 +18,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urlencode
 
 from airflow_async_provider.errors import (
     AuthenticationError,
@@ -128,7 +129,8 @@ def masked(body: bytes, sent: Mapping[str, str]) -> bytes:
         scheme, _, encoded = value.partition(" ")
         if scheme.lower() == "basic":
             with contextlib.suppress(binascii.Error):
-                secrets.add(base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")[2])
+                password = base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")[2]
+                secrets |= {password, unquote(password)}  # OAuth wants it form-encoded before it is joined
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) >= SHORTEST_SECRET:
             body = body.replace(secret.encode("latin-1", "replace"), b"***")
@@ -179,8 +181,6 @@ class ClientCredentialsAuth(Auth):
 
     def token_request(self) -> HttpRequest:
         """POST with the client's id and secret as Basic, as RFC 6749 §2.3.1 recommends."""
-        from urllib.parse import quote, urlencode
-
         form = {"grant_type": "client_credentials"}
         if self._scope:
             form["scope"] = self._scope

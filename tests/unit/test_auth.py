@@ -236,6 +236,8 @@ TOKEN = "tok-canary5e7"
         ({"Authorization": basic("login", "pass word!")}, "pass word!"),
         ({"Authorization": basic("login", "pass word!")}, basic("login", "pass word!").split()[1]),
         ({"Authorization": basic("login", "grüße-x", "latin-1")}, "grüße-x"),
+        (dict(client().token_request().headers), "s:e/c+r&t"),
+        (dict(client().token_request().headers), "s%3Ae%2Fc%2Br%26t"),
     ],
 )
 def test_an_answer_s_echo_of_credentials_is_masked(sent: dict[str, str], secret: str) -> None:
