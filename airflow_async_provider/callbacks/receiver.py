@@ -36,6 +36,8 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_MARKER = f"{ROUTE}/"
+
 #: What the sender is asked to wait when the database cannot be reached (seconds).
 RETRY_AFTER = 15
 
@@ -91,7 +93,8 @@ class HideSecrets:
     Takes the secret out of what access logs will print, whatever comes of the request.
 
     Airflow's access log middleware and uvicorn's own read path and query from the scope that they handed in,
-    when the answer goes out. So that one is changed, and the app gets a copy of how it was.
+    when the answer goes out. So that one is changed, and the app gets a copy. In the copy the path begins
+    where our routes begin: a proxy may take a prefix of ``[api] base_url`` away or leave it in place.
     """
 
     def __init__(self, app: App) -> None:
@@ -101,18 +104,20 @@ class HideSecrets:
         """One request."""
         inner = dict(scope)
         if scope["type"] == "http":
+            _, found, tail = scope["path"].partition(_MARKER)
+            if found:
+                inner |= {"path": _MARKER + tail, "root_path": ""}
             hide_secret(scope)
         await self._app(inner, receive, send)
 
 
 def hide_secret(scope: Scope) -> None:
     """Replace what follows the task in the path, and the query."""
-    marker = f"{ROUTE}/"
-    head, found, tail = scope["path"].partition(marker)
+    head, found, tail = scope["path"].partition(_MARKER)
     if found and "/" in tail:
         token = tail.split("/", 1)[0]
         shown = token if len(token) <= LONGEST_TOKEN else "unknown"
-        scope["path"] = f"{head}{marker}{shown}/hidden"
+        scope["path"] = f"{head}{_MARKER}{shown}/hidden"
         scope["raw_path"] = scope["path"].encode("ascii", "replace")
     scope["query_string"] = b""
 

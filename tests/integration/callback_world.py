@@ -419,14 +419,14 @@ def served(app: Any, **options: Any) -> Iterator[str]:
             thread.join(20)
 
 
-def mounted() -> Any:
+def mounted(root_path: str = "") -> Any:
     """An app with the plugin's own under its prefix and with Airflow's access log, as in the API server."""
     from fastapi import FastAPI
 
     from airflow_async_provider.plugin import AsyncProviderPlugin
 
     (entry,) = AsyncProviderPlugin.fastapi_apps
-    root = FastAPI()
+    root = FastAPI(root_path=root_path)
     root.mount(entry["url_prefix"], type(entry["app"])())  # one that no other test has used
     assert entry["url_prefix"] == PREFIX
     try:
