@@ -21,8 +21,6 @@ from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-#: How long after a person has cleared a task its run is expected to be cancelled by that (seconds).
-CLEARED = 120.0
 
 #: Runs of so many earlier tries are looked for where Airflow does not remember them.
 MOST_TRIES = 5
@@ -205,17 +203,7 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
     def _reattach(self, context: Context, durable: Durable) -> tuple[dict[str, Any], JobStatus | None] | None:
         if not _remembers(context) and self.reattach and self.correlate:
             return self._found_by_alias(context, durable)
-        saved = durable.load()
-        found = super()._reattach(context, durable)
-        if found is not None and saved.get("max_tries") != context["ti"].max_tries:
-            found[0]["cleared_at"] = time.time()
-        return found
-
-    def _settle(self, context: Context, run: dict[str, Any], status: JobStatus) -> Any:
-        if status.state is JobState.CANCELLED and time.time() - run.get("cleared_at", 0.0) < CLEARED:
-            # Clearing a task that waits cancels its run, but the new try may be faster than Automic.
-            return self.restart(context, {**run, "cleared_at": 0.0}, "its run was cancelled by clearing it")
-        return super()._settle(context, run, status)
+        return super()._reattach(context, durable)
 
     def _found_by_alias(
         self, context: Context, durable: Durable

@@ -36,6 +36,7 @@ from airflow_async_provider.operators.outcome import (
 )
 from airflow_async_provider.policy import PollPolicy, Wait
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.protocols.registry import protocol_of
 from airflow_async_provider.settings import settle_seconds
 
 if TYPE_CHECKING:
@@ -235,7 +236,8 @@ class AsyncJobOperator(BaseOperator):
         saved = durable.load() if self.reattach else {}
         if "job" in saved:
             handle = JobHandle.from_dict(saved["job"])
-            if saved.get("max_tries") != _max_tries(context) and not self._is_ours(handle):
+            cleared = saved.get("max_tries") != _max_tries(context)
+            if cleared and not self._is_ours(handle):
                 self.log.info(
                     "The %s of an earlier try was started by other arguments, and a person has cleared the "
                     "task since: a new one is started.",
@@ -244,6 +246,12 @@ class AsyncJobOperator(BaseOperator):
                 durable.clear()
                 return None
             status = self.interpret(self._still_known(context, handle, saved))
+            if cleared and not status.state.ended and self._can_cancel(handle):
+                # Clearing cancels; the trigger may not have come to it, or the remote takes its time.
+                self.log.info("A person has cleared this task: a new job is started.")
+                self._cancel(handle)
+                durable.clear()
+                return None
             if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
                 self.log.info(
                     "Reattached to the %s that an earlier try started; state %r.",
@@ -274,6 +282,9 @@ class AsyncJobOperator(BaseOperator):
             return JobStatus(
                 JobState.EXPIRED, native=str(e.http_status), message="the remote no longer knows the job"
             )
+
+    def _can_cancel(self, handle: JobHandle) -> bool:
+        return self.cancel_on_kill and protocol_of(handle).cancel(handle) is not None
 
     def _is_ours(self, handle: JobHandle) -> bool:
         """Whether this task, as its arguments are now, would start such a job."""

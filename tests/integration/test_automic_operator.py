@@ -380,30 +380,39 @@ def test_the_trigger_cancels_with_the_children(ae):
     assert [run.status for run in ae.runs] == [1850, 1851, 1851]
 
 
-def test_a_cleared_task_whose_run_is_still_being_cancelled_starts_a_new_one(ae):
+@pytest.mark.parametrize("killed", [True, False], ids=["trigger told", "trigger not told"])
+def test_clearing_a_waiting_task_cancels_its_run_and_starts_a_new_one(ae, killed):
+    # Airflow tells the trigger only if the triggerer had it already; the new try makes up for that.
     task = Task(object_name="JOBS.FOREVER")
     waiting = task.start()
-    task.context["ti"].max_tries += 1  # a person clears the task: Airflow calls the trigger's on_kill
-    asyncio.run(waiting.trigger.on_kill())
-    assert ae.run().status == 1571
-    reattached = task.start()
+    task.context["ti"].max_tries += 1
+    if killed:
+        asyncio.run(waiting.trigger.on_kill())
+        assert ae.run().status == 1571
+    again = task.start()
     ae.clock.advance(1)
-    again = task.resume(reattached)
     assert isinstance(again, TaskDeferred)
     assert [run.status for run in ae.runs] == [1850, 1550]
     ae.finish_run()
     assert task.resume(again)["run_id"] == ae.run().run_id
 
 
-def test_a_run_cancelled_in_automic_is_not_started_again(ae, monkeypatch):
-    monkeypatch.setattr("airflow_async_provider.operators.automic.CLEARED", 0.0)
-    task = Task(object_name="JOBS.FOREVER")
+def test_clearing_with_cancel_on_kill_off_goes_on_with_the_run(ae):
+    task = Task(object_name="JOBS.FOREVER", cancel_on_kill=False)
     task.start()
     task.context["ti"].max_tries += 1
     reattached = task.start()
+    ae.finish_run()
+    assert task.resume(reattached)["run_id"] == ae.run().run_id
+    assert ae.journal.jobs_started == 1
+
+
+def test_a_run_cancelled_in_automic_is_not_started_again(ae):
+    task = Task(object_name="JOBS.FOREVER")
+    waiting = task.start()
     ae.finish_run(status=1850)
     with pytest.raises(JobCancelledError):
-        task.resume(reattached)
+        task.resume(waiting)
     assert ae.journal.jobs_started == 1
 
 
