@@ -42,14 +42,11 @@ def _widgets(fields: dict[str, Any]) -> dict[str, Any]:
 
     :raises ImportError: neither is there; Airflow then shows the form without them
     """
-    from wtforms import BooleanField, PasswordField, StringField
-
-    def kind(schema: dict[str, Any]) -> Any:
-        if schema.get("format") == "password":
-            return PasswordField
-        return BooleanField if "boolean" in schema["type"] else StringField
+    from wtforms import PasswordField, StringField
 
     return {
-        name: kind(field["schema"])(field["label"], description=field["description"])
+        name: (PasswordField if field["schema"].get("format") == "password" else StringField)(
+            field["label"], description=field["description"]
+        )
         for name, field in fields.items()
     }

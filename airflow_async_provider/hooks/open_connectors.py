@@ -88,8 +88,9 @@ class OpenConnectorsHook(AsyncApiHook):
     * extra ``user_secret``: always needed; ``element_token``: the connector instance, for requests and bulk
       jobs; ``organization_secret``: for calls to the platform (queued webhooks). Secrets are sent as they
       are, ``+``, ``/`` and ``=`` included (SAP Open Connectors, "Authentication").
-    * extra ``signature_key``: the instance's Callback Notification Signature Key; with it, webhooks without a
-      valid signature are refused.
+    * extra ``signature_secret``: the instance's Callback Notification Signature Key; with it, webhooks
+      without a valid signature are refused. The name ``signature_key`` is understood too, but Airflow, which
+      knows secrets by their names, would show that one in its REST API and in the connection form.
     * extra ``callback_base_url``, ``allowed_hosts``, ``verify``, ``result_verify``, ``proxy``, ``timeout``.
 
     :param conn_id: Airflow connection
@@ -130,7 +131,8 @@ class OpenConnectorsHook(AsyncApiHook):
     @classmethod
     def signature_key(cls, conn: Connection) -> str | None:
         """The instance's Callback Notification Signature Key, as it is: its text is the key."""
-        return str(extra_of(conn).get("signature_key") or "") or None
+        extra = extra_of(conn)
+        return str(extra.get("signature_secret") or extra.get("signature_key") or "") or None
 
     # -- requests -----------------------------------------------------------------------------------------
 

@@ -27,7 +27,7 @@ AUTOMIC = System(
             "relabeling": {
                 "schema": "http or https",
                 "login": "User/Department",
-                "password": "Password, or bearer token",
+                "password": "Password or token",
             },
             "placeholders": {
                 "host": "automic.example.com",

@@ -7,7 +7,7 @@ from airflow_async_provider.metadata.system import (
     PACKAGE,
     System,
     allowed_hosts,
-    flag,
+    choice,
     network_fields,
     secret,
     text,
@@ -23,13 +23,13 @@ JAGGAER_ASO = System(
         "hook-class-name": f"{PACKAGE}.hooks.jaggaer_aso.JaggaerAsoHook",
         "hook-name": "JAGGAER ASO",
         "ui-field-behaviour": {
-            "hidden-fields": ["schema", "port"],
+            "hidden-fields": ["schema"],
             "relabeling": {
                 "host": "Base URL",
-                "login": "Client id (empty for a ready token)",
-                "password": "Bearer token, or client secret",
+                "login": "Client id",
+                "password": "Token or client secret",
             },
-            "placeholders": {"host": "https://ees.aso-api.jaggaer.com"},
+            "placeholders": {"host": "https://ees.aso-api.jaggaer.com", "port": "443"},
         },
         "conn-fields": {
             "api_key": secret("API key", "Sent as X-API-Key."),
@@ -38,8 +38,11 @@ JAGGAER_ASO = System(
                 "OAuth 2.0 token endpoint for client id and client secret. Empty for a ready token.",
             ),
             "scope": text("Scope", "OAuth 2.0 scope, when your tenant wants one."),
-            "token_api_key": flag(
-                "API key with the token request", "Off keeps the API key out of the token request."
+            "token_api_key": choice(
+                "API key with the token request",
+                "Empty is true. With false the token request goes without the API key.",
+                "true",
+                "false",
             ),
             "accept": text(
                 "Media type",

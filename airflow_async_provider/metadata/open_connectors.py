@@ -22,9 +22,9 @@ OPEN_CONNECTORS = System(
         "hook-class-name": f"{PACKAGE}.hooks.open_connectors.OpenConnectorsHook",
         "hook-name": "SAP Open Connectors",
         "ui-field-behaviour": {
-            "hidden-fields": ["login", "password", "schema", "port"],
+            "hidden-fields": ["login", "password", "schema"],
             "relabeling": {"host": "Host of the landscape"},
-            "placeholders": {"host": "api.openconnectors.us2.ext.hana.ondemand.com"},
+            "placeholders": {"host": "api.openconnectors.us2.ext.hana.ondemand.com", "port": "443"},
         },
         "conn-fields": {
             "user_secret": secret("User secret", "Always needed."),
@@ -34,7 +34,7 @@ OPEN_CONNECTORS = System(
             "organization_secret": secret(
                 "Organization secret", "Needed for calls to the platform itself: queued webhooks."
             ),
-            "signature_key": secret(
+            "signature_secret": secret(
                 "Signature key",
                 "The instance's Callback Notification Signature Key. With it, webhooks without a valid "
                 "signature are refused.",

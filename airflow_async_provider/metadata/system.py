@@ -46,11 +46,6 @@ def secret(label: str, description: str) -> dict[str, Any]:
     return _field(label, description, {"type": ["string", "null"], "format": "password"})
 
 
-def flag(label: str, description: str) -> dict[str, Any]:
-    """A switch."""
-    return _field(label, description, {"type": ["boolean", "null"]})
-
-
 def number(label: str, description: str) -> dict[str, Any]:
     """A field for a number."""
     return _field(label, description, {"type": ["number", "null"]})

@@ -225,7 +225,7 @@ class OpenConnectorsAsyncRequestOperator(CallbackJobOperator):
         return JobTimeoutError(
             f"No webhook came for the {describe(handle)} within its timeout of {self.timeout:g} s. SAP was "
             f"given the address {handle.data.get('callback_url')} (and a secret behind it). Check that SAP "
-            "can reach it, that nothing in between changes the body, and that signature_key of the "
+            "can reach it, that nothing in between changes the body, and that signature_secret of the "
             "connection is the instance's Callback Notification Signature Key. SAP repeats a refused webhook "
             "after 8, 64, 512, 4096 and 32768 s. The request itself can neither be asked for nor cancelled; "
             "a retry of this task goes on waiting for it. Give it more time with the argument timeout.",

@@ -118,7 +118,10 @@ def test_the_signature_is_wanted_when_there_is_a_key(monkeypatch):
     without = connect(monkeypatch).connection
     assert OpenConnectorsHook.signature_scheme(without) is None
     assert OpenConnectorsHook.signature_key(without) is None
-    key = connect(monkeypatch, extra={**SECRETS, "signature_key": "a2V5"}).connection
+    old = connect(monkeypatch, extra={**SECRETS, "signature_key": "b2xk"}).connection
+    assert OpenConnectorsHook.signature_key(old) == "b2xk"
+    both = {"signature_key": "b2xk", "signature_secret": "a2V5"}
+    key = connect(monkeypatch, extra={**SECRETS, **both}).connection
     assert OpenConnectorsHook.signature_scheme(key) == SIGNATURE
     assert OpenConnectorsHook.signature_key(key) == "a2V5"
 

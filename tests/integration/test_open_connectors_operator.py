@@ -303,7 +303,7 @@ def test_the_deadline_names_the_address_and_a_retry_goes_on_waiting(sap, airflow
     message = str(caught.value)
     assert f"{airflow.url}/async-provider/callbacks/v1/" in message
     assert secrets_of(sap)[0] not in message
-    assert "signature_key" in message
+    assert "signature_secret" in message
     airflow.new_try()
     finisher = threading.Timer(0.5, sap.requests.finish)
     finisher.start()
