@@ -225,7 +225,8 @@ def test_a_job_that_goes_badly(
 ) -> None:
     from airflow_async_provider.download import source
 
-    monkeypatch.setattr(source.time, "sleep", _no_long_sleep)
+    brief = source.Persistence(max_attempts=3, first_wait=0.01, longest_wait=0.02, patience_404=0.05)
+    monkeypatch.setattr(source, "Persistence", lambda: brief)
     simulator = aso(processing_seconds=0)
     # The remote repeats what it was sent, as gateways do.
     ready = TOKEN in simulator.tokens._good
@@ -239,10 +240,6 @@ def test_a_job_that_goes_badly(
     simulator.faults.clear()
     run(collected, OneTask(), make)  # so that there is a result whose URL could have come out
     check(collected, simulator, "Submitted the jaggaer_aso job")
-
-
-def _no_long_sleep(seconds: float) -> None:
-    return None
 
 
 def test_a_wrong_connection(

@@ -646,31 +646,21 @@ async def asked(server: ByteServer) -> None:
     raise TimeoutError("nobody asked")
 
 
-class Counting(ByteServer):
-    """Counts connections."""
-
-    connections = 0
-
-    def _serve(self, connection: socket.socket) -> None:
-        self.connections += 1
-        super()._serve(connection)
-
-
 @pytest.fixture
-def counting() -> Iterator[Counting]:
-    server = Counting(steps=[status(200, b"{}")] * 500)
+def counting() -> Iterator[ByteServer]:
+    server = ByteServer(steps=[status(200, b"{}")] * 500)
     yield server
     server.close()
 
 
-def test_the_worker_keeps_its_connection(counting: Counting) -> None:
+def test_the_worker_keeps_its_connection(counting: ByteServer) -> None:
     for _ in range(5):
         worker.send(Remote(counting.origin), get())
     assert len(counting.requests) == 5
     assert counting.connections == 1
 
 
-async def test_all_waits_of_a_loop_share_one_session(counting: Counting) -> None:
+async def test_all_waits_of_a_loop_share_one_session(counting: ByteServer) -> None:
     remote = Remote(counting.origin)
     loop = asyncio.get_running_loop()
     async with triggerer.pool():
@@ -688,7 +678,7 @@ async def test_all_waits_of_a_loop_share_one_session(counting: Counting) -> None
     assert loop not in triggerer._pools
 
 
-async def test_a_cancelled_wait_leaves_the_session_to_the_others(start: Start, counting: Counting) -> None:
+async def test_a_cancelled_wait_leaves_the_session_to_the_others(start: Start, counting: ByteServer) -> None:
     slow = start(silence)
     loop = asyncio.get_running_loop()
     async with triggerer.pool():
@@ -705,7 +695,7 @@ async def test_a_cancelled_wait_leaves_the_session_to_the_others(start: Start, c
 
 
 @pytest.mark.filterwarnings("error")
-def test_nothing_is_left_open(start: Start, certificate: Path, counting: Counting) -> None:
+def test_nothing_is_left_open(start: Start, certificate: Path, counting: ByteServer) -> None:
     tls = start(*[status(200)] * 3, tls=certificate)
 
     async def some_waits() -> None:
