@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, 
 from byte_server import ByteServer, hang_up, running, status
 from one_task import OneTask
 
+from airflow_async_provider import policy
 from airflow_async_provider.callbacks.registration import DURABLE_KEY
 from airflow_async_provider.download.source import Persistence as Impatient
 from airflow_async_provider.errors import (
@@ -63,6 +64,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     import tenacity
 
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
+    monkeypatch.setattr(policy, "SHORTEST_SLEEP", 0.02)
     monkeypatch.setattr(tenacity.nap.time, "sleep", lambda seconds: None)
 
 
@@ -103,7 +105,7 @@ def download(target: Path | str, **given: Any) -> Callable[[], JaggaerAsoDownloa
         "task_id": "t",
         "endpoint": ITEMS,
         "destination": str(target),
-        "poll_interval": 0.2,
+        "poll_interval": 0.04,
         "timeout": 30,
         **given,
     }
@@ -116,7 +118,7 @@ def submit(**given: Any) -> Callable[[], JaggaerAsoSubmitOperator]:
 
 def sensor(job: Any, **given: Any) -> Callable[[], AsyncJobSensor]:
     return lambda: AsyncJobSensor(
-        **{"task_id": "t", "job": job, "poll_interval": 0.2, "timeout": 30, **given}
+        **{"task_id": "t", "job": job, "poll_interval": 0.04, "timeout": 30, **given}
     )
 
 
@@ -172,8 +174,8 @@ def test_a_long_one_is_deferred_after_lingering(aso: Aso, task: OneTask, tmp_pat
 
 def test_a_trouble_while_lingering_is_the_triggerer_s_affair(aso: Aso, task: OneTask, tmp_path: Path) -> None:
     simulator = aso(processing_seconds=0)
-    simulator.faults.add("status", "http_status", status=503, times=2)
-    assert task.run(download(tmp_path / "x", linger=0.3))["bytes"] == 5000
+    simulator.faults.add("status", "http_status", status=503, times=6)
+    assert task.run(download(tmp_path / "x", linger=0.1))["bytes"] == 5000
     assert len(task.deferrals) == 1
 
 

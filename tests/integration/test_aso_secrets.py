@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, 
 
 from one_task import OneTask
 
+from airflow_async_provider import policy
 from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator, JaggaerAsoSubmitOperator
 from airflow_async_provider.sensors.async_job import AsyncJobSensor
@@ -99,6 +100,7 @@ def aso(
     import tenacity
 
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
+    monkeypatch.setattr(policy, "SHORTEST_SLEEP", 0.02)
     monkeypatch.setattr(tenacity.nap.time, "sleep", lambda seconds: None)
     ready = request.param == "ready token"
     with ExitStack() as stack:
@@ -152,7 +154,7 @@ def download(tmp_path: Path, **given: Any) -> Callable[[], JaggaerAsoDownloadOpe
         "task_id": "t",
         "endpoint": "event/7/apiItems/async",
         "destination": str(tmp_path / "x"),
-        "poll_interval": 0.2,
+        "poll_interval": 0.04,
         "timeout": 20,
         **given,
     }
@@ -174,7 +176,7 @@ def test_the_three_steps(aso: Callable[..., AsoSimulator], collected: Collected,
     job = run(
         collected, OneTask(), lambda: JaggaerAsoSubmitOperator(task_id="t", endpoint="event/7/apiItems/async")
     )
-    run(collected, OneTask(), lambda: AsyncJobSensor(task_id="t", job=job, poll_interval=0.2))
+    run(collected, OneTask(), lambda: AsyncJobSensor(task_id="t", job=job, poll_interval=0.04))
     run(
         collected,
         OneTask(),
