@@ -1,42 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way of a job through an operator: reattach or submit, wait, read the truth, finish."""
+"""The way of a job through an operator: submitted or taken up, waited for, read once more, finished."""
 
 from __future__ import annotations
 
 import time
-import uuid
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
-
 from airflow_async_provider.errors import (
-    AsyncJobError,
     JobError,
     JobExpiredError,
     RemoteError,
-    RequestRefusedError,
-    SubmitUnknownError,
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks.base import AsyncApiHook
-from airflow_async_provider.hooks.waiting import moved, watch
+from airflow_async_provider.hooks.waiting import watch
 from airflow_async_provider.operators.durable import Durable
-from airflow_async_provider.operators.outcome import (
-    describe,
-    error_for,
-    seconds,
-    surely_not_started,
-    timeout_error,
-)
+from airflow_async_provider.operators.outcome import describe, error_for, seconds, timeout_error
+from airflow_async_provider.operators.submission import SubmittingOperator
 from airflow_async_provider.policy import PollPolicy, Wait
-from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
-from airflow_async_provider.protocols.registry import protocol_of
+from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus
 from airflow_async_provider.settings import settle_seconds
 
 if TYPE_CHECKING:
@@ -45,15 +30,12 @@ if TYPE_CHECKING:
 #: While a worker lingers it asks more often than a trigger would: it is there for short jobs (seconds).
 LINGER_INTERVAL = 1.0
 
-#: How often in a row a monitor's "ask there" is followed when the truth is read.
-MOST_MOVES = 5
-
 #: What tasks of this process have deferred with, by task instance. A worker ends with the deferral and never
 #: looks here; ``dag.test()`` and ``airflow dags test`` go on in the same process and bring the event only.
 _deferred_here: dict[str, dict[str, Any]] = {}
 
 
-class AsyncJobOperator(BaseOperator):
+class AsyncJobOperator(SubmittingOperator):
     """
     Base of the operators that start a remote job and wait for it.
 
@@ -71,52 +53,28 @@ class AsyncJobOperator(BaseOperator):
         Airflow 3.3, except where the remote can find jobs by our correlation id)
     """
 
-    template_fields: Sequence[str] = ("conn_id",)
     ui_color = "#d9ecf7"
 
     def __init__(
         self,
         *,
-        conn_id: str | None = None,
         poll_interval: float | timedelta = 10.0,
         max_poll_interval: float | timedelta = 60.0,
-        timeout: float | timedelta = 24 * 3600.0,
         max_consecutive_errors: int = 10,
         deferrable: bool = True,
         linger: float | timedelta = 0.0,
-        cancel_on_kill: bool = True,
-        reattach: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.conn_id = conn_id
         self.poll_interval = seconds(poll_interval, "poll_interval")
         self.max_poll_interval = max(seconds(max_poll_interval, "max_poll_interval"), self.poll_interval)
-        self.timeout = seconds(timeout, "timeout")
         self.max_consecutive_errors = max_consecutive_errors
         self.deferrable = deferrable
         self.linger = seconds(linger, "linger")
-        self.cancel_on_kill = cancel_on_kill
-        self.reattach = reattach
-        #: Whether the remote was given an address to call.
-        self.callback_expected = False
         self._active: JobHandle | None = None
         self._policy()  # a pace that makes no sense is told when the DAG is parsed, not after a submission
 
     # -- what a remote API adds ---------------------------------------------------------------------------
-
-    @cached_property
-    def hook(self) -> AsyncApiHook:
-        """The hook; used on the worker only."""
-        raise NotImplementedError
-
-    @abstractmethod
-    def submit(self, context: Context, correlation_id: str) -> Submitted:
-        """
-        Start the job.
-
-        :param correlation_id: our own name for it, the same on every try until the job is known
-        """
 
     def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
         """
@@ -125,41 +83,6 @@ class AsyncJobOperator(BaseOperator):
         :param run: ``job`` (handle), ``restarts``, ``started_at``, and of the wait ``via``, ``polls``
         """
         return dict(run["job"])
-
-    def find_submitted(self, correlation_id: str) -> JobHandle | None:
-        """
-        Look for the job of a try that died between submitting and noting the handle.
-
-        :raises SubmitUnknownError: the remote cannot tell and a second submission would do harm
-        """
-        return None
-
-    def may_resubmit(self, status: JobStatus) -> bool:
-        """Whether a retry may start a new job after the old one ended like this."""
-        return True
-
-    def truth(self, context: Context, handle: JobHandle, event: Mapping[str, Any]) -> JobStatus:
-        """What the remote says now; the event that woke the task is only a hint."""
-        for _ in range(MOST_MOVES):
-            status = self.hook.status(handle)
-            if status.state is not JobState.RUNNING or moved(handle, status) == handle:
-                break
-            handle = moved(handle, status)
-        return status
-
-    def look_again(self, context: Context, handle: JobHandle, saved: Mapping[str, Any]) -> JobStatus:
-        """
-        The state of a job that an earlier try started.
-
-        :param saved: what that try left, see ``operators.durable``
-        """
-        return self.truth(context, handle, {})
-
-    def announce(self, context: Context, durable: Durable) -> None:
-        """Before a submission: prepare a callback, for the remotes that send one."""
-
-    def announce_again(self, context: Context, durable: Durable) -> None:
-        """After reattaching: a new try has cleared what the receiver knew of the callback."""
 
     def callback_lost(self, handle: JobHandle, event: Mapping[str, Any]) -> None:
         """A callback came that could not be taken, and the job is still running: polls go on."""
@@ -170,10 +93,6 @@ class AsyncJobOperator(BaseOperator):
     def trigger_arguments(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """Further arguments of the trigger."""
         return {}
-
-    def interpret(self, status: JobStatus) -> JobStatus:
-        """Let an operator's arguments decide what a state means for its task (Automic's "did not run")."""
-        return status
 
     # -- the way of a job ---------------------------------------------------------------------------------
 
@@ -202,22 +121,6 @@ class AsyncJobOperator(BaseOperator):
             raise ValueError("execute_complete needs the trigger's event and the deferred run")
         return self._complete(context, run, event)
 
-    def submit_only(self, context: Context) -> dict[str, Any]:
-        """
-        Submit, or take the job of an earlier try, and return its handle without waiting.
-
-        The memory is not cleared, so that a worker that dies before the handle is in XCom does no harm; a
-        person who clears the task gets a new job all the same.
-        """
-        durable = Durable(context, self.log)
-        saved = durable.load()
-        if "job" in saved and saved.get("max_tries") != _max_tries(context):
-            durable.clear()
-        found = self._reattach(context, durable)
-        if found is not None:
-            return dict(found[0]["job"])
-        return self._submit(context, durable).handle.to_dict()
-
     def restart(self, context: Context, run: Mapping[str, Any], why: str) -> Any:
         """Start the job anew within the same try; counts in ``restarts``."""
         self.log.warning("Starting the job again (restart %d): %s", run["restarts"] + 1, why)
@@ -231,76 +134,6 @@ class AsyncJobOperator(BaseOperator):
         if handle is None or not self.cancel_on_kill:
             return
         self._cancel(handle)
-
-    def _reattach(self, context: Context, durable: Durable) -> tuple[dict[str, Any], JobStatus | None] | None:
-        saved = durable.load() if self.reattach else {}
-        if "job" in saved:
-            handle = JobHandle.from_dict(saved["job"])
-            cleared = saved.get("max_tries") != _max_tries(context)
-            if cleared and not self._is_ours(handle):
-                self.log.info(
-                    "The %s of an earlier try was started by other arguments, and a person has cleared the "
-                    "task since: a new one is started.",
-                    describe(handle),
-                )
-                durable.clear()
-                return None
-            status = self.interpret(self._still_known(context, handle, saved))
-            if cleared and not status.state.ended and self._can_cancel(handle):
-                # Clearing cancels; the trigger may not have come to it, or the remote takes its time.
-                self.log.info("A person has cleared this task: a new job is started.")
-                self._cancel(handle)
-                durable.clear()
-                return None
-            if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
-                self.log.info(
-                    "Reattached to the %s that an earlier try started; state %r.",
-                    describe(handle),
-                    status.native,
-                )
-                self.announce_again(context, durable)
-                return self._run_of(handle, restarts=saved.get("restarts", 0)), status
-            if not self.may_resubmit(status):
-                raise error_for(handle, status)
-            self.log.info("The %s of an earlier try ended as %r.", describe(handle), status.native)
-        elif "intent" in saved:
-            found = self._find(context, saved)
-            if found is not None:
-                handle = self._labelled(found)
-                durable.save_job(handle.to_dict(), max_tries=_max_tries(context), restarts=0)
-                self.log.info("Found the %s that an earlier try started.", describe(handle))
-                self.announce_again(context, durable)
-                return self._run_of(handle), None
-        return None
-
-    def _still_known(self, context: Context, handle: JobHandle, saved: Mapping[str, Any]) -> JobStatus:
-        try:
-            return self.look_again(context, handle, saved)
-        except RequestRefusedError as e:
-            if e.http_status not in (404, 410):
-                raise
-            return JobStatus(
-                JobState.EXPIRED, native=str(e.http_status), message="the remote no longer knows the job"
-            )
-
-    def _can_cancel(self, handle: JobHandle) -> bool:
-        return self.cancel_on_kill and protocol_of(handle).cancel(handle) is not None
-
-    def _is_ours(self, handle: JobHandle) -> bool:
-        """Whether this task, as its arguments are now, would start such a job."""
-        return str(handle.data.get("label", "")) == self.job_label()
-
-    def _find(self, context: Context, saved: Mapping[str, Any]) -> JobHandle | None:
-        try:
-            return self.find_submitted(saved["intent"])
-        except SubmitUnknownError:
-            if saved.get("max_tries") == _max_tries(context):
-                raise
-            self.log.warning(
-                "An earlier try may have started a job that nobody can find; a person has cleared the task "
-                "since, so a new one is started."
-            )
-            return None
 
     def _start(self, context: Context, durable: Durable, *, before: Mapping[str, Any] | None = None) -> Any:
         restarts = before["restarts"] + 1 if before else 0
@@ -318,22 +151,6 @@ class AsyncJobOperator(BaseOperator):
         if submitted.status is not None and submitted.status.state is not JobState.RUNNING:
             return self._settle(context, run, submitted.status)
         return self._watch(context, run)
-
-    def _submit(self, context: Context, durable: Durable, *, restarts: int = 0) -> Submitted:
-        # The same intent on every try: where the remote can be searched by it, no job is started twice.
-        correlation_id = durable.load().get("intent") or uuid.uuid4().hex
-        facts = {"max_tries": _max_tries(context), "restarts": restarts}
-        durable.save(intent=correlation_id, **facts)
-        self.announce(context, durable)
-        try:
-            submitted = self.submit(context, correlation_id)
-        except AsyncJobError as e:
-            if surely_not_started(e):  # so the next try need not ask itself whether there is a job
-                durable.clear()
-            raise
-        submitted = replace(submitted, handle=self._labelled(submitted.handle))
-        durable.save_job(submitted.handle.to_dict(), **facts)
-        return submitted
 
     def _watch(self, context: Context, run: dict[str, Any]) -> Any:
         handle = self._active = JobHandle.from_dict(run["job"])
@@ -456,17 +273,6 @@ class AsyncJobOperator(BaseOperator):
         lost = JobStatus(JobState.EXPIRED)
         return self._forget(context, error) if self.may_resubmit(lost) else error
 
-    def _cancel(self, handle: JobHandle) -> bool:
-        hook = self.hook
-        try:
-            if hook.cancel(handle):
-                self.log.info("Cancelled the %s at the remote.", describe(handle))
-                return True
-            self.log.info("The %s cannot be cancelled at the remote.", describe(handle))
-        except AsyncJobError as e:
-            self.log.warning("Cancelling the %s failed: %s", describe(handle), e)
-        return False
-
     def _policy(self) -> PollPolicy:
         return PollPolicy(
             poll_interval=self.poll_interval,
@@ -474,33 +280,6 @@ class AsyncJobOperator(BaseOperator):
             max_consecutive_errors=self.max_consecutive_errors,
         )
 
-    def _run_of(self, handle: JobHandle, *, restarts: int = 0) -> dict[str, Any]:
-        now = time.time()
-        return {
-            "version": 1,
-            "job": handle.to_dict(),
-            "restarts": restarts,
-            "started_at": handle.submitted_at or now,
-            "deadline": now + self.timeout,
-            "via": "poll",
-            "polls": 0,
-            "callback": self.callback_expected,
-            "letter_seen": 0.0,
-        }
-
-    def job_label(self) -> str:
-        """What the job is for a person: an endpoint, an object name."""
-        return ""
-
-    def _labelled(self, handle: JobHandle) -> JobHandle:
-        label = self.job_label()
-        return replace(handle, data={**handle.data, "label": label}) if label else handle
-
 
 def _instance_id(context: Mapping[str, Any]) -> str:
     return str(getattr(context.get("ti"), "id", ""))
-
-
-def _max_tries(context: Mapping[str, Any]) -> int | None:
-    # Clearing a task raises max_tries, a retry does not: that tells a person's wish from Airflow's.
-    return getattr(context.get("ti"), "max_tries", None)

@@ -15,12 +15,10 @@ from airflow_async_provider.errors import CallbackError, ConfigurationError, Job
 from airflow_async_provider.hooks.open_connectors import OpenConnectorsHook
 from airflow_async_provider.operators.arguments import query_of
 from airflow_async_provider.operators.callback import CallbackJobOperator
-from airflow_async_provider.operators.durable import Durable
 from airflow_async_provider.operators.open_connectors_bulk import (
     OpenConnectorsBulkDownloadOperator,
     OpenConnectorsBulkUploadOperator,
     lost_start,
-    nothing_sent,
 )
 from airflow_async_provider.operators.outcome import describe
 from airflow_async_provider.operators.results import already_there
@@ -146,31 +144,21 @@ class OpenConnectorsAsyncRequestOperator(CallbackJobOperator):
                 return {**report.to_dict(), "seconds": 0.0}
         return super().execute(context)
 
-    def announce(self, context: Context, durable: Durable) -> None:
-        """
-        Make an address and tell the receiver what to expect.
-
-        :raises ConfigurationError: there is no address; nothing was sent
-        """
-        with nothing_sent(durable):
-            super().announce(context, durable)
-
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Send the request; SAP has no place for a correlation id."""
         address = self.callback_address
-        with nothing_sent(Durable(context, self.log)):
-            handle = self.hook.submit(
-                self.method,
-                self.endpoint,
-                callback_url=None if address is None else address.url_with_secret,
-                queue_url=None if address is not None else self._queue_url(correlation_id),
-                params=self.query,
-                json=self.json,
-                data=self.data,
-                headers=self.headers,
-                failure_rule=self.failure_rule,
-                success_rule=self.success_rule,
-            )
+        handle = self.hook.submit(
+            self.method,
+            self.endpoint,
+            callback_url=None if address is None else address.url_with_secret,
+            queue_url=None if address is not None else self._queue_url(correlation_id),
+            params=self.query,
+            json=self.json,
+            data=self.data,
+            headers=self.headers,
+            failure_rule=self.failure_rule,
+            success_rule=self.success_rule,
+        )
         return Submitted(replace(handle, data={**handle.data, **self._remembered(address)}))
 
     def _remembered(self, address: CallbackAddress | None) -> dict[str, Any]:

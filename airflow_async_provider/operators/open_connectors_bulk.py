@@ -4,28 +4,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
 
 from airflow_async_provider.errors import (
     AsyncJobError,
-    AuthenticationError,
-    AuthorizationError,
-    ConfigurationError,
     JobExpiredError,
     JobFailedError,
     ResultExpiredError,
     ResultMissingError,
-    SubmitError,
     SubmitUnknownError,
-    TransientError,
 )
 from airflow_async_provider.hooks.open_connectors import LONGEST_TRANSFER, OpenConnectorsHook
 from airflow_async_provider.operators.callback import CallbackJobOperator
-from airflow_async_provider.operators.durable import Durable
 from airflow_async_provider.operators.outcome import describe, seconds
 from airflow_async_provider.operators.results import already_there, fetch
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
@@ -36,26 +29,6 @@ if TYPE_CHECKING:
 
 #: Records whose errors are written into the task log.
 LOGGED_ERRORS = 50
-
-
-@contextmanager
-def nothing_sent(durable: Durable) -> Iterator[None]:
-    """
-    Forget the intent to start a job when it surely was not started.
-
-    What stays is taken for a start whose answer is unknown, and keeps a retry from starting anything.
-    """
-    try:
-        yield
-    except SubmitUnknownError:
-        raise
-    except (ConfigurationError, SubmitError, AuthenticationError, AuthorizationError):
-        durable.clear()
-        raise
-    except TransientError as e:
-        if not e.sent:
-            durable.clear()
-        raise
 
 
 def lost_start(doing: str) -> NoReturn:
@@ -320,19 +293,18 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
 
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Send the file; the correlation id comes back in the notification."""
-        with nothing_sent(Durable(context, self.log)):
-            return Submitted(
-                self.hook.upload(
-                    self.object_name,
-                    self.source,
-                    format=self.format,
-                    metadata=self.metadata,
-                    callback_url=self._address(),
-                    correlation_id=correlation_id,
-                    aws_conn_id=self.aws_conn_id,
-                    timeout=self.send_timeout,
-                )
+        return Submitted(
+            self.hook.upload(
+                self.object_name,
+                self.source,
+                format=self.format,
+                metadata=self.metadata,
+                callback_url=self._address(),
+                correlation_id=correlation_id,
+                aws_conn_id=self.aws_conn_id,
+                timeout=self.send_timeout,
             )
+        )
 
     def find_submitted(self, correlation_id: str) -> NoReturn:
         """

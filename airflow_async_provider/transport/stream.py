@@ -29,4 +29,4 @@ def send_stream(remote: Remote, request: HttpRequest, body: MultipartFile, *, ti
         headers={**wire.headers, "Content-Type": body.content_type},
         body=cast("Any", body),  # the HTTP client takes anything with a length that it can go through
     )
-    return worker._exchange(replace(remote, timeout=timeout), wire, worker.credential_headers(remote))
+    return worker.exchange(replace(remote, timeout=timeout), wire, worker.credential_headers(remote))

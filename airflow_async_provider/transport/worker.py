@@ -68,7 +68,7 @@ def credential_headers(remote: Remote) -> dict[str, str]:
         wire = WireRequest(token_request.method, token_request.url, token_request.headers, token_request.body)
         # Straight to the token URL that the connection names, and nowhere from there.
         try:
-            remote.auth.accept_token(_exchange(remote, wire, {}))
+            remote.auth.accept_token(exchange(remote, wire, {}))
         except RemoteError as e:
             raise before_sending(e) from None
         headers = remote.auth.headers()
@@ -79,7 +79,7 @@ def credential_headers(remote: Remote) -> dict[str, str]:
 
 def _follow(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
     for _ in range(MOST_REDIRECTS + 1):
-        response = _exchange(remote, wire, credentials)
+        response = exchange(remote, wire, credentials)
         target = redirect_target(
             remote, wire.method, wire.url, response.status, response.headers.get("Location")
         )
@@ -89,7 +89,12 @@ def _follow(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> H
     raise OriginError(f"{place(wire.url)} redirected more than {MOST_REDIRECTS} times.")
 
 
-def _exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
+def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
+    """
+    Send one request as it is and read its answer; redirects and refused credentials are the caller's affair.
+
+    :raises TransientError: no answer came (``sent`` is False when the request surely did not arrive)
+    """
     from requests import PreparedRequest
     from requests.exceptions import RequestException
     from requests.structures import CaseInsensitiveDict
