@@ -205,6 +205,7 @@ class SubmittingOperator(BaseOperator):
             return None
 
     def _submit(self, context: Context, durable: Durable, *, restarts: int = 0) -> Submitted:
+        _ = self.hook.remote  # a connection that is missing or wrong leaves no doubt about a job
         # The same intent on every try: where the remote can be searched by it, no job is started twice.
         correlation_id = durable.load().get("intent") or uuid.uuid4().hex
         facts = {"max_tries": _max_tries(context), "restarts": restarts}

@@ -660,6 +660,15 @@ def test_a_post_that_never_left_leaves_no_doubt(
     assert not task.store
 
 
+def test_a_connection_that_is_not_there_leaves_no_doubt(aso: Aso, task: OneTask, tmp_path: Path) -> None:
+    simulator = aso(service="ches", processing_seconds=0)
+    with pytest.raises(Exception, match="no_such"):
+        task.run(download(tmp_path / "x", conn_id="no_such", **POST))
+    assert not task.store
+    task.run(download(tmp_path / "x", **POST))  # the retry, once that is put right
+    assert simulator.journal.jobs_started == 1
+
+
 @pytest.mark.parametrize("body", [{"x": object()}, {"x": {1}}])
 def test_a_post_that_cannot_be_written_leaves_no_doubt(
     aso: Aso, task: OneTask, tmp_path: Path, body: Any

@@ -839,6 +839,17 @@ def test_an_echo_of_the_client_secret_is_masked(start: Start, send: Send) -> Non
     assert "cannot check ***" in str(caught.value)
 
 
+def test_a_token_request_that_cannot_be_sent(start: Start, send: Send) -> None:
+    api, tokens = start(), start()
+    auth = ClientCredentialsAuth(
+        token_url=tokens.origin, client_id="id", client_secret="s", token_extra={"X-API-Key": f"{CANARY}\n"}
+    )
+    with pytest.raises(ConfigurationError, match="X-API-Key") as caught:
+        send(Remote(api.origin, auth=auth), get())
+    assert CANARY not in str(caught.value)
+    assert not tokens.requests
+
+
 async def test_two_hundred_jobs_fetch_one_token(start: Start) -> None:
     api, tokens = start(*[status(200)] * 200), start(token("t-1"), token("t-2"))
     remote = with_tokens(api, tokens)
