@@ -15,6 +15,7 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.hooks.automic_connection import AutomicRemote, remote_of
 from airflow_async_provider.hooks.base import AsyncApiHook
+from airflow_async_provider.hooks.check import checked
 from airflow_async_provider.hooks.form import with_form
 from airflow_async_provider.metadata.automic import AUTOMIC
 from airflow_async_provider.protocols.automic import AutomicProtocol
@@ -305,16 +306,21 @@ class AutomicHook(AsyncApiHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ping, then health, then a cheap call that needs the credentials: the first that fails is told."""
-        try:
-            api = self.protocol()
-            if not self.ping():
-                return False, f"{self.remote.host} answers, but not as Automic's REST process (ping)."
-            if not api.read_health(self.call(api.health())):
-                return False, "The REST process answers, but the Automation Engine is not healthy (503)."
-            api.read_executions(self.call(api.executions(max_results=1)), asked=1)
-        except AsyncJobError as e:
-            return False, str(e)
-        return True, f"Connected to client {api.client} at {self.remote.host}."
+        return checked(self._probe)
+
+    def _probe(self) -> str:
+        api = self.protocol()
+        if not self.ping():
+            raise UnreadableAnswerError(
+                f"{self.remote.host} answers, but not as Automic's REST process (ping). Check host, port and "
+                "path."
+            )
+        if not api.read_health(self.call(api.health())):
+            raise UnreadableAnswerError(
+                "The REST process answers, but the Automation Engine is not healthy (503)."
+            )
+        api.read_executions(self.call(api.executions(max_results=1)), asked=1)
+        return f"Connected to client {api.client} at {self.remote.host}."
 
     def _ask(self, request: HttpRequest, read: Callable[[HttpResponse], T]) -> T:
         return with_retries(request, lambda: read(self.call(request)))

@@ -6,8 +6,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow_async_provider.errors import AsyncJobError, ConfigurationError
+from airflow_async_provider.errors import (
+    AuthenticationError,
+    AuthorizationError,
+    ConfigurationError,
+    UnreadableAnswerError,
+)
 from airflow_async_provider.hooks.base import AsyncApiHook
+from airflow_async_provider.hooks.check import checked
 from airflow_async_provider.hooks.connection import base_url, common_settings, extra_of
 from airflow_async_provider.hooks.form import with_form
 from airflow_async_provider.metadata.jaggaer_aso import JAGGAER_ASO
@@ -138,20 +144,18 @@ class JaggaerAsoHook(AsyncApiHook):
         ASO documents no call without effect, so a status URL that cannot exist is asked for: 401 means bad
         credentials, 404 (or 400, 410, 422) that they were accepted. 403 is ambiguous and said to be so.
         """
-        try:
-            response = self.call(HttpRequest("GET", "asyncStatus/connection-test"))
-        except AsyncJobError as e:
-            return False, str(e)
-        if response.status == 401:
-            return False, "The service answers, but refuses the token (401)."
-        if response.status == 403:
-            return False, (
-                "The service answers 403: token or API key are wrong, or it says so for an unknown status "
-                "URL; ASO does not document which."
+        return checked(self._probe)
+
+    def _probe(self) -> str:
+        response = self.call(HttpRequest("GET", "asyncStatus/connection-test"))
+        host, status = self.remote.host, response.status
+        if status == 401:
+            raise AuthenticationError(f"{host} answers, but refuses the token (401).")
+        if status == 403:
+            raise AuthorizationError(
+                f"{host} answers 403: token or API key are wrong, or it says so for an unknown status URL; "
+                "ASO does not document which."
             )
-        if response.status >= 500 or response.status < 400:
-            return False, f"The service answers with HTTP {response.status}; 404 was expected. Is it ASO?"
-        return (
-            True,
-            f"Connected to {self.remote.host} (HTTP {response.status} for an unknown job, as expected).",
-        )
+        if status >= 500 or status < 400:
+            raise UnreadableAnswerError(f"{host} answers with HTTP {status}; 404 was expected. Is it ASO?")
+        return f"Connected to {host} (HTTP {status} for an unknown job, as expected)."

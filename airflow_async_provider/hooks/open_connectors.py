@@ -5,19 +5,27 @@ from __future__ import annotations
 
 import json as json_module
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from airflow_async_provider.errors import (
-    AsyncJobError,
+    AuthenticationError,
+    AuthorizationError,
     ConfigurationError,
+    RequestRefusedError,
     TransientError,
     UnreadableAnswerError,
 )
 from airflow_async_provider.hooks.base import AsyncApiHook, as_handle
-from airflow_async_provider.hooks.connection import base_url, common_settings, extra_of
+from airflow_async_provider.hooks.check import checked
+from airflow_async_provider.hooks.connection import extra_of
 from airflow_async_provider.hooks.form import with_form
+from airflow_async_provider.hooks.open_connectors_connection import (
+    BASE_PATH,
+    MissingAuth,
+    OpenConnectorsRemote,
+    remote_of,
+)
 from airflow_async_provider.metadata.open_connectors import OPEN_CONNECTORS
 from airflow_async_provider.protocols.base import HttpRequest, HttpResponse, JobHandle
 from airflow_async_provider.protocols.callback_rules import Conditions
@@ -28,52 +36,13 @@ from airflow_async_provider.protocols.open_connectors_queue import DELIVERIES, O
 from airflow_async_provider.protocols.registry import protocol_of
 from airflow_async_provider.protocols.signatures import SignatureScheme
 from airflow_async_provider.transport.again import with_retries
-from airflow_async_provider.transport.auth import Auth, StaticAuth
 from airflow_async_provider.transport.remote import Remote
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-#: The base path of the platform's API in every landscape.
-BASE_PATH = "/elements/api-v2"
-
 #: SAP ends a transfer of a file after this time ("Technical Restrictions", seconds).
 LONGEST_TRANSFER = 3600.0
-
-
-@dataclass(frozen=True, slots=True)
-class OpenConnectorsRemote(Remote):
-    """
-    The platform with the credentials of one connector instance, and those for calls to the platform itself.
-
-    :param platform_auth: ``User …, Organization …``
-    """
-
-    platform_auth: Auth = field(default_factory=lambda: StaticAuth({}))
-
-    def for_request(self, request: HttpRequest) -> OpenConnectorsRemote:
-        """The remote with the credentials that a request wants: the queue is the platform's business."""
-        return self.platform if request.url == DELIVERIES else self
-
-    @property
-    def platform(self) -> OpenConnectorsRemote:
-        """The same place, for calls to the platform."""
-        return replace(self, auth=self.platform_auth)
-
-
-@dataclass(frozen=True, slots=True)
-class _Missing(Auth):
-    """Credentials that the connection does not have; noticed before anything is sent."""
-
-    message: str
-
-    def headers(self) -> Mapping[str, str]:
-        """
-        There are none.
-
-        :raises ConfigurationError: always
-        """
-        raise ConfigurationError(self.message)
 
 
 @with_form(OPEN_CONNECTORS)
@@ -107,21 +76,7 @@ class OpenConnectorsHook(AsyncApiHook):
 
         :raises ConfigurationError: no host, no user secret, or a secret that cannot be one
         """
-        extra = extra_of(conn)
-        url = base_url(conn)
-        if not urlsplit(url).path:
-            url += BASE_PATH
-        user = _secret(conn, extra, "user_secret")
-        if user is None:
-            raise ConfigurationError(f"The connection {conn.conn_id!r} has no user_secret in its extra.")
-        return OpenConnectorsRemote(
-            base_url=url,
-            auth=_authorization(conn, extra, user, "Element", "element_token", "a connector instance"),
-            platform_auth=_authorization(
-                conn, extra, user, "Organization", "organization_secret", "the platform itself"
-            ),
-            **common_settings(conn),
-        )
+        return remote_of(conn)
 
     @classmethod
     def signature_scheme(cls, conn: Connection) -> SignatureScheme | None:
@@ -320,56 +275,47 @@ class OpenConnectorsHook(AsyncApiHook):
         """
         Reach the connector instance (``GET /ping``), and the platform when there are credentials for it.
 
-        Connectors need not have ``/ping``: any answer but 401 and 5xx says that the secrets were accepted.
+        Connectors need not have ``/ping``: there any answer but 401, 403 and 5xx says that the secrets were
+        accepted.
         """
-        checks = []
-        try:
-            remote = _typed(self.remote)
-            if not isinstance(remote.auth, _Missing):
-                checks.append(("connector instance", self.call(HttpRequest("GET", "ping"))))
-            if not isinstance(remote.platform_auth, _Missing):
-                where = "channel='webhook' and status='queued'"
-                question = HttpRequest("GET", DELIVERIES, params={"where": where, "pageSize": 1})
-                checks.append(("platform", self.call(question)))
-        except AsyncJobError as e:
-            return False, str(e)
-        if not checks:
-            return False, "The extra has neither element_token nor organization_secret."
-        for what, response in checks:
-            if response.status == 401:
-                return False, f"The {what} refuses the secrets (401)."
-            if response.status >= 500:
-                return False, f"The {what} answers with HTTP {response.status}."
-        told = ", ".join(f"{what}: HTTP {response.status}" for what, response in checks)
-        return True, f"Connected to {self.remote.host} ({told})."
+        return checked(self._probe)
+
+    def _probe(self) -> str:
+        told = []
+        remote = _typed(self.remote)
+        if not isinstance(remote.auth, MissingAuth):
+            status = _good("connector instance", self.call(HttpRequest("GET", "ping")))
+            hint = " for ping, which not every connector has" if status >= 400 else ""
+            told.append(f"connector instance: HTTP {status}{hint}")
+        if not isinstance(remote.platform_auth, MissingAuth):
+            where = "channel='webhook' and status='queued'"
+            question = HttpRequest("GET", DELIVERIES, params={"where": where, "pageSize": 1})
+            status = _good("platform", self.call(question))
+            if status >= 400:
+                raise RequestRefusedError(
+                    f"The platform answers with HTTP {status} when asked for queued webhooks. Is the base "
+                    f"path right? The usual one is {BASE_PATH}.",
+                    http_status=status,
+                )
+            told.append(f"platform: HTTP {status}")
+        if not told:
+            raise ConfigurationError("The extra has neither element_token nor organization_secret.")
+        return f"Connected to {self.remote.host} ({', '.join(told)})."
+
+
+def _good(what: str, response: HttpResponse) -> int:
+    """The status of an answer that shows that the secrets are good."""
+    status = response.status
+    if status == 401:
+        raise AuthenticationError(f"The {what} refuses the secrets (401).", http_status=status)
+    if status == 403:
+        raise AuthorizationError(f"The {what} forbids the call (403).", http_status=status)
+    if status >= 500:
+        raise TransientError(f"The {what} answers with HTTP {status}.", http_status=status)
+    return status
 
 
 def _typed(remote: Remote) -> OpenConnectorsRemote:
     if not isinstance(remote, OpenConnectorsRemote):
         raise TypeError("a hook of this class makes remotes of its own class")
     return remote
-
-
-def _secret(conn: Connection, extra: Mapping[str, Any], name: str) -> str | None:
-    value = extra.get(name)
-    if value is None or value == "":
-        return None
-    text = str(value)
-    # The header separates the secrets by blanks and commas; copied secrets often end in a line break.
-    if not text.isascii() or not text.isprintable() or any(c in text for c in " ,"):
-        raise ConfigurationError(
-            f"{name} in the extra of connection {conn.conn_id!r} holds a character that no such secret has "
-            "(a blank, a comma, a line break). Copy it again."
-        )
-    return text
-
-
-def _authorization(
-    conn: Connection, extra: Mapping[str, Any], user: str, word: str, name: str, what: str
-) -> Auth:
-    secret = _secret(conn, extra, name)
-    if secret is None:
-        return _Missing(
-            f"The connection {conn.conn_id!r} has no {name} in its extra, which calls to {what} need."
-        )
-    return StaticAuth({"Authorization": f"User {user}, {word} {secret}"})

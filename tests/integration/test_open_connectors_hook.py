@@ -111,7 +111,10 @@ def test_what_is_missing_is_said_when_it_is_needed_and_before_anything_is_sent(m
     with pytest.raises(ConfigurationError, match="organization_secret"):
         hook.platform_call(HttpRequest("GET", "accounts/settings"))
     assert sap.journal.entries() == []
-    assert hook.test_connection() == (False, "The extra has neither element_token nor organization_secret.")
+    assert hook.test_connection() == (
+        False,
+        "Setting: The extra has neither element_token nor organization_secret.",
+    )
 
 
 def test_the_signature_is_wanted_when_there_is_a_key(monkeypatch):
@@ -137,16 +140,16 @@ def test_the_connection_can_be_tested(monkeypatch, sap, hook):
     assert "connector instance: HTTP 200, platform: HTTP 200" in message
     wrong = {**sap.airflow_connection()["extra"], "element_token": "wrong"}
     ok, message = connect(monkeypatch, host=sap.url, extra=wrong).test_connection()
-    assert (ok, message) == (False, "The connector instance refuses the secrets (401).")
+    assert (ok, message) == (False, "Credentials: The connector instance refuses the secrets (401).")
     wrong = {**sap.airflow_connection()["extra"], "organization_secret": "wrong"}
     ok, message = connect(monkeypatch, host=sap.url, extra=wrong).test_connection()
-    assert (ok, message) == (False, "The platform refuses the secrets (401).")
+    assert (ok, message) == (False, "Credentials: The platform refuses the secrets (401).")
     only_platform = {k: v for k, v in sap.airflow_connection()["extra"].items() if k != "element_token"}
     ok, message = connect(monkeypatch, host=sap.url, extra=only_platform).test_connection()
     assert ok
     assert "instance" not in message
     sap.faults.add("ping", "http_status", status=502)
-    assert hook.test_connection() == (False, "The connector instance answers with HTTP 502.")
+    assert hook.test_connection() == (False, "Answer: The connector instance answers with HTTP 502.")
     sap.faults.add("ping", "http_status", status=404)
     assert hook.test_connection()[0] is True
     nobody = connect(monkeypatch, host="http://127.0.0.1:9")

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The button *Test* of a connection: what works, or what of it does not, in a person's words."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable, Iterator
+
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    AuthenticationError,
+    AuthorizationError,
+    ConfigurationError,
+    TransientError,
+)
+
+
+def checked(probe: Callable[[], str]) -> tuple[bool, str]:
+    """
+    Run a check as Airflow's connection test wants it.
+
+    :param probe: asks the remote for something without effect; returns what to say when that works, and
+        raises otherwise
+    """
+    try:
+        return True, probe()
+    except AsyncJobError as e:
+        return False, explain(e)
+
+
+def explain(error: AsyncJobError) -> str:
+    """
+    What has to be looked at, then what was said.
+
+    It begins with ``Setting``, ``Address``, ``TLS``, ``Credentials``, ``Rights`` or ``Answer``.
+    """
+    if isinstance(error, ConfigurationError):
+        return f"Setting: {error}"
+    if isinstance(error, AuthenticationError):
+        return f"Credentials: {error}"
+    if isinstance(error, AuthorizationError):
+        return f"Rights: {error}"
+    said = str(error) if str(error).endswith((".", "?")) else f"{error}."
+    reasons = list(_reasons(error))
+    if any(isinstance(reason, ssl.SSLCertVerificationError) for reason in reasons):
+        return f"TLS: {said} To trust the certificate, set verify to the path of a CA file that knows it."
+    if any(isinstance(reason, ssl.SSLError) for reason in reasons):
+        return f"TLS: {said} Does the remote speak TLS at this port?"
+    if isinstance(error, TransientError) and error.http_status is None:
+        return (
+            f"Address: {said} Check scheme, host, port and proxy. This test runs in the API server, which "
+            "may see another network than the workers and the triggerer."
+        )
+    return f"Answer: {error}"
+
+
+def _reasons(error: BaseException) -> Iterator[BaseException]:
+    """
+    What an error came from.
+
+    The transport hides what its libraries raise, as their texts hold URLs; here only the kind is looked at.
+    """
+    seen = 0
+    reason: BaseException | None = error
+    while reason is not None and seen < 20:
+        yield reason
+        reason = reason.__cause__ or reason.__context__
+        seen += 1
