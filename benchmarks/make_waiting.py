@@ -9,7 +9,6 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-
 #: The receiver wakes tasks only that wait in a trigger of ours.
 TRIGGER = "airflow_async_provider.triggers.async_job.AsyncJobTrigger"
 
