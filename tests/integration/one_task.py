@@ -15,7 +15,10 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
-from airflow.sdk.exceptions import TaskDeferred
+try:
+    from airflow.sdk.exceptions import TaskDeferred
+except ImportError:  # before Airflow 3.2
+    from airflow.exceptions import TaskDeferred
 
 LONGEST = 30.0
 

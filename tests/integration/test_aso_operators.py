@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
 
 from byte_server import ByteServer, hang_up, running, status
-from one_task import OneTask
+from one_task import OneTask, TaskDeferred
 
 from airflow_async_provider import policy
 from airflow_async_provider.callbacks.registration import DURABLE_KEY
