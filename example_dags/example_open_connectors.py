@@ -3,8 +3,8 @@
 SAP Open Connectors: a folder copy that ends by a signed webhook, a bulk download, and a bulk upload of it.
 
 Needs the connection ``sap_open_connectors_default``, with ``signature_secret`` and ``callback_base_url`` in
-its extra for the webhooks. The folder copy is the request of SAP's page "Asynchronous API Requests"; the objects
-``contacts`` and ``accounts`` depend on your connector. The destination folder comes from the run's
+its extra for the webhooks. The folder copy is the request of SAP's page "Asynchronous API Requests"; the
+objects ``contacts`` and ``accounts`` depend on your connector. The destination folder comes from the run's
 configuration or from the parameter's default; ``s3://bucket/prefix`` works as well (connection
 ``aws_default``).
 """
