@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Jobs of a remote that the test itself plays, so that it can call back whenever it likes."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from airflow.sdk import DAG
+
+from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
+from airflow_async_provider.operators.open_connectors import OpenConnectorsAsyncRequestOperator
+
+#: A poll would end no task within a test: what ends in time was woken.
+JOB: dict[str, Any] = {
+    "http_conn_id": "callback_remote",
+    "endpoint": "/jobs",
+    "profile": "status_field",
+    "profile_options": {"status_path": "jobs/{job_id}"},
+    "result_field": "result",
+    "callback_field": "callback",
+    "cancel": "delete",
+    "poll_interval": 600,
+    "max_poll_interval": 600,
+    "safety_poll_interval": 600,
+    "timeout": 900,
+    "retries": 0,
+}
+
+for name, count in (("callback_many", 50), ("callback_few", 6)):
+    with DAG(name, schedule=None, max_active_tasks=64):
+        HttpAsyncJobOperator.partial(task_id="job", **JOB).expand(json=[{"n": n} for n in range(count)])
+
+with DAG("callback_one", schedule=None):
+    HttpAsyncJobOperator(
+        task_id="job", json={"n": "{{ run_id }}", "early": "{{ dag_run.conf.get('early', '') }}"}, **JOB
+    )
+
+with DAG("callback_linger", schedule=None):
+    HttpAsyncJobOperator(task_id="job", json={"n": "{{ run_id }}"}, linger=20, **{**JOB, "poll_interval": 1})
+
+with DAG("callback_mute", schedule=None):
+    OpenConnectorsAsyncRequestOperator(
+        task_id="job",
+        conn_id="callback_mute",
+        endpoint="/things",
+        json={"n": "{{ run_id }}"},
+        destination="{{ dag_run.conf.destination }}",
+        timeout=900,
+        retries=1,
+        retry_delay=timedelta(seconds=3),
+    )
