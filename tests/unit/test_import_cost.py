@@ -37,7 +37,7 @@ FORBIDDEN_EVENTS = (
     "sqlite3.connect",
     "subprocess.Popen",
     "os.system",
-    "time.sleep",
+    "time.sleep",  # from Python 3.13
 )
 
 PARSED = sorted(
