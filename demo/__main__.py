@@ -82,11 +82,13 @@ def wait(world: World, runs: Sequence[tuple[Case, str]]) -> list[str]:
     begin = time.monotonic()
     problems: list[str] = []
     open_runs = list(runs)
+    marked: set[str] = set()
     while open_runs:
         # Again and again, because a task may start a further job later.
         for held in {case.held for case, _ in open_runs if case.held}:
             if all(client.all_deferred(c.dag_id, run_id, c.deferred) for c, run_id in runs if c.held == held):
                 world.simulators[held].finish_all()
+        marked |= {run_id for case, run_id in open_runs if run_id not in marked and mark(world, case, run_id)}
         time.sleep(0.5)
         for case, run_id in list(open_runs):
             ended = client.run_state(case.dag_id, run_id) in RUN_ENDED
@@ -95,6 +97,18 @@ def wait(world: World, runs: Sequence[tuple[Case, str]]) -> list[str]:
                 if not ended:
                     problems.append(f"{case.dag_id}: run {run_id} has not ended after {case.timeout:.0f} s")
     return problems
+
+
+def mark(world: World, case: Case, run_id: str) -> bool:
+    """Mark a task as failed once it waits, as a person would; whether that is done."""
+    client, task = world.airflow.client, case.marked_failed
+    if task is None or not client.all_deferred(case.dag_id, run_id, {task}):
+        return False
+    # Airflow tells a trigger what a person did only once the trigger runs.
+    if "starting" not in client.log(case.dag_id, run_id, task):
+        return False
+    client.set_task_state(case.dag_id, run_id, task, "failed")
+    return True
 
 
 def filled(value: Any, values: dict[str, str]) -> Any:

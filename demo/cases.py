@@ -21,6 +21,8 @@ class Case:
     :param held: simulator whose jobs run until all tasks in ``deferred`` wait (they must not wait for each
         other); with a fixed duration, a slow machine would find jobs finished that it was to wait for
     :param states: final states of tasks that do not end in "success"
+    :param marked_failed: a waiting task that the demo marks as failed, as a person would in the UI
+    :param cancelled: names of Automic runs that must have been cancelled by that (status 1850)
     :param via: how tasks must say that they ended ("callback", "poll")
     :param timeout: seconds for the whole run
     """
@@ -31,6 +33,8 @@ class Case:
     deferred: frozenset[str] = frozenset()
     held: str | None = None
     states: Mapping[str, str] = field(default_factory=dict)
+    marked_failed: str | None = None
+    cancelled: tuple[str, ...] = ()
     via: Mapping[str, str] = field(default_factory=dict)
     timeout: float = 180
 
@@ -69,5 +73,18 @@ CASES = (
         deferred=SAP_DEFERRED,
         held="open-connectors",
         via={"copy_reports": "callback", "contacts": "callback"},
+    ),
+    Case(
+        "example_automic",
+        deferred=frozenset({"job", "job_without_callback"}),
+        states={"inactive_job": "skipped"},
+        via={"job": "callback", "job_without_callback": "poll"},
+    ),
+    Case(
+        "example_automic_cancel",
+        deferred=frozenset({"long_workflow"}),
+        states={"long_workflow": "failed"},
+        marked_failed="long_workflow",
+        cancelled=("JOBP.FOREVER",),
     ),
 )

@@ -38,6 +38,11 @@ def examine(world: World, case: Case, run_id: str) -> tuple[list[Row], list[str]
         rows.append(row)
         problems += [f"{row.task}: {what}" for what in wrong]
         downloads += row.checksum not in ("", "-")
+    problems += [
+        f"{case.dag_id}: {name} was not cancelled in Automic ({status})"
+        for name in case.cancelled
+        if (status := world.automic_status(name, 1850)) != 1850
+    ]
     if downloads != case.downloads:
         problems.append(f"{case.dag_id}: {downloads} downloads, {case.downloads} expected")
     return rows, problems

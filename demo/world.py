@@ -33,7 +33,7 @@ class World:
         #: must appear in no log, no XCom and no row of the database
         self.secrets = {
             name: f"{name}-{secrets.token_hex(12)}"
-            for name in ("aso-token", "aso-key", "http-password", *SAP_SECRETS)
+            for name in ("aso-token", "aso-key", "http-password", "automic-password", *SAP_SECRETS)
         }
         self.simulators: dict[str, SimulatorProcess] = {}
         self.seconds = 0.0
@@ -71,6 +71,11 @@ class World:
                 "--plan", 'location={"place": "presigned", "result_bytes": 1000000}',
                 "--plan", 'status_field={"place": "presigned", "result_bytes": 1000000}',
             ],
+            "automic": [
+                "--password", self.secrets["automic-password"],
+                # Most tasks wait in the triggerer by then; one that comes late finds its callback there.
+                "--run-seconds", "20",
+            ],
             "open-connectors": [
                 *(f"--{name.removeprefix('sap-')}={self.secrets[name]}" for name in SAP_SECRETS),
                 "--seconds", "none",
@@ -99,6 +104,14 @@ class World:
             },
         )
         put(
+            "automic_default",
+            "automic",
+            host=self.simulators["automic"].url,
+            login="AIRFLOW/AF",
+            password=self.secrets["automic-password"],
+            extra={"client": "100", "callback_base_url": self.airflow.url()},
+        )
+        put(
             "http_default",
             "http",
             host=self.simulators["http"].url,
@@ -115,6 +128,20 @@ class World:
     def served(self) -> set[str]:
         """SHA-256 of every result that a simulator has made."""
         return set().union(*(simulator.served() for simulator in self.simulators.values()))
+
+    def automic_status(self, name: str, expected: int, patience: float = 30) -> int:
+        """
+        Status of the latest Automic run of an object.
+
+        :param expected: what it will be soon, as Automic takes its time to cancel
+        """
+        end = time.monotonic() + patience
+        while True:
+            runs = [r for r in self.simulators["automic"].describe()["runs"] if r["name"] == name]
+            status = int(runs[-1]["status"]) if runs else 0
+            if status == expected or time.monotonic() > end:
+                return status
+            time.sleep(0.5)
 
     def read(self, uri: str) -> bytes:
         """
