@@ -48,8 +48,8 @@ def explain(error: AsyncJobError) -> str:
         return f"TLS: {said} Does the remote speak TLS at this port?"
     if isinstance(error, TransientError) and error.http_status is None:
         return (
-            f"Address: {said} Check scheme, host, port and proxy. This test runs in the API server, which "
-            "may see another network than the workers and the triggerer."
+            f"Address: {said} Check scheme, host, port and proxy. The button asks from the API server, "
+            "which may see another network than the workers and the triggerer."
         )
     return f"Answer: {error}"
 
