@@ -43,7 +43,7 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator, JaggaerAsoSubmitOperator
 from airflow_async_provider.protocols import registry
-from airflow_async_provider.protocols.base import HttpRequest, JobHandle
+from airflow_async_provider.protocols.base import HttpRequest, HttpResponse, JobHandle, JobState, JobStatus
 from airflow_async_provider.protocols.jaggaer_aso import JaggaerAsoProtocol
 from airflow_async_provider.sensors.async_job import AsyncJobSensor
 from airflow_async_provider.simulators.aso import AsoSimulator
@@ -938,3 +938,82 @@ def test_an_unreadable_answer_that_stays(aso: Aso, task: OneTask, tmp_path: Path
     simulator.faults.add("status", "garbage", times=None, body="<html>the gateway's page</html>")
     with pytest.raises(UnreadableAnswerError, match="the gateway's page"):
         task.run(download(tmp_path / "x"))
+
+
+# -- what remotes with more to offer than ASO make possible
+
+
+@pytest.mark.usefixtures("cancellable")
+def test_clearing_a_waiting_task_cancels_its_job_and_starts_a_new_one(
+    server: Callable[..., ByteServer], task: OneTask, tmp_path: Path
+) -> None:
+    found = server()
+    found.steps.append(accepted(found))
+    task.begin(download(tmp_path / "x"))
+    task.clear()
+    found.steps.extend([PROCESSING, status(204), accepted(found)])
+    task.begin(download(tmp_path / "x"))
+    assert [r.method for r in found.requests] == ["GET", "GET", "DELETE", "GET"]
+
+
+def test_a_job_that_was_started_but_not_noted_is_found_by_its_name(
+    aso: Aso, task: OneTask, tmp_path: Path
+) -> None:
+    simulator = aso(processing_seconds=0)
+    job = OneTask().run(submit())
+    asked_for: list[str] = []
+
+    class Findable(JaggaerAsoDownloadOperator):
+        def find_submitted(self, correlation_id: str) -> JobHandle | None:
+            asked_for.append(correlation_id)
+            return JobHandle.from_dict({**job, "data": {}})
+
+    intent(task)
+    result = task.run(
+        lambda: Findable(
+            task_id="t", endpoint=ITEMS, destination=str(tmp_path / "x"), poll_interval=0.04, timeout=30
+        )
+    )
+    assert asked_for == ["0" * 32]
+    assert result["bytes"] == 5000
+    assert simulator.journal.jobs_started == 1
+    assert f"GET {ITEMS}" in str(task.deferrals)  # it has its label again
+
+
+class Moving(JaggaerAsoProtocol):
+    """A remote that moves its monitor with every answer, as some conventions allow."""
+
+    def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+        number = int(response.json_object()["n"])
+        state = JobState.FAILED if number == 9 else JobState.RUNNING
+        return JobStatus(state, native=f"step {number}", status_url=f"/s/{number + 1}")
+
+
+def test_the_truth_is_read_where_the_monitor_is_now(
+    server: Callable[..., ByteServer], task: OneTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Moving)
+    found = server()
+    found.steps.append(accepted(found))
+    make = download(tmp_path / "x")
+    task.begin(make)
+    found.steps.extend(status(200, b'{"n": %d}' % n) for n in (7, 8, 9))
+    event = {"version": 1, "state": "failed", "native": "step 9", "via": "poll", "polls": 1, "errors": 0}
+    with pytest.raises(JobFailedError):
+        make().execute_complete(task.context, event=event, **task.deferrals[0])
+    assert [r.target for r in found.requests[1:]] == ["/s", "/s/8", "/s/9"]
+
+
+def test_a_monitor_that_never_stops_moving_is_not_followed_for_ever(
+    server: Callable[..., ByteServer], task: OneTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Moving)
+    found = server()
+    found.steps.append(accepted(found))
+    make = download(tmp_path / "x")
+    task.begin(make)
+    found.steps.extend(status(200, b'{"n": %d}' % n) for n in range(100, 200))
+    event = {"version": 1, "state": "failed", "native": "?", "via": "poll", "polls": 1, "errors": 0}
+    with pytest.raises(TaskDeferred):
+        make().execute_complete(task.context, event=event, **task.deferrals[0])
+    assert len(found.requests) < 10
