@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -68,12 +69,12 @@ class HttpAsyncJobSensor(AsyncJobSensor):
 
     def execute(self, context: Context) -> Any:
         """Make a handle of the address, then wait as for any job."""
-        self.job = self.handle().to_dict()
+        self.job = replace(self.handle(), submitted_at=time.time()).to_dict()
         return super().execute(context)
 
     def handle(self) -> JobHandle:
         """
-        The handle of the job behind the address.
+        The handle of the job behind the address; always the same, as asset watchers are told apart by it.
 
         :raises ConfigurationError: no address, unknown profile, or options that it does not have
         """
@@ -87,7 +88,7 @@ class HttpAsyncJobSensor(AsyncJobSensor):
         return JobHandle(
             protocol=profile_name(self.profile),
             job_id=digest(asked),
-            submitted_at=time.time(),
+            submitted_at=0.0,
             status_url=asked,
             options=options,
             data={"label": self.endpoint} if self.endpoint else {},

@@ -23,14 +23,14 @@ def dag_problems(path: str) -> list[str]:
     """What is wrong with a DAG file: it does not load, it has no DAG with tasks, it makes Python warn."""
     from airflow.sdk import DAG
 
-    before = {id(thing) for thing in gc.get_objects() if isinstance(thing, DAG)}
+    before = _all_of(DAG)  # kept, so that no new object gets an old one's identity
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
             kept = runpy.run_path(path)
         except Exception as error:  # noqa: BLE001 - whatever it is, the test says it
             return [f"{type(error).__name__}: {error}"]
-    made = [thing for thing in gc.get_objects() if isinstance(thing, DAG) and id(thing) not in before]
+    made = [dag for dag in _all_of(DAG) if not any(dag is old for old in before)]
     problems = [
         f"warns: {w.category.__name__}: {w.message}"
         for w in warned
@@ -40,6 +40,11 @@ def dag_problems(path: str) -> list[str]:
         problems.append("no DAG with tasks in it")
     del kept
     return problems
+
+
+def _all_of(cls: type) -> list[Any]:
+    # type(), as isinstance() wakes lazy modules.
+    return [thing for thing in gc.get_objects() if issubclass(type(thing), cls)]
 
 
 def import_problem(module: str, name: str) -> str | None:

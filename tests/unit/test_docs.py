@@ -344,6 +344,24 @@ def test_defaults_in_the_table_of_common_arguments_are_those_of_the_code() -> No
     }
 
 
+def test_every_trigger_that_airflow_is_told_of_is_documented() -> None:
+    text = "".join(prose(path) for path in DOCS.glob("*.md"))
+    for module in (module for part in get_provider_info()["triggers"] for module in part["python-modules"]):
+        for name, thing in vars(importlib.import_module(module)).items():
+            if inspect.isclass(thing) and thing.__module__ == module and name.endswith("Trigger"):
+                assert name in text
+
+
+def test_arguments_of_the_asset_watcher_are_on_its_page_with_their_defaults() -> None:
+    from airflow_async_provider.triggers.async_job_event import AsyncJobEventTrigger
+
+    said = {
+        code_spans(cells[0])[0]: literal(cells[1]) for _, cells in rows(prose(DOCS / "asset_watching.md"))
+    }
+    known = inspect.signature(AsyncJobEventTrigger).parameters
+    assert said == {n: ... if p.default is p.empty else p.default for n, p in known.items()}
+
+
 def test_every_error_is_documented_with_its_place_in_the_tree() -> None:
     known = {
         name: {base.__name__ for base in thing.__bases__}

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Airflow tells asset watchers apart by their arguments: what a DAG file makes must be the same each time."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+from airflow.triggers.base import BaseEventTrigger
+
+from airflow_async_provider.sensors.http_async import HttpAsyncJobSensor
+from airflow_async_provider.triggers.async_job_event import AsyncJobEventTrigger
+
+
+def parsed() -> tuple[str, dict[str, object]]:
+    sensor = HttpAsyncJobSensor(
+        task_id="export",
+        endpoint="exports/nightly",
+        params={"of": "a b"},
+        profile_options={"running": ["busy"]},
+    )
+    return AsyncJobEventTrigger(job=sensor.handle().to_dict(), conn_id="reports").serialize()
+
+
+def test_parsing_a_file_again_makes_the_same_watcher() -> None:
+    first = parsed()
+    with patch("time.time", return_value=4_000_000_000.0):
+        again = parsed()
+
+    assert again == first
+    assert BaseEventTrigger.hash(*again) == BaseEventTrigger.hash(*first)
+
+
+def test_another_document_makes_another_watcher() -> None:
+    path, arguments = parsed()
+    other = HttpAsyncJobSensor(task_id="export", endpoint="exports/weekly").handle().to_dict()
+
+    assert AsyncJobEventTrigger(job=other, conn_id="reports").serialize() != (path, arguments)
