@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import re
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +16,7 @@ from typing import Any
 import pytest
 import requests
 from harness import RealAirflow, wait_until
+from harness.calling_remote import CallingRemote, RemoteJob, calling_remote
 
 MANY, FEW, ONE, LINGER, MUTE = (f"callback_{n}" for n in ("many", "few", "one", "linger", "mute"))
 
@@ -30,96 +28,14 @@ needs_new = pytest.mark.skipif(not NEW, reason="Airflow 3.3 and later")
 SPREAD = 12.0
 
 
-@dataclass
-class Job:
-    """One job of the remote."""
-
-    id: str
-    n: str
-    callback: str = field(repr=False)
-    status: str = "running"
-    asked: int = 0
-    cancelled: int = 0
-    answers: list[int] = field(default_factory=list)
-
-
-class Remote(http.server.ThreadingHTTPServer):
-    """A remote that does nothing by itself: the test ends its jobs and sends its callbacks."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.jobs: dict[str, Job] = {}
-        self.url = f"http://127.0.0.1:{self.server_port}"
-
-    def job(self, n: object, timeout: float = 60) -> Job:
-        """The job that was started last with this mark."""
-        return wait_until(
-            lambda: next((j for j in reversed(list(self.jobs.values())) if j.n == str(n)), None),
-            f"job {n} to be started",
-            timeout,
-        )
-
-    def call(self, job: Job, body: Any = None) -> int:
-        """End a job and call back."""
-        job.status = "succeeded"
-        with requests.Session() as session:
-            session.trust_env = False
-            body = {"status": "succeeded"} if body is None else body
-            answer = session.post(job.callback, json=body, timeout=60)
-        job.answers.append(answer.status_code)
-        return answer.status_code
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    server: Remote
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        callback = body.get("callback") or self.headers["Elements-Async-Callback-Url"]
-        job = Job(f"j{len(self.server.jobs)}", str(body["n"]), callback)
-        self.server.jobs[job.id] = job
-        if body.get("early") == "True":
-            self.server.call(job)
-        self._answer(202, {"id": job.id, "eventId": job.id, "status": "running"})
-
-    def do_GET(self) -> None:
-        job = self.server.jobs[self.path.rsplit("/", 1)[1]]
-        job.asked += 1
-        self._answer(200, {"id": job.id, "status": job.status, "result": {"job": job.id}})
-
-    def do_DELETE(self) -> None:
-        job = self.server.jobs[self.path.rsplit("/", 1)[1]]
-        job.cancelled += 1
-        job.status = "cancelled"
-        self._answer(200, {})
-
-    def _answer(self, status: int, document: Any) -> None:
-        content = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: Any) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
-def remote() -> Iterator[Remote]:
+def remote() -> Iterator[CallingRemote]:
     """The remote."""
-    with Remote() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with calling_remote() as server:
         yield server
-        server.shutdown()
-        thread.join(10)
 
 
-def connect(airflow: RealAirflow, remote: Remote) -> None:
+def connect(airflow: RealAirflow, remote: CallingRemote) -> None:
     base = airflow.url()
     extra = {"callback_base_url": base}
     airflow.client.put_connection("callback_remote", "http", host=remote.url, extra=extra)
@@ -132,7 +48,7 @@ def connect(airflow: RealAirflow, remote: Remote) -> None:
 
 
 @pytest.fixture(scope="module")
-def airflow(real_airflow: RealAirflow, remote: Remote) -> RealAirflow:
+def airflow(real_airflow: RealAirflow, remote: CallingRemote) -> RealAirflow:
     """The shared Airflow with connections to the remote."""
     connect(real_airflow, remote)
     return real_airflow
@@ -159,7 +75,9 @@ def moment(value: Any) -> float:
     return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
 
 
-def spread_callbacks(airflow: RealAirflow, remote: Remote, dag_id: str, run_id: str, count: int) -> None:
+def spread_callbacks(
+    airflow: RealAirflow, remote: CallingRemote, dag_id: str, run_id: str, count: int
+) -> None:
     """Call back for every task, each at another moment after its deferral."""
     due: dict[int, float] = {}
     called: set[int] = set()
@@ -187,12 +105,12 @@ def on_kills(airflow: RealAirflow) -> int:
     return airflow.all_logs().count("invoking on_kill")
 
 
-def all_cancelled(remote: Remote) -> list[Job]:
+def all_cancelled(remote: CallingRemote) -> list[RemoteJob]:
     return [job for job in remote.jobs.values() if job.cancelled]
 
 
 def check_spread(
-    airflow: RealAirflow, remote: Remote, dag_id: str, count: int, tell: Callable[[str], None]
+    airflow: RealAirflow, remote: CallingRemote, dag_id: str, count: int, tell: Callable[[str], None]
 ) -> None:
     run_id = airflow.client.trigger(dag_id)
     spread_callbacks(airflow, remote, dag_id, run_id, count)
@@ -212,7 +130,7 @@ def check_spread(
 
 
 def test_callbacks_at_any_moment_after_the_deferral_fail_no_task(
-    airflow: RealAirflow, remote: Remote, record_property: Callable[[str, object], None]
+    airflow: RealAirflow, remote: CallingRemote, record_property: Callable[[str, object], None]
 ) -> None:
     before = on_kills(airflow)
     check_spread(airflow, remote, MANY, 50, lambda line: (print(line), record_property("wake", line))[0])  # noqa: T201
@@ -225,7 +143,9 @@ def test_callbacks_at_any_moment_after_the_deferral_fail_no_task(
 
 
 @needs_new
-def test_a_person_who_marks_a_waiting_task_does_cancel_its_job(airflow: RealAirflow, remote: Remote) -> None:
+def test_a_person_who_marks_a_waiting_task_does_cancel_its_job(
+    airflow: RealAirflow, remote: CallingRemote
+) -> None:
     run_id = airflow.client.trigger(ONE)
     airflow.client.wait_task(ONE, run_id, "job", "deferred")
     job = remote.job(run_id)
@@ -241,7 +161,7 @@ def test_a_person_who_marks_a_waiting_task_does_cancel_its_job(airflow: RealAirf
 
 
 def test_a_callback_that_is_faster_than_the_submission_saves_the_deferral(
-    airflow: RealAirflow, remote: Remote
+    airflow: RealAirflow, remote: CallingRemote
 ) -> None:
     run_id, state = airflow.client.run(ONE, {"early": True})
     assert state == "success"
@@ -249,7 +169,7 @@ def test_a_callback_that_is_faster_than_the_submission_saves_the_deferral(
     assert remote.job(run_id).answers == [200]
 
 
-def test_a_worker_that_lingers_sees_a_short_job_through(airflow: RealAirflow, remote: Remote) -> None:
+def test_a_worker_that_lingers_sees_a_short_job_through(airflow: RealAirflow, remote: CallingRemote) -> None:
     run_id = airflow.client.trigger(LINGER)
     job = remote.job(run_id)
     time.sleep(2)
@@ -258,7 +178,7 @@ def test_a_worker_that_lingers_sees_a_short_job_through(airflow: RealAirflow, re
     assert "DEFERRED" not in airflow.client.log(LINGER, run_id, "job")
 
 
-def test_callbacks_arrive_while_no_triggerer_lives(mended: RealAirflow, remote: Remote) -> None:
+def test_callbacks_arrive_while_no_triggerer_lives(mended: RealAirflow, remote: CallingRemote) -> None:
     client = mended.client
     runs = [client.trigger(ONE) for _ in range(2)]
     for run_id in runs:
@@ -281,7 +201,7 @@ def test_callbacks_arrive_while_no_triggerer_lives(mended: RealAirflow, remote: 
 
 @needs_new
 def test_a_result_that_only_the_callback_bears_outlives_a_failed_try(
-    airflow: RealAirflow, remote: Remote, tmp_path: Path
+    airflow: RealAirflow, remote: CallingRemote, tmp_path: Path
 ) -> None:
     client = airflow.client
     blocked = tmp_path / "blocked"
@@ -304,7 +224,7 @@ def test_a_result_that_only_the_callback_bears_outlives_a_failed_try(
     assert len([j for j in remote.jobs.values() if j.n == run_id]) == 1
 
 
-def test_no_secret_of_an_address_is_written_down(airflow: RealAirflow, remote: Remote) -> None:
+def test_no_secret_of_an_address_is_written_down(airflow: RealAirflow, remote: CallingRemote) -> None:
     secrets = {job.callback.rsplit("/", 1)[1] for job in remote.jobs.values()}
     assert len(secrets) == len(remote.jobs) > 0
     wrong = next(iter(remote.jobs.values()))
@@ -319,7 +239,9 @@ def test_no_secret_of_an_address_is_written_down(airflow: RealAirflow, remote: R
 
 
 def test_the_same_on_postgresql(
-    real_airflow_on_postgres: RealAirflow, remote: Remote, record_property: Callable[[str, object], None]
+    real_airflow_on_postgres: RealAirflow,
+    remote: CallingRemote,
+    record_property: Callable[[str, object], None],
 ) -> None:
     connect(real_airflow_on_postgres, remote)
     remote.jobs.clear()
