@@ -176,6 +176,29 @@ class AsyncApiHook(BaseHook):
                 return submitted
         raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
 
+    async def astart(self, protocol: JobProtocol, request: HttpRequest) -> Submitted:
+        """
+        Async twin of :meth:`start`, one try and no look-up.
+
+        :raises SubmitError: the remote refused
+        :raises SubmitUnknownError: the answer to a request that must not be sent twice was lost
+        """
+        try:
+            submitted = protocol.read_submit(await self.acall(request))
+        except (TransientError, UnreadableAnswerError) as lost:
+            not_taken = isinstance(lost, TransientError) and (not lost.sent or lost.http_status == 429)
+            if request.repeatable or not_taken:
+                raise
+            raise SubmitUnknownError(
+                f"The answer to the submission was lost: {lost} A job may or may not have been started.",
+                http_status=lost.http_status,
+                request_id=lost.request_id,
+            ) from lost
+        remote, url = await self.aremote(), submitted.handle.status_url
+        if url:
+            remote.check_origin(remote.resolve(url), what="status URL")
+        return submitted
+
     def look_up(
         self, protocol: JobProtocol, correlation_id: str | None, lost: AsyncJobError | None = None
     ) -> JobHandle | None:

@@ -105,7 +105,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 def calling_remote() -> Iterator[CallingRemote]:
     """A running remote."""
     with CallingRemote() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
         thread.start()
         try:
             yield server
