@@ -60,7 +60,8 @@ system: $(VENV)/dev.stamp  ## tests on a real Airflow (a few minutes)
 
 .PHONY: covered
 covered: $(VENV)/dev.stamp  ## unit and integration tests with branch coverage, which must be 95 % or more
-	$(BIN)/python -m pytest tests/unit tests/integration --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest tests/unit --cov --cov-report=
+	$(BIN)/python -m pytest tests/integration --cov --cov-append --cov-report=term --cov-fail-under=95
 
 .PHONY: bench
 bench: $(VENV)/dev.stamp  ## measure (see benchmarks/)

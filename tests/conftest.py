@@ -58,3 +58,22 @@ def airflow_db(airflow_home: Path) -> Iterator[Path]:
     from airflow import settings
 
     settings.dispose_orm(do_log=False)
+
+
+@pytest.fixture(autouse=True)
+def _masked_secrets_are_forgotten() -> Iterator[None]:
+    """
+    Every secret of every test would stay in Airflow's masker, which compiles all of them anew for each one.
+
+    Thousands of tests in one process, each with secrets of its own, would spend their time with that.
+    """
+    yield
+    for name, module in list(sys.modules.items()):
+        if (
+            name.endswith("secrets_masker.secrets_masker")
+            or name == "airflow.sdk.execution_time.secrets_masker"
+        ):
+            masker = getattr(module, "_secrets_masker", None)
+            if masker is not None and getattr(masker(), "patterns", None):
+                masker().patterns = set()
+                masker().replacer = None
