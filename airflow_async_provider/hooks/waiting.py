@@ -19,8 +19,13 @@ from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.policy import Sleep, Stop, Wait
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus
 
-#: A sign of life in the task log after so many seconds, then at ever longer intervals (factor 2).
+#: A sign of life in the task log after so many seconds, then at ever longer intervals (factor 2), but once in
+#: so many seconds.
 FIRST_HEARTBEAT = 60.0
+RAREST_HEARTBEAT = 3600.0
+
+#: Of a remote's explanation, in a line of the task log (characters).
+LONGEST_MESSAGE = 200
 
 EVENT_VERSION = 1
 
@@ -71,6 +76,32 @@ class Outcome:
         return event
 
 
+class Heartbeat:
+    """When the next sign of life is due: ever more rarely."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._next = FIRST_HEARTBEAT
+
+    @property
+    def waited(self) -> float:
+        """Seconds since the wait began."""
+        return time.monotonic() - self._started
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next one is due."""
+        return max(0.0, self._next - self.waited)
+
+    def beats(self) -> bool:
+        """Whether one is due, which is then done."""
+        waited = self.waited
+        if waited < self._next:
+            return False
+        self._next = waited + min(waited, RAREST_HEARTBEAT)
+        return True
+
+
 class _Teller:
     """What a person reads in the task log meanwhile: changes, and signs of life that get rarer."""
 
@@ -78,14 +109,13 @@ class _Teller:
         self._log = log
         self._handle = handle
         self._wait = wait
-        self._started = time.monotonic()
-        self._heartbeat = FIRST_HEARTBEAT
+        self._heartbeat = Heartbeat()
         self._told = ""
 
     def status(self, status: JobStatus) -> None:
         if status.native != self._told:
             self._told = status.native
-            self._log.info("Job %s: %s (%s)", self._handle.job_id, status.state.value, status.native)
+            self._log.info("Job %s: %s (%s)", self._handle.job_id, status.state.value, said(status))
         self.alive()
 
     def failed(self, error: Exception) -> None:
@@ -98,14 +128,12 @@ class _Teller:
         )
 
     def alive(self) -> None:
-        waited = time.monotonic() - self._started
-        if waited >= self._heartbeat:
-            self._heartbeat *= 2
+        if self._heartbeat.beats():
             self._log.info(
-                "Job %s: still %s after %d s of watching, %d questions, %d failed",
+                "Job %s: still %s; watched for %s, asked %d times, %d without an answer",
                 self._handle.job_id,
-                self._told,
-                waited,
+                self._told or "unknown",
+                spoken(self._heartbeat.waited),
                 self._wait.polls,
                 self._wait.errors,
             )
@@ -158,6 +186,32 @@ async def awatch(hook: AsyncApiHook, handle: JobHandle, wait: Wait, log: Log) ->
             handle = moved(handle, status)
             teller.status(status)
     return _outcome(step, wait, status if wait.polls else None)
+
+
+def said(status: JobStatus) -> str:
+    """The remote's word, with the beginning of its explanation where there is one."""
+    message = " ".join((status.message or "").split())
+    if not message or message == status.native:
+        return status.native
+    short = message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + "…"
+    return f"{status.native}: {short}" if status.native else short
+
+
+def spoken(seconds: float) -> str:
+    """A time for a person: ``0.5 s``, ``45 s``, ``12 min``, ``3 h 5 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.3g} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def spoken_range(first: float, last: float) -> str:
+    """``10 s``, or ``10 s to 5 min``."""
+    one, other = spoken(first), spoken(last)
+    return one if one == other else f"{one} to {other}"
 
 
 def moved(handle: JobHandle, status: JobStatus) -> JobHandle:

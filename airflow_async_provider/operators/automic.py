@@ -137,7 +137,6 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
             return super().execute(context)
         handle = JobHandle.from_dict(self.submit_only(context))
         self.show(handle)
-        self.log.info("Started %s as Automic run %s; not waiting for it.", self.object_name, handle.job_id)
         return facts_of(handle, None, via=None)
 
     def waits(self) -> bool:

@@ -16,7 +16,7 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks.waiting import watch
+from airflow_async_provider.hooks.waiting import said, spoken, spoken_range, watch
 from airflow_async_provider.operators.durable import Durable
 from airflow_async_provider.operators.outcome import describe, error_for, seconds, timeout_error
 from airflow_async_provider.operators.submission import SubmittingOperator
@@ -90,6 +90,32 @@ class AsyncJobOperator(SubmittingOperator):
             "The callback of the %s could not be taken: %s.", describe(handle), event.get("native")
         )
 
+    def pace(self, run: Mapping[str, Any]) -> str:
+        """How the end of the job will be noticed, in words."""
+        every = spoken_range(self.poll_interval, self.max_poll_interval)
+        if not self.deferrable:
+            return f"This worker waits and asks every {every}."
+        first = f"This worker asks for {spoken(self.linger)} first. " if self.linger else ""
+        return f"{first}The triggerer asks every {every}."
+
+    def advice(self, status: JobStatus) -> str:
+        """What the reader of the task log can do after a bad end."""
+        if not status.state.ended:
+            return "Resolve it at the remote; a retry of this task goes on with it."
+        if self.may_resubmit(status):
+            return "A retry of this task starts another one."
+        return "Once you know that it may run again, clear the task with reattach=False."
+
+    def tell(self, verb: str, run: Mapping[str, Any]) -> None:
+        """The line at the beginning of a wait: which job, until when, and how its end will be noticed."""
+        self.log.info(
+            "%s the %s; deadline %s. %s",
+            verb,
+            describe(JobHandle.from_dict(run["job"]), age=verb != "Submitted"),
+            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run["deadline"])),
+            self.pace(run),
+        )
+
     def trigger_arguments(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """Further arguments of the trigger."""
         return {}
@@ -104,6 +130,7 @@ class AsyncJobOperator(SubmittingOperator):
             return self._start(context, durable)
         run, status = found
         if status is None or status.state is JobState.RUNNING:
+            self.tell("Waiting for", run)
             return self._watch(context, run)
         return self._settle(context, run, status)
 
@@ -142,12 +169,7 @@ class AsyncJobOperator(SubmittingOperator):
         run = self._run_of(handle, restarts=restarts)
         if before:  # one task, one clock: a restart gets what is left of the time
             run.update(started_at=before["started_at"], deadline=before["deadline"], polls=before["polls"])
-        self.log.info(
-            "Submitted the %s; deadline %s; waiting %s.",
-            describe(handle),
-            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run["deadline"])),
-            "in the triggerer" if self.deferrable else "on this worker",
-        )
+        self.tell("Submitted", run)
         if submitted.status is not None and submitted.status.state is not JobState.RUNNING:
             return self._settle(context, run, submitted.status)
         return self._watch(context, run)
@@ -240,12 +262,13 @@ class AsyncJobOperator(SubmittingOperator):
         handle = JobHandle.from_dict(run["job"])
         status = self.interpret(status)
         if status.state is not JobState.SUCCEEDED:
-            error = error_for(handle, status)
+            error = error_for(handle, status, self.advice(status))
             # A blocked job may go on, and one that must not be started twice must not be forgotten.
             if status.state.ended and self.may_resubmit(status):
                 raise self._forget(context, error)
             raise error
         self._active = None  # it has ended: a kill during the download must not cancel anything
+        self.log.info("The %s has ended (%s), %s.", describe(handle), said(status), _how_known(run))
         value = self.finish(context, run, status)
         # Whoever clears this task after its success wants a new job, not the old one's result.
         Durable(context, self.log).clear()
@@ -279,6 +302,14 @@ class AsyncJobOperator(SubmittingOperator):
             max_poll_interval=self.max_poll_interval,
             max_consecutive_errors=self.max_consecutive_errors,
         )
+
+
+def _how_known(run: Mapping[str, Any]) -> str:
+    polls = run["polls"]
+    asked = "asked once" if polls == 1 else f"asked {polls} times"
+    if run["via"] == "callback":
+        return f"as its callback said ({asked} meanwhile)" if polls else "as its callback said"
+    return f"which was {asked}" if polls else "which was known at once"
 
 
 def _instance_id(context: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from airflow_async_provider.callbacks.registration import DEFAULT_MAX_BYTES, Let
 from airflow_async_provider.errors import CallbackError, ConfigurationError
 from airflow_async_provider.hooks.connection import extra_of
 from airflow_async_provider.hooks.registry import GENERIC, HOOKS
+from airflow_async_provider.hooks.waiting import spoken_range
 from airflow_async_provider.operators.base import LINGER_INTERVAL, AsyncJobOperator
 from airflow_async_provider.operators.durable import Durable
 from airflow_async_provider.operators.outcome import describe, seconds
@@ -139,13 +140,31 @@ class CallbackJobOperator(AsyncJobOperator):
         self.callback_expected = True
         self._submission = registration.submission
 
+    def pace(self, run: Mapping[str, Any]) -> str:
+        """How the end of the job will be noticed, in words."""
+        if not run.get("callback"):
+            return super().pace(run)
+        if not protocol_of(JobHandle.from_dict(run["job"])).pollable:
+            return "Its callback wakes this task; this API cannot be asked."
+        if not self.deferrable:
+            return super().pace(run)
+        every = spoken_range(*self._safety_pace())
+        return f"Its callback wakes this task; in case it is lost, the triggerer asks every {every}."
+
+    def _safety_pace(self) -> tuple[float, float]:
+        return (
+            max(self.safety_poll_interval, self.poll_interval),
+            max(self.safety_poll_interval, self.max_poll_interval),
+        )
+
     def trigger_arguments(self, run: Mapping[str, Any]) -> dict[str, Any]:
         """With a callback on its way the poll is the slow safety net."""
         if not run.get("callback"):
             return {}
+        first, longest = self._safety_pace()
         slow = PollPolicy(
-            poll_interval=max(self.safety_poll_interval, self.poll_interval),
-            max_poll_interval=max(self.safety_poll_interval, self.max_poll_interval),
+            poll_interval=first,
+            max_poll_interval=longest,
             max_consecutive_errors=self.max_consecutive_errors,
         )
         return {

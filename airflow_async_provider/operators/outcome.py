@@ -72,25 +72,31 @@ def surely_not_started(error: AsyncJobError) -> bool:
     )
 
 
-def describe(handle: JobHandle) -> str:
+def describe(handle: JobHandle, *, age: bool = True) -> str:
     """
     The job for a message: what it is, where it was started, how old it is.
 
     The label (endpoint, object name) is put into the handle by the operator that submits.
+
+    :param age: False where the job is new
     """
     label = handle.data.get("label")
-    age = max(0, round(time.time() - handle.submitted_at)) if handle.submitted_at else None
     about = [str(label)] if label else []
-    about += [f"{age} s old"] if age is not None else []
+    if age and handle.submitted_at:
+        about.append(f"{max(0, round(time.time() - handle.submitted_at))} s old")
     return f"{handle.protocol} job {handle.job_id}" + (f" ({', '.join(about)})" if about else "")
 
 
-def error_for(handle: JobHandle, status: JobStatus) -> JobError:
-    """The error that a bad end stands for."""
+def error_for(handle: JobHandle, status: JobStatus, advice: str = "") -> JobError:
+    """
+    The error that a bad end stands for.
+
+    :param advice: what the reader can do
+    """
     cls, words = _ERRORS[status.state]
     said = f" The remote said: {status.message}" if status.message else ""
     return cls(
-        f"The {describe(handle)} {words}; last state {status.native!r}.{said}",
+        f"The {describe(handle)} {words}; last state {status.native!r}.{said} {advice}".strip(),
         job=handle.job_id,
         state=status.state.value,
         native=status.native,

@@ -23,6 +23,7 @@ from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.waiting import moved
 from airflow_async_provider.operators.durable import Durable
 from airflow_async_provider.operators.outcome import describe, error_for, seconds, surely_not_started
+from airflow_async_provider.operators.plain_errors import PlainErrors
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
 from airflow_async_provider.protocols.registry import protocol_of
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 MOST_MOVES = 5
 
 
-class SubmittingOperator(BaseOperator):
+class SubmittingOperator(PlainErrors, BaseOperator):
     """
     Submits a job, once: a retry finds what an earlier try has started.
 
@@ -132,7 +133,9 @@ class SubmittingOperator(BaseOperator):
         found = self._reattach(context, durable)
         if found is not None:
             return dict(found[0]["job"])
-        return self._submit(context, durable).handle.to_dict()
+        handle = self._submit(context, durable).handle
+        self.log.info("Submitted the %s; this task does not wait for it.", describe(handle, age=False))
+        return handle.to_dict()
 
     def _reattach(self, context: Context, durable: Durable) -> tuple[dict[str, Any], JobStatus | None] | None:
         saved = durable.load() if self.reattach else {}

@@ -12,7 +12,7 @@ from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.registry import hook_for
 from airflow_async_provider.operators.base import AsyncJobOperator
 from airflow_async_provider.operators.outcome import describe
-from airflow_async_provider.protocols.base import JobHandle, JobState, Submitted
+from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -55,10 +55,16 @@ class AsyncJobSensor(AsyncJobOperator):
             status = self.hook.status(handle, tries=1)
         except (TransientError, UnreadableAnswerError) as e:
             self.log.warning("No answer about the %s yet: %s", describe(handle), e)
+            self.tell("Waiting for", run)
             return self._watch(context, run)
         if status.state is JobState.RUNNING:
+            self.tell("Waiting for", run)
             return self._watch(context, run)
         return self._settle(context, run, status)
+
+    def advice(self, status: JobStatus) -> str:
+        """What the reader can do; a task that has not started the job cannot start another."""
+        return "This task only waits: what started the job can start another one."
 
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Never: a sensor starts nothing."""

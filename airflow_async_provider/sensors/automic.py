@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider.operators.automic_outcome import AutomicJobOperator
-from airflow_async_provider.protocols.base import JobState, Submitted
+from airflow_async_provider.protocols.base import JobState, JobStatus, Submitted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -39,8 +39,13 @@ class AutomicExecutionSensor(AutomicJobOperator):
         status = self.truth(context, handle, {})
         run = self._run_of(handle)
         if status.state is JobState.RUNNING:
+            self.tell("Waiting for", run)
             return self._watch(context, run)
         return self._settle(context, run, status)
+
+    def advice(self, status: JobStatus) -> str:
+        """What the reader can do; a task that has not started the run cannot start another."""
+        return "This task only waits: what started the run can start another one."
 
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Never: a sensor starts nothing."""

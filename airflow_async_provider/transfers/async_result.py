@@ -14,6 +14,7 @@ from airflow_async_provider.errors import JobError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.registry import hook_for
 from airflow_async_provider.operators.outcome import describe, error_for
+from airflow_async_provider.operators.plain_errors import PlainErrors
 from airflow_async_provider.operators.results import already_there, fetch
 from airflow_async_provider.protocols.base import JobState
 from airflow_async_provider.sensors.async_job import job_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class AsyncResultDownloadOperator(BaseOperator):
+class AsyncResultDownloadOperator(PlainErrors, BaseOperator):
     """
     Ask a finished job for its result and download it.
 

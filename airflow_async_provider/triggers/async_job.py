@@ -16,7 +16,7 @@ from airflow_async_provider.callbacks.registration import Letter
 from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.registry import hook_for
-from airflow_async_provider.hooks.waiting import Outcome, awatch
+from airflow_async_provider.hooks.waiting import Heartbeat, Outcome, awatch, spoken
 from airflow_async_provider.policy import PollPolicy, Wait
 from airflow_async_provider.protocols.base import JobHandle, JobState
 from airflow_async_provider.protocols.registry import protocol_of
@@ -129,12 +129,12 @@ class AsyncJobTrigger(BaseTrigger):
             event = Outcome("error", error=e).to_event()
         await asyncio.sleep(self._until_settled(started))
         self.log.info(
-            "Job %s: %s (%s) by %s after %d questions; resuming the task",
+            "Job %s: resuming the task: %s by %s (asked %d times, %d without an answer)",
             self.job.get("job_id"),
             event["state"],
-            event["native"],
             event["via"],
             event["polls"],
+            event["errors"],
         )
         yield TriggerEvent(event)
 
@@ -162,7 +162,12 @@ class AsyncJobTrigger(BaseTrigger):
         return await awatch(self._hook(), handle, wait, self.log)
 
     async def _until_deadline(self) -> Outcome:
-        await asyncio.sleep(max(0.0, self.deadline - time.time()))
+        heartbeat = Heartbeat()
+        while (left := self.deadline - time.time()) > 0:
+            await asyncio.sleep(min(left, heartbeat.pause + 0.01))
+            if heartbeat.beats():
+                waited = spoken(heartbeat.waited)
+                self.log.info("Job %s: no callback yet; waited for %s", self.job.get("job_id"), waited)
         return Outcome("timeout")
 
     async def _letters(self, started: float) -> dict[str, Any]:
@@ -202,6 +207,11 @@ class AsyncJobTrigger(BaseTrigger):
             return
         if self.callback and await self._look() is not None:
             # Airflow calls this also when the receiver has resumed the task: nobody has killed anything.
+            self.log.info(
+                "Job %s: its callback has resumed the task. The line above about a user action is Airflow's "
+                "word for that; nothing is cancelled.",
+                self.job.get("job_id"),
+            )
             return
         job_id = self.job.get("job_id")
         try:

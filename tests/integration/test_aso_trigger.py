@@ -524,7 +524,7 @@ def test_both_loops_tell_changes_and_signs_of_life(
     said = "\n".join(log.lines)
     assert said.count("running (processing)") == 1
     assert "question 2 brought no answer (1 in a row): HTTP 503" in said
-    assert 1 <= said.count("still processing after") <= 3  # ever more rarely
+    assert 1 <= said.count("still processing; watched for") <= 3  # ever more rarely
     assert log.lines[-1].endswith("succeeded (completed)") or "still" in log.lines[-1]
 
 
