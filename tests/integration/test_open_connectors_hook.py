@@ -363,12 +363,13 @@ def test_an_upload_from_s3(sap, hook, monkeypatch, rclone_s3):  # noqa: F811 - a
     assert sap.journal.submits == 1
 
 
-def test_an_upload_from_any_object_storage():
-    from airflow.sdk.io import attach
+def test_an_upload_from_any_object_storage(monkeypatch):
+    from airflow.sdk.io import attach, store
     from fsspec.implementations.memory import MemoryFileSystem
 
     from airflow_async_provider.download.upload import open_outgoing
 
+    monkeypatch.setattr(store, "_STORE_CACHE", {})  # what is attached stays attached: not for other tests
     fs = MemoryFileSystem()
     attach("memory", fs=fs)
     fs.pipe("/bucket/b.csv", b"id\n1\n")

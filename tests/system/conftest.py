@@ -20,10 +20,11 @@ DAG_FOLDERS = (Path(__file__).parent / "dags", ROOT / "example_dags")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything in this folder is a system test."""
+    """Everything in this folder is a system test, and may take its time."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.system)
+            item.add_marker(pytest.mark.timeout(600))  # the first test starts Airflow, too
 
 
 @pytest.hookimpl(wrapper=True)
