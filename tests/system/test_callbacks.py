@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import statistics
 import time
@@ -121,8 +120,9 @@ def check_spread(
     assert [(t["state"], t["try_number"]) for t in tasks] == [("success", 1)] * count
     values = [airflow.client.xcom(dag_id, run_id, "job", map_index=i) for i in range(count)]
     assert values == [{"job": remote.job(i).id} for i in range(count)]
-    # Each was asked once, for the truth, so none was woken by a poll and none in vain.
-    assert {remote.job(i).asked for i in range(count)} == {1}
+    # Each was asked once, for the truth, so none was woken in vain. The first poll of the safety net falls
+    # anywhere into its ten minutes, so now and then one falls into the test.
+    assert {remote.job(i).asked for i in range(count)} <= {1, 2}
     took = {i: woken_after(airflow, dag_id, run_id, i) for i in range(count)}
     settled = [t for i, t in took.items() if SPREAD * i / (count - 1) > 10.5]
     early = [t for i, t in took.items() if SPREAD * i / (count - 1) < 9.5]
@@ -130,10 +130,6 @@ def check_spread(
     tell(f"before: {min(early):.2f} to {max(early):.2f} s (settle time included)")
 
 
-@pytest.mark.skipif(
-    not os.environ.get("SETTLE_TEST"),
-    reason="fifty tasks want a quiet machine (passed on 3.1 to 3.3, failed on a busy one): SETTLE_TEST=1",
-)
 def test_callbacks_at_any_moment_after_the_deferral_fail_no_task(
     airflow: RealAirflow, remote: CallingRemote, record_property: Callable[[str, object], None]
 ) -> None:
