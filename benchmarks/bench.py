@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import platform
 import subprocess
@@ -129,6 +130,15 @@ def server(*options: str) -> Iterator[str]:
 def connection_environment(conn_id: str, **fields: Any) -> None:
     """An Airflow connection for this process."""
     os.environ[f"AIRFLOW_CONN_{conn_id.upper()}"] = json.dumps(fields)
+
+
+def quiet() -> None:
+    """No log lines of Airflow's: they would cover the table. What is logged is decided as ever."""
+    import structlog
+
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL), cache_logger_on_first_use=False
+    )
 
 
 def cpu_and_wall() -> tuple[float, float]:

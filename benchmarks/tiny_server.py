@@ -3,7 +3,8 @@
 A keep-alive HTTP server that costs next to nothing, so that the client is what a benchmark measures.
 
 ``/status/…`` answers 200 with an ASO "processing", ``/missing`` answers 404 (what the http provider's sensor
-takes for "not yet"), ``/count`` says how many requests and connections there were.
+takes for "not yet"), ``/count`` says how many of these there were, in all and in each second, and how many
+connections.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import argparse
 import asyncio
 import json
 import ssl
+import time
+from collections import Counter
 
 PROCESSING = b'{"status": "processing"}'
 
@@ -22,10 +25,17 @@ def answer(status: str, body: bytes) -> bytes:
     ).encode() + body
 
 
+STILL_PROCESSING = answer("200 OK", PROCESSING)
+MISSING = answer("404 Not Found", b"{}")
+
+
 class Connection(asyncio.Protocol):
     """One client's connection."""
 
     requests = 0
+    polls = 0
+    #: clock second -> polls in it
+    seconds: Counter[int] = Counter()
     connections = 0
     open_now = 0
     most_open = 0
@@ -50,17 +60,23 @@ class Connection(asyncio.Protocol):
             head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
             Connection.requests += 1
             path = head.split(b" ", 2)[1]
+            if not path.startswith(b"/count"):
+                Connection.polls += 1
+                Connection.seconds[int(time.time())] += 1
             if path.startswith(b"/status"):
-                reply = answer("200 OK", PROCESSING)
+                reply = STILL_PROCESSING
             elif path.startswith(b"/count"):
                 counts = {
                     "requests": Connection.requests,
+                    "polls": Connection.polls,
+                    "seconds": Connection.seconds,
+                    "open_now": Connection.open_now,
                     "connections": Connection.connections,
                     "most_open": Connection.most_open,
                 }
                 reply = answer("200 OK", json.dumps(counts).encode())
             else:
-                reply = answer("404 Not Found", b"{}")
+                reply = MISSING
             self.transport.write(reply)  # type: ignore[attr-defined] # a transport of a TCP connection writes
 
 
