@@ -11,7 +11,9 @@ from airflow.sdk import DAG
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.operators.open_connectors import OpenConnectorsAsyncRequestOperator
 
-#: A poll would end no task within a test: what ends in time was woken.
+#: The first poll falls anywhere into this time (seconds), so none falls into a test: what ends was woken.
+NEVER = 10_000_000
+
 JOB: dict[str, Any] = {
     "http_conn_id": "callback_remote",
     "endpoint": "/jobs",
@@ -20,9 +22,9 @@ JOB: dict[str, Any] = {
     "result_field": "result",
     "callback_field": "callback",
     "cancel": "delete",
-    "poll_interval": 600,
-    "max_poll_interval": 600,
-    "safety_poll_interval": 600,
+    "poll_interval": NEVER,
+    "max_poll_interval": NEVER,
+    "safety_poll_interval": NEVER,
     "timeout": 900,
     "retries": 0,
 }
