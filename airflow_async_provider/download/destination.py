@@ -54,6 +54,10 @@ class Destination(ABC):
         :raises DownloadError: the place cannot be written to
         """
 
+    def link(self) -> str:
+        """Where a person looks at it in a browser, without credentials; empty where there is no address."""
+        return ""
+
     def exists_error(self) -> DestinationExistsError:
         """What to raise for ``if_exists="fail"``."""
         return DestinationExistsError(

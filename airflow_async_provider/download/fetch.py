@@ -32,6 +32,7 @@ class DownloadReport:
     :param seconds: how long it took
     :param resumes: how often a broken connection was taken up again
     :param skipped: ``if_exists="skip"`` and something was there
+    :param link: where a person looks at it; not in :meth:`to_dict`
     """
 
     uri: str
@@ -43,10 +44,11 @@ class DownloadReport:
     seconds: float = 0.0
     resumes: int = 0
     skipped: bool = False
+    link: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for XCom."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "link"}
 
 
 def download(
@@ -113,6 +115,7 @@ def download(
         etag=source.etag,
         seconds=round(seconds, 3),
         resumes=source.resumes,
+        link=place.link(),
     )
     log.info("Wrote %s to %s in %s", size(report.bytes), report.uri, duration(seconds))
     return report
@@ -161,4 +164,4 @@ def _already_there(place: Destination, log: logging.Logger) -> DownloadReport | 
     if place.if_exists == "fail":
         raise place.exists_error()
     log.info("%s exists already (%s), nothing is downloaded", place.uri, size(there))
-    return DownloadReport(uri=place.uri, bytes=there, skipped=True)
+    return DownloadReport(uri=place.uri, bytes=there, skipped=True, link=place.link())

@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from airflow_async_provider.download.destination import Destination, IfExists
 from airflow_async_provider.download.reader import ByteSource
@@ -47,6 +48,15 @@ class StoredObject(Destination):
     def prepare(self) -> None:
         """Attach the file system."""
         self._attach()
+
+    def link(self) -> str:
+        """The object in Google's console; other storages have no address that follows from the URL alone."""
+        scheme, _, place = self.uri.partition("://")
+        if scheme.lower() not in ("gs", "gcs"):
+            return ""
+        bucket, _, key = place.partition("/")
+        found = f"{quote(bucket.rpartition('@')[2])}/{quote(key)}"
+        return f"https://console.cloud.google.com/storage/browser/_details/{found}"
 
     def size(self) -> int | None:
         """Size of the object there."""

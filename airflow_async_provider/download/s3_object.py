@@ -5,11 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from airflow_async_provider.download.destination import Destination, IfExists
 from airflow_async_provider.download.reader import ByteSource, fill
 from airflow_async_provider.download.s3_parts import CONCURRENCY, PART, MultipartUpload, part_size
 from airflow_async_provider.errors import ConfigurationError, DownloadError
+
+#: Where the console of each of AWS's partitions is.
+CONSOLES = {
+    "aws": "https://console.aws.amazon.com",
+    "aws-cn": "https://console.amazonaws.cn",
+    "aws-us-gov": "https://console.amazonaws-us-gov.com",
+}
 
 
 class S3Object(Destination):
@@ -71,6 +79,17 @@ class S3Object(Destination):
     def prepare(self) -> None:
         """Look up the connection; importing the amazon provider alone takes seconds."""
         self.hook.get_conn()
+
+    def link(self) -> str:
+        """The object in AWS's console; on any other server its address, which asks for a login of its own."""
+        meta = self.hook.get_conn().meta
+        endpoint = urlsplit(meta.endpoint_url)
+        if (endpoint.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            console = CONSOLES.get(meta.partition)
+            where = f"{quote(self.bucket)}?region={quote(meta.region_name)}&prefix={quote(self.key, safe='')}"
+            return f"{console}/s3/object/{where}" if console else ""
+        place = endpoint.netloc.rpartition("@")[2] + endpoint.path.rstrip("/")
+        return f"{endpoint.scheme}://{place}/{quote(self.bucket)}/{quote(self.key)}"
 
     def size(self) -> int | None:
         """Size of the object there."""

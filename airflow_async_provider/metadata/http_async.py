@@ -13,5 +13,6 @@ HTTP_ASYNC = System(
     sensors=("http_async", "async_job"),
     hooks=("http_async",),
     triggers=("async_job", "async_job_event"),
+    links=("operators.result_link.ResultLink",),
     transfers={"async_result": "Amazon Simple Storage Service (S3)"},
 )

@@ -26,7 +26,7 @@ from airflow_async_provider.operators.http_arguments import (
     profile_of,
 )
 from airflow_async_provider.operators.outcome import describe
-from airflow_async_provider.operators.results import already_there, fetch, source_of
+from airflow_async_provider.operators.results import StoresResult, source_of
 from airflow_async_provider.protocols.base import (
     Headers,
     HttpResponse,
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 DEFAULT_MAX_XCOM_BYTES = 1024 * 1024
 
 
-class HttpAsyncJobOperator(CallbackJobOperator):
+class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
     """
     Start a job at any HTTP API, wait for it in the triggerer, and return its result.
 
@@ -211,12 +211,12 @@ class HttpAsyncJobOperator(CallbackJobOperator):
 
     def execute(self, context: Context) -> Any:
         """Look at the destination first: what is there already need not be made."""
-        if self.destination is not None and self.result == "auto":
-            report = already_there(self.destination, if_exists=self.if_exists, aws_conn_id=self.aws_conn_id)
-            if report is not None:
-                self.log.info("%s exists already; nothing is started.", report.uri)
-                return {**report.to_dict(), "seconds": 0.0}
-        return super().execute(context)
+        found = self.found(context) if self.result == "auto" else None
+        return super().execute(context) if found is None else found
+
+    def lineage_path(self) -> str:
+        """The endpoint."""
+        return self.endpoint
 
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Start the job."""
@@ -234,7 +234,6 @@ class HttpAsyncJobOperator(CallbackJobOperator):
             arguments["idempotency_key"] = own if isinstance(own, str) else key_for(context, correlation_id)
             arguments["idempotency_header"] = self.idempotency_header
         if self.callback_address is not None:
-            _mask(self.callback_address.secret)
             arguments["callback_url"] = self.callback_address.url_with_secret
             arguments["callback_field"] = self.callback_field
             arguments["callback_header"] = self.callback_header
@@ -284,20 +283,7 @@ class HttpAsyncJobOperator(CallbackJobOperator):
                 "where it is with result_field or result_url_field, or leave destination out.",
                 job=handle.job_id,
             )
-        report = fetch(
-            self.hook,
-            handle,
-            status,
-            self.destination,
-            if_exists=self.if_exists,
-            aws_conn_id=self.aws_conn_id,
-            log=self.log,
-        )
-        return {
-            **report.to_dict(),
-            "seconds": round(time.time() - run["started_at"], 3),
-            "via": run["via"],
-        }
+        return self.store(context, handle, status, since=run["started_at"], via=run["via"])
 
     def _value(self, handle: JobHandle, status: JobStatus) -> Any:
         """The result for XCom."""
@@ -332,10 +318,3 @@ class HttpAsyncJobOperator(CallbackJobOperator):
             "(max_xcom_bytes): give a destination for it.",
             job=handle.job_id,
         )
-
-
-def _mask(secret: str) -> None:
-    """A remote may repeat the address in an error; Airflow keeps the secret in it out of the task's log."""
-    from airflow.sdk.log import mask_secret
-
-    mask_secret(secret)

@@ -14,7 +14,7 @@ from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.operators.arguments import query_of
 from airflow_async_provider.operators.base import AsyncJobOperator
 from airflow_async_provider.operators.outcome import describe
-from airflow_async_provider.operators.results import already_there, fetch
+from airflow_async_provider.operators.results import StoresResult
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class JaggaerAsoSubmitOperator(_JaggaerAsoOperator):
         return self.submit_only(context)
 
 
-class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
+class JaggaerAsoDownloadOperator(StoresResult, _JaggaerAsoOperator):
     """
     Start an ASO asynchronous download, wait for it without a worker, bring the file to its destination.
 
@@ -139,11 +139,12 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
 
     def execute(self, context: Context) -> Any:
         """Look at the destination first: what is there already need not be prepared."""
-        report = already_there(self.destination, if_exists=self.if_exists, aws_conn_id=self.aws_conn_id)
-        if report is not None:
-            self.log.info("%s exists already; nothing is started.", report.uri)
-            return {**report.to_dict(), "seconds": 0.0, "restarts": 0}
-        return super().execute(context)
+        found = self.found(context, restarts=0)
+        return super().execute(context) if found is None else found
+
+    def lineage_path(self) -> str:
+        """The endpoint."""
+        return self.endpoint
 
     def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
         """Download, or start again when the file is gone."""
@@ -156,22 +157,9 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
         ):
             return self._again(context, run, handle, "its result URL has expired")
         try:
-            report = fetch(
-                self.hook,
-                handle,
-                status,
-                self.destination,
-                if_exists=self.if_exists,
-                aws_conn_id=self.aws_conn_id,
-                log=self.log,
-            )
+            return self.store(context, handle, status, since=run["started_at"], restarts=run["restarts"])
         except ResultExpiredError as e:
             return self._again(context, run, handle, str(e))
-        return {
-            **report.to_dict(),
-            "seconds": round(time.time() - run["started_at"], 3),
-            "restarts": run["restarts"],
-        }
 
     def _again(self, context: Context, run: Mapping[str, Any], handle: JobHandle, why: str) -> Any:
         what = f"The result of the {describe(handle)} can no longer be fetched: {why}"

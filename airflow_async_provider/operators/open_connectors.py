@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json as json_module
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -21,7 +20,7 @@ from airflow_async_provider.operators.open_connectors_bulk import (
     lost_start,
 )
 from airflow_async_provider.operators.outcome import describe
-from airflow_async_provider.operators.results import already_there
+from airflow_async_provider.operators.results import StoresResult
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
 from airflow_async_provider.protocols.callback_rules import Conditions
 from airflow_async_provider.protocols.open_connectors import OpenConnectorsProtocol
@@ -36,7 +35,7 @@ __all__ = [
 ]
 
 
-class OpenConnectorsAsyncRequestOperator(CallbackJobOperator):
+class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
     """
     Send an asynchronous API request and wait for its webhook without a worker.
 
@@ -137,12 +136,12 @@ class OpenConnectorsAsyncRequestOperator(CallbackJobOperator):
 
     def execute(self, context: Context) -> Any:
         """Look at the destination first: what is there already need not be asked for."""
-        if self.destination is not None:
-            report = already_there(self.destination, if_exists=self.if_exists, aws_conn_id=self.aws_conn_id)
-            if report is not None:
-                self.log.info("%s exists already; nothing is sent.", report.uri)
-                return {**report.to_dict(), "seconds": 0.0}
-        return super().execute(context)
+        found = self.found(context)
+        return super().execute(context) if found is None else found
+
+    def lineage_path(self) -> str:
+        """The endpoint."""
+        return self.endpoint
 
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Send the request; SAP has no place for a correlation id."""
@@ -240,8 +239,4 @@ class OpenConnectorsAsyncRequestOperator(CallbackJobOperator):
             aws_conn_id=self.aws_conn_id,
             log=self.log,
         )
-        return {
-            **report.to_dict(),
-            "seconds": round(time.time() - run["started_at"], 3),
-            "via": run["via"],
-        }
+        return self.delivered(context, report, since=run["started_at"], via=run["via"])

@@ -19,8 +19,9 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.hooks.open_connectors import LONGEST_TRANSFER, OpenConnectorsHook
 from airflow_async_provider.operators.callback import CallbackJobOperator
+from airflow_async_provider.operators.lineage import lineage, remote_place, stored_place
 from airflow_async_provider.operators.outcome import describe, seconds
-from airflow_async_provider.operators.results import already_there, fetch
+from airflow_async_provider.operators.results import StoresResult
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
 from airflow_async_provider.protocols.open_connectors_bulk import OpenConnectorsBulkProtocol
 
@@ -124,7 +125,7 @@ class _BulkOperator(CallbackJobOperator):
             self.log.error("  %s", error)
 
 
-class OpenConnectorsBulkDownloadOperator(_BulkOperator):
+class OpenConnectorsBulkDownloadOperator(StoresResult, _BulkOperator):
     """
     Have SAP Open Connectors collect many records in a file, wait without a worker, and fetch the file.
 
@@ -186,11 +187,12 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
 
     def execute(self, context: Context) -> Any:
         """Look at the destination first: what is there already need not be collected."""
-        report = already_there(self.destination, if_exists=self.if_exists, aws_conn_id=self.aws_conn_id)
-        if report is not None:
-            self.log.info("%s exists already; nothing is started.", report.uri)
-            return {**report.to_dict(), "seconds": 0.0}
-        return super().execute(context)
+        found = self.found(context)
+        return super().execute(context) if found is None else found
+
+    def lineage_path(self) -> str:
+        """The object: the path of a bulk job is another one each time."""
+        return self.object_name
 
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Start the job; version 3 has no place for a correlation id."""
@@ -212,14 +214,15 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         if error is not None:
             raise self._forget(context, error)
         try:
-            report = fetch(
-                self.hook,
+            return self.store(
+                context,
                 handle,
                 status,
-                self.destination,
-                if_exists=self.if_exists,
-                aws_conn_id=self.aws_conn_id,
-                log=self.log,
+                since=run["started_at"],
+                records=status.detail.get("record_count"),
+                errors=status.detail.get("error_count"),
+                job_id=handle.job_id,
+                via=run["via"],
             )
         except (ResultExpiredError, ResultMissingError) as e:
             gone = JobExpiredError(
@@ -228,14 +231,6 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
                 state=JobState.EXPIRED.value,
             )
             raise self._forget(context, gone) from e
-        return {
-            **report.to_dict(),
-            "seconds": round(time.time() - run["started_at"], 3),
-            "records": status.detail.get("record_count"),
-            "errors": status.detail.get("error_count"),
-            "job_id": handle.job_id,
-            "via": run["via"],
-        }
 
 
 class OpenConnectorsBulkUploadOperator(_BulkOperator):
@@ -290,6 +285,13 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
         self.metadata = metadata
         self.send_timeout = seconds(send_timeout, "send_timeout")
         self.aws_conn_id = aws_conn_id
+        self._sent = False
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Lineage for Airflow's OpenLineage provider: the source in, the object at the remote out."""
+        if not self._sent:
+            return None
+        return lineage(stored_place(self.source), remote_place(self.hook.remote.base_url, self.object_name))
 
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Send the file; the correlation id comes back in the notification."""
@@ -320,6 +322,7 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
 
     def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
         """Counts, unless too many records went wrong."""
+        self._sent = True
         handle = JobHandle.from_dict(run["job"])
         error = self._check_errors(handle, status)
         if error is not None:

@@ -4,16 +4,114 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal
+
+from airflow.sdk import BaseOperatorLink
 
 from airflow_async_provider.errors import OriginError, ResultExpiredError
 from airflow_async_provider.hooks.base import AsyncApiHook
+from airflow_async_provider.operators import asset_events
+from airflow_async_provider.operators.lineage import Place, lineage, remote_place, stored_place
 from airflow_async_provider.operators.outcome import describe
+from airflow_async_provider.operators.result_link import ResultLink
 from airflow_async_provider.protocols.base import JobHandle, JobStatus, Result
 
 if TYPE_CHECKING:
     from airflow_async_provider.download.fetch import DownloadReport
     from airflow_async_provider.download.source import HttpSource
+
+
+class StoresResult:
+    """
+    Mixin for operators that bring a result to a destination.
+
+    What all of them do stands here once: look at the destination first, store, and say what was stored in
+    the return value, in the events of the task's outlets, in the link on the task's page, and in the lineage.
+    """
+
+    operator_extra_links: Collection[BaseOperatorLink] = (ResultLink(),)
+    log: Any
+    hook: Any
+    outlets: Any
+    destination: str | None
+    aws_conn_id: str | None
+    if_exists: Literal["replace", "skip", "fail"]
+    #: What this task has stored or found at its destination.
+    stored: DownloadReport | None = None
+
+    def lineage_path(self) -> str:
+        """Path of the remote endpoint that the result comes from; empty when it is not known."""
+        return ""
+
+    def found(self, context: Mapping[str, Any], **facts: Any) -> dict[str, Any] | None:
+        """
+        The return value when what is there already is enough: then nothing is started.
+
+        :param facts: further entries of the return value
+        :raises DestinationExistsError: ``if_exists="fail"`` and something is there
+        """
+        if self.destination is None:
+            return None
+        report = already_there(self.destination, if_exists=self.if_exists, aws_conn_id=self.aws_conn_id)
+        if report is None:
+            return None
+        self.log.info("%s exists already; nothing is started.", report.uri)
+        return self.delivered(context, report, **facts)
+
+    def store(
+        self,
+        context: Mapping[str, Any],
+        handle: JobHandle,
+        status: JobStatus,
+        *,
+        since: float,
+        **facts: Any,
+    ) -> dict[str, Any]:
+        """
+        Bring the result of a succeeded job to the destination.
+
+        :param since: when the task set out for it (seconds since the epoch)
+        :param facts: further entries of the return value
+        :return: the return value
+        :raises ResultExpiredError: the result is gone
+        :raises ResultError: it could not be fetched or stored
+        """
+        report = fetch(
+            self.hook,
+            handle,
+            status,
+            str(self.destination),
+            if_exists=self.if_exists,
+            aws_conn_id=self.aws_conn_id,
+            log=self.log,
+        )
+        return self.delivered(context, report, since=since, **facts)
+
+    def delivered(
+        self, context: Mapping[str, Any], report: DownloadReport, *, since: float | None = None, **facts: Any
+    ) -> dict[str, Any]:
+        """
+        Tell everybody what lies at the destination.
+
+        :return: the return value: the report, ``seconds`` and the facts
+        """
+        self.stored = report
+        asset_events.tell(context, self.outlets, report, self.log)
+        took = 0.0 if since is None else round(time.time() - since, 3)
+        return {**report.to_dict(), "seconds": took, **facts}
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
+        report = self.stored
+        if report is None or report.skipped:
+            return None
+        return lineage(self._remote_place(), stored_place(report.uri), size=report.bytes)
+
+    def _remote_place(self) -> Place | None:
+        path = self.lineage_path()
+        return remote_place(self.hook.remote.base_url, path) if path else None
 
 
 def already_there(
@@ -36,7 +134,7 @@ def already_there(
         return None
     if if_exists == "fail":
         raise place.exists_error()
-    return DownloadReport(uri=place.uri, bytes=size, sha256=None, skipped=True)
+    return DownloadReport(uri=place.uri, bytes=size, skipped=True, link=place.link())
 
 
 def fetch(

@@ -15,7 +15,7 @@ from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.registry import hook_for
 from airflow_async_provider.operators.outcome import describe, error_for
 from airflow_async_provider.operators.plain_errors import PlainErrors
-from airflow_async_provider.operators.results import already_there, fetch
+from airflow_async_provider.operators.results import StoresResult
 from airflow_async_provider.protocols.base import JobState
 from airflow_async_provider.sensors.async_job import job_of
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class AsyncResultDownloadOperator(PlainErrors, BaseOperator):
+class AsyncResultDownloadOperator(StoresResult, PlainErrors, BaseOperator):
     """
     Ask a finished job for its result and download it.
 
@@ -67,28 +67,23 @@ class AsyncResultDownloadOperator(PlainErrors, BaseOperator):
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the job's state, then download."""
-        begun = time.monotonic()
-        report = already_there(self.destination, if_exists=self.if_exists, aws_conn_id=self.aws_conn_id)
-        if report is None:
-            handle = job_of(self.job)
-            status = self.hook.status(handle)
-            if status.state is JobState.RUNNING:
-                raise JobError(
-                    f"The {describe(handle)} is still {status.native!r}: put an AsyncJobSensor before "
-                    "this task.",
-                    job=handle.job_id,
-                    state=status.state.value,
-                    native=status.native,
-                )
-            if status.state is not JobState.SUCCEEDED:
-                raise error_for(handle, status)
-            report = fetch(
-                self.hook,
-                handle,
-                status,
-                self.destination,
-                if_exists=self.if_exists,
-                aws_conn_id=self.aws_conn_id,
-                log=self.log,
+        begun = time.time()
+        if (found := self.found(context)) is not None:
+            return found
+        handle = job_of(self.job)
+        status = self.hook.status(handle)
+        if status.state is JobState.RUNNING:
+            raise JobError(
+                f"The {describe(handle)} is still {status.native!r}: put an AsyncJobSensor before this task.",
+                job=handle.job_id,
+                state=status.state.value,
+                native=status.native,
             )
-        return {**report.to_dict(), "seconds": round(time.monotonic() - begun, 3)}
+        if status.state is not JobState.SUCCEEDED:
+            raise error_for(handle, status)
+        return self.store(context, handle, status, since=begun)
+
+    def lineage_path(self) -> str:
+        """The endpoint that started the job, where its handle says so: not its status URL, one a run."""
+        method, _, path = str(job_of(self.job).data.get("label", "")).partition(" ")
+        return path if method.isupper() else ""

@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 try:
     from airflow.sdk.exceptions import TaskDeferred
@@ -64,6 +65,7 @@ class PlayedAirflow:
         self.deferrals = 0
         self.triggers: list[Any] = []
         self.url = ""
+        self.outlet_events = OutletEventAccessors()
 
     @property
     def ti(self) -> Any:
@@ -77,7 +79,7 @@ class PlayedAirflow:
 
     @property
     def context(self) -> dict[str, Any]:
-        return {"ti": self.ti, "task_state_store": self.store}
+        return {"ti": self.ti, "task_state_store": self.store, "outlet_events": self.outlet_events}
 
     def new_try(self) -> None:
         """A new try begins by clearing the task's XComs."""

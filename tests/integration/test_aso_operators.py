@@ -784,7 +784,7 @@ def test_a_passed_deadline_cancels_the_job_and_a_retry_starts_anew(
 def test_a_kill_during_the_download_cancels_nothing(
     server: Callable[..., ByteServer], task: OneTask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_async_provider.operators import jaggaer_aso
+    from airflow_async_provider.operators import results
 
     found = server()
     found.steps.append(accepted(found))
@@ -795,7 +795,7 @@ def test_a_kill_during_the_download_cancels_nothing(
         operator.on_kill()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(jaggaer_aso, "fetch", killed)
+    monkeypatch.setattr(results, "fetch", killed)
     found.steps.append(status(200, json.dumps(completed).encode()))
     with pytest.raises(KeyboardInterrupt):
         operator.execute(task.context)
