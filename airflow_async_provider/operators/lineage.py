@@ -65,7 +65,9 @@ def lineage(source: Place | None, target: Place | None, *, size: int | None = No
         from airflow.providers.openlineage.extractors import OperatorLineage
     except ImportError:
         return None
-    facets = {} if size is None else {"outputStatistics": OutputStatisticsOutputDatasetFacet(size=size)}
+    facets: dict[str, Any] = {}
+    if size is not None:
+        facets["outputStatistics"] = OutputStatisticsOutputDatasetFacet(size=size)
     return OperatorLineage(
         inputs=[] if source is None else [InputDataset(namespace=source.namespace, name=source.name)],
         outputs=[]
