@@ -63,6 +63,14 @@ covered: $(VENV)/dev.stamp  ## unit and integration tests with branch coverage, 
 	$(BIN)/python -m pytest tests/unit --cov --cov-report=
 	$(BIN)/python -m pytest tests/integration --cov --cov-append --cov-report=term --cov-fail-under=95
 
+.PHONY: chaos
+chaos: $(VENV)/dev.stamp  ## faults on a real Airflow with JOBS=100 jobs each (an hour; see docs/reliability.md)
+	$(BIN)/python -m tests.chaos --all $(if $(JOBS),--jobs $(JOBS)) --json .chaos.json
+
+.PHONY: chaos-short
+chaos-short: $(VENV)/dev.stamp  ## the most telling faults with a few jobs each (4 minutes)
+	$(BIN)/python -m tests.chaos --short
+
 .PHONY: bench
 bench: $(VENV)/dev.stamp  ## measure (see benchmarks/)
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "benchmarks/$$script.py"; done

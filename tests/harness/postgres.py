@@ -95,6 +95,21 @@ class Postgres:
             initdb.kill()
         if initdb.process.returncode != 0:
             raise initdb.not_ready("initdb failed")
+        self._serve()
+
+    def restart(self, number: int = signal.SIGINT) -> None:
+        """
+        End the server, data and port stay, and start it again.
+
+        :param number: SIGINT breaks all connections off ("fast"); SIGQUIT lets it recover as after a crash
+        :raises NotReadyError: with the end of its log
+        """
+        if self._child is not None:
+            self._child.stop(grace=10, number=number)
+        self._serve()
+
+    def _serve(self) -> None:
+        data = self.home / "data"
         # A crash may lose all of it, so nothing needs to reach the disk. Airflow's processes with their
         # pools can need more than the default of 100 connections.
         settings = {
@@ -132,6 +147,12 @@ class Postgres:
             self._child.stop(grace=10, number=signal.SIGINT)  # "fast": does not wait for clients
             self._child = None
         remove_directory(self.home)
+
+    def dump(self) -> str:
+        """Everything that is in the database, as ``pg_dump`` writes it."""
+        command = [str(self._bin / "pg_dump"), "--no-owner", self.dsn]
+        answer = subprocess.run(command, capture_output=True, timeout=300, check=True)
+        return answer.stdout.decode("utf-8", "replace")
 
     def _run(self, program: str, *arguments: str) -> Child:
         command = [str(self._bin / program), *arguments]

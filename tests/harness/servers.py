@@ -87,6 +87,8 @@ class SimulatorProcess(_Server):
     def __init__(self, name: str, *options: str, timeout: float = 60) -> None:
         super().__init__(name, timeout=timeout)
         self._options = options
+        #: where its control routes are, when not at :attr:`url` (which may lead through a relay)
+        self.control_url: str | None = None
 
     def _spawn(self, log: Path) -> Child:
         command = [sys.executable, "-u", "-m", "airflow_async_provider.simulators", self.name, "--port", "0"]
@@ -116,6 +118,14 @@ class SimulatorProcess(_Server):
         """Faults of the next answers."""
         self._control("POST", "/faults", list(faults))
 
+    def clear_faults(self) -> None:
+        """Forget all faults that still wait."""
+        self._control("DELETE", "/faults")
+
+    def reset(self) -> None:
+        """Forget jobs, faults and journal."""
+        self._control("POST", "/reset")
+
     def journal(self, kind: str | None = None) -> dict[str, Any]:
         """Requests that it got, and counts of them."""
         entries: dict[str, Any] = self._control("GET", f"/journal?kind={kind}" if kind else "/journal")
@@ -132,7 +142,8 @@ class SimulatorProcess(_Server):
         return {self.act("sha256_of", job=number) for number in range(len(jobs))}
 
     def _control(self, method: str, path: str, body: Any = None) -> Any:
-        response = self._session.request(method, f"{self.url}/_sim{path}", json=body, timeout=60)
+        base = self.control_url or self.url
+        response = self._session.request(method, f"{base}/_sim{path}", json=body, timeout=60)
         response.raise_for_status()
         return response.json()
 

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Try faults: ``python -m tests.chaos [--short | --all | --fault NAME ...] [--jobs N]``.
+
+Prints a row for each fault, leaves nothing running, and exits with 1 when anything was lost, started twice or
+written down that is secret.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import NotReadyError, PostgresMissingError
+
+from tests.chaos.canaries import search
+from tests.chaos.faults import FAULTS
+from tests.chaos.report import Row, say, table, write
+from tests.chaos.run import play
+from tests.chaos.world import World
+
+SHORT_JOBS = 16
+JOBS = 100
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Try the faults; 0 when all jobs came through as expected."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--fault", action="append", choices=sorted(FAULTS), help="only this one")
+    which.add_argument("--all", action="store_true", help="every fault (the default)")
+    which.add_argument("--short", action="store_true", help="the most telling ones, a few jobs each")
+    parser.add_argument("--list", action="store_true", help="list the faults and end")
+    parser.add_argument("--jobs", type=int, help=f"jobs per fault (default {JOBS}, short {SHORT_JOBS})")
+    parser.add_argument("--parallelism", type=int, default=8, help="tasks at the same time (default 8)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    parser.add_argument("--keep", action="store_true", help="leave Airflow's home behind")
+    arguments = parser.parse_args(argv)
+    if arguments.list:
+        for fault in FAULTS.values():
+            say(f"{fault.name:40} {fault.title}")
+        return 0
+    names = arguments.fault or [n for n, fault in FAULTS.items() if fault.short or not arguments.short]
+    jobs = arguments.jobs or (SHORT_JOBS if arguments.short else JOBS)
+    # A polite request to end is a way out like any other: everything is stopped on it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    begin = time.monotonic()
+    say("starting PostgreSQL, Airflow (two API servers, two triggerers), simulators and an S3 server ...")
+    try:
+        with World(parallelism=arguments.parallelism, keep=arguments.keep) as world:
+            say(f"ready after {world.seconds:.0f} s: {world.balancer.url}")
+            rows: list[Row] = []
+            for name in names:
+                rows.append(play(world, FAULTS[name], jobs))
+                say(str(rows[-1]))
+            rows.append(search(world))
+            say(str(rows[-1]))
+    except PostgresMissingError as error:
+        say(f"SKIPPED: {error}")
+        return 0
+    except NotReadyError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        say("interrupted; everything is stopped")
+        return 130
+    bad = [row for row in rows if row.problems]
+    say("\n" + table(rows))
+    say(f"\n{time.monotonic() - begin:.0f} seconds, {len(rows) - 1} faults, {len(bad)} problems")
+    if arguments.json:
+        write(arguments.json, rows)
+    return 1 if bad else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

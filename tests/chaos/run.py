@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One fault from its first job to its row in the table."""
+
+from __future__ import annotations
+
+import time
+
+from tests.chaos.faults import Fault
+from tests.chaos.ledger import Ledger, leftovers
+from tests.chaos.report import Row, say
+from tests.chaos.scene import Scene
+from tests.chaos.world import World
+
+
+def play(world: World, fault: Fault, jobs: int) -> Row:
+    """Try one fault; whatever it has broken is whole again afterwards."""
+    begin = time.monotonic()
+    scene = Scene(world, jobs)
+    ledger = Ledger(scene)
+    problems: list[str] = []
+    try:
+        fault.play(scene)
+        scene.wait_ended(fault.patience)
+        world.airflow.start_missing()
+        problems = ledger.balance()
+        problems += leftovers(scene)
+    except Exception as error:  # noqa: BLE001 - the other faults are tried all the same
+        problems.append(f"{type(error).__name__}: {error}")
+    if problems:
+        explain(scene)
+    clean_up(scene)
+    return Row(
+        name=fault.name,
+        title=fault.title,
+        jobs=ledger.started,
+        outcome=outcome(ledger),
+        seconds=time.monotonic() - begin,
+        problems=problems,
+    )
+
+
+def outcome(ledger: Ledger) -> str:
+    """What the ledger counted, in words."""
+    states = ", ".join(f"{number} {state}" for state, number in sorted(ledger.states.items()))
+    words = [states or "nothing", f"{ledger.files} files identical"]
+    if ledger.retried:
+        words.append(f"{ledger.retried} tasks retried")
+    return "; ".join([*words, *ledger.scene.remarks])
+
+
+def clean_up(scene: Scene) -> None:
+    """Give the next fault a world without jobs and faults."""
+    world = scene.world
+    world.airflow.start_missing()
+    if any(task["state"] not in ("success", "failed", "skipped") for task in scene.tasks()):
+        scene.give_up()
+    for simulator in world.simulators.values():
+        simulator.clear_faults()
+        simulator.reset()
+    for relay in world.relays.values():
+        relay.breaks.clear()
+        relay.up()
+
+
+def explain(scene: Scene) -> None:
+    """Print the logs of what did not succeed: for whoever looks for the reason."""
+    client = scene.world.airflow.client
+    for task in [t for t in scene.tasks() if t["state"] != "success"][:4]:
+        for number in range(1, (task["try_number"] or 0) + 1):
+            say(f"--- {task['task_id']} of {task['run_id']}, try {number}, {task['state']}")
+            try:
+                lines = client.log(task["dag_id"], task["run_id"], task["task_id"], number).splitlines()
+            except Exception as error:  # noqa: BLE001 - this only explains
+                lines = [str(error)]
+            say("\n".join(line[:600] for line in lines[-25:]))
+    say(scene.world.airflow.report())
