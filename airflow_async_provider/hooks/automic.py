@@ -13,6 +13,7 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
+from airflow_async_provider.hooks.automic_batch import BatchedPolls
 from airflow_async_provider.hooks.automic_connection import AutomicRemote, remote_of
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.check import checked
@@ -38,7 +39,7 @@ Run = str | int | JobHandle | Mapping[str, Any]
 
 
 @with_form(AUTOMIC)
-class AutomicHook(AsyncApiHook):
+class AutomicHook(BatchedPolls):
     """
     Talks to the AE REST API of one client.
 
@@ -52,7 +53,7 @@ class AutomicHook(AsyncApiHook):
       Automic wants it (Broadcom knowledge article 253429). With extra ``auth`` = ``bearer`` the password is
       an OAuth 2.0 token for a system that has UC_OAUTH_SETTINGS, and there is no login.
     * extra ``client`` (required unless it is in the login), ``auth`` (``basic``, ``bearer``), ``run_url``,
-      ``callback_base_url``, ``verify``, ``proxy``, ``timeout``.
+      ``callback_base_url``, ``batch_polls``, ``verify``, ``proxy``, ``timeout``.
 
     Every method that asks Automic has a twin for the event loop, with an ``a`` in front.
 
@@ -161,7 +162,8 @@ class AutomicHook(AsyncApiHook):
         handle = job if isinstance(job, JobHandle) else _handle(job, await self.aremote())
         if "type" not in handle.data:
             try:
-                handle = _protocol(handle).typed(handle, await self.astatus(handle))
+                # Its own record, and now: not what a list said a while ago.
+                handle = _protocol(handle).typed(handle, await AsyncApiHook.astatus(self, handle))
             except AsyncJobError as e:
                 self._type_unknown(handle, e)
         return await super().acancel(handle)

@@ -24,10 +24,12 @@ class AutomicRemote(Remote):
 
     :param client: the client, a segment of every path
     :param run_url: address template of a run in Automic's web interface, with ``{client}`` and ``{run_id}``
+    :param batch_polls: whether many waiting runs are asked for by lists
     """
 
     client: str = ""
     run_url: str = ""
+    batch_polls: bool = True
 
 
 def remote_of(conn: Connection) -> AutomicRemote:
@@ -42,6 +44,7 @@ def remote_of(conn: Connection) -> AutomicRemote:
         auth=StaticAuth({"Authorization": _authorization(conn, extra)}),
         client=_client(conn, extra),
         run_url=str(extra.get("run_url") or ""),
+        batch_polls=_batch_polls(conn, extra),
         **common_settings(conn),
     )
 
@@ -84,3 +87,13 @@ def _client(conn: Connection, extra: Mapping[str, Any]) -> str:
             "its login. Which of them Automic would take is not documented."
         )
     return client
+
+
+def _batch_polls(conn: Connection, extra: Mapping[str, Any]) -> bool:
+    value = extra.get("batch_polls")
+    word = str("" if value is None else value).strip().lower()  # forms hand over text
+    if word not in ("", "true", "false"):
+        raise ConfigurationError(
+            f"batch_polls in the extra of connection {conn.conn_id!r} must be true or false."
+        )
+    return word != "false"

@@ -54,6 +54,12 @@ AUTOMIC = System(
                 "Address of a run",
                 "In the Automic Web Interface, with {client} and {run_id}: a button on the task's page.",
             ),
+            "batch_polls": choice(
+                "Batch polls",
+                "Empty or true: many waiting runs are asked for by a few lists. false: one request each.",
+                "true",
+                "false",
+            ),
             **network_fields(results=False),
         },
     },

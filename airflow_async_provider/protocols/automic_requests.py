@@ -93,6 +93,18 @@ def run_number(run_id: str | int) -> str:
     return str(int(text))
 
 
+#: The filter that finds all runs which carry our mark. The vendor documents ``*`` at the end of an alias; in
+#: front of it, as its search of objects takes it, is an assumption.
+MARKED = "*#AF-*"
+
+_MARK = re.compile(r"#AF-[0-9A-F]{16}")
+
+
+def is_marked(alias: Any) -> bool:
+    """Whether an alias carries our mark."""
+    return isinstance(alias, str) and _MARK.search(alias.upper()) is not None
+
+
 def correlation_suffix(correlation_id: str) -> str:
     """
     Mark of our correlation id inside an alias, 19 characters.
@@ -268,6 +280,11 @@ def _filter_value(name: str, kind: str, value: Any) -> Any:
     if kind == "time":
         return timestamp(value)
     return str(value)
+
+
+def is_timestamp(value: Any) -> bool:
+    """Whether a value is a moment as Automic writes and takes it."""
+    return isinstance(value, str) and _TIMESTAMP.match(value) is not None
 
 
 def timestamp(value: Any) -> str:

@@ -59,6 +59,10 @@ class AutomicSimulator(Simulator):
     :param template: TEMPLATE_EXECUTION, replaces the default payload
     :param restart_reference: whether a restart names the run "before" it or the "original" one
     :param unknown_fields: whether a start may hold fields that no public page names
+    :param longest_page: most runs on one page of the list, None: as many as ``max_results`` asks for (the
+        vendor names no maximum)
+    :param leading_wildcards: whether ``*`` may stand at the beginning of a filter (the vendor shows it at the
+        end)
     :param options: ``time_scale`` and ``latency`` of every simulator
     """
 
@@ -81,9 +85,13 @@ class AutomicSimulator(Simulator):
         template: str | None = None,
         restart_reference: str = "before",
         unknown_fields: bool = False,
+        longest_page: int | None = None,
+        leading_wildcards: bool = True,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        self.longest_page = longest_page
+        self.leading_wildcards = leading_wildcards
         self.client = client
         self._user = user
         self._password = password
@@ -292,7 +300,8 @@ class AutomicSimulator(Simulator):
         return Reply.json({"run_id": run.run_id})
 
     async def _list(self, request: web.Request) -> Reply:
-        return Reply.json(page(self.tasks.all(), Query(request.query.items())))
+        query = Query(request.query.items(), leading_wildcards=self.leading_wildcards)
+        return Reply.json(page(self.tasks.all(), query, longest=self.longest_page))
 
     async def _read(self, request: web.Request) -> Reply:
         return Reply.json(self._wanted(request).record())

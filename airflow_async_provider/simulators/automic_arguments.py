@@ -24,6 +24,8 @@ _NAMES = (
     "template",
     "restart_reference",
     "unknown_fields",
+    "longest_page",
+    "leading_wildcards",
     "time_scale",
     "latency",
 )
@@ -45,6 +47,13 @@ def add_arguments(parser: ArgumentParser) -> None:
     add("--template", help="TEMPLATE_EXECUTION, instead of the default payload")
     add("--restart-reference", choices=("before", "original"), default="before")
     add("--unknown-fields", action="store_true", help="take fields that no public page names")
+    add("--longest-page", type=int, help="most runs on one page of the list")
+    add(
+        "--no-leading-wildcards",
+        dest="leading_wildcards",
+        action="store_false",
+        help="* stands for any text at the end of a filter only",
+    )
     add(
         "--object",
         dest="objects",

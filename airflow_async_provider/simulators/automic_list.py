@@ -27,9 +27,11 @@ class Query:
     Query parameters, each checked as it is read.
 
     :param pairs: names and values, repeated ones several times
+    :param leading_wildcards: whether ``*`` at the beginning of a text stands for any text
     """
 
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, str]], *, leading_wildcards: bool = True) -> None:
+        self._leading_wildcards = leading_wildcards
         self._values: dict[str, list[str]] = {}
         for name, value in pairs:
             self._values.setdefault(name, []).append(value)
@@ -48,6 +50,19 @@ class Query:
         if len(values) > 1:
             raise bad_request(f"The parameter {name} can only be specified once.")
         return values[0] if values else None
+
+    def pattern(self, name: str) -> re.Pattern[str] | None:
+        """
+        A text in which ``*`` stands for any text.
+
+        :raises Refused: given twice
+        """
+        value = self.one(name)
+        if value is None:
+            return None
+        literal = "[*]" if value.startswith("*") and not self._leading_wildcards else ""
+        rest = value[1:] if literal else value
+        return re.compile(translate(literal + re.sub(r"([\[?])", r"[\1]", rest)), re.IGNORECASE)
 
     def number(self, name: str, default: int | None = None, *, least: int = 0) -> int | None:
         """
@@ -85,14 +100,18 @@ class Query:
         return value
 
 
-def page(runs: Iterable[Run], query: Query, *, filtered: bool = True) -> dict[str, Any]:
+def page(
+    runs: Iterable[Run], query: Query, *, filtered: bool = True, longest: int | None = None
+) -> dict[str, Any]:
     """
     One page of a list, newest first.
 
     :param filtered: False for children, which take the paging parameters only
+    :param longest: most runs on a page whatever was asked for, None: no limit
     :raises Refused: a parameter that makes no sense
     """
     most = query.number("max_results", DEFAULT_PAGE, least=1) or DEFAULT_PAGE
+    most = min(most, longest or most)
     start = query.number("start_at_run_id")
     tests = list(_tests(query)) if filtered else []
     found = [run for run in runs if not run.forgotten and all(test(run) for test in tests)]
@@ -130,10 +149,9 @@ def _numbers(query: Query) -> Iterable[Callable[[Run], bool]]:
 
 def _texts(query: Query) -> Iterable[Callable[[Run], bool]]:
     for name in ("name", "alias", "agent", "user", "archive_key1", "archive_key2"):
-        value = query.one(name)
-        if value is None:
+        pattern = query.pattern(name)
+        if pattern is None:
             continue
-        pattern = re.compile(translate(re.sub(r"([\[?])", r"[\1]", value)), re.IGNORECASE)
         wanted = not (f"{name}_exclude" in FILTERS and query.flag(f"{name}_exclude"))
         yield _text_test(name, pattern, wanted=wanted)
 

@@ -756,6 +756,25 @@ def test_faults_strike_by_kind(ae):
     assert ae.get(f"executions/{ae.simulator.run().run_id}").status_code == 503
 
 
+def test_pages_can_be_shorter_than_asked_for(start):
+    ae = start(longest_page=2)
+    runs = [ae.start() for _ in range(3)]
+    first = ae.get("executions", max_results=100).json()
+    assert ([run["run_id"] for run in first["data"]], first["hasmore"]) == (runs[:0:-1], True)
+    assert ae.list(max_results=100, start_at_run_id=runs[1]) == runs[:1]
+
+
+def test_a_wildcard_may_stand_at_the_end_only(start):
+    ae = start(leading_wildcards=False)
+    run = ae.start("JOBS.A", alias="ALIAS#AF-1")
+    assert ae.list(alias="*#AF-*") == []
+    assert ae.list(alias="ALIAS*") == [run]
+    assert start().list(alias="*#AF-*") == []
+    other = start()
+    run = other.start("JOBS.A", alias="ALIAS#AF-1")
+    assert other.list(alias="*#AF-*") == [run]
+
+
 def test_the_command_line():
     arguments = build_parser().parse_args(
         ["automic", "--run-seconds", "none", "--payload", "named", "--object", 'X={"status": 1800}']
@@ -764,6 +783,10 @@ def test_the_command_line():
     assert simulator.sender.payload == "named"
     assert simulator.objects.next("X").status == 1800
     assert simulator.objects.next("Y").run_seconds is None
+    assert (simulator.longest_page, simulator.leading_wildcards) == (None, True)
+    arguments = build_parser().parse_args(["automic", "--longest-page", "9", "--no-leading-wildcards"])
+    simulator = AutomicSimulator.from_arguments(arguments)
+    assert (simulator.longest_page, simulator.leading_wildcards) == (9, False)
 
 
 @pytest.mark.parametrize("automic_simulator", [{"status": 1815, "run_seconds": 0}], indirect=True)
