@@ -17,14 +17,14 @@ anew (derived: the count can reach -1). docs/simulators.md holds the whole list.
 from __future__ import annotations
 
 import json
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from aiohttp import web
 
-from airflow_async_provider.simulators.aso_jobs import ENDPOINTS, MEDIA_TYPES, AsoJob, Plan, Plans
+from airflow_async_provider.simulators.aso_jobs import ENDPOINTS, MEDIA_TYPES, AsoJob, Plan
 from airflow_async_provider.simulators.frame import Route, Simulator
+from airflow_async_provider.simulators.plans import Plans
 from airflow_async_provider.simulators.reply import Refused, Reply
 from airflow_async_provider.simulators.s3 import PresignedStore, seconds_left
 from airflow_async_provider.simulators.tokens import Tokens
@@ -64,6 +64,7 @@ class AsoSimulator(Simulator):
     """
 
     name: ClassVar[str] = "aso"
+    command_line: ClassVar[str] = "aso_arguments"
 
     def __init__(
         self,
@@ -101,7 +102,8 @@ class AsoSimulator(Simulator):
             result_content_type=result_content_type,
             not_found_first=not_found_first,
         )
-        self.plans = Plans(plan, plans or {})
+        endpoints = frozenset(name for _, _, _, name in ENDPOINTS)
+        self.plans = Plans(plan, plans or {}, kinds=endpoints, what="endpoint")
         self._token = token
         self._client = (client_id, client_secret)
         self._api_key = api_key
@@ -314,22 +316,6 @@ class AsoSimulator(Simulator):
         if not isinstance(body, dict):
             raise _refused(400, "Bad Request")
         return body
-
-    # -- command line
-
-    @classmethod
-    def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Options of ``python -m airflow_async_provider.simulators aso``."""
-        from airflow_async_provider.simulators.aso_arguments import add_arguments
-
-        add_arguments(parser)
-
-    @classmethod
-    def from_arguments(cls, arguments: Namespace) -> Self:
-        """Make a simulator of them."""
-        from airflow_async_provider.simulators.aso_arguments import options
-
-        return cls(**options(arguments))
 
 
 def _check_accept(request: web.Request, service: str) -> None:

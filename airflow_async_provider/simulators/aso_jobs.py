@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+from airflow_async_provider.simulators import plans
 from airflow_async_provider.simulators.content import Content, FileContent, FixedContent, GeneratedContent
+from airflow_async_provider.simulators.plans import TimedJob
 from airflow_async_provider.simulators.s3 import StoredObject
 
 MEDIA_TYPES = {
@@ -40,7 +41,7 @@ OUTCOMES = ("completed", "failed", "cancelled")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(plans.Plan):
     """
     How a job goes.
 
@@ -69,17 +70,6 @@ class Plan:
         if self.result_file is not None and not Path(self.result_file).is_file():
             raise ValueError(f"the result file {self.result_file} does not exist")
 
-    def changed(self, changes: Mapping[str, Any]) -> Plan:
-        """
-        Make the same plan with some fields changed.
-
-        :raises ValueError: unknown field
-        """
-        unknown = set(changes) - {f.name for f in dataclasses.fields(self)}
-        if unknown:
-            raise ValueError(f"a plan has no {sorted(unknown)}")
-        return dataclasses.replace(self, **changes)
-
     def content(self, seed: str) -> Content:
         """The result's bytes."""
         if self.result_file is not None:
@@ -90,54 +80,9 @@ class Plan:
         return GeneratedContent(seed, self.result_bytes)
 
 
-class Plans:
+class AsoJob(TimedJob):
     """
-    Which plan the next job gets.
-
-    :param base: the plan of all jobs
-    :param by_endpoint: changes for single endpoints
-    :raises ValueError: unknown endpoint or field
-    """
-
-    def __init__(self, base: Plan, by_endpoint: Mapping[str, Mapping[str, Any]]) -> None:
-        self._base = base
-        self._by_endpoint = {
-            endpoint: self._checked(endpoint, changes) for endpoint, changes in by_endpoint.items()
-        }
-        self._scripted: list[tuple[str | None, dict[str, Any]]] = []
-
-    def _checked(self, endpoint: str | None, changes: Mapping[str, Any]) -> dict[str, Any]:
-        names = {name for _, _, _, name in ENDPOINTS}
-        if endpoint is not None and endpoint not in names:
-            raise ValueError(f"unknown endpoint {endpoint!r}; known are {sorted(names)}")
-        self._base.changed(changes)
-        return dict(changes)
-
-    def script(self, endpoint: str | None, changes: Mapping[str, Any]) -> None:
-        """
-        Change the next job's plan, once.
-
-        :param endpoint: the next job of this endpoint, None: of any
-        """
-        self._scripted.append((endpoint, self._checked(endpoint, changes)))
-
-    def next(self, endpoint: str) -> Plan:
-        """The plan of the job that begins now."""
-        plan = self._base.changed(self._by_endpoint.get(endpoint, {}))
-        for position, (wanted, changes) in enumerate(self._scripted):
-            if wanted in (None, endpoint):
-                del self._scripted[position]
-                return plan.changed(changes)
-        return plan
-
-    def clear(self) -> None:
-        """Forget what was scripted."""
-        self._scripted.clear()
-
-
-class AsoJob:
-    """
-    One job. Its state follows from the clock; nothing runs in the background.
+    One job.
 
     :param number: position in :attr:`AsoSimulator.jobs`
     :param service: "ees" or "ches"
@@ -146,6 +91,9 @@ class AsoJob:
     :param body: JSON body, None for GET
     :param now: simulated epoch seconds
     """
+
+    running: ClassVar[str] = "processing"
+    outcomes: ClassVar[tuple[str, ...]] = OUTCOMES
 
     def __init__(
         self,
@@ -158,15 +106,13 @@ class AsoJob:
         plan: Plan,
         now: Callable[[], float],
     ) -> None:
+        super().__init__(plan, now)
         self.number = number
         self.service = service
         self.endpoint = endpoint
         self.parameters = parameters
         self.body = body
         self.plan = plan
-        self._now = now
-        self.started_at = now()
-        self._told: tuple[str, float] | None = None
         self._version = 0
         unique = uuid.uuid4()
         self.status_path = "/asyncStatus/" + _opaque(self.started_at, number, unique)
@@ -181,40 +127,6 @@ class AsoJob:
     def content(self) -> Content:
         """The result's bytes, whether or not the job has ended."""
         return self.stored.content
-
-    @property
-    def state(self) -> str:
-        """ASO's word for the job's state now."""
-        if self._told is not None:
-            return self._told[0]
-        seconds = self.plan.processing_seconds
-        if seconds is None or self._now() < self.started_at + seconds:
-            return "processing"
-        return self.plan.outcome
-
-    @property
-    def ended_at(self) -> float:
-        """
-        Simulated epoch seconds at which it ended.
-
-        :raises ValueError: while it is processing
-        """
-        if self._told is not None:
-            return self._told[1]
-        if self.state == "processing":
-            raise ValueError("the job has not ended")
-        return self.started_at + (self.plan.processing_seconds or 0.0)
-
-    def finish(self, outcome: str = "completed") -> None:
-        """
-        End the job now, if it has not ended already.
-
-        :param outcome: one of :data:`OUTCOMES`
-        """
-        if outcome not in OUTCOMES:
-            raise ValueError(f"unknown outcome {outcome!r}; known are {OUTCOMES}")
-        if self.state == "processing":
-            self._told = (outcome, self._now())
 
     def change_content(self) -> None:
         """Put other bytes of the same length into the place of the result."""

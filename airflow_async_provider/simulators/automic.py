@@ -11,9 +11,8 @@ start makes one C_PERIOD task; reports are asked for page by page with one page 
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -67,6 +66,7 @@ class AutomicSimulator(Simulator):
     """
 
     name: ClassVar[str] = "automic"
+    command_line: ClassVar[str] = "automic_arguments"
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class AutomicSimulator(Simulator):
     def app(self, listener: str) -> web.Application:
         """The web application, which sends callbacks for as long as it lives."""
         app = super().app(listener)
-        app.cleanup_ctx.append(self.sender.background)
+        app.cleanup_ctx.append(self.sender.outbox.background)
         return app
 
     def routes(self, listener: str) -> Iterable[Route]:
@@ -364,19 +364,3 @@ class AutomicSimulator(Simulator):
         if run is None:
             raise no_such_run(text)
         return run
-
-    # -- command line
-
-    @classmethod
-    def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Options of ``python -m airflow_async_provider.simulators automic``."""
-        from airflow_async_provider.simulators.automic_arguments import add_arguments
-
-        add_arguments(parser)
-
-    @classmethod
-    def from_arguments(cls, arguments: Namespace) -> Self:
-        """Make a simulator of them."""
-        from airflow_async_provider.simulators.automic_arguments import options
-
-        return cls(**options(arguments))

@@ -4,34 +4,22 @@ Automic's callbacks: payloads, attempts and their delays.
 
 Known (vendor pages "Polling and Callback Requests" and "UC_CALLBACK_SETTINGS"): the three forms of the
 default payload, templates with placeholders, headers copied as they are, interval of at least 30 seconds,
-constant, linear or squared. Assumptions: POST with JSON; any 2xx is a success; ten seconds for an answer;
-redirects are not followed; CALLBACK_ATTEMPTS counts the first try too (the smaller reading of a text that
-contradicts itself); statuses 1960 and 1860 of the CBCK entry.
+constant, linear or squared. Assumptions: POST with JSON, as :mod:`.outbox` sends; CALLBACK_ATTEMPTS counts
+the first try too (the smaller reading of a text that contradicts itself); statuses 1960 and 1860 of the CBCK
+entry.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import heapq
-import itertools
 import json
 import re
-import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
-
 from airflow_async_provider.simulators.automic_runs import Run
 from airflow_async_provider.simulators.journal import Journal
-
-#: Real seconds: how often the clock is looked at, and how long a receiver may take.
-TICK = 0.02
-ANSWER_SECONDS = 10.0
-#: Callbacks under way at the same time.
-MOST_AT_ONCE = 64
+from airflow_async_provider.simulators.outbox import NoAnswerError, Outbox, accepted
 
 #: The three forms in which the vendor documents the default payload.
 PAYLOADS: dict[str, Callable[[Run, int], dict[str, Any]]] = {
@@ -68,7 +56,7 @@ class Attempt:
     @property
     def accepted(self) -> bool:
         """Whether the receiver took it."""
-        return self.status is not None and 200 <= self.status < 300
+        return accepted(self.status)
 
 
 @dataclass(slots=True)
@@ -79,12 +67,10 @@ class Callback:
     :param run: the run
     :param entry: the CBCK entry, None until the first try
     :param attempts: the tries so far
-    :param due: simulated epoch seconds of the next try
     :param status: the run's status to tell, None: the one it has
     """
 
     run: Run
-    due: float
     entry: Run | None = None
     attempts: list[Attempt] = field(default_factory=list)
     status: int | None = None
@@ -146,16 +132,13 @@ class CallbackSender:
         self.template = template
         self._new_entry = new_entry
         self.callbacks: list[Callback] = []
-        self._waiting: list[tuple[float, int, Callback]] = []
-        self._count = itertools.count()
-        self._lock = threading.Lock()  # runs are changed from the threads of tests too
-        self._session: aiohttp.ClientSession | None = None
+        #: its background sends for as long as the application lives
+        self.outbox = Outbox(now=now, send=self._try, user_agent="Automic")
 
     def clear(self) -> None:
         """Forget all callbacks, also those that are still to be sent."""
-        with self._lock:
-            self.callbacks.clear()
-            self._waiting.clear()
+        self.callbacks.clear()
+        self.outbox.clear()
 
     def expect(self, run: Run) -> None:
         """Send what the run's plan says, once it is time."""
@@ -163,16 +146,13 @@ class CallbackSender:
             if run.plan.callback_at == "start":
                 self.send(run, status=1900)
             else:
-                self._wait(Callback(run, due=_end(run)))
+                self.outbox.put(Callback(run), _end(run))
 
     def changed(self, run: Run) -> None:
         """Look again when a run's callback is due: its course was changed."""
-        with self._lock:
-            for _, _, callback in self._waiting:
-                if callback.run is run and callback.of_the_end:
-                    callback.due = _end(run)
-            self._waiting = [(callback.due, number, callback) for _, number, callback in self._waiting]
-            heapq.heapify(self._waiting)
+        self.outbox.reschedule(
+            lambda callback, due: _end(run) if callback.run is run and callback.of_the_end else due
+        )
 
     def send(self, run: Run, *, status: int | None = None) -> None:
         """
@@ -180,47 +160,13 @@ class CallbackSender:
 
         :param status: tell this one, None: the one it has
         """
-        self._wait(Callback(run, due=self._now(), status=run.status if status is None else status))
-
-    def _wait(self, callback: Callback) -> None:
-        with self._lock:
-            heapq.heappush(self._waiting, (callback.due, next(self._count), callback))
-
-    def _due(self) -> list[Callback]:
-        """What is to be sent now."""
-        due, now = [], self._now()
-        with self._lock:
-            while self._waiting and self._waiting[0][0] <= now:
-                due.append(heapq.heappop(self._waiting)[2])
-        return due
+        self.outbox.put(Callback(run, status=run.status if status is None else status), self._now())
 
     def delay(self, failures: int) -> float:
         """Simulated seconds until the next try after so many failed ones."""
         return self.interval * float(failures**self.interval_exp)
 
     # -- sending
-
-    async def background(self, app: Any) -> AsyncIterator[None]:
-        """Send for as long as the application lives."""
-        connector = aiohttp.TCPConnector(limit=MOST_AT_ONCE, ssl=False)  # a demo's receiver signs for itself
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
-            headers={"User-Agent": "Automic"},
-        ) as self._session:
-            sender = asyncio.create_task(self._send_what_is_due())
-            yield
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sender
-        self._session = None
-
-    async def _send_what_is_due(self) -> None:
-        async with asyncio.TaskGroup() as tries:
-            while True:
-                for callback in self._due():
-                    tries.create_task(self._try(callback))
-                await asyncio.sleep(TICK)
 
     async def _try(self, callback: Callback) -> None:
         if callback.entry is None:
@@ -235,8 +181,7 @@ class CallbackSender:
             callback.entry.set_status(1860)
             self._journal.note("callback_given_up")
         else:
-            callback.due = attempt.at + self.delay(len(callback.attempts))
-            self._wait(callback)
+            self.outbox.put(callback, attempt.at + self.delay(len(callback.attempts)))
 
     async def post(self, run: Run, status: int | None = None) -> Attempt:
         """Do one try now."""
@@ -245,16 +190,10 @@ class CallbackSender:
         body = self.text(run, run.status if status is None else status).encode()
         headers = {"Content-Type": "application/json", **http.get("headers", {})}
         self._journal.note("callback_sent")
-        if self._session is None:
-            raise RuntimeError("the simulator is not running: use `with running(simulator):`")
         try:
-            async with self._session.post(
-                http["url"], data=body, headers=headers, allow_redirects=False
-            ) as answer:
-                await answer.read()
-                attempt.status = answer.status
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            attempt.error = type(error).__name__
+            attempt.status = await self.outbox.post(http["url"], body, headers)
+        except NoAnswerError as error:
+            attempt.error = str(error)
         return attempt
 
     def text(self, run: Run, status: int) -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from airflow_async_provider.protocols.automic_states import text_of
+from airflow_async_provider.simulators import plans
+from airflow_async_provider.simulators.plans import Plans
 
 #: What an object's type follows from where nothing else is said: the first part of its name.
 TYPES = ("JOBS", "JOBP", "JSCH", "JOBG", "JOBF", "SCRI", "EVNT", "JOBQ", "JOBD", "CALL")
@@ -24,7 +25,7 @@ CALLBACK_MOMENTS = ("end", "start", "submit")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(plans.Plan):
     """
     How a run goes. Seconds are simulated ones.
 
@@ -73,21 +74,6 @@ class Plan:
         if (self.run_seconds or 0.0) < 0 or self.children < 0 or self.callbacks < 0:
             raise ValueError("run_seconds, children and callbacks cannot be negative")
 
-    def changed(self, changes: Mapping[str, Any]) -> Plan:
-        """
-        Make the same plan with some fields changed.
-
-        :raises ValueError: unknown field
-        """
-        unknown = set(changes) - {f.name for f in dataclasses.fields(self)}
-        if unknown:
-            raise ValueError(f"a plan has no {sorted(unknown)}")
-        values = dict(changes)
-        for name in ("phases", "report"):  # JSON has lists only
-            if name in values:
-                values[name] = tuple(tuple(v) if isinstance(v, list) else v for v in values[name])
-        return dataclasses.replace(self, **values)
-
 
 #: Objects that every simulator has, for demos and tests: what their runs do differently.
 OBJECTS: Mapping[str, Mapping[str, Any]] = {
@@ -123,7 +109,7 @@ OBJECTS: Mapping[str, Mapping[str, Any]] = {
 }
 
 
-class Objects:
+class Objects(Plans[Plan]):
     """
     Which plan the next run gets.
 
@@ -134,36 +120,7 @@ class Objects:
     """
 
     def __init__(self, base: Plan, by_name: Mapping[str, Mapping[str, Any]]) -> None:
-        self._base = base
-        self._by_name = {**OBJECTS, **by_name}
-        for changes in self._by_name.values():
-            base.changed(changes)
-        self._scripted: list[tuple[str | None, dict[str, Any]]] = []
-
-    def script(self, object_name: str | None, changes: Mapping[str, Any]) -> None:
-        """
-        Change the plan of the next run, once.
-
-        :param object_name: the next run of this object, None: of any
-        """
-        self._base.changed(changes)
-        self._scripted.append((object_name, dict(changes)))
-
-    def next(self, object_name: str) -> Plan:
-        """The plan of the run that begins now."""
-        plan = self._base
-        for pattern, changes in self._by_name.items():
-            if fnmatchcase(object_name, pattern):
-                plan = plan.changed(changes)
-        for position, (wanted, changes) in enumerate(self._scripted):
-            if wanted in (None, object_name):
-                del self._scripted[position]
-                return plan.changed(changes)
-        return plan
-
-    def clear(self) -> None:
-        """Forget what was scripted."""
-        self._scripted.clear()
+        super().__init__(base, {**OBJECTS, **by_name}, what="object", fits=fnmatchcase)
 
 
 class Run:

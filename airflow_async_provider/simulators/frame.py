@@ -24,6 +24,7 @@ from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, ClassVar, Self, TypeVar
 
 from aiohttp import web
@@ -67,6 +68,8 @@ class Simulator(ABC):
 
     #: name on the command line and in the answer of ``GET /_sim``
     name: ClassVar[str]
+    #: module beside this one with ``add_arguments(parser)`` and ``options(arguments)``; none by default
+    command_line: ClassVar[str] = ""
     #: one port each; the first is the base URL and carries the control routes
     listeners: tuple[str, ...] = ("api",)
 
@@ -87,13 +90,17 @@ class Simulator(ABC):
 
     @classmethod
     def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Add the options of the command line that only this simulator has; none by default."""
-        _ = parser
+        """Add the options of the command line that only this simulator has."""
+        if cls.command_line:
+            import_module(f"airflow_async_provider.simulators.{cls.command_line}").add_arguments(parser)
 
     @classmethod
     def from_arguments(cls, arguments: Namespace) -> Self:
         """Make a simulator of the command line's options."""
-        return cls(time_scale=arguments.time_scale, latency=arguments.latency)
+        if not cls.command_line:
+            return cls(time_scale=arguments.time_scale, latency=arguments.latency)
+        options = import_module(f"airflow_async_provider.simulators.{cls.command_line}").options
+        return cls(**options(arguments))
 
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """What ``POST /_sim/actions/{name}`` can call, each with the JSON body as keyword arguments."""

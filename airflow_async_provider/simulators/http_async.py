@@ -11,9 +11,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -22,7 +21,7 @@ from airflow_async_provider.simulators.frame import Route, Simulator
 from airflow_async_provider.simulators.http_callbacks import Callbacks
 from airflow_async_provider.simulators.http_conventions import Convention, Location, StatusField
 from airflow_async_provider.simulators.http_idempotency import IdempotencyKeys
-from airflow_async_provider.simulators.http_jobs import HttpJob, Plan, Plans
+from airflow_async_provider.simulators.http_jobs import HttpJob, Plan
 from airflow_async_provider.simulators.http_refusals import json_body, refused
 from airflow_async_provider.simulators.http_vendors import (
     Azure,
@@ -32,6 +31,7 @@ from airflow_async_provider.simulators.http_vendors import (
     OData,
     OData40,
 )
+from airflow_async_provider.simulators.plans import Plans
 from airflow_async_provider.simulators.reply import Reply
 from airflow_async_provider.simulators.s3 import PresignedStore, StoredObject, seconds_left
 
@@ -79,6 +79,7 @@ class HttpAsyncSimulator(Simulator):
     """
 
     name: ClassVar[str] = "http"
+    command_line: ClassVar[str] = "http_arguments"
     listeners = ("api", "results")
 
     def __init__(
@@ -106,7 +107,9 @@ class HttpAsyncSimulator(Simulator):
     ) -> None:
         self.conventions = {cls.name: cls(self) for cls in CONVENTIONS}
         super().__init__(time_scale=time_scale, latency=latency)
-        self.plans = Plans(Plan().changed(plan), plans or {}, frozenset(self.conventions))
+        self.plans = Plans(
+            Plan().changed(plan), plans or {}, kinds=frozenset(self.conventions), what="convention"
+        )
         self._login = login
         self._password = password
         self._api_key = api_key
@@ -342,22 +345,6 @@ class HttpAsyncSimulator(Simulator):
             value = value.get(name) if isinstance(value, dict) else None
         value = value or request.headers.get(self._callback_header)
         return value if isinstance(value, str) else None
-
-    # -- command line
-
-    @classmethod
-    def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Options of ``python -m airflow_async_provider.simulators http``."""
-        from airflow_async_provider.simulators.http_arguments import add_arguments
-
-        add_arguments(parser)
-
-    @classmethod
-    def from_arguments(cls, arguments: Namespace) -> Self:
-        """Make a simulator of them."""
-        from airflow_async_provider.simulators.http_arguments import options
-
-        return cls(**options(arguments))
 
 
 def _answered(convention: Convention, job: HttpJob) -> Reply:

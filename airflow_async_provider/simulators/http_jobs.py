@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
+from airflow_async_provider.simulators import plans
 from airflow_async_provider.simulators.content import Content, FixedContent, GeneratedContent
+from airflow_async_provider.simulators.plans import TimedJob
 
 OUTCOMES = ("succeeded", "failed", "cancelled")
 
@@ -19,7 +20,7 @@ PLACES = ("body", "same_origin", "presigned")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(plans.Plan):
     """
     How a job goes.
 
@@ -58,16 +59,6 @@ class Plan:
         if unknown := set(self.words) - {"running", *OUTCOMES}:
             raise ValueError(f"there is no word for {sorted(unknown)}")
 
-    def changed(self, changes: Mapping[str, Any]) -> Plan:
-        """
-        Make the same plan with some fields changed.
-
-        :raises ValueError: unknown field
-        """
-        if unknown := set(changes) - {f.name for f in dataclasses.fields(self)}:
-            raise ValueError(f"a plan has no {sorted(unknown)}")
-        return dataclasses.replace(self, **changes)
-
     def content(self, seed: str) -> Content:
         """The result's bytes."""
         if self.result_bytes is not None:
@@ -77,51 +68,9 @@ class Plan:
         return FixedContent(json.dumps(self.result).encode())
 
 
-class Plans:
+class HttpJob(TimedJob):
     """
-    Which plan the next job gets.
-
-    :param base: the plan of all jobs
-    :param by_convention: changes for single conventions
-    :param conventions: their names
-    :raises ValueError: unknown convention or field
-    """
-
-    def __init__(
-        self, base: Plan, by_convention: Mapping[str, Mapping[str, Any]], conventions: frozenset[str]
-    ) -> None:
-        self._base = base
-        self._conventions = conventions
-        self._by_convention = {n: self._checked(n, changes) for n, changes in by_convention.items()}
-        self._scripted: list[tuple[str | None, dict[str, Any]]] = []
-
-    def _checked(self, convention: str | None, changes: Mapping[str, Any]) -> dict[str, Any]:
-        if convention is not None and convention not in self._conventions:
-            raise ValueError(f"unknown convention {convention!r}; known are {sorted(self._conventions)}")
-        self._base.changed(changes)
-        return dict(changes)
-
-    def script(self, convention: str | None, changes: Mapping[str, Any]) -> None:
-        """Change the next job's plan, once; None: the next one of any convention."""
-        self._scripted.append((convention, self._checked(convention, changes)))
-
-    def next(self, convention: str) -> Plan:
-        """The plan of the job that begins now."""
-        plan = self._base.changed(self._by_convention.get(convention, {}))
-        for position, (wanted, changes) in enumerate(self._scripted):
-            if wanted in (None, convention):
-                del self._scripted[position]
-                return plan.changed(changes)
-        return plan
-
-    def clear(self) -> None:
-        """Forget what was scripted."""
-        self._scripted.clear()
-
-
-class HttpJob:
-    """
-    One job. Its state follows from the clock; nothing runs in the background.
+    One job.
 
     :param number: position in the simulator's list
     :param convention: which convention it was started by
@@ -129,6 +78,8 @@ class HttpJob:
     :param now: simulated epoch seconds
     :param callback_url: where the caller wants to be told
     """
+
+    outcomes: ClassVar[tuple[str, ...]] = OUTCOMES
 
     def __init__(
         self,
@@ -140,14 +91,12 @@ class HttpJob:
         now: Callable[[], float],
         callback_url: str | None = None,
     ) -> None:
+        super().__init__(plan, now)
         self.number = number
         self.convention = convention
         self.body = body
         self.plan = plan
         self.callback_url = callback_url
-        self._now = now
-        self.started_at = now()
-        self._told: tuple[str, float] | None = None
         self.id = uuid.uuid4().hex
         self.not_found_left = plan.not_found_first
         #: how often the monitor has moved
@@ -156,40 +105,6 @@ class HttpJob:
         self.content = plan.content(f"job {number}")
         #: signed when first asked for
         self.result_url: str | None = None
-
-    @property
-    def state(self) -> str:
-        """``running`` or one of :data:`OUTCOMES`."""
-        if self._told is not None:
-            return self._told[0]
-        seconds = self.plan.processing_seconds
-        if seconds is None or self._now() < self.started_at + seconds:
-            return "running"
-        return self.plan.outcome
-
-    @property
-    def ended_at(self) -> float:
-        """
-        Simulated epoch seconds at which it ended.
-
-        :raises ValueError: while it is running
-        """
-        if self._told is not None:
-            return self._told[1]
-        if self.state == "running":
-            raise ValueError("the job has not ended")
-        return self.started_at + (self.plan.processing_seconds or 0.0)
-
-    def finish(self, outcome: str = "succeeded") -> None:
-        """
-        End the job now, if it has not ended already.
-
-        :param outcome: one of :data:`OUTCOMES`
-        """
-        if outcome not in OUTCOMES:
-            raise ValueError(f"unknown outcome {outcome!r}; known are {OUTCOMES}")
-        if self.state == "running":
-            self._told = (outcome, self._now())
 
     def word(self, **own: str) -> str:
         """The status word, in the convention's own vocabulary unless the plan has another."""

@@ -11,9 +11,8 @@ and docs/simulators_open_connectors.md.
 from __future__ import annotations
 
 import uuid
-from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from aiohttp import web
 
@@ -60,6 +59,7 @@ class OpenConnectorsSimulator(Simulator):
     """
 
     name: ClassVar[str] = "open-connectors"
+    command_line: ClassVar[str] = "open_connectors_arguments"
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class OpenConnectorsSimulator(Simulator):
     def app(self, listener: str) -> web.Application:
         """With the sender of webhooks beside it."""
         app = super().app(listener)
-        app.cleanup_ctx.append(self.webhooks.background)
+        app.cleanup_ctx.append(self.webhooks.outbox.background)
         return app
 
     def routes(self, listener: str) -> Iterable[Route]:
@@ -265,19 +265,3 @@ class OpenConnectorsSimulator(Simulator):
                 raise refused(400, f"{name} is retry or queue.")
             self.webhooks.policy = body[name]
         return Reply.json({name: self.webhooks.policy})
-
-    # -- command line
-
-    @classmethod
-    def add_arguments(cls, parser: ArgumentParser) -> None:
-        """Options of ``python -m airflow_async_provider.simulators open-connectors``."""
-        from airflow_async_provider.simulators.open_connectors_arguments import add_arguments
-
-        add_arguments(parser)
-
-    @classmethod
-    def from_arguments(cls, arguments: Namespace) -> Self:
-        """Make a simulator of them."""
-        from airflow_async_provider.simulators.open_connectors_arguments import options
-
-        return cls(**options(arguments))

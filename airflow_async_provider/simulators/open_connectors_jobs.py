@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from airflow_async_provider.simulators import plans
 from airflow_async_provider.simulators.content import Content
 from airflow_async_provider.simulators.open_connectors_webhooks import Delivery
 
@@ -44,7 +45,7 @@ SPELLINGS: Mapping[str, Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(plans.Plan):
     """
     How a request or bulk job goes.
 
@@ -78,20 +79,6 @@ class Plan:
             raise ValueError(f"unknown failure {self.failure!r}; known are {sorted(FAILURES)}")
         if not set(self.notifications) <= {"started", "done"}:
             raise ValueError('notifications are "started" and "done"')
-
-    def changed(self, changes: Mapping[str, Any]) -> Plan:
-        """
-        Make the same plan with some fields changed.
-
-        :raises ValueError: unknown field, or a value that cannot be
-        """
-        unknown = set(changes) - {f.name for f in dataclasses.fields(self)}
-        if unknown:
-            raise ValueError(f"a plan has no {sorted(unknown)}")
-        changes = dict(changes)
-        if "notifications" in changes:
-            changes["notifications"] = tuple(changes["notifications"])
-        return dataclasses.replace(self, **changes)
 
 
 class Job:

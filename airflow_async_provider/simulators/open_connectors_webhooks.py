@@ -5,34 +5,24 @@ Webhooks of the simulated SAP Open Connectors: signature, retries, the queue and
 Known (SAP Open Connectors, "Hash Verification" and "Event Retry and Queueing"; Cloud Elements' public test
 suite "churros"): the signature header, ``Elements-Webhook-Id``, the policies ``retry`` and ``queue``, five
 retries after 8, 64, 512, 4096 and 32768 seconds, the deactivation of a subscription whose retries have all
-failed, the states of a delivery. Assumptions: POST with JSON; any 2xx is a success; ten seconds for an
-answer; redirects are not followed; an asynchronous request's callback address counts as a subscription.
+failed, the states of a delivery. Assumptions: POST with JSON, as :mod:`.outbox` sends; an asynchronous
+request's callback address counts as a subscription.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import contextlib
 import hashlib
-import heapq
 import hmac
-import itertools
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import aiohttp
-
 from airflow_async_provider.simulators.journal import Journal
-
-#: Real seconds: how often the clock is looked at, and how long a receiver may take.
-TICK = 0.02
-ANSWER_SECONDS = 10.0
-MOST_AT_ONCE = 64
+from airflow_async_provider.simulators.outbox import NoAnswerError, Outbox, accepted
 
 #: Simulated seconds before each retry.
 RETRIES = tuple(float(2 ** (3 * x)) for x in range(1, 6))
@@ -76,7 +66,6 @@ class Delivery:
 
     :param notification_id: the platform's number of it
     :param payload: the body as JSON, or what makes it when it is sent for the first time
-    :param due: simulated epoch seconds of the next try
     :param status: "created", "delivered", "retry" or "queued"; "withdrawn" is none of the platform's
     :param answers: HTTP status of each try, None: there was no answer
     """
@@ -85,7 +74,6 @@ class Delivery:
     notification_id: int
     url: str = field(repr=False)
     payload: Payload
-    due: float
     created: float
     tamper: str | None = None
     webhook_id: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -162,15 +150,14 @@ class Webhooks:
         self.deliveries: list[Delivery] = []
         #: addresses whose retries have all failed
         self.deactivated: set[str] = set()
-        self._waiting: list[tuple[float, int, Delivery]] = []
-        self._count = itertools.count()
-        self._session: aiohttp.ClientSession | None = None
+        #: its background sends for as long as the application lives
+        self.outbox = Outbox(now=now, send=self.attempt, user_agent="SAP Open Connectors")
 
     def clear(self) -> None:
         """Forget all deliveries, also those that are still to be sent, and the policy that was set."""
         self.deliveries.clear()
         self.deactivated.clear()
-        self._waiting.clear()
+        self.outbox.clear()
         self.policy = self._first_policy
 
     def expect(
@@ -197,12 +184,11 @@ class Webhooks:
                 notification_id=notification_id,
                 url=url,
                 payload=payload,
-                due=at,
                 created=self._now(),
                 tamper=tamper,
             )
             self.deliveries.append(delivery)
-            self._wait(delivery)
+            self.outbox.put(delivery, at)
             made.append(delivery)
         return made
 
@@ -212,9 +198,6 @@ class Webhooks:
             if delivery.status == "created":
                 delivery.status = "withdrawn"
         deliveries.clear()
-
-    def _wait(self, delivery: Delivery) -> None:
-        heapq.heappush(self._waiting, (delivery.due, next(self._count), delivery))
 
     # -- the queue
 
@@ -244,34 +227,12 @@ class Webhooks:
         released = [d for d in self.select(where) if d.status == "queued"]
         for delivery in released:
             self.deactivated.discard(delivery.url)
-            delivery.status, delivery.due = "created", self._now()
+            delivery.status = "created"
             delivery.answers.clear()
-            self._wait(delivery)
+            self.outbox.put(delivery, self._now())
         return released
 
     # -- sending
-
-    async def background(self, app: Any) -> AsyncIterator[None]:
-        """Send for as long as the application lives."""
-        connector = aiohttp.TCPConnector(limit=MOST_AT_ONCE, ssl=False)  # a demo's receiver signs for itself
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
-            headers={"User-Agent": "SAP Open Connectors"},
-        ) as self._session:
-            sender = asyncio.create_task(self._send_what_is_due())
-            yield
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sender
-        self._session = None
-
-    async def _send_what_is_due(self) -> None:
-        async with asyncio.TaskGroup() as tries:
-            while True:
-                while self._waiting and self._waiting[0][0] <= self._now():
-                    tries.create_task(self.attempt(heapq.heappop(self._waiting)[2]))
-                await asyncio.sleep(TICK)
 
     async def attempt(self, delivery: Delivery) -> None:
         """Do one try now, and what follows from it."""
@@ -282,7 +243,7 @@ class Webhooks:
             return
         answer = await self._post(delivery)
         delivery.answers.append(answer)
-        if answer is not None and 200 <= answer < 300:
+        if accepted(answer):
             delivery.status = "delivered"
             self._journal.note("webhook_accepted")
         elif self.policy == "queue":
@@ -292,16 +253,13 @@ class Webhooks:
             self._queue(delivery)
         else:
             delivery.status = "retry"
-            delivery.due = self._now() + self.retries[len(delivery.answers) - 1]
-            self._wait(delivery)
+            self.outbox.put(delivery, self._now() + self.retries[len(delivery.answers) - 1])
 
     def _queue(self, delivery: Delivery) -> None:
         delivery.status = "queued"
         self._journal.note("webhook_queued")
 
     async def _post(self, delivery: Delivery) -> int | None:
-        if self._session is None:
-            raise RuntimeError("the simulator is not running: use `with running(simulator):`")
         body = delivery.body
         headers = {"Content-Type": "application/json", "Elements-Webhook-Id": delivery.webhook_id}
         if self.key:
@@ -310,10 +268,6 @@ class Webhooks:
             body, headers = TAMPERED[delivery.tamper](self.key or "", body, headers)
         self._journal.note("webhook_sent")
         try:
-            async with self._session.post(
-                delivery.url, data=body, headers=headers, allow_redirects=False
-            ) as answer:
-                await answer.read()
-                return answer.status
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return await self.outbox.post(delivery.url, body, headers)
+        except NoAnswerError:
             return None
