@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.client import RUN_ENDED
-from harness.processes import NotReadyError
+from harness.processes import NotReadyError, wait_until
 
 from demo.cases import CASES, Case
 from demo.report import Row, examine, table
@@ -29,7 +29,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("dags", nargs="*", metavar="DAG", help="only these DAGs")
     parser.add_argument("--keep", action="store_true", help="leave the UI up until Ctrl-C")
     arguments = parser.parse_args(argv)
-    cases = [case for case in CASES if not arguments.dags or case.dag_id in arguments.dags]
+    wanted = set(arguments.dags)
+    cases = [case for case in CASES if not wanted or {case.dag_id, case.started_by} & wanted]
     # A polite request to end is a way out like any other: everything is stopped on it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     begin = time.monotonic()
@@ -55,12 +56,20 @@ def run(world: World, cases: Sequence[Case]) -> list[str]:
     rows: list[Row] = []
     problems: list[str] = []
     runs: list[tuple[Case, str]] = []
-    for case in cases:
+    # First those that others start: an asset event starts no DAG that is paused.
+    followers = [case for case in cases if case.started_by]
+    for case in followers + [case for case in cases if not case.started_by]:
         try:
-            runs.append((case, world.airflow.client.trigger(case.dag_id, filled(case.conf, world.values))))
+            world.airflow.client.unpause(case.dag_id)
+            if case not in followers:
+                run_id = world.airflow.client.trigger(case.dag_id, filled(case.conf, world.values))
+                runs.append((case, run_id))
         except TimeoutError as error:
             problems.append(str(error))
     problems += wait(world, runs)
+    started, missing = runs_of(world, followers)
+    problems += missing + wait(world, started)
+    runs += started
     for case, run_id in runs:
         more_rows, more_problems = examine(world, case, run_id)
         rows += more_rows
@@ -76,6 +85,21 @@ def run(world: World, cases: Sequence[Case]) -> list[str]:
     return problems
 
 
+def runs_of(world: World, followers: Sequence[Case]) -> tuple[list[tuple[Case, str]], list[str]]:
+    """The runs that assets have started, and which are missing."""
+    found: list[tuple[Case, str]] = []
+    problems: list[str] = []
+    for case in followers:
+        try:
+            run = wait_until(
+                lambda dag_id=case.dag_id: world.airflow.client.runs(dag_id), f"a run of {case.dag_id}", 60
+            )[0]
+            found.append((case, run["dag_run_id"]))
+        except TimeoutError as error:
+            problems.append(str(error))
+    return found, problems
+
+
 def wait(world: World, runs: Sequence[tuple[Case, str]]) -> list[str]:
     """Wait for all runs, letting held jobs finish once their tasks wait; returns what did not end in time."""
     client = world.airflow.client
@@ -85,8 +109,9 @@ def wait(world: World, runs: Sequence[tuple[Case, str]]) -> list[str]:
     marked: set[str] = set()
     while open_runs:
         # Again and again, because a task may start a further job later.
-        for held in {case.held for case, _ in open_runs if case.held}:
-            if all(client.all_deferred(c.dag_id, run_id, c.deferred) for c, run_id in runs if c.held == held):
+        for held in {case.waiting.held for case, _ in open_runs} - {None}:
+            waiting = [(c, run_id) for c, run_id in runs if c.waiting.held == held]
+            if all(client.all_deferred(c.dag_id, run_id, c.waiting.tasks) for c, run_id in waiting):
                 world.simulators[held].finish_all()
         marked |= {run_id for case, run_id in open_runs if run_id not in marked and mark(world, case, run_id)}
         time.sleep(0.5)

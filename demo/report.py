@@ -59,7 +59,7 @@ def _task(
         problems.append(f"state {task['state']!r}, {expected!r} expected")
     history = world.airflow.client.states(case.dag_id, run_id, task_id, map_index)
     states = [state for state, _ in history]
-    if task_id in case.deferred and "deferred" not in states:
+    if task_id in case.waiting.tasks and "deferred" not in states:
         problems.append("did not defer")
     value = world.airflow.client.xcom(case.dag_id, run_id, task_id, map_index=map_index)
     value = value if isinstance(value, dict) else {}

@@ -132,10 +132,18 @@ class AirflowClient:
         except TimeoutError:
             raise TimeoutError(_no_dag(dag_id, self.import_errors())) from None
 
-    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
-        """Unpause a DAG (waiting until it is parsed) and start a run; returns the run's id."""
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG run (waiting until it is parsed)."""
         if self.wait_dag(dag_id)["is_paused"]:
             self.request("PATCH", f"/dags/{_q(dag_id)}", json={"is_paused": False})
+
+    def runs(self, dag_id: str) -> list[dict[str, Any]]:
+        """The runs of a DAG, whoever started them."""
+        return self._pages(f"/dags/{_q(dag_id)}/dagRuns", "dag_runs")
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
+        """Unpause a DAG (waiting until it is parsed) and start a run; returns the run's id."""
+        self.unpause(dag_id)
         body: dict[str, Any] = {"logical_date": None, "conf": dict(conf or {})}
         if run_id is not None:
             body["dag_run_id"] = run_id
