@@ -2,9 +2,10 @@
 """
 CPU of one poll in the triggerer, over TLS: triggers of ours, of the http provider, and a bare loop.
 
-The bare loop is the limit for a client of aiohttp: one shared session, one request, the answer's JSON, nothing
-else. All three ask the same server for the same number of jobs at the same pace, their first questions spread
-over the interval, in turns; of several rounds the cheapest counts, as other processes can only add to it.
+The bare loop is the limit for a client of aiohttp: one shared session, one request, the answer's JSON, and
+nothing else. All three ask the same server for the same number of jobs at the same pace, their first questions
+spread over the interval. They take turns; of several rounds the cheapest counts, as other processes can only
+add to it. Logging is off, which spares the peer a line per poll.
 """
 
 from __future__ import annotations
@@ -132,7 +133,8 @@ async def main() -> None:
         # SSL context of their own, which are the peer's.
         os.environ["REQUESTS_CA_BUNDLE"] = os.environ["SSL_CERT_FILE"] = str(cert)
         # All of Airflow in memory for all three: its many objects make every garbage collection dearer.
-        import airflow.providers.http.triggers.http
+        import airflow.providers.http.triggers.http  # noqa: F401 # imported for its weight
+
         import airflow_async_provider.triggers.async_job  # noqa: F401 # imported for its weight
 
         quiet()

@@ -15,6 +15,7 @@ import json
 import ssl
 import time
 from collections import Counter
+from typing import ClassVar
 
 PROCESSING = b'{"status": "processing"}'
 
@@ -35,7 +36,7 @@ class Connection(asyncio.Protocol):
     requests = 0
     polls = 0
     #: clock second -> polls in it
-    seconds: Counter[int] = Counter()
+    seconds: ClassVar[Counter[int]] = Counter()
     connections = 0
     open_now = 0
     most_open = 0

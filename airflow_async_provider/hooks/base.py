@@ -34,7 +34,7 @@ from airflow_async_provider.protocols.base import (
 from airflow_async_provider.protocols.registry import protocol_of
 from airflow_async_provider.protocols.signatures import SignatureScheme
 from airflow_async_provider.transport.again import with_retries
-from airflow_async_provider.transport.remote import Remote
+from airflow_async_provider.transport.remote import Remote, Repeated
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -62,6 +62,7 @@ class AsyncApiHook(BaseHook):
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id or self.default_conn_name
+        self._asked: tuple[JobHandle, JobProtocol, Repeated] | None = None
 
     @classmethod
     @abstractmethod
@@ -249,10 +250,17 @@ class AsyncApiHook(BaseHook):
         )
 
     async def astatus(self, job: JobHandle | Mapping[str, Any]) -> JobStatus:
-        """Async twin of :meth:`status`, one try: the wait around it decides about the next."""
+        """
+        Async twin of :meth:`status`, one try: the wait around it decides about the next.
+
+        Asked with the same handle again, nothing is worked out a second time.
+        """
         handle = as_handle(job)
-        protocol = protocol_of(handle)
-        return protocol.read_status(handle, await self.acall(protocol.status(handle)))
+        if self._asked is None or self._asked[0] is not handle:
+            protocol = protocol_of(handle)
+            self._asked = handle, protocol, Repeated.of(protocol.status(handle))
+        _, protocol, request = self._asked
+        return protocol.read_status(handle, await self.acall(request))
 
     def cancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
         """

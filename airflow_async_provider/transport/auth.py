@@ -18,6 +18,8 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import ClassVar
 from urllib.parse import quote, unquote, urlencode
 
 from airflow_async_provider.errors import (
@@ -44,7 +46,11 @@ class Auth(ABC):
 
     @abstractmethod
     def headers(self) -> Mapping[str, str] | None:
-        """The headers to send now; None when a token must be fetched first."""
+        """
+        The headers to send now; None when a token must be fetched first.
+
+        The same object for as long as they are the same: whoever sends them often goes by that.
+        """
 
     def token_request(self) -> HttpRequest:
         """The request that fetches a token: an absolute URL, with its own credentials in the headers."""
@@ -84,9 +90,11 @@ def before_sending(error: RemoteError) -> RemoteError:
 class NoAuth(Auth):
     """No credentials at all."""
 
+    _NOTHING: ClassVar[Mapping[str, str]] = MappingProxyType({})
+
     def headers(self) -> Mapping[str, str]:
         """Nothing."""
-        return {}
+        return self._NOTHING
 
     def __repr__(self) -> str:
         return "NoAuth()"
@@ -165,6 +173,7 @@ class ClientCredentialsAuth(Auth):
         self._extra = dict(extra or {})
         self._token_extra = dict(token_extra or {})
         self._token: str | None = None
+        self._headers: Mapping[str, str] = {}
         self._good_until = 0.0
         # Held only for a few assignments, so it never makes the event loop wait.
         self._lock = threading.Lock()
@@ -177,7 +186,7 @@ class ClientCredentialsAuth(Auth):
         with self._lock:
             if self._token is None or time.monotonic() >= self._good_until:
                 return None
-            return {"Authorization": f"Bearer {self._token}", **self._extra}
+            return self._headers
 
     def token_request(self) -> HttpRequest:
         """POST with the client's id and secret as Basic, as RFC 6749 §2.3.1 recommends."""
@@ -230,6 +239,7 @@ class ClientCredentialsAuth(Auth):
             life = math.inf
         with self._lock:
             self._token = token
+            self._headers = {"Authorization": f"Bearer {token}", **self._extra}
             self._good_until = time.monotonic() + (
                 life - TOKEN_MARGIN if life > 10 * TOKEN_MARGIN else life * 0.9
             )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import FrozenInstanceError, dataclass, field, fields
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
@@ -25,11 +25,13 @@ __all__ = [
     "DEFAULT_PORTS",
     "LARGEST_ANSWER",
     "Remote",
+    "Repeated",
     "WireRequest",
     "place",
     "prepare",
     "redirect_target",
     "split_url",
+    "wire_headers",
 ]
 
 #: Answers are read whole into memory; one that is larger is an error, not a memory problem (bytes).
@@ -67,6 +69,8 @@ class Remote:
     result_verify: bool | str = True
     proxy: str | None = field(default=None, repr=False)
     timeout: float = 30.0
+    #: The transport's own: what it worked out for this remote and would work out the same again.
+    kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if "@" in split_url(self.base_url).netloc:
@@ -156,9 +160,43 @@ class WireRequest:
 
         :raises ConfigurationError: one that cannot be sent, such as a token with a line break at its end
         """
-        # Answers are short: a compressed one saves nothing and may unfold to gigabytes.
-        own = {"User-Agent": "airflow-async-provider", "Accept-Encoding": "identity"}
-        return checked(merged(own, self.headers, credentials))
+        return wire_headers(self.headers, credentials)
+
+
+def wire_headers(headers: Mapping[str, str], credentials: Mapping[str, str]) -> dict[str, str]:
+    """
+    Headers as they go out.
+
+    :raises ConfigurationError: one that cannot be sent
+    """
+    # Answers are short: a compressed one saves nothing and may unfold to gigabytes.
+    own = {"User-Agent": "airflow-async-provider", "Accept-Encoding": "identity"}
+    return checked(merged(own, headers, credentials))
+
+
+class Repeated(HttpRequest):
+    """
+    A request that is sent time and again; it keeps what the transport has worked out for it.
+
+    Only for requests that stay the same: what a protocol makes of a handle does.
+    """
+
+    __slots__ = ("worked_out",)
+
+    worked_out: Any
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Repeated:
+        """The same request, to be sent many times."""
+        repeated = cls(**{f.name: getattr(request, f.name) for f in fields(HttpRequest)})
+        repeated.worked_out = None
+        return repeated
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # All but this one stays frozen.
+        if name != "worked_out":
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        object.__setattr__(self, name, value)
 
 
 def prepare(remote: Remote, request: HttpRequest) -> WireRequest:
