@@ -3,7 +3,8 @@
 What all benchmarks share: a server in a process of its own, a certificate, a table, a JSON file.
 
 A benchmark is no test: it measures ours, a peer and, where there is one, the limit in the same run, prints a
-table and writes ``results/<name>.json``. ``--smoke`` makes it small, to see that it still runs.
+table and writes ``results/<name>.json``. ``--smoke`` makes it small, to see that it still runs; then it
+writes its figures only where ``--results`` says.
 """
 
 from __future__ import annotations
@@ -27,16 +28,25 @@ from typing import Any
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 
+#: Where this run writes: ``--results``, else ``results/``, and nowhere for a small run.
+_folder: Path | None = None
+
 PACKAGES = ("apache-airflow", "apache-airflow-providers-http", "aiohttp", "requests", "boto3")
 
 
 def arguments(description: str, **extra: Any) -> argparse.Namespace:
-    """The options of a benchmark; ``extra`` adds ``--name`` with a default."""
+    """The options of a benchmark; ``extra`` adds ``--name`` with a default, several values for a list."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--smoke", action="store_true", help="a small run, to see that it works")
+    parser.add_argument("--results", type=Path, help="folder for the JSON")
     for name, default in extra.items():
-        parser.add_argument(f"--{name.replace('_', '-')}", type=type(default), default=default)
-    return parser.parse_args()
+        one = default[0] if isinstance(default, list) else default
+        many: dict[str, Any] = {"nargs": "+"} if isinstance(default, list) else {}
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(one), default=default, **many)
+    found = parser.parse_args()
+    global _folder  # noqa: PLW0603 # a script has one command line
+    _folder = found.results or (None if found.smoke else RESULTS)
+    return found
 
 
 def machine() -> dict[str, Any]:
@@ -64,10 +74,10 @@ def report(name: str, rows: Sequence[dict[str, Any]], *, smoke: bool, **facts: A
     print("  ".join(c.ljust(w) for c, w in zip(columns, widths, strict=True)))
     for row in cells:
         print("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)))
-    if not smoke:
-        RESULTS.mkdir(exist_ok=True)
+    if _folder is not None:
+        _folder.mkdir(exist_ok=True)
         text = json.dumps({"name": name, "rows": list(rows), **facts, "machine": machine()}, indent=1)
-        (RESULTS / f"{name}.json").write_text(text + "\n")
+        (_folder / f"{name}.json").write_text(text + "\n")
 
 
 def _cell(value: Any) -> str:
@@ -114,10 +124,10 @@ def certificate() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def server(*options: str) -> Iterator[str]:
-    """``tiny_server.py`` in a process of its own; yields its base URL."""
+def server(*options: str, script: str = "tiny_server.py") -> Iterator[str]:
+    """A server of this folder in a process of its own; yields its base URL, which it prints."""
     with subprocess.Popen(
-        [sys.executable, str(HERE / "tiny_server.py"), *options], stdout=subprocess.PIPE, text=True
+        [sys.executable, str(HERE / script), *options], stdout=subprocess.PIPE, text=True
     ) as process:
         try:
             assert process.stdout is not None

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The ways of a download that are written in Python; ``python download_ways.py WAY URL DESTINATION``.
+
+Each imports what it needs first, as a worker of Airflow has done when ``execute`` begins, then works, and
+prints the seconds of the work and the memory before it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from urllib.parse import urlsplit
+
+os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="benchmark-"))
+sys.path.insert(0, str(Path(__file__).parents[1]))  # the project is found when it is not installed, too
+
+Work = Callable[[], object]
+
+
+def ours(url: str, destination: str) -> Work:
+    """As our operators do it: hashed, whole or not at all, on disk before it is reported."""
+    from airflow_async_provider.download import HttpSource, download
+
+    _load("airflow_async_provider.operators.http_async", "requests")
+    if destination.startswith("s3:"):
+        _load("airflow.providers.amazon.aws.hooks.s3", "boto3")
+
+    def work() -> None:
+        download(HttpSource(url), destination)
+
+    return work
+
+
+def one_connection(url: str, destination: str) -> Work:
+    """Ours, held to a single connection."""
+    from airflow_async_provider.download import HttpSource, Parallel, download
+
+    def work() -> None:
+        download(HttpSource(url, parallel=Parallel(slow=0)), destination)
+
+    return work
+
+
+def plain_requests(url: str, destination: str) -> Work:
+    """What most people write."""
+    import requests
+
+    def work() -> None:
+        with requests.get(url, stream=True, timeout=60) as response, Path(destination).open("wb") as file:
+            response.raise_for_status()
+            file.writelines(response.iter_content(1024 * 1024))
+
+    return work
+
+
+def in_memory(url: str, destination: str) -> Work:
+    """``HttpToS3Operator``'s way, to a file: its hook, ``response.content``, then written."""
+    from airflow.providers.http.hooks.http import HttpHook
+
+    _load("airflow.providers.amazon.aws.transfers.http_to_s3")
+    endpoint = _http_connection(url)
+
+    def work() -> None:
+        response = HttpHook("GET", http_conn_id="source").run(endpoint, {}, {}, {})
+        Path(destination).write_bytes(response.content)
+
+    return work
+
+
+def http_to_s3(url: str, destination: str) -> Work:
+    """``HttpToS3Operator``."""
+    from airflow.providers.amazon.aws.transfers.http_to_s3 import HttpToS3Operator
+
+    endpoint = _http_connection(url)
+    bucket, key = destination.removeprefix("s3://").split("/", 1)
+    operator = HttpToS3Operator(
+        task_id="t", endpoint=endpoint, http_conn_id="source", s3_bucket=bucket, s3_key=key, replace=True
+    )
+    return lambda: operator.execute({})
+
+
+def _load(*modules: str) -> None:
+    """What a worker has loaded before the work begins is not measured."""
+    for module in modules:
+        import_module(module)
+
+
+def _http_connection(url: str) -> str:
+    parts = urlsplit(url)
+    os.environ["AIRFLOW_CONN_SOURCE"] = json.dumps(
+        {"conn_type": "http", "host": parts.hostname, "port": parts.port, "schema": parts.scheme}
+    )
+    return parts.path
+
+
+WAYS = {way.__name__: way for way in (ours, one_connection, plain_requests, in_memory, http_to_s3)}
+
+
+def main(way: str, url: str, destination: str) -> None:
+    import logging
+    import resource
+
+    # as in a worker: what the libraries say between the lines is not even made into text
+    logging.getLogger().setLevel(logging.INFO)
+    work = WAYS[way](url, destination)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    cpu, wall = time.process_time(), time.perf_counter()
+    work()
+    print(
+        json.dumps(
+            {
+                "seconds": time.perf_counter() - wall,
+                "cpu_seconds": time.process_time() - cpu,
+                "peak_before_mib": before,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
