@@ -24,6 +24,12 @@ PIP := $(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-ver
 RUNTIME := requirements/runtime-$(AIRFLOW).txt
 # What make bench runs; each can be run alone, and with --smoke.
 BENCHMARKS := poll_cpu callback_wake
+# Where this project meets what differs between releases of Airflow; test-matrix runs all tests, -short only these.
+VERSION_TESTS := $(addprefix tests/,unit/test_arguments.py unit/test_import_cost.py unit/test_layers.py \
+	unit/test_provider_info.py $(addprefix integration/test_,aso_operators.py aso_trigger.py \
+	automic_operator.py callbacks_internals.py callbacks_operator.py callbacks_receiver.py connection_check.py \
+	dag_test.py stored_results.py task_log.py versions.py))
+MATRIX := requirements/matrix.py
 CODE := airflow_async_provider tests demo example_dags benchmarks requirements docs
 
 .PHONY: help
@@ -71,6 +77,23 @@ chaos: $(VENV)/dev.stamp  ## faults on a real Airflow with JOBS=100 jobs each (a
 chaos-short: $(VENV)/dev.stamp  ## the most telling faults with a few jobs each (4 minutes)
 	$(BIN)/python -m tests.chaos --short
 
+.PHONY: test-matrix
+test-matrix:  ## unit and integration tests on Airflow 3.1 to 3.3, each on Python 3.11 to 3.13 (an hour)
+	@"$(PYTHON)" $(MATRIX)
+
+.PHONY: test-matrix-short
+test-matrix-short:  ## what differs between releases of Airflow, on 3.1 and 3.2 and one Python (minutes)
+	@"$(PYTHON)" $(MATRIX) --airflow 3.1 3.2 --python $(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])') --goal versions
+
+# What the matrix runs in each of its environments.
+.PHONY: every-test versions
+every-test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -q tests/unit
+	$(BIN)/python -m pytest -q tests/integration
+
+versions: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -q $(VERSION_TESTS)
+
 .PHONY: bench
 bench: $(VENV)/dev.stamp  ## measure (see benchmarks/)
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "benchmarks/$$script.py"; done
@@ -95,7 +118,7 @@ pins: $(VENV)/dev.stamp  ## renew the pinned requirements (UPGRADE=1: to the new
 
 .PHONY: clean
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) .demo build dist docs/_build htmlcov .coverage .coverage.* *.egg-info
+	rm -rf $(VENV) .venv-3.*-py3.* .matrix .demo build dist docs/_build htmlcov .coverage .coverage.* *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Each stamp stands for what its requirement files said when it was made. A change of the runtime's pins makes the

@@ -7,6 +7,9 @@ Resolves all ``*.in`` files together, so that they fit each other, for every Pyt
 and writes one ``*.txt`` per ``*.in``. Each file names only what the files before it do not, as the Makefile
 installs them on top of each other. Pins that still fit stay as they are; ``--upgrade`` takes the newest
 versions. Needs ``pip install uv packaging``; installing from the result needs only pip.
+
+The other release lines of Airflow get a ``runtime-*.txt`` of their own and share the rest: what build, demo
+and dev pin must do for all of them, else this fails and says which requirement is in the way.
 """
 
 from __future__ import annotations
@@ -21,6 +24,10 @@ from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
 LAYERS = ("runtime-3.3", "build", "demo", "dev", "docs", "package")
+#: release lines of Airflow that the tests run on besides the first layer's
+OTHER_LINES = ("3.1", "3.2")
+#: what is installed on top of each line to run the tests
+FOR_TESTS = ("build", "demo", "dev")
 #: how many layers lie below one that is not installed on top of all before it
 BELOW = {"docs": 1, "package": 2}
 # Airflow runs on neither Windows nor PyPy.
@@ -80,6 +87,29 @@ def main() -> None:
             here -= _names(compile_pins([HERE / f"{name}.in" for name in below], together))
         pins = [pin for pin in together.splitlines() if Requirement(pin).name in here]
         files[number].write_text("\n".join(pins) + "\n", encoding="utf-8")
+    for line in OTHER_LINES:
+        _write_other_line(line, "" if upgrade else together)
+
+
+def _write_other_line(line: str, known: str) -> None:
+    """
+    Pins for another release line of Airflow, with all that the shared layers take for granted.
+
+    :param known: pins to prefer where the line's own do not exist yet
+    """
+    file = HERE / f"runtime-{line}.txt"
+    own = HERE / f"runtime-{line}.in"
+    if known and file.exists():
+        known = file.read_text(encoding="utf-8")
+    shared = [pin for name in FOR_TESTS for pin in (HERE / f"{name}.txt").read_text("utf-8").splitlines()]
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "shared.txt"
+        constraints.write_text("\n".join(shared), encoding="utf-8")
+        sources = [own, *(HERE / f"{name}.in" for name in FOR_TESTS)]
+        together = compile_pins(sources, known, "--constraint", str(constraints))
+    elsewhere = _names(shared) - _names(compile_pins([own], "\n".join(together)))
+    pins = [pin for pin in together if Requirement(pin).name not in elsewhere]
+    file.write_text("\n".join(pins) + "\n", encoding="utf-8")
 
 
 def _names(pins: list[str]) -> set[str]:

@@ -40,7 +40,8 @@ class Durable:
         if self._store is None and self._log is not None:
             self._log.info(
                 "This Airflow keeps no task state across tries (3.3 does): should this worker die, the next "
-                "try cannot find the remote job by its handle."
+                "try cannot find the remote job by its handle. Nor is the job cancelled when a person clears "
+                "or marks the task while it is deferred."
             )
             self._log = None
         value = self._store.get(DURABLE_KEY) if self._store is not None else None

@@ -50,6 +50,7 @@ class OneTask:
     def __init__(self, *, store: bool = True) -> None:
         self.store: Store | None = Store() if store else None
         self.max_tries = 1
+        self.try_number = 0
         self.events: list[dict[str, Any]] = []
         self.deferrals: list[dict[str, Any]] = []
         self.triggers: list[Any] = []
@@ -57,7 +58,13 @@ class OneTask:
     @property
     def context(self) -> Any:
         ti = SimpleNamespace(
-            id="0192", dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=self.max_tries
+            id="0192",
+            dag_id="d",
+            run_id="r",
+            task_id="t",
+            map_index=-1,
+            max_tries=self.max_tries,
+            try_number=self.try_number,
         )
         return {"ti": ti, **({} if self.store is None else {"task_state_store": self.store})}
 
@@ -67,6 +74,7 @@ class OneTask:
 
     def begin(self, make: Callable[[], Any]) -> TaskDeferred:
         """A try up to its deferral; after that its worker is gone."""
+        self.try_number += 1
         try:
             result = make().execute(self.context)
         except TaskDeferred as deferral:
@@ -96,6 +104,7 @@ class OneTask:
 
         :param make: makes the operator; called anew on every worker
         """
+        self.try_number += 1
         try:
             return make().execute(self.context)
         except TaskDeferred as deferral:

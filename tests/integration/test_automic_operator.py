@@ -16,7 +16,11 @@ from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+
+try:
+    from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import AirflowSkipException, TaskDeferred
 
 from airflow_async_provider.errors import (
     ConfigurationError,

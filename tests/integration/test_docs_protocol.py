@@ -12,7 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk.exceptions import TaskDeferred
+
+try:
+    from airflow.sdk.exceptions import TaskDeferred
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import TaskDeferred
 
 from airflow_async_provider.errors import JobExpiredError, JobFailedError, SubmitError, SubmitUnknownError
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
