@@ -315,6 +315,40 @@ def test_arguments_of_every_operator_are_on_their_page() -> None:
     assert set(arguments_of(CallbackJobOperator, shared=True)) - set(code_spans(prose(COMMON))) == set()
 
 
+def public_hooks() -> list[type]:
+    """The hooks of the modules that Airflow is told of."""
+    modules = [module for part in get_provider_info()["hooks"] for module in part["python-modules"]]
+    return [
+        thing
+        for module in map(importlib.import_module, modules)
+        for name, thing in vars(module).items()
+        if inspect.isclass(thing) and thing.__module__ == module.__name__ and name.endswith("Hook")
+    ]
+
+
+#: what Airflow or this package itself calls, not a DAG author
+INNER = {
+    "remote_from",
+    "signature_scheme",
+    "signature_key",
+    "credentials_for",
+    "get_connection_form_widgets",
+    "get_ui_field_behaviour",
+}
+
+
+@pytest.mark.parametrize("hook", public_hooks(), ids=lambda hook: hook.__name__)
+def test_every_hook_its_arguments_and_its_methods_are_on_the_page_of_its_system(hook: type) -> None:
+    page = DOCS / f"{hook.__module__.rpartition('.')[2]}.md"
+    spans = " ".join(code_spans(section(page, hook.__name__)))
+    arguments = inspect.signature(hook.__init__).parameters  # type: ignore[misc] # read, not called
+    wanted = {name for name, p in arguments.items() if p.kind is p.POSITIONAL_OR_KEYWORD and name != "self"}
+    own = {name for name, thing in vars(hook).items() if inspect.isroutine(thing) and name[0] != "_"}
+    methods = {name for name in own if not (name[0] == "a" and name[1:] in own)} - INNER  # without twins
+    assert f"{hook.__module__}.{hook.__name__}" in spans
+    assert sorted(name for name in wanted | methods if not re.search(rf"\b{name}\b", spans)) == []
+
+
 def literal(cell: str) -> Any:
     """The value that a table's cell names; Ellipsis when it names none."""
     try:
