@@ -52,7 +52,7 @@ class Ledger:
         name = f"{kind.task_id} of run {run.number}"
         expected = self.scene.expectation(run, kind.task_id)
         self.started += len(jobs)
-        if not 1 <= len(jobs) <= expected.most_jobs:
+        if not expected.least_jobs <= len(jobs) <= expected.most_jobs:
             self.problems.append(f"{name}: its remote started {len(jobs)} jobs")
         if task is None:
             if not expected.gone:
@@ -96,20 +96,20 @@ class Ledger:
     def _cancelled(self) -> None:
         """Jobs that nobody waits for any more must be cancelled, where the remote can do that."""
         wanted = {
-            (run, kind)
+            (run, kind): count
             for run in self.scene.runs
             for kind in KINDS
-            if kind.cancellable and self.scene.expectation(run, kind.task_id).cancelled
+            if kind.cancellable and (count := self.scene.expectation(run, kind.task_id).cancelled)
         }
 
         def missing() -> list[str]:
             said = {name: describe(name, sim) for name, sim in self.scene.world.simulators.items()}
-            return sorted(
-                f"{kind.task_id} of run {run.number}: its job is {job.state}, not cancelled"
-                for run, kind in wanted
-                for job in kind.jobs(said[kind.remote], run.number)
-                if job.state != "cancelled"
-            )
+            found = []
+            for (run, kind), count in wanted.items():
+                states = [job.state for job in kind.jobs(said[kind.remote], run.number)]
+                if states.count("cancelled") != count:
+                    found.append(f"{kind.task_id} of run {run.number}: its jobs are {', '.join(states)}")
+            return found
 
         if wanted:
             try:

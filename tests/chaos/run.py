@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 from tests.chaos.faults import Fault
@@ -10,6 +11,12 @@ from tests.chaos.ledger import Ledger, leftovers
 from tests.chaos.report import Row, say
 from tests.chaos.scene import Scene
 from tests.chaos.world import World
+
+#: Tasks whose logs are printed when something went wrong.
+EXPLAINED = 4
+
+#: Lines of Airflow that are the same in every log.
+NOISE = ("::", "DAG bundles", "Filling up", "Worker startup", "Skipping masking", "Pausing task", "Done.")
 
 
 def play(world: World, fault: Fault, jobs: int) -> Row:
@@ -65,12 +72,27 @@ def clean_up(scene: Scene) -> None:
 def explain(scene: Scene) -> None:
     """Print the logs of what did not succeed: for whoever looks for the reason."""
     client = scene.world.airflow.client
-    for task in [t for t in scene.tasks() if t["state"] != "success"][:4]:
+    for task in [t for t in scene.tasks() if t["state"] != "success"][:EXPLAINED]:
         for number in range(1, (task["try_number"] or 0) + 1):
             say(f"--- {task['task_id']} of {task['run_id']}, try {number}, {task['state']}")
             try:
-                lines = client.log(task["dag_id"], task["run_id"], task["task_id"], number).splitlines()
+                text = client.log(task["dag_id"], task["run_id"], task["task_id"], number)
             except Exception as error:  # noqa: BLE001 - this only explains
-                lines = [str(error)]
-            say("\n".join(line[:600] for line in lines[-25:]))
-    say(scene.world.airflow.report())
+                text = str(error)
+            say("\n".join(_shortened(text.splitlines())))
+    say("\n".join(line[:300] for line in scene.world.airflow.report(8).splitlines()))
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """Time and words of the lines that say something."""
+    result = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        event = str(entry.get("event"))
+        if entry.get("timestamp") and not event.startswith(NOISE):
+            details = " ".join(str(e.get("exc_value")) for e in entry.get("error_detail") or [])
+            result.append(f"{entry['timestamp'][11:23]} {event} {details}"[:500])
+    return result[-25:]

@@ -36,15 +36,17 @@ class Expected:
     How a task may end.
 
     :param states: of the task
-    :param most_jobs: how many jobs its remote may have started; at least one in any case
-    :param cancelled: the job must have been cancelled, where that can be done
+    :param least_jobs: how many jobs its remote must have started
+    :param most_jobs: and may have started
+    :param cancelled: so many jobs must have been cancelled, where that can be done
     :param gone: the task instance no longer exists
     :param no_file: a person has called it a success before there was a result
     """
 
     states: frozenset[str] = frozenset({"success"})
+    least_jobs: int = 1
     most_jobs: int = 1
-    cancelled: bool = False
+    cancelled: int = 0
     gone: bool = False
     no_file: bool = False
 

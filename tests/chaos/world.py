@@ -77,7 +77,8 @@ class World:
         self._parallelism = parallelism
         self._keep = keep
         self._stack = ExitStack()
-        self._next_run = 1000
+        #: the number of the next DAG run
+        self.next_number = 1001
 
     def __enter__(self) -> Self:
         begin = time.monotonic()
@@ -186,8 +187,8 @@ class World:
 
     def new_number(self) -> int:
         """A number that no other run of this world has."""
-        self._next_run += 1
-        return self._next_run
+        self.next_number += 1
+        return self.next_number - 1
 
     def remote_ports(self) -> set[int]:
         """Ports of the remotes, as Airflow knows them."""

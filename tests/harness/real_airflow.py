@@ -167,6 +167,10 @@ class RealAirflow:
         """Process ids of every component and its children."""
         return {name: child.members() for name, child in self._children.items()}
 
+    def main_pid(self, name: str) -> int:
+        """Process id of a component itself."""
+        return self._children[name].pid
+
     def url(self, name: str = "api-server") -> str:
         """Root address of an API server."""
         return f"http://127.0.0.1:{self._ports[name]}"

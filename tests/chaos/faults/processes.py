@@ -4,16 +4,19 @@
 from __future__ import annotations
 
 import signal
+import time
 
 import psutil
 
 from tests.chaos.faults.registry import fault
+from tests.chaos.kinds import BY_TASK, KINDS
 from tests.chaos.scene import Scene
 
 
-def kill_running_tasks(scene: Scene) -> int:
-    """SIGKILL for the processes of all tasks that run right now, with the workers that supervise them."""
-    pids = {task["pid"] for task in scene.tasks() if task["state"] == "running" and task["pid"]}
+def kill_running_tasks(scene: Scene, remote: str) -> int:
+    """SIGKILL for the processes of a remote's tasks that run right now, and the workers that supervise them."""
+    tasks = [t for t in scene.tasks() if t["state"] == "running" and BY_TASK[t["task_id"]].remote == remote]
+    pids = {task["pid"] for task in tasks}
     mine = set(scene.world.airflow.pids()["scheduler"])
     killed = 0
     for pid in pids & mine:
@@ -32,7 +35,7 @@ def kill_running_tasks(scene: Scene) -> int:
 @fault("a worker and its task are killed (SIGKILL) during the download", short=True)
 def worker_killed_during_download(scene: Scene) -> None:
     for name in ("aso", "http"):
-        stuck = {"route": "result", "fault": "silence", "seconds": 60, "after_bytes": 200_000, "times": 2}
+        stuck = {"route": "result", "fault": "silence", "seconds": 60, "after_bytes": 200_000}
         scene.world.simulators[name].add_faults(stuck)
     scene.start()
     scene.wait_waiting()
@@ -40,8 +43,22 @@ def worker_killed_during_download(scene: Scene) -> None:
     kill_when_stuck(scene, "result", ("aso", "http"))
 
 
+def may_have_lost_submissions(scene: Scene, most_jobs: int = 3) -> None:
+    """
+    Expect what docs/operations.md says about a submission whose answer is lost.
+
+    A task whose remote can neither find nor repeat a submission fails and starts nothing twice; an ASO GET is
+    sent again and makes a second export.
+    """
+    scene.expect(
+        tasks=[kind.task_id for kind in KINDS if not kind.findable],
+        states=frozenset({"success", "failed"}),
+    )
+    scene.expect(tasks=[kind.task_id for kind in KINDS if not kind.once], most_jobs=most_jobs)
+
+
 def kill_when_stuck(scene: Scene, route: str, remotes: tuple[str, ...]) -> None:
-    """Kill the running tasks once requests of theirs hang at the remotes, as the fault "silence" has it."""
+    """Kill the running tasks once a request hangs at each remote, as the fault "silence" has it."""
 
     def stuck() -> bool:
         for name in remotes:
@@ -52,6 +69,53 @@ def kill_when_stuck(scene: Scene, route: str, remotes: tuple[str, ...]) -> None:
 
     scene.wait("requests to hang", stuck)
     killed = kill_running_tasks(scene)
+    scene.remarks.append(f"{killed} workers killed")
+    for name in remotes:
+        scene.world.simulators[name].clear_faults()
+
+
+@fault("a worker and its task are killed (SIGKILL) after the remote took the job, before it answered")
+def worker_killed_during_submission(scene: Scene) -> None:
+    stuck = {"route": "submit", "fault": "silence", "seconds": 60}
+    for simulator in scene.world.simulators.values():
+        simulator.add_faults(stuck)
+    scene.start()
+    kill_when_stuck(scene, "submit", tuple(scene.world.simulators))
+    may_have_lost_submissions(scene)
+    scene.release()
+
+
+def may_have_lost_submissions(scene: Scene, most_jobs: int = 3) -> None:
+    """
+    Expect what docs/operations.md says about a submission whose answer is lost.
+
+    A task whose remote can neither find nor repeat a submission fails and starts nothing twice; an ASO GET is
+    sent again and makes a second export.
+    """
+    scene.expect(
+        tasks=[kind.task_id for kind in KINDS if not kind.findable],
+        states=frozenset({"success", "failed"}),
+    )
+    scene.expect(tasks=[kind.task_id for kind in KINDS if not kind.once], most_jobs=most_jobs)
+
+
+def kill_when_stuck(scene: Scene, route: str, remotes: tuple[str, ...]) -> None:
+    """Kill the running tasks of each remote once a request hangs there, as the fault "silence" has it."""
+    left = set(remotes)
+    killed = 0
+
+    def struck() -> bool:
+        nonlocal killed
+        if scene.released:
+            scene.release()
+        for name in sorted(left):
+            entries = scene.world.simulators[name].journal(route)["entries"]
+            if any(entry["fault"] == "silence" and entry["ended_at"] is None for entry in entries):
+                left.discard(name)
+                killed += kill_running_tasks(scene, name)
+        return not left
+
+    scene.wait(f"requests to hang at {sorted(left)}", struck)
     scene.remarks.append(f"{killed} workers killed")
     for name in remotes:
         scene.world.simulators[name].clear_faults()
@@ -82,7 +146,7 @@ def scheduler_killed_while_submitting(scene: Scene) -> None:
     scene.start()
     scene.wait("tasks to run", lambda: scene.count("running", "deferred") >= 3)
     scene.world.airflow.kill("scheduler")
-    scene.expect(states=frozenset({"success", "failed"}))
+    may_have_lost_submissions(scene)
     scene.world.airflow.start("scheduler")
     scene.release()
 
@@ -93,3 +157,20 @@ def database_restarted(scene: Scene) -> None:
     scene.wait_waiting()
     scene.release()
     scene.world.postgres.restart(signal.SIGINT)
+
+
+@fault("a triggerer stands still for 15 s (SIGSTOP), so that the other one takes its jobs over")
+def triggers_change_hands(scene: Scene) -> None:
+    scene.start()
+    scene.wait_waiting()
+    scene.wait_triggers()
+    pids = scene.world.airflow.pids()["triggerer"]
+    for pid in pids:
+        psutil.Process(pid).send_signal(signal.SIGSTOP)
+    try:
+        time.sleep(15)
+    finally:
+        for pid in pids:
+            psutil.Process(pid).send_signal(signal.SIGCONT)
+    time.sleep(6)  # a job that it cancels now is cancelled by mistake
+    scene.release()

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Destinations that fail."""
+
+from __future__ import annotations
+
+import resource
+
+import psutil
+
+from tests.chaos.faults.processes import kill_when_stuck
+from tests.chaos.faults.registry import fault
+from tests.chaos.scene import Scene
+
+#: Larger than any log file, which the limit concerns as well, and smaller than the file (bytes).
+LARGEST_FILE = 48_000_000
+LARGE = 60_000_000
+
+
+@fault("S3 breaks the connection in part 7 of an upload, again and again", patience=400)
+def s3_fails_in_part_7(scene: Scene) -> None:
+    broken = scene.world.relays["s3"].break_at(b"partNumber=7&", times=16)
+    scene.start("chaos_large", jobs=max(2, scene.jobs // 25))
+    scene.release()
+    scene.wait("S3 to fail", lambda: scene.released and (finish(scene) or broken.struck >= broken.times))
+    scene.remarks.append(f"{broken.struck} connections broken")
+
+
+def finish(scene: Scene) -> bool:
+    """Release what was started meanwhile."""
+    scene.release()
+    return False
+
+
+@fault("a worker and its task are killed (SIGKILL) in the middle of an upload to S3", patience=400)
+def worker_killed_during_upload(scene: Scene) -> None:
+    stuck = {"route": "result", "fault": "silence", "seconds": 60, "after_bytes": 30_000_000}
+    scene.world.simulators["aso"].add_faults(stuck)
+    scene.start("chaos_large", jobs=2)
+    scene.wait_waiting()
+    scene.release()
+    kill_when_stuck(scene, "result", ("aso",))
+
+
+@fault("no more can be written to the disk of the destination (RLIMIT_FSIZE), then it can")
+def disk_full(scene: Scene) -> None:
+    scene.world.simulators["aso"].act("script", endpoint="apiItems", result_bytes=LARGE)
+    scene.start()
+    scene.wait_waiting()
+    limit_files(scene, LARGEST_FILE)
+    try:
+        scene.release()
+        scene.wait("a task to fail for it", lambda: any(task["try_number"] > 1 for task in scene.tasks()))
+    finally:
+        limit_files(scene, resource.RLIM_INFINITY)
+
+
+def limit_files(scene: Scene, largest: int) -> None:
+    """Set the largest file (bytes) that the workers and their tasks can write."""
+    for pid in scene.world.airflow.pids()["scheduler"]:
+        try:
+            process = psutil.Process(pid)
+            hard = process.rlimit(psutil.RLIMIT_FSIZE)[1]
+            process.rlimit(psutil.RLIMIT_FSIZE, (largest, hard))
+        except psutil.NoSuchProcess:
+            continue
