@@ -23,6 +23,10 @@ from harness.servers import S3Server, SimulatorProcess
 DAGS = Path(__file__).parent / "dags"
 COMPONENTS = ("api-server", "api-server-2", "scheduler", "dag-processor", "triggerer", "triggerer-2")
 
+#: After this time without a heartbeat a triggerer is taken for dead (seconds, default 30): long enough for a
+#: busy machine, as a triggerer that is only slow must not be taken for dead.
+TRIGGERER_THRESHOLD = 20
+
 #: Where simulators listen; their relays are at 127.0.0.1 with the same ports.
 BEHIND = "127.0.0.2"
 
@@ -123,7 +127,8 @@ class World:
                 },
                 "api": {"base_url": self.balancer.url},
                 # A dead scheduler's tasks are taken over soon (defaults: 30 s and 5 minutes).
-                "scheduler": {"scheduler_health_check_threshold": 8, "orphaned_tasks_check_interval": 10},
+                "scheduler": {"scheduler_health_check_threshold": 15, "orphaned_tasks_check_interval": 10},
+                "triggerer": {"triggerer_health_check_threshold": TRIGGERER_THRESHOLD},
             },
         )
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from tests.chaos.faults.processes import may_have_lost_submissions
+from tests.chaos.faults.killing import may_have_lost_submissions
 from tests.chaos.faults.registry import fault
 from tests.chaos.scene import Scene
 

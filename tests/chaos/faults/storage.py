@@ -7,7 +7,7 @@ import resource
 
 import psutil
 
-from tests.chaos.faults.processes import kill_when_stuck
+from tests.chaos.faults.killing import kill_when_stuck
 from tests.chaos.faults.registry import fault
 from tests.chaos.scene import Scene
 

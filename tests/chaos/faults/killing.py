@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Killing the right process at the right moment, and what may be lost by it."""
+
+from __future__ import annotations
+
+import psutil
+
+from tests.chaos.kinds import BY_TASK, KINDS
+from tests.chaos.scene import Scene
+
+
+def kill_running_tasks(scene: Scene, remote: str) -> int:
+    """SIGKILL for the processes of a remote's running tasks and for the workers that supervise them."""
+    tasks = [t for t in scene.tasks() if t["state"] == "running" and BY_TASK[t["task_id"]].remote == remote]
+    pids = {task["pid"] for task in tasks}
+    mine = set(scene.world.airflow.pids()["scheduler"])
+    killed = 0
+    for pid in pids & mine:
+        try:
+            task = psutil.Process(pid)
+            supervisor = task.parent()
+            task.kill()
+            killed += 1
+            if supervisor is not None and supervisor.pid in mine:
+                supervisor.kill()
+        except psutil.NoSuchProcess:
+            continue
+    return killed
+
+
+def kill_when_stuck(scene: Scene, route: str, remotes: tuple[str, ...]) -> None:
+    """Kill the running tasks of each remote once a request hangs there, as the fault "silence" has it."""
+    left = set(remotes)
+    killed = 0
+
+    def struck() -> bool:
+        nonlocal killed
+        if scene.released:
+            scene.release()
+        for name in sorted(left):
+            entries = scene.world.simulators[name].journal(route)["entries"]
+            if any(entry["fault"] == "silence" and entry["ended_at"] is None for entry in entries):
+                left.discard(name)
+                killed += kill_running_tasks(scene, name)
+        return not left
+
+    scene.wait(f"requests to hang at {sorted(left)}", struck)
+    scene.remarks.append(f"{killed} workers killed")
+    for name in remotes:
+        scene.world.simulators[name].clear_faults()
+
+
+def may_have_lost_submissions(scene: Scene, most_jobs: int = 3) -> None:
+    """
+    Expect what docs/operations.md says about a submission whose answer is lost.
+
+    A task whose remote can neither find nor repeat a submission fails and starts nothing twice; an ASO GET is
+    sent again and makes a second export.
+    """
+    scene.expect(
+        tasks=[kind.task_id for kind in KINDS if not kind.findable],
+        states=frozenset({"success", "failed"}),
+    )
+    scene.expect(tasks=[kind.task_id for kind in KINDS if not kind.once], most_jobs=most_jobs)
