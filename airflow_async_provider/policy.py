@@ -24,6 +24,9 @@ SHORTEST_SLEEP = 0.2
 #: way there take their share.
 EXPIRY_MARGIN = 5.0
 
+#: One for all waits: the state of a generator takes more memory than all the rest of a wait.
+_RANDOM = random.Random()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollPolicy:
@@ -110,7 +113,7 @@ class Wait:
     unreadable_in_row: int = 0
     native: str = ""
     _pause: float = 0.0
-    _random: random.Random = field(default_factory=random.Random, repr=False)
+    _random: random.Random = field(default=_RANDOM, repr=False)
 
     def first(self, now: float) -> Sleep | Stop:
         """

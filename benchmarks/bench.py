@@ -46,6 +46,8 @@ def arguments(description: str, **extra: Any) -> argparse.Namespace:
     found = parser.parse_args()
     global _folder  # noqa: PLW0603 # a script has one command line
     _folder = found.results or (None if found.smoke else RESULTS)
+    if found.smoke:
+        os.environ["BENCHMARK_SMOKE"] = "1"  # children need not load what is only there for its weight
     return found
 
 

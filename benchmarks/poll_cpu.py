@@ -3,9 +3,9 @@
 CPU of one poll in the triggerer, over TLS: triggers of ours, of the http provider, and a bare loop.
 
 The bare loop is the limit for a client of aiohttp: one shared session, one request, the answer's JSON, and
-nothing else. All three ask the same server for the same number of jobs at the same pace, their first questions
-spread over the interval. They take turns; of several rounds the cheapest counts, as other processes can only
-add to it. Logging is off, which spares the peer a line per poll.
+nothing else. All three ask the same server for the same number of jobs at the same pace, their first
+questions spread over the interval. They take turns; of several rounds the cheapest counts, as other processes
+can only add to it. Logging is off, which spares the peer a line per poll.
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ class AsyncApiHook(BaseHook):
 
     async def aremote(self) -> Remote:
         """The remote, for the triggerer: shared by all jobs of this event loop for a minute."""
-        return await _remotes_of_loop().get(type(self), self.conn_id)
+        remotes = _remotes_of_loop()
+        return remotes.known(type(self), self.conn_id) or await remotes.get(type(self), self.conn_id)
 
     # -- requests -----------------------------------------------------------------------------------------
 
@@ -301,15 +302,18 @@ class _Remotes:
         self._known: dict[tuple[type[AsyncApiHook], str], tuple[float, str, Remote]] = {}
         self._locks: dict[tuple[type[AsyncApiHook], str], asyncio.Lock] = {}
 
+    def known(self, hook: type[AsyncApiHook], conn_id: str) -> Remote | None:
+        """The remote, when its connection has been looked up within the last minute."""
+        known = self._known.get((hook, conn_id))
+        return known[2] if known and time.monotonic() < known[0] else None
+
     async def get(self, hook: type[AsyncApiHook], conn_id: str) -> Remote:
+        """The remote, its connection looked up unless somebody else has done so meanwhile."""
         key = (hook, conn_id)
-        known = self._known.get(key)
-        if known and time.monotonic() < known[0]:
-            return known[2]
         async with self._locks.setdefault(key, asyncio.Lock()):
+            if (remote := self.known(hook, conn_id)) is not None:
+                return remote
             known = self._known.get(key)
-            if known and time.monotonic() < known[0]:
-                return known[2]
             conn = await hook.aget_connection(conn_id)
             fields = (conn.host, conn.port, conn.schema, conn.login, conn.password, conn.extra)
             fingerprint = hashlib.sha256(repr(fields).encode()).hexdigest()
@@ -323,4 +327,8 @@ _remotes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Remotes] = weakr
 
 
 def _remotes_of_loop() -> _Remotes:
-    return _remotes.setdefault(asyncio.get_running_loop(), _Remotes())
+    loop = asyncio.get_running_loop()
+    found = _remotes.get(loop)
+    if found is None:
+        found = _remotes[loop] = _Remotes()
+    return found

@@ -180,9 +180,13 @@ async def send(remote: Remote, request: HttpRequest) -> HttpResponse:
         credentials = remote.auth.headers()
         if credentials is None:
             credentials = await _credentials(entry, remote)
-        response = await _follow(ready, credentials)
+        response = await _exchange(ready, credentials)
+        if response.status < 300:
+            return response
+        response = await _follow(ready, response, credentials)
         if response.status == 401 and remote.auth.reject(credentials):
-            response = await _follow(ready, await _credentials(entry, remote))
+            credentials = await _credentials(entry, remote)
+            response = await _follow(ready, await _exchange(ready, credentials), credentials)
         return response
     finally:
         await _leave(entry)
@@ -249,34 +253,35 @@ async def _fetch_token(remote: Remote) -> AsyncJobError | None:
     return None
 
 
-async def _follow(ready: _Ready, credentials: Mapping[str, str]) -> HttpResponse:
-    for _ in range(MOST_REDIRECTS + 1):
+async def _follow(ready: _Ready, response: HttpResponse, credentials: Mapping[str, str]) -> HttpResponse:
+    """The answer behind the redirects, as far as they may be followed."""
+    for followed in range(MOST_REDIRECTS + 1):
         wire = ready.wire
-        response = await _exchange(ready, credentials)
-        if not 300 <= response.status < 400:
-            return response
         target = redirect_target(
             ready.remote, wire.method, wire.url, response.status, response.headers.get("Location")
         )
         if target is None:
             return response
-        ready = await _work_out(ready.entry, ready.remote, replace(wire, url=target, body=None))
+        if followed < MOST_REDIRECTS:
+            ready = await _work_out(ready.entry, ready.remote, replace(wire, url=target, body=None))
+            response = await _exchange(ready, credentials)
     raise OriginError(f"{ready.where} redirected more than {MOST_REDIRECTS} times.")
 
 
 async def _exchange(ready: _Ready, credentials: Mapping[str, str]) -> HttpResponse:
+    headers = ready.head.with_credentials(credentials)
     await ready.turns.acquire()
     try:
         await ready.entry.turns.acquire()
         try:
-            return await _ask(ready, ready.head.with_credentials(credentials))
+            return await _answer(ready, headers)
         finally:
             ready.entry.turns.release()
     finally:
         ready.turns.release()
 
 
-async def _ask(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
+async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
     wire, where = ready.wire, ready.where
     try:
         async with ready.entry.session.request(
