@@ -38,11 +38,11 @@ class Break:
     """
     Reset connections when the client sends certain bytes.
 
-    :param marker: these bytes
+    :param marker: what they look like
     :param times: how often
     """
 
-    marker: bytes
+    marker: re.Pattern[bytes]
     times: int
     struck: int = 0
 
@@ -96,8 +96,8 @@ class Relay:
         """Refuse new connections and reset those that there are."""
         self._do(self._close())
 
-    def break_at(self, marker: bytes, times: int) -> Break:
-        """Reset the next connections in which a client sends these bytes."""
+    def break_at(self, marker: re.Pattern[bytes], times: int) -> Break:
+        """Reset the next connections in which a client sends such bytes."""
         found = Break(marker, times)
         self.breaks.append(found)
         return found
@@ -176,7 +176,7 @@ class Relay:
         for ear in self._ears:
             self.heard.update(found.decode("latin-1") for found in ear.findall(data))
         for trouble in self.breaks:
-            if trouble.struck < trouble.times and trouble.marker in data:
+            if trouble.struck < trouble.times and trouble.marker.search(data):
                 trouble.struck += 1
                 return True
         return False
