@@ -19,7 +19,7 @@ from harness import NotReadyError, PostgresMissingError
 
 from tests.chaos.canaries import search
 from tests.chaos.faults import FAULTS
-from tests.chaos.report import Row, say, table, write
+from tests.chaos.report import Row, read, say, table, update_docs, write
 from tests.chaos.run import play
 from tests.chaos.world import World
 
@@ -33,6 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--fault", action="append", choices=sorted(FAULTS), help="only this one")
     which.add_argument("--all", action="store_true", help="every fault (the default)")
+    which.add_argument(
+        "--docs", action="append", type=Path, metavar="FILE", help="only put results of --json into the docs"
+    )
     which.add_argument("--short", action="store_true", help="the most telling ones, a few jobs each")
     parser.add_argument("--list", action="store_true", help="list the faults and end")
     parser.add_argument("--jobs", type=int, help=f"jobs per fault (default {JOBS}, short {SHORT_JOBS})")
@@ -43,6 +46,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.list:
         for fault in FAULTS.values():
             say(f"{fault.name:40} {fault.title}")
+        return 0
+    if arguments.docs:
+        rows_by_name = {row.name: row for path in arguments.docs for row in read(path)}
+        update_docs([rows_by_name[name] for name in (*FAULTS, "secrets") if name in rows_by_name])
         return 0
     names = arguments.fault or [n for n, fault in FAULTS.items() if fault.short or not arguments.short]
     jobs = arguments.jobs or (SHORT_JOBS if arguments.short else JOBS)
@@ -57,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name in names:
                 rows.append(play(world, FAULTS[name], jobs))
                 say(str(rows[-1]))
+                if arguments.json:
+                    write(arguments.json, rows)
             rows.append(search(world))
             say(str(rows[-1]))
     except PostgresMissingError as error:

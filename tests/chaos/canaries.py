@@ -64,9 +64,11 @@ def answers(world: World) -> Iterator[tuple[str, str]]:
     """What the REST API says of connections, runs, tasks, their logs, XComs and rendered templates."""
     client = world.airflow.client
     paths = ["/connections?limit=100", "/eventLogs?limit=1000", "/variables", "/importErrors", "/jobs"]
+    paths += ["/ui/dags?limit=100", "/ui/connections/hook_meta", "/ui/config"]
     rows = world.airflow.db("select dag_id, run_id, task_id, try_number from task_instance")
     for dag_id, run_id in {(row["dag_id"], row["run_id"]) for row in rows}:
         paths.append(f"/dags/{dag_id}/dagRuns/{run_id}/taskInstances?limit=100")
+        paths += [f"/ui/gantt/{dag_id}/{run_id}", f"/ui/grid/ti_summaries/{dag_id}?run_ids={run_id}"]
     for row in rows:
         task = f"/dags/{row['dag_id']}/dagRuns/{row['run_id']}/taskInstances/{row['task_id']}"
         keys = world.airflow.db(

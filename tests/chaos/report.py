@@ -10,6 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+#: Around the table in the documentation.
+BEGIN = "<!-- table of faults: python -m tests.chaos --all --json FILE, then --docs FILE -->"
+END = "<!-- end of the table of faults -->"
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+
 
 @dataclass
 class Row:
@@ -48,10 +54,18 @@ def markdown(rows: Sequence[Row]) -> str:
     """The rows for docs/reliability.md."""
     lines = ["| Fault | Jobs | Outcome | Seconds | Command |", "|---|---|---|---|---|"]
     for row in rows:
-        command = f"`python -m tests.chaos --fault {row.name}`" if row.jobs else "after every run"
-        outcome = row.outcome if not row.problems else "; ".join(row.problems)
+        command = f"`python -m tests.chaos --fault {row.name}`" if row.jobs else "at the end of every run"
+        outcome = row.outcome if not row.problems else "**" + "; ".join(row.problems) + "**"
         lines.append(f"| {row.title} | {row.jobs or ''} | {outcome} | {row.seconds:.0f} | {command} |")
     return "\n".join(lines)
+
+
+def update_docs(rows: Sequence[Row], path: Path = DOCS) -> None:
+    """Replace the table in the documentation."""
+    text = path.read_text(encoding="utf-8")
+    head, _, rest = text.partition(BEGIN)
+    _, _, tail = rest.partition(END)
+    path.write_text(f"{head}{BEGIN}\n{markdown(rows)}\n{END}{tail}", encoding="utf-8")
 
 
 def write(path: Path, rows: Sequence[Row]) -> None:

@@ -67,6 +67,8 @@ class Scene:
     #: what went otherwise than hoped for but is as documented
     remarks: list[str] = field(default_factory=list)
     released: bool = False
+    #: a killed worker cannot abort its upload to S3; docs/downloads.md has the remedy
+    uploads_may_stay: bool = False
 
     # -- the jobs
 

@@ -50,10 +50,12 @@ class AirflowClient:
         """
         One request to ``/api/v2`` + path; a token is fetched when there is none or it has run out.
 
+        A path that begins with ``/ui`` is taken as it is: these are the answers that Airflow's pages show.
+
         :raises AirflowApiError: for every status from 400 on
         """
         options.setdefault("timeout", 30)
-        url = f"{self.base_url}/api/v2{path}"
+        url = f"{self.base_url}{'' if path.startswith('/ui/') else '/api/v2'}{path}"
         if "Authorization" not in self._session.headers:
             self._login()
         response = self._session.request(method, url, **options)
