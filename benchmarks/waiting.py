@@ -137,13 +137,13 @@ def measured(
 
 
 async def side(who: str, url: str, jobs: int, interval: float, seconds: float, trace: bool) -> dict[str, Any]:
-    make = MAKERS[who](url)
+    make, look_ups = MAKERS[who](url), count_look_ups()
     quiet()
     warm = asyncio.create_task(wait_for(make(jobs, 0.3)))  # what is loaded once belongs to nobody's job
     await asyncio.sleep(1.0)
     warm.cancel()
     await asyncio.gather(warm, return_exceptions=True)
-    look_ups, collections = count_look_ups(), time_collections()
+    collections = time_collections()
     gc.collect()
     if trace:
         tracemalloc.start()

@@ -18,7 +18,7 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.protocols.base import Headers, HttpResponse, excerpt
 
-#: Where vendors put the id that their support asks for, in the order of preference.
+#: Where vendors put the id that their support asks for, in lower case and in the order of preference.
 REQUEST_ID_HEADERS = (
     "elements-request-id",
     "x-request-id",
@@ -67,10 +67,11 @@ def http_date(value: str) -> float | None:
 
 def request_id(headers: Headers) -> str | None:
     """The remote's id of the request, for its support."""
-    for name in REQUEST_ID_HEADERS:
-        if value := headers.get(name):
-            return " ".join(value.split())[:200]  # a folded header must not break a log line
-    return None
+    value = headers.first(REQUEST_ID_HEADERS)
+    if not value:
+        return None
+    line = " ".join(value.split())[:200]  # a folded header must not break a log line, nor escapes a terminal
+    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
 
 
 def _target(response: HttpResponse) -> str:

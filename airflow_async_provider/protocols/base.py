@@ -40,6 +40,18 @@ class Headers(Mapping[str, str]):
         item = self._items.get(name.lower())
         return default if item is None else item[1]
 
+    def first(self, names: Iterable[str]) -> str | None:
+        """
+        The first value that is not empty, None when there is none.
+
+        :param names: in lower case, in the order of preference
+        """
+        for name in names:
+            item = self._items.get(name)
+            if item is not None and item[1]:
+                return item[1]
+        return None
+
     def __iter__(self) -> Iterator[str]:
         return (name for name, _ in self._items.values())
 

@@ -128,6 +128,7 @@ def test_no_date_breaks_anything(value: str) -> None:
 
 def test_the_request_id_of_the_vendor_goes_first() -> None:
     assert request_id(Headers({"X-Request-ID": "x-1", "Elements-Request-Id": "e-1"})) == "e-1"
+    assert request_id(Headers({"X-Request-ID": "x-1", "Elements-Request-Id": ""})) == "x-1"
     assert request_id(Headers()) is None
 
 
