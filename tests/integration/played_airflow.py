@@ -70,6 +70,7 @@ class PlayedAirflow:
     @property
     def ti(self) -> Any:
         return SimpleNamespace(
+            id="0193",
             dag_id=self.key.dag_id,
             run_id=self.key.run_id,
             task_id=self.key.task_id,
