@@ -150,7 +150,23 @@ class SubmittingOperator(PlainErrors, BaseOperator):
                 )
                 durable.clear()
                 return None
-            status = self.interpret(self._still_known(context, handle, saved))
+            try:
+                status = self.interpret(self._still_known(context, handle, saved))
+            except RequestRefusedError as e:
+                if not cleared:
+                    raise
+                # Else no clearing would ever help: some remotes answer every question for a job that they
+                # have cancelled, as clearing does, with an error.
+                self.log.warning(
+                    "The remote refuses to tell the state of the %s (%s). A person has cleared this task "
+                    "since, so a new one is started.",
+                    describe(handle),
+                    e,
+                )
+                if self._can_cancel(handle):
+                    self._cancel(handle)
+                durable.clear()
+                return None
             if cleared and not status.state.ended and self._can_cancel(handle):
                 # Clearing cancels; the trigger may not have come to it, or the remote takes its time.
                 self.log.info("A person has cleared this task: a new job is started.")

@@ -437,6 +437,16 @@ def test_a_cleared_task_sends_another_key(start: Start) -> None:
     assert simulator.journal.jobs_started == 4
 
 
+def test_clearing_helps_where_the_remote_refuses_every_question_for_a_cancelled_job(start: Start) -> None:
+    simulator, store = start(processing_seconds=0), Store()
+    simulator.script(outcome="cancelled")
+    for _ in range(2):  # a retry starts nothing: who knows what the refusal means
+        with pytest.raises(RequestRefusedError, match="422"):
+            complete(operator(), context(store))
+    assert complete(operator(), context(store, max_tries=1)) == {"rows": 3}
+    assert simulator.journal.jobs_started == 2
+
+
 def _impatient() -> HttpAsyncJobOperator:
     """One whose worker gives up at the first answer, as a killed one does."""
     task = operator(idempotency_key=True)
