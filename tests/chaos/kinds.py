@@ -37,9 +37,10 @@ class Kind:
     :param result: where its result lies, by the run's number; None: it has none
     :param jobs: the jobs of the run with that number, read from what the simulator says of itself
     :param cancellable: whether the remote can cancel such a job
-    :param once: a submission whose answer is lost can be found again or repeated without harm, or else the
-        task fails; False only for ASO, where a GET is sent again and makes a second export
-    :param findable: whether the task goes on after its worker has died between submission and answer
+    :param once: False: it only reads, so a submission whose answer is lost is sent again, which makes a
+        second export
+    :param findable: whether the task goes on after its worker has died between submission and answer: it
+        finds the job, or sends the submission again
     """
 
     task_id: str
@@ -145,7 +146,7 @@ KINDS = (
         S3 + "sap_bulk.csv",
         _sap_bulk,
         cancellable=True,
-        findable=False,
+        once=False,
     ),
     Kind(
         "http_callback",

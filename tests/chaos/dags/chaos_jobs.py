@@ -93,6 +93,7 @@ def jobs(**changes: Any) -> None:
         task_id="http_poll",
         endpoint="location/jobs",
         json={"n": N},
+        profile_options={"client_errors_are_final": True},  # the simulator says so of failed jobs
         cancel="delete",
         idempotency_key=True,
         destination=f"{S3}-http_poll.dat",
