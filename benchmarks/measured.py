@@ -105,9 +105,9 @@ def measure(command: Sequence[str], **env: str) -> Measured:
     for line in said.splitlines():
         with contextlib.suppress(ValueError):
             facts = json.loads(line)
-    # Linux hands the parent's peak to a child that it starts. A small child's own is read on the side.
-    own_peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    peak = usage.ru_maxrss if usage.ru_maxrss > 1.2 * own_peak or not sampled else sampled
+    # Linux hands the parent's peak to a child that it starts: then what was read on the side counts.
+    inherited = usage.ru_maxrss <= 1.2 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = sampled if inherited and sampled else max(sampled, usage.ru_maxrss)
     return Measured(
         seconds=float(facts.get("seconds", wall)),
         process_seconds=wall,
@@ -129,11 +129,15 @@ def middle(turns: Sequence[Measured]) -> Measured:
 
 
 class _HighWater:
-    """Reads a process's own peak (KiB) every now and then; it is gone once the process has ended."""
+    """
+    Reads every now and then the peak (KiB) of a process and its children's; they are gone when it has ended.
+
+    The peaks of several are added up, as a pipe's programs run at the same time.
+    """
 
     def __init__(self, pid: int) -> None:
-        self._status = Path(f"/proc/{pid}/status")
-        self._peak = 0
+        self._pid = pid
+        self._peaks: dict[int, int] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -141,13 +145,21 @@ class _HighWater:
     def stop(self) -> int:
         self._ended.set()
         self._thread.join()
-        return self._peak
+        return sum(self._peaks.values())
 
     def _run(self) -> None:
         while not self._ended.wait(0.02):
-            with contextlib.suppress(OSError):
-                if found := re.search(r"VmHWM:\s+(\d+)", self._status.read_text()):
-                    self._peak = int(found[1])
+            for pid in (self._pid, *_children(self._pid)):
+                with contextlib.suppress(OSError):
+                    if found := re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()):
+                        self._peaks[pid] = max(int(found[1]), self._peaks.get(pid, 0))
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
 
 
 def _file() -> Any:

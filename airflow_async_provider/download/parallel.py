@@ -31,7 +31,8 @@ class Parallel:
     """
     When to use several connections, and how.
 
-    :param connections: how many
+    :param connections: how many; for the same memory many small ranges hide the delay before each answer
+        better than a few large ones
     :param block: bytes of one range; (connections + 2) x block are held in memory
     :param worth: bytes that must be left
     :param slow: bytes per second of one connection, below which more of them are tried
@@ -41,7 +42,7 @@ class Parallel:
     :param tries: how often in one download it may go wrong before it is left
     """
 
-    connections: int = 10
+    connections: int = 16
     block: int = MIB
     worth: int = 64 * MIB
     slow: float = 120e6

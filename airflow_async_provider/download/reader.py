@@ -13,6 +13,9 @@ from airflow_async_provider.errors import DownloadError
 #: How much is asked for in one go (bytes): large enough that Python's share of the work is small.
 BLOCK = 1024 * 1024
 
+#: The same where a larger buffer collects the bytes anyway: what waits to be hashed takes less memory.
+FILL_BLOCK = 256 * 1024
+
 
 class ByteSource(ABC):
     """
@@ -114,7 +117,7 @@ def fill(source: ByteSource, buffer: bytearray) -> int:
     view = memoryview(buffer)
     done = 0
     while done < len(view):
-        data = source.read(min(BLOCK, len(view) - done))
+        data = source.read(min(FILL_BLOCK, len(view) - done))
         if not data:
             break
         view[done : done + len(data)] = data
