@@ -67,6 +67,8 @@ class Scene:
     #: what went otherwise than hoped for but is as documented
     remarks: list[str] = field(default_factory=list)
     released: bool = False
+    #: components that end by themselves are started again, as systemd or Kubernetes would do
+    supervised: bool = False
     #: a killed worker cannot abort its upload to S3; docs/downloads.md has the remedy
     uploads_may_stay: bool = False
 
@@ -152,6 +154,8 @@ class Scene:
         def ended() -> bool:
             if self.released:
                 self._finish_jobs()
+            if self.supervised:
+                self._start_ended()
             expected = {(run.run_id, kind) for run in self.runs for kind in self._kinds(run)}
             open_tasks = {
                 (task["run_id"], task["task_id"]) for task in self.tasks() if task["state"] not in TASK_ENDED
@@ -159,6 +163,11 @@ class Scene:
             return not expected & open_tasks
 
         self.wait("all tasks to end", ended, timeout)
+
+    def _start_ended(self) -> None:
+        for name in self.world.airflow.ended():
+            self.remarks.append(f"{name} ended by itself and was started again")
+            self.world.airflow.start(name)
 
     def _kinds(self, run: Run) -> list[str]:
         return [kind.task_id for kind in KINDS if run.dag_id != "chaos_large" or kind.task_id == "aso_s3"]

@@ -138,9 +138,15 @@ class RealAirflow:
         """
         if name in self._children and self._children[name].running:
             raise ValueError(f"{name} runs already")
+        if name in self._children:
+            self._children[name].kill()  # it has ended by itself; what it started goes with it
         known = self._jobs(name)
         self._spawn(name)
         self._wait_ready(name, known)
+
+    def ended(self) -> list[str]:
+        """Components that have ended by themselves."""
+        return [name for name, child in self._children.items() if not child.running]
 
     def start_missing(self) -> None:
         """Start every component that should run and does not."""

@@ -84,6 +84,7 @@ def scheduler_killed_while_submitting(scene: Scene) -> None:
 
 @fault("the database is restarted (all connections break) while jobs wait and callbacks come")
 def database_restarted(scene: Scene) -> None:
+    scene.supervised = True  # Airflow's scheduler ends when its database does
     scene.start()
     scene.wait_waiting()
     scene.release()
