@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.client import RUN_ENDED
-from harness.processes import NotReadyError, wait_until
+from harness.processes import NotReadyError
 
 from demo.cases import CASES, Case
 from demo.report import Row, examine, table
@@ -86,15 +86,12 @@ def run(world: World, cases: Sequence[Case]) -> list[str]:
 
 
 def runs_of(world: World, followers: Sequence[Case]) -> tuple[list[tuple[Case, str]], list[str]]:
-    """The runs that assets have started, and which are missing."""
+    """The runs that assets have started, and a word for each that is missing."""
     found: list[tuple[Case, str]] = []
     problems: list[str] = []
     for case in followers:
         try:
-            run = wait_until(
-                lambda dag_id=case.dag_id: world.airflow.client.runs(dag_id), f"a run of {case.dag_id}", 60
-            )[0]
-            found.append((case, run["dag_run_id"]))
+            found.append((case, world.airflow.client.wait_asset_run(case.dag_id)))
         except TimeoutError as error:
             problems.append(str(error))
     return found, problems

@@ -101,6 +101,7 @@ CASES = (
         downloads=1,
         waiting=_waiting("prepare", "export", held="aso"),
         via={"prepare": "callback"},
+        timeout=300,  # two remotes, one after the other
     ),
     Case("example_together_next", started_by="example_together", downloads=1),
 )

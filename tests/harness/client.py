@@ -139,9 +139,14 @@ class AirflowClient:
         if self.wait_dag(dag_id)["is_paused"]:
             self.request("PATCH", f"/dags/{_q(dag_id)}", json={"is_paused": False})
 
-    def runs(self, dag_id: str) -> list[dict[str, Any]]:
-        """The runs of a DAG, whoever started them."""
-        return self._pages(f"/dags/{_q(dag_id)}/dagRuns", "dag_runs")
+    def wait_asset_run(self, dag_id: str, timeout: float = 60) -> str:
+        """Wait for the first run of a DAG that an asset has started; returns its id."""
+
+        def there() -> str | None:
+            runs = self._pages(f"/dags/{_q(dag_id)}/dagRuns", "dag_runs", run_type="asset_triggered")
+            return str(runs[0]["dag_run_id"]) if runs else None
+
+        return wait_until(there, f"an asset to start {dag_id}", timeout, interval=0.5)
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Unpause a DAG (waiting until it is parsed) and start a run; returns the run's id."""

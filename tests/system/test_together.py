@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterator
 
 import pytest
-from harness import RealAirflow, wait_until
+from harness import RealAirflow
 from harness.servers import S3Server, SimulatorProcess
 
 FIRST = "example_together"
@@ -66,9 +66,6 @@ def test_from_an_automic_run_to_the_dag_that_an_asset_starts(
     facts = {name: report[name] for name in ("uri", "bytes", "sha256")}
     events = client.get("/assets/events", source_dag_id=FIRST, source_run_id=run_id)["asset_events"]
     assert [event["extra"] for event in events] == [facts]
-    started = wait_until(
-        lambda: [r for r in client.runs(NEXT) if r["run_type"] == "asset_triggered"], f"a run of {NEXT}", 60
-    )
-    next_run = started[0]["dag_run_id"]
+    next_run = client.wait_asset_run(NEXT)
     assert client.wait_run(NEXT, next_run) == "success"
     assert client.xcom(NEXT, next_run, "take_over") == facts
