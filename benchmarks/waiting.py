@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import tracemalloc
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,13 +48,9 @@ def main() -> None:
             rows = series(cert, [200], 2.0, 4.0, sides=list(SIDES), at_once=2)
         else:
             rows = series(cert, options.jobs, options.interval, options.seconds, sides=list(MAKERS))
-            sizes = {who: traced(who, cert) for who in MAKERS}
-            for row in rows:
-                above = sizes[row["side"]], sizes["empty"]
-                row["kib_per_job_traced"] = None if None in above else above[0] - above[1]
     report(
         "waiting",
-        [{k: v for k, v in row.items() if k not in ("side", "polls_by_second")} for row in rows],
+        [{k: v for k, v in row.items() if k != "polls_by_second"} for row in rows],
         smoke=options.smoke,
         interval_seconds=options.interval,
         run_seconds=options.seconds,
@@ -94,16 +89,9 @@ def series(
         if who in SIDES:
             nothing = results.get(("empty", jobs), {}).get("rss", 0)
             above = (result.pop("rss", nothing) - nothing) / max(result.get("jobs_started", jobs), 1) / 1024
-            row = {"who": SIDES[who], "side": who, "jobs": jobs, **result}
+            row = {"who": SIDES[who], "jobs": jobs, **result}
             rows.append(row if "note" in row else {**row, "kib_per_job": above})
     return rows
-
-
-def traced(who: str, cert: Path) -> float | None:
-    """KiB of Python's own memory per job: how much more for many than for few, without what all share."""
-    few, many = 500, 2500
-    sizes = [measured(who, cert, jobs, 5.0, 12.0, trace=True).get("traced") for jobs in (few, many)]
-    return None if None in sizes else float(sizes[1] - sizes[0]) / (many - few) / 1024
 
 
 def _many_files() -> None:
@@ -112,16 +100,14 @@ def _many_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def measured(
-    who: str, cert: Path, jobs: int, interval: float, seconds: float, *, trace: bool = False
-) -> dict[str, Any]:
+def measured(who: str, cert: Path, jobs: int, interval: float, seconds: float) -> dict[str, Any]:
     """One side in a process of its own, beside a fresh server."""
     with server("--certificate", str(cert)) as url:
         settings = {"who": who, "url": url, "jobs": jobs, "interval": interval, "seconds": seconds}
         longest = seconds * 2 + 60
         try:
             answer = subprocess.run(
-                [sys.executable, __file__, "--side", json.dumps({**settings, "trace": trace})],
+                [sys.executable, __file__, "--side", json.dumps(settings)],
                 stdout=subprocess.PIPE,
                 check=True,
                 timeout=longest,
@@ -136,7 +122,7 @@ def measured(
 # -- one side, in its own process ---------------------------------------------------------------------------
 
 
-async def side(who: str, url: str, jobs: int, interval: float, seconds: float, trace: bool) -> dict[str, Any]:
+async def side(who: str, url: str, jobs: int, interval: float, seconds: float) -> dict[str, Any]:
     make, look_ups = MAKERS[who](url), count_look_ups()
     quiet()
     warm = asyncio.create_task(wait_for(make(jobs, 0.3)))  # what is loaded once belongs to nobody's job
@@ -145,8 +131,6 @@ async def side(who: str, url: str, jobs: int, interval: float, seconds: float, t
     await asyncio.gather(warm, return_exceptions=True)
     collections = time_collections()
     gc.collect()
-    if trace:
-        tracemalloc.start()
     rss, polled = memory(), await counts(url)
     lags: list[float] = []
     lag = asyncio.create_task(sample_lag(lags))
@@ -164,10 +148,8 @@ async def side(who: str, url: str, jobs: int, interval: float, seconds: float, t
     last, cpu_last, at_last = await counts(url), time.process_time(), time.time()
     lag.cancel()
     gc.collect()
-    result: dict[str, Any] = {"rss": memory() - rss}
-    if trace:
-        result["traced"] = tracemalloc.get_traced_memory()[0]
-    if who != "empty" and not trace:
+    result: dict[str, Any] = {"rss": memory() - rss, "jobs_started": len(tasks)}
+    if who != "empty":
         by_second = {int(s): n for s, n in last["seconds"].items()}
         result |= {
             "lag_ms_p50": percentile(lags, 0.5),
@@ -183,7 +165,6 @@ async def side(who: str, url: str, jobs: int, interval: float, seconds: float, t
             "cpu_s_per_minute": (cpu_last - cpu_first) / max(at_last - at_first, 0.001) * 60,
             "cpu_s_first_interval": cpu_first - cpu_begun,
             "polls_per_s_after_start": (last["polls"] - first["polls"]) / max(at_last - at_first, 0.001),
-            "jobs_started": len(tasks),
             "triggers_that_ended": sum(task.done() for task in tasks),
         }
     for task in tasks:
