@@ -127,10 +127,11 @@ def _file_system(path: Any, options: Mapping[str, Any]) -> Any:
     """The file system that Airflow attaches for the path, else fsspec's own where no connection is named."""
     from airflow.sdk.io import get_fs
 
+    conn_id = getattr(path, "conn_id", path.storage_options.get("conn_id"))  # there before Airflow 3.2
     try:
-        return get_fs(path.protocol, path.conn_id, dict(options)) if options else path.fs
+        return get_fs(path.protocol, conn_id, dict(options)) if options else path.fs
     except ValueError:  # no provider registers this scheme
-        if path.conn_id is not None:
+        if conn_id is not None:
             raise
     import fsspec
 
