@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness import NotReadyError, PostgresMissingError
+from harness import NotReadyError, PostgresMissingError, redis
 
 from tests.chaos.canaries import search
 from tests.chaos.faults import FAULTS
@@ -40,6 +40,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--list", action="store_true", help="list the faults and end")
     parser.add_argument("--jobs", type=int, help=f"jobs per fault (default {JOBS}, short {SHORT_JOBS})")
     parser.add_argument("--parallelism", type=int, default=8, help="tasks at the same time (default 8)")
+    parser.add_argument(
+        "--celery", action="store_true", help="CeleryExecutor with Redis, where both are there"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     parser.add_argument("--keep", action="store_true", help="leave Airflow's home behind")
     arguments = parser.parse_args(argv)
@@ -53,12 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     names = arguments.fault or [n for n, fault in FAULTS.items() if fault.short or not arguments.short]
     jobs = arguments.jobs or (SHORT_JOBS if arguments.short else JOBS)
+    if arguments.celery and (why := redis.missing()):
+        say(f"SKIPPED: {why}")
+        return 0
     # A polite request to end is a way out like any other: everything is stopped on it.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     begin = time.monotonic()
     say("starting PostgreSQL, Airflow (two API servers, two triggerers), simulators and an S3 server ...")
     try:
-        with World(parallelism=arguments.parallelism, keep=arguments.keep) as world:
+        with World(parallelism=arguments.parallelism, celery=arguments.celery, keep=arguments.keep) as world:
             say(f"ready after {world.seconds:.0f} s: {world.balancer.url}")
             rows: list[Row] = []
             for name in names:

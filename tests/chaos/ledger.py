@@ -149,7 +149,7 @@ def leftovers(scene: Scene) -> list[str]:
             text
             for name, pids in world.airflow.pids().items()
             for pid in pids
-            for text in _left_by(name, pid, pids, ports)
+            for text in _left_by(name, pid, pids, ports, world.worker)
         ]
 
     try:
@@ -159,13 +159,13 @@ def leftovers(scene: Scene) -> list[str]:
     return []
 
 
-def _left_by(name: str, pid: int, pids: list[int], ports: set[int]) -> list[str]:
+def _left_by(name: str, pid: int, pids: list[int], ports: set[int], worker: str) -> list[str]:
     try:
         process = psutil.Process(pid)
         # 0 for a component, 1 for a worker of it, 2 for the process of a task.
         depth = sum(parent.pid in pids for parent in process.parents())
         sockets = process.net_connections("tcp")
-        left = [f"process {pid} of {name}: {process.name()}"] if name == "scheduler" and depth > 1 else []
+        left = [f"process {pid} of {name}: {process.name()}"] if name == worker and depth > 1 else []
     except psutil.NoSuchProcess:
         return []
     open_to = [s.raddr.port for s in sockets if s.raddr and s.status == "ESTABLISHED"]

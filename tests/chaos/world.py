@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from harness import AirflowClient, Postgres, RealAirflow
 from harness.processes import free_port, remove_directory, temporary_directory
+from harness.redis import Redis
 from harness.relay import Relay
 from harness.servers import S3Server, SimulatorProcess
 
@@ -70,15 +71,19 @@ class World:
     Starts all of it and ends all of it.
 
     :param parallelism: tasks that run at the same time
+    :param celery: CeleryExecutor with Redis instead of LocalExecutor
     :param keep: leave Airflow's home behind
     """
 
-    def __init__(self, *, parallelism: int = 8, keep: bool = False) -> None:
+    def __init__(self, *, parallelism: int = 8, celery: bool = False, keep: bool = False) -> None:
         self.secrets = {name: f"canary-{name}-{secrets.token_hex(12)}".replace("_", "-") for name in SECRETS}
         self.simulators: dict[str, SimulatorProcess] = {}
         self.relays: dict[str, Relay] = {}
         self.seconds = 0.0
         self._parallelism = parallelism
+        self._celery = celery
+        #: the components whose children run tasks
+        self.worker = "celery-worker" if celery else "scheduler"
         self._keep = keep
         self._stack = ExitStack()
         #: the number of the next DAG run
@@ -90,6 +95,7 @@ class World:
             self.folder = temporary_directory("chaos-downloads-")
             stack.callback(remove_directory, self.folder)
             self.postgres = stack.enter_context(Postgres())
+            broker = stack.enter_context(Redis()).url if self._celery else ""
             self.s3 = stack.enter_context(S3Server())
             s3_port = int(self.s3.url.rpartition(":")[2])
             self.relays["s3"] = stack.enter_context(Relay(lambda: [("127.0.0.1", s3_port)]))
@@ -97,7 +103,7 @@ class World:
                 self._start_simulator(stack, name, options, listeners)
             balancer = Relay(self._api_servers, ears=CALLBACK_SECRETS)
             self.balancer = stack.enter_context(balancer)
-            self.airflow = self._airflow()
+            self.airflow = self._airflow(broker)
             (self.airflow.home / "plugins").mkdir()
             (self.airflow.home / "plugins" / "die_after_storing.py").write_text(KILL_AFTER_STORING)
             stack.enter_context(self.airflow)
@@ -114,14 +120,18 @@ class World:
         names = [name for name in COMPONENTS if name.startswith("api-server")]
         return [("127.0.0.1", int(self.airflow.url(name).rpartition(":")[2])) for name in names]
 
-    def _airflow(self) -> RealAirflow:
+    def _airflow(self, broker: str) -> RealAirflow:
+        database = self.postgres.sql_alchemy_conn
+        celery = {"broker_url": broker, "result_backend": f"db+{database.replace('+psycopg2', '')}"}
         return RealAirflow(
             dag_folders=[DAGS],
-            sql_alchemy_conn=self.postgres.sql_alchemy_conn,
-            components=COMPONENTS,
+            sql_alchemy_conn=database,
+            components=(*COMPONENTS, *([self.worker] if self._celery else [])),
             keep=self._keep,
             config={
+                "celery": celery if self._celery else {},
                 "core": {
+                    "executor": "CeleryExecutor" if self._celery else "LocalExecutor",
                     "parallelism": self._parallelism,
                     "execution_api_server_url": f"{self.balancer.url}/execution/",
                 },

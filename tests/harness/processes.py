@@ -135,6 +135,7 @@ class Child:
         self.name = name
         self.log = log
         self.started_at = time.time()
+        self._begin = log.stat().st_size if log.exists() else 0
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 list(command),
@@ -155,6 +156,10 @@ class Child:
     def running(self) -> bool:
         """Whether the program itself (not only a descendant) still runs."""
         return self.process.poll() is None
+
+    def said(self) -> str:
+        """What it has printed since this start."""
+        return self.log.read_bytes()[self._begin :].decode("utf-8", "replace")
 
     def members(self) -> list[int]:
         """Process ids of the program and its descendants."""

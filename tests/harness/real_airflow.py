@@ -295,6 +295,9 @@ class RealAirflow:
             return ["api-server", "--host", "127.0.0.1", "--port", str(port)]
         if kind in ("scheduler", "triggerer"):
             return [kind, "--skip-serve-logs"]
+        if kind == "celery-worker":
+            concurrency = self.env["AIRFLOW__CORE__PARALLELISM"]
+            return ["celery", "worker", "--skip-serve-logs", "--concurrency", concurrency]
         return [kind]
 
     def _spawn(self, name: str) -> None:
@@ -326,14 +329,17 @@ class RealAirflow:
 
     def _wait_ready(self, name: str, known: set[int]) -> None:
         """
-        An API server is ready when it answers, the others when they have entered themselves as running.
+        An API server is ready when it answers, a Celery worker when it says so, the others when they have
+        entered themselves as running.
 
         Airflow's health report would not do for the latter: it calls a killed component healthy for a while.
         """
         child = self._children[name]
-        answers = (
-            _answers(self.url(name)) if _kind(name) == "api-server" else lambda: self._jobs(name) - known
-        )
+        kinds = {
+            "api-server": _answers(self.url(name)) if name in self._ports else None,
+            "celery-worker": lambda: " ready." in child.said(),
+        }
+        answers = kinds.get(_kind(name)) or (lambda: self._jobs(name) - known)
 
         def ready() -> bool:
             if not child.running:

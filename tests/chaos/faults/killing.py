@@ -13,7 +13,7 @@ def kill_running_tasks(scene: Scene, remote: str) -> int:
     """SIGKILL for the processes of a remote's running tasks and for the workers that supervise them."""
     tasks = [t for t in scene.tasks() if t["state"] == "running" and BY_TASK[t["task_id"]].remote == remote]
     pids = {task["pid"] for task in tasks}
-    mine = set(scene.world.airflow.pids()["scheduler"])
+    mine = set(scene.world.airflow.pids()[scene.world.worker])
     killed = 0
     for pid in pids & mine:
         try:

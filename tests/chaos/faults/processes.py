@@ -36,6 +36,16 @@ def worker_killed_during_download(scene: Scene) -> None:
     kill_when_stuck(scene, "result", remotes)
 
 
+@fault("all workers are killed (SIGKILL) while their tasks are deferred")
+def workers_killed_while_deferred(scene: Scene) -> None:
+    airflow, name = scene.world.airflow, scene.world.worker
+    scene.start()
+    scene.wait_waiting()
+    airflow.kill(name)  # with LocalExecutor the workers are the scheduler's, which dies with them
+    airflow.start(name)
+    scene.release()
+
+
 @fault("one of two triggerers is killed (SIGKILL) while jobs wait", short=True)
 def triggerer_killed(scene: Scene) -> None:
     scene.start()

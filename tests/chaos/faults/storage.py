@@ -58,7 +58,7 @@ def disk_full(scene: Scene) -> None:
 
 def limit_files(scene: Scene, largest: int) -> None:
     """Set the largest file (bytes) that the workers and their tasks can write."""
-    for pid in scene.world.airflow.pids()["scheduler"]:
+    for pid in scene.world.airflow.pids()[scene.world.worker]:
         try:
             process = psutil.Process(pid)
             hard = process.rlimit(psutil.RLIMIT_FSIZE)[1]
