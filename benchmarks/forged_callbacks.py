@@ -2,8 +2,8 @@
 """
 What forged callbacks cost the authentic ones, and whether an answer's time tells a forger anything.
 
-The receiver in a process of its own over a private PostgreSQL. Authentic callbacks, each to a task of its own,
-are timed one after the other: alone, while ``--forged`` forged ones arrive at ``--rates`` a second, and
+The receiver in a process of its own over a private PostgreSQL. Authentic callbacks, each to a task of its
+own, are timed one after the other: alone, while ``--forged`` forged ones arrive at ``--rates`` a second, and
 afterwards. Then unknown tasks and wrong secrets are timed in turns.
 """
 
@@ -34,7 +34,7 @@ BODY = b'{"runid": 7, "execution_status": 1900}'
 
 
 def serve() -> None:
-    """The receiver alone, mounted as in the API server; prints its address, and ends with its parent's pipe."""
+    """The receiver, mounted as in the API server; prints its address, ends with its parent's pipe."""
     from callback_world import mounted, served
 
     with served(mounted()) as url:
@@ -178,9 +178,8 @@ def main() -> None:
     report("forged_callbacks", rows, smoke=given.smoke, refusals=refusals)
     for kind, figures in refusals.items():
         low, _, high = figures["quartiles ms"]
-        print(
-            f"refused for {kind}: median {figures['median ms']:.2f} ms, half of them {low:.2f} to {high:.2f} ms"
-        )
+        median = figures["median ms"]
+        print(f"refused for {kind}: median {median:.2f} ms, half of them {low:.2f} to {high:.2f} ms")
 
 
 if __name__ == "__main__":
