@@ -23,7 +23,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check
 RUNTIME := requirements/runtime-$(AIRFLOW).txt
 # What make bench runs; each can be run alone, and with --smoke.
-BENCHMARKS := poll_cpu callback_wake
+BENCHMARKS := poll_cpu waiting automic_batch triggerer callback_wake forged_callbacks download_disk \
+	download_s3 download_ranges imports
 # Where this project meets what differs between releases of Airflow; test-matrix runs all tests, -short only these.
 VERSION_TESTS := $(addprefix tests/,unit/test_arguments.py unit/test_import_cost.py unit/test_layers.py \
 	unit/test_provider_info.py $(addprefix integration/test_,aso_operators.py aso_trigger.py \
