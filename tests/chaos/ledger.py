@@ -29,6 +29,7 @@ class Ledger:
     files: int = 0
     started: int = 0
     retried: int = 0
+    cancelled: int = 0
     states: Counter[str] = field(default_factory=Counter)
 
     def balance(self) -> list[str]:
@@ -55,6 +56,7 @@ class Ledger:
         if not expected.least_jobs <= len(jobs) <= expected.most_jobs:
             self.problems.append(f"{name}: its remote started {len(jobs)} jobs")
         if task is None:
+            self.states["deleted"] += 1
             if not expected.gone:
                 self.problems.append(f"{name} is gone")
             return
@@ -105,8 +107,10 @@ class Ledger:
         def missing() -> list[str]:
             said = {name: describe(name, sim) for name, sim in self.scene.world.simulators.items()}
             found = []
+            self.cancelled = 0
             for (run, kind), count in wanted.items():
                 states = [job.state for job in kind.jobs(said[kind.remote], run.number)]
+                self.cancelled += states.count("cancelled")
                 if states.count("cancelled") != count:
                     found.append(f"{kind.task_id} of run {run.number}: its jobs are {', '.join(states)}")
             return found

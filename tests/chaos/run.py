@@ -49,7 +49,11 @@ def play(world: World, fault: Fault, jobs: int) -> Row:
 def outcome(ledger: Ledger) -> str:
     """What the ledger counted, in words."""
     states = ", ".join(f"{number} {state}" for state, number in sorted(ledger.states.items()))
-    words = [states or "nothing", f"{ledger.files} files identical"]
+    words = [states or "nothing"]
+    if ledger.files:
+        words.append(f"{ledger.files} files identical")
+    if ledger.cancelled:
+        words.append(f"{ledger.cancelled} jobs cancelled")
     if ledger.retried:
         words.append(f"{ledger.retried} tasks retried")
     return "; ".join([*words, *ledger.scene.remarks])
