@@ -115,7 +115,8 @@ async def measure(world: Any, given: Any) -> tuple[list[dict[str, Any]], dict[st
     few = 5 if given.smoke else 60
     targets = [new_address(world.url, TaskKey(f"no_{n}", "such", "task")).url for n in range(20)]
     targets += [world.task().address.url for _ in range(20)]
-    connector = aiohttp.TCPConnector(limit=0)
+    # Kept for less long than uvicorn does, which closes an idle connection after five seconds.
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
     async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(120)) as session:
         sender = Sender(session)
         await sender.authentic([world.task() for _ in range(10)])  # imports, connections

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider.callbacks.mailbox import letter_for
 from airflow_async_provider.callbacks.registration import DURABLE_KEY, DURABLE_LETTER_KEY, Letter
+from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks.waiting import Log
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ class Durable:
         self._log: Log | None = log
 
     def load(self) -> dict[str, Any]:
-        """What an earlier try left; empty when nothing, or nothing that this version can read."""
+        """
+        What an earlier try left; empty when nothing, or nothing of ours.
+
+        :raises ConfigurationError: a later version of this package wrote it; the job in it may be running
+        """
         if self._store is None and self._log is not None:
             self._log.info(
                 "This Airflow keeps no task state across tries (3.3 does): should this worker die, the next "
@@ -45,7 +50,16 @@ class Durable:
             )
             self._log = None
         value = self._store.get(DURABLE_KEY) if self._store is not None else None
-        return value if isinstance(value, dict) and value.get("version") == VERSION else {}
+        if not isinstance(value, dict):
+            return {}
+        version = value.get("version")
+        if isinstance(version, int) and version > VERSION:
+            raise ConfigurationError(
+                f"A later version of this package has written what this task remembers (layout {version}, "
+                f"this one reads up to {VERSION}), and with it the remote job; upgrade the package on this "
+                "worker."
+            )
+        return value if version == VERSION else {}
 
     def save(self, **facts: Any) -> None:
         """Replace what is remembered, but for the callbacks that may still come."""
