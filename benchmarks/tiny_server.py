@@ -4,7 +4,7 @@ A keep-alive HTTP server that costs next to nothing, so that the client is what 
 
 ``/status/…`` answers 200 with an ASO "processing", ``/missing`` answers 404 (what the http provider's sensor
 takes for "not yet"), ``/count`` says how many of these there were, in all and in each second, and how many
-connections.
+connections. After ``/end`` all jobs have ended: "completed", and 200.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ def answer(status: str, body: bytes) -> bytes:
 
 STILL_PROCESSING = answer("200 OK", PROCESSING)
 MISSING = answer("404 Not Found", b"{}")
+ENDED = answer("200 OK", b'{"status": "completed"}')
 
 
 class Connection(asyncio.Protocol):
@@ -35,6 +36,7 @@ class Connection(asyncio.Protocol):
 
     requests = 0
     polls = 0
+    ended = False
     #: clock second -> polls in it
     seconds: ClassVar[Counter[int]] = Counter()
     connections = 0
@@ -61,12 +63,12 @@ class Connection(asyncio.Protocol):
             head, self.buffer = self.buffer.split(b"\r\n\r\n", 1)
             Connection.requests += 1
             path = head.split(b" ", 2)[1]
-            if not path.startswith(b"/count"):
+            if path.startswith(b"/end"):
+                Connection.ended = True
+            elif not path.startswith(b"/count"):
                 Connection.polls += 1
                 Connection.seconds[int(time.time())] += 1
-            if path.startswith(b"/status"):
-                reply = STILL_PROCESSING
-            elif path.startswith(b"/count"):
+            if path.startswith(b"/count"):
                 counts = {
                     "requests": Connection.requests,
                     "polls": Connection.polls,
@@ -76,8 +78,10 @@ class Connection(asyncio.Protocol):
                     "most_open": Connection.most_open,
                 }
                 reply = answer("200 OK", json.dumps(counts).encode())
+            elif Connection.ended:
+                reply = ENDED
             else:
-                reply = MISSING
+                reply = STILL_PROCESSING if path.startswith(b"/status") else MISSING
             self.transport.write(reply)  # type: ignore[attr-defined] # a transport of a TCP connection writes
 
 

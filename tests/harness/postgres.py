@@ -68,6 +68,13 @@ class Postgres:
         """Address for psycopg2 and psql."""
         return f"postgresql://airflow@127.0.0.1:{self.port}/postgres"
 
+    @property
+    def pid(self) -> int:
+        """Process id of the server, whose children serve the connections."""
+        if self._child is None:
+            raise RuntimeError("PostgreSQL does not run")
+        return self._child.pid
+
     def __enter__(self) -> Self:
         try:
             self.start()

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The benchmarks that start an Airflow of their own still run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from harness.benchmarks import all_benchmarks, smoke, starts_airflow
+from harness.postgres import MISSING, bin_directory
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.skipif(bin_directory() is None, reason=MISSING)
+@pytest.mark.parametrize("name", filter(starts_airflow, all_benchmarks()))
+def test_a_small_run_gives_a_table_and_json(name: str, tmp_path: Path) -> None:
+    assert smoke(name, tmp_path, timeout=880)
