@@ -12,6 +12,6 @@ from harness.postgres import MISSING, bin_directory
 
 @pytest.mark.timeout(900)
 @pytest.mark.skipif(bin_directory() is None, reason=MISSING)
-@pytest.mark.parametrize("name", filter(starts_airflow, all_benchmarks()))
+@pytest.mark.parametrize("name", [name for name in all_benchmarks() if starts_airflow(name)])
 def test_a_small_run_gives_a_table_and_json(name: str, tmp_path: Path) -> None:
     assert smoke(name, tmp_path, timeout=880)
