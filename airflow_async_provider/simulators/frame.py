@@ -24,6 +24,7 @@ from abc import ABC, abstractmethod
 from argparse import ArgumentParser, Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import formatdate
 from importlib import import_module
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -164,6 +165,8 @@ class Simulator(ABC):
                 fault = self.faults.take(route.kind)
                 entry.fault = fault.name if fault else None
                 reply = await self._reply(request, route, fault)
+                # A remote whose clock is wrong is wrong in all that it says.
+                reply.headers.setdefault("Date", formatdate(self.clock.now(), usegmt=True))
                 if self.latency:
                     await asyncio.sleep(self.latency)
                 return await send(request, reply, fault, entry)

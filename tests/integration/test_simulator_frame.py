@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import aiohttp
@@ -236,6 +237,13 @@ def test_describe_journal_and_reset() -> None:
         assert simulator.jobs == []
         assert simulator.faults.to_list() == []
         assert control(simulator, "GET", "/journal").json() == {"counts": {}, "entries": []}
+
+
+def test_the_date_of_an_answer_is_the_simulated_one() -> None:
+    with running(AsoSimulator()) as simulator:
+        simulator.clock.advance(3600)
+        said = parsedate_to_datetime(start(simulator).headers["Date"]).timestamp()
+        assert abs(said - simulator.clock.now()) < 60
 
 
 def test_actions() -> None:
