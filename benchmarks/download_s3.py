@@ -154,7 +154,7 @@ def rclone_server() -> Iterator[str]:
 
 def main() -> None:
     options = arguments(
-        __doc__ or "", sizes="256M,1G", large="4G,10G", turns=3, server="sink", rate=0.0, delay=0.0
+        __doc__ or "", sizes="64M,256M,1G", large="4G,10G", turns=2, server="sink", rate=0.0, delay=0.0
     )
     if options.smoke:
         options.sizes, options.large, options.turns = "1M", "", 1
