@@ -122,7 +122,7 @@ class World:
 
     def _airflow(self, broker: str) -> RealAirflow:
         database = self.postgres.sql_alchemy_conn
-        celery = {"broker_url": broker, "result_backend": f"db+{database.replace('+psycopg2', '')}"}
+        celery = {"broker_url": broker, "result_backend": f"db+{database}"}
         return RealAirflow(
             dag_folders=[DAGS],
             sql_alchemy_conn=database,
