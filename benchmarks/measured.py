@@ -38,7 +38,7 @@ class Measured:
 
     :param seconds: of the work, as the process itself says, else of the whole process
     :param process_seconds: from its start to its end
-    :param cpu_seconds: of its whole life, with its children's
+    :param cpu_seconds: of the work or the whole process, as for ``seconds``
     :param peak_mib: its largest resident memory
     :param said: what it printed as JSON
     """
@@ -111,7 +111,7 @@ def measure(command: Sequence[str], **env: str) -> Measured:
     return Measured(
         seconds=float(facts.get("seconds", wall)),
         process_seconds=wall,
-        cpu_seconds=usage.ru_utime + usage.ru_stime,
+        cpu_seconds=float(facts.get("cpu_seconds", usage.ru_utime + usage.ru_stime)),
         peak_mib=peak / 1024 if sys.platform != "darwin" else peak / MIB,
         said=facts,
     )
