@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 LOGS = ROOT / ".matrix"
+
+#: pytest's last line
+SUM = re.compile(r"=* ?(\d+ (?:passed|failed|skipped|error).* in [\d.]+s)")
 
 #: a pair that takes longer than this (seconds) is ended
 LONGEST = 3600
@@ -72,9 +76,7 @@ def run_pair(airflow: str, version: str, python: str, goal: str) -> bool:
         except subprocess.TimeoutExpired:
             status = -1
     lines = log.read_text("utf-8", "replace").splitlines()
-    sums = [
-        line.strip("= ") for line in lines if line.startswith("=") and " in " in line and "passed" in line
-    ]
+    sums = [found.group(1) for line in lines if (found := SUM.match(line))]
     said = "; ".join(sums) or "no tests ran"
     result = "passed" if status == 0 else "FAILED"
     print(
