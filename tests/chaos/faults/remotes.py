@@ -38,7 +38,7 @@ def spoil(scene: Scene, routes: dict[str, tuple[str, ...]], **trouble: Any) -> N
         scene.world.simulators[name].add_faults(*({"route": kind, **trouble} for kind in kinds))
 
 
-@fault("all remotes are down for a minute: connections refused, open ones reset", short=False)
+@fault("all remotes are down for a minute: connections refused, open ones reset")
 def remotes_down_for_a_minute(scene: Scene) -> None:
     scene.start()
     scene.wait_waiting()
@@ -57,7 +57,7 @@ def remotes_answer_500(scene: Scene) -> None:
     storm(scene, ROUTES, 20, fault="http_status", status=500)
 
 
-@fault("the remotes answer 429 with Retry-After to everything for 20 s", short=True)
+@fault("the remotes answer 429 with Retry-After to everything for 20 s")
 def remotes_answer_429(scene: Scene) -> None:
     storm(scene, ROUTES, 20, fault="http_status", status=429, retry_after=3)
 
