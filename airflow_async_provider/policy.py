@@ -25,7 +25,7 @@ SHORTEST_SLEEP = 0.2
 EXPIRY_MARGIN = 5.0
 
 #: One for all waits: the state of a generator takes more memory than all the rest of a wait.
-_RANDOM = random.Random()
+_RANDOM = random.Random()  # noqa: S311 - spreads questions over time, no secret hangs on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
