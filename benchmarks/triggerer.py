@@ -188,6 +188,7 @@ def measured(airflow: RealAirflow, postgres: Postgres, url: str, side: str, wait
     done = time.monotonic()
     facts = {
         "polls_per_s": (polls - steady[2]) / 60 / minutes,
+        "cpu_ms_per_poll": (cpu - steady[0] + database_cpu - steady[1]) * 1000 / max(polls - steady[2], 1),
         "cpu_s_per_minute": (cpu - steady[0]) / minutes,
         "db_cpu_s_per_minute": (database_cpu - steady[1]) / minutes,
         "until_all_polled_s": loaded - began,
