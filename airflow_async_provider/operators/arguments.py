@@ -13,7 +13,7 @@ def query_of(params: Mapping[str, Any] | None, dag: Any = None) -> dict[str, Any
 
     ``params`` is also Airflow's own word: before an operator's ``__init__`` runs, Airflow merges the DAG's
     params into the task's. What the DAG brings is for templates and must not reach a remote, so only what the
-    task itself was given counts. Airflow marks it (``source``); where it does not (before 3.3), an entry that
+    task itself was given counts. Airflow marks it (``source``); where it does not (3.1), an entry that
     equals the DAG's is taken for the DAG's.
 
     :param params: the merged params

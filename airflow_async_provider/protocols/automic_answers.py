@@ -327,4 +327,8 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    return " ".join(value.split())[:_LONGEST_TEXT] if isinstance(value, str) else ""
+    """Text on one line, bounded, without what databases and logs choke on."""
+    if not isinstance(value, str):
+        return ""
+    line = " ".join(value.split())[:_LONGEST_TEXT]
+    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)

@@ -162,7 +162,7 @@ class JaggaerAsoProtocol(JobProtocol):
         state = STATES.get(native.strip().lower())
         return JobStatus(
             state or JobState.RUNNING,
-            native=native if state else excerpt(native.encode("utf-8", "replace"), 80),
+            native=native.strip() if state else excerpt(native.encode("utf-8", "replace"), 80),
             understood=state is not None,
             retry_after=retry_after(response.headers, response.received_at),
             result=self._result(answer, response, job) if state is JobState.SUCCEEDED else None,

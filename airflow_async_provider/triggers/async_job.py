@@ -13,6 +13,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_async_provider.callbacks.mailbox import alook, key_of
 from airflow_async_provider.callbacks.registration import Letter
+from airflow_async_provider.callbacks.task_state import astill_waits
 from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.registry import hook_for
@@ -35,6 +36,10 @@ RAREST_LOOK = 300.0
 
 #: A killed task gives us half a minute (``[triggerer] on_kill_timeout``), and cancelling is what counts.
 LOOK_BEFORE_CANCEL = 10.0
+
+
+#: Ends of a wait that no answer of the remote told of.
+_NO_ANSWERS = ("timeout", "expired", "error")
 
 
 class AsyncJobTrigger(BaseTrigger):
@@ -128,14 +133,17 @@ class AsyncJobTrigger(BaseTrigger):
             self.log.warning("Watching the job broke off: %s", _said(e))
             event = Outcome("error", error=e).to_event()
         await asyncio.sleep(self._until_settled(started))
-        self.log.info(
-            "Job %s: resuming the task: %s by %s (asked %d times, %d without an answer)",
-            self.job.get("job_id"),
-            event["state"],
-            event["via"],
-            event["polls"],
-            event["errors"],
-        )
+        if event["via"] != "poll" or event["state"] in _NO_ANSWERS:
+            # An end that an answer told of has its line. When thousands of jobs end together, each further
+            # one is felt: Airflow writes the triggerer's log lines while the event loop waits.
+            self.log.info(
+                "Job %s: resuming the task: %s by %s (asked %d times, %d without an answer)",
+                self.job.get("job_id"),
+                event["state"],
+                event["via"],
+                event["polls"],
+                event["errors"],
+            )
         yield TriggerEvent(event)
 
     async def _wait(self, started: float) -> dict[str, Any]:
@@ -215,12 +223,29 @@ class AsyncJobTrigger(BaseTrigger):
             return
         job_id = self.job.get("job_id")
         try:
+            if await self._moved_on():
+                self.log.info(
+                    "Job %s: its task still waits, so another triggerer has taken it over. The line above "
+                    "about a user action is Airflow's word for that; nothing is cancelled.",
+                    job_id,
+                )
+                return
             if await self._has_ended():
                 return
             done = await self._hook().acancel(self._handle)
             self.log.info("Job %s: %s", job_id, "cancelled" if done else "it could not be cancelled")
         except Exception as e:  # noqa: BLE001 - Airflow would log it whole, and a foreign one may hold a URL
             self.log.warning("Job %s may still be running: cancelling it failed: %s", job_id, _said(e))
+
+    async def _moved_on(self) -> bool:
+        """Whether nobody has killed anything: the task still waits, in another triggerer."""
+        if self.task_instance is None:
+            return False
+        try:
+            return await astill_waits(key_of(self.task_instance))
+        except Exception as e:  # noqa: BLE001 - in doubt a person has acted, which is the usual reason
+            self.log.warning("Could not ask Airflow whether the task still waits: %s", _said(e))
+            return False
 
     async def _has_ended(self) -> bool:
         """Whether there is nothing to cancel; False when that cannot be learned in a moment."""

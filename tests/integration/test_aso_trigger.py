@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -421,6 +422,44 @@ def asked(server: ByteServer) -> list[str]:
 def test_a_killed_task_cancels_its_job(server: Callable[..., ByteServer]) -> None:
     found = server(PROCESSING, status(204))
     kill(found)
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
+def kill_with(monkeypatch: pytest.MonkeyPatch, server: ByteServer, map_index: int, answer: Any) -> None:
+    """A kill while Airflow says this about the task; the call to its supervisor is played."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    def get_task_states(**asked: Any) -> Any:
+        assert asked == {"dag_id": "d", "task_ids": ["t"], "run_ids": ["r"], "map_index": map_index}
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(get_task_states))
+    trigger = a_trigger(JobHandle("jaggaer_aso", "x", time.time(), server.origin + "/s"))
+    trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=map_index)
+    asyncio.run(asyncio.wait_for(trigger.on_kill(), 20))
+
+
+@pytest.mark.usefixtures("cancellable")
+@pytest.mark.parametrize(("map_index", "name"), [(-1, "t"), (3, "t_3")])
+def test_a_task_that_another_triggerer_has_taken_over_keeps_its_job(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch, map_index: int, name: str
+) -> None:
+    found = server()
+    kill_with(monkeypatch, found, map_index, {"r": {name: "deferred"}})
+    assert not found.requests
+
+
+@pytest.mark.usefixtures("cancellable")
+@pytest.mark.parametrize(
+    "answer", [{"r": {"t": "failed"}}, {"r": {"t": None}}, {"r": {}}, {}, RuntimeError("no answer")]
+)
+def test_a_task_that_waits_no_more_was_killed(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    found = server(PROCESSING, status(204))
+    kill_with(monkeypatch, found, -1, answer)
     assert asked(found) == ["GET /s", "DELETE /cancel"]
 
 

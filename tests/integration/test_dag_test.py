@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,21 @@ with DAG("in_process", schedule=None, params={"folder": "/nowhere"}) as dag:
         poll_interval=0.2,
     )
 """
+
+
+@pytest.fixture(autouse=True)
+def _its_api_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before 3.3 dag.test() does not wait for the start of its own API; then "svcs_registry" is missing."""
+    real = asyncio.run_coroutine_threadsafe
+
+    def run(coroutine: Any, loop: Any) -> Any:
+        future = real(coroutine, loop)
+        if "start_lifespan" in getattr(coroutine, "__qualname__", ""):
+            future.result(60)
+        return future
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", run)
+    monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "x" * 64)  # an installation has one
 
 
 @pytest.mark.usefixtures("airflow_db", "aso_connection")
