@@ -26,7 +26,7 @@ def test_a_deferrable_task_waits_in_the_triggerer_and_the_next_task_follows(
 
 def test_a_task_outlives_the_triggerer_it_waits_in(restored: RealAirflow) -> None:
     client = restored.client
-    run_id = client.trigger(DAG, {"seconds": 8})
+    run_id = client.trigger(DAG, {"seconds": 15})
     client.wait_task(DAG, run_id, "wait", "deferred")
     restored.kill("triggerer")
     assert "triggerer" not in restored.pids()
@@ -38,7 +38,7 @@ def test_a_task_outlives_the_triggerer_it_waits_in(restored: RealAirflow) -> Non
 
 def test_a_killed_task_process_is_noticed_and_the_task_tried_again(restored: RealAirflow) -> None:
     client = restored.client
-    run_id = client.trigger(DAG, {"seconds": 0, "busy": 60})
+    run_id = client.trigger(DAG, {"busy": 60})
     client.wait_task(DAG, run_id, "after", "running")
     restored.kill_task(DAG, run_id, "after")
     client.wait_task(DAG, run_id, "after", {"up_for_retry", "failed"})
@@ -71,7 +71,7 @@ def test_a_new_dag_file_is_found_and_a_broken_one_reported(real_airflow: RealAir
 
 
 def test_what_was_written_somewhere_is_found(real_airflow: RealAirflow) -> None:
-    run_id, _ = real_airflow.client.run(DAG, {"seconds": 0, "mark": "find-me-7f3a"})
+    run_id, _ = real_airflow.client.run(DAG, {"mark": "find-me-7f3a"})
 
     places = real_airflow.places_of("find-me-7f3a")
 

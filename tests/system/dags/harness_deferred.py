@@ -12,8 +12,13 @@ from airflow.sdk import DAG, task
 
 
 def in_a_moment(conf: dict[str, float]) -> str:
-    """When the wait is over: ``seconds`` of the run's configuration from now, default 3."""
-    return (datetime.now(UTC) + timedelta(seconds=conf.get("seconds", 3))).isoformat()
+    """
+    When the wait is over: ``seconds`` of the run's configuration from now, default 12.
+
+    Airflow's own triggers know no settle time: its scheduler fails now and then a task that one of them
+    resumes within the first seconds after its deferral.
+    """
+    return (datetime.now(UTC) + timedelta(seconds=conf.get("seconds", 12))).isoformat()
 
 
 with DAG("harness_deferred", schedule=None, user_defined_macros={"in_a_moment": in_a_moment}):
