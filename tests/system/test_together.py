@@ -64,8 +64,9 @@ def test_from_an_automic_run_to_the_dag_that_an_asset_starts(
 
     # ... what its event says, and the DAG that it starts.
     facts = {name: report[name] for name in ("uri", "bytes", "sha256")}
-    events = client.get("/assets/events", source_dag_id=FIRST, source_run_id=run_id)["asset_events"]
-    assert [event["extra"] for event in events] == [facts]
     next_run = client.wait_asset_run(NEXT)
     assert client.wait_run(NEXT, next_run) == "success"
     assert client.xcom(NEXT, next_run, "take_over") == facts
+    # Asked last: Airflow 3.3.2 answers 500 here while a run that the event has started is still queued.
+    events = client.get("/assets/events", source_dag_id=FIRST, source_run_id=run_id)["asset_events"]
+    assert [event["extra"] for event in events] == [facts]
