@@ -89,7 +89,8 @@ def download(
     if isinstance(source, str):
         source = HttpSource(source)
     try:
-        if (skipped := _already_there(place, log)) is not None:
+        if (skipped := already_there(place)) is not None:
+            log.info("%s exists already (%s), nothing is downloaded", place.uri, size(skipped.bytes))
             return skipped
         place.prepare()
         source.watch = Progress(log, every=progress_every)
@@ -154,8 +155,13 @@ def write_bytes(data: bytes, destination: str, **options: Any) -> DownloadReport
     return write_chunks([data], destination, length=len(data), **options)
 
 
-def _already_there(place: Destination, log: logging.Logger) -> DownloadReport | None:
-    """The report for ``skip``, None when there is work to do."""
+def already_there(place: Destination) -> DownloadReport | None:
+    """
+    Look at a destination before any work is done for it.
+
+    :return: the report for ``skip`` when something is there, None when there is work to do
+    :raises DestinationExistsError: ``fail`` and something is there
+    """
     if place.if_exists == "replace":
         return None
     there = place.size()
@@ -163,5 +169,4 @@ def _already_there(place: Destination, log: logging.Logger) -> DownloadReport | 
         return None
     if place.if_exists == "fail":
         raise place.exists_error()
-    log.info("%s exists already (%s), nothing is downloaded", place.uri, size(there))
     return DownloadReport(uri=place.uri, bytes=there, skipped=True, link=place.link())

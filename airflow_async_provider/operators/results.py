@@ -54,7 +54,12 @@ class StoresResult:
         """
         if self.destination is None:
             return None
-        report = already_there(self.destination, if_exists=self.if_exists, aws_conn_id=self.aws_conn_id)
+        from airflow_async_provider.download.destination import open_destination
+        from airflow_async_provider.download.fetch import already_there
+
+        report = already_there(
+            open_destination(self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        )
         if report is None:
             return None
         self.log.info("%s exists already; nothing is started.", report.uri)
@@ -112,29 +117,6 @@ class StoresResult:
     def _remote_place(self) -> Place | None:
         path = self.lineage_path()
         return remote_place(self.hook.remote.base_url, path) if path else None
-
-
-def already_there(
-    destination: str, *, if_exists: Literal["replace", "skip", "fail"], aws_conn_id: str | None
-) -> DownloadReport | None:
-    """
-    Look at the destination before anything is asked of a remote.
-
-    :return: a report for ``skip`` when something is there, else None
-    :raises DestinationExistsError: ``fail`` and something is there
-    """
-    from airflow_async_provider.download.destination import open_destination
-    from airflow_async_provider.download.fetch import DownloadReport
-
-    place = open_destination(destination, aws_conn_id=aws_conn_id, if_exists=if_exists)
-    if if_exists == "replace":
-        return None
-    size = place.size()
-    if size is None:
-        return None
-    if if_exists == "fail":
-        raise place.exists_error()
-    return DownloadReport(uri=place.uri, bytes=size, skipped=True, link=place.link())
 
 
 def fetch(
