@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from airflow_async_provider.protocols.base import JobState, JobStatus, Result
+from airflow_async_provider.protocols.base import JobState, JobStatus, Result, printable
 
 #: XCom keys of the waiting task. The leading words say in the UI what they are.
 REGISTRATION_KEY = "async_job_callback_expected"
@@ -211,7 +211,7 @@ def from_stored(value: Any) -> Any:
 
 def plain(text: Any, limit: int = LONGEST_NATIVE) -> str:
     """A word of the remote, bounded and printable: it goes into events, which are rows, and into logs."""
-    return "".join(c if c.isprintable() else "?" for c in str(text)[:limit])
+    return printable(str(text)[:limit])
 
 
 def too_deep(value: Any, deepest: int = DEEPEST_VALUE) -> bool:

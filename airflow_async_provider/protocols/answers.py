@@ -16,7 +16,7 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.protocols.base import Headers, HttpResponse, excerpt
+from airflow_async_provider.protocols.base import Headers, HttpResponse, excerpt, printable
 
 #: Where vendors put the id that their support asks for, in lower case and in the order of preference.
 REQUEST_ID_HEADERS = (
@@ -70,8 +70,8 @@ def request_id(headers: Headers) -> str | None:
     value = headers.first(REQUEST_ID_HEADERS)
     if not value:
         return None
-    line = " ".join(value.split())[:200]  # a folded header must not break a log line, nor escapes a terminal
-    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
+    # A folded header must not break a log line, nor escapes a terminal.
+    return printable(" ".join(value.split())[:200])
 
 
 def _target(response: HttpResponse) -> str:

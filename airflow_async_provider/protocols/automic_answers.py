@@ -23,7 +23,7 @@ from typing import Any
 from airflow_async_provider.errors import RequestRefusedError, TransientError, UnreadableAnswerError
 from airflow_async_provider.protocols.answers import raise_for_answer, request_id, retry_after
 from airflow_async_provider.protocols.automic_states import state_of, text_of
-from airflow_async_provider.protocols.base import HttpResponse, JobState, JobStatus, excerpt
+from airflow_async_provider.protocols.base import HttpResponse, JobState, JobStatus, excerpt, printable
 
 NO_SUCH_RUN = 11049
 WRONG_STATE = 11191
@@ -328,7 +328,4 @@ def _plain(value: Any) -> Any:
 
 def _text(value: Any) -> str:
     """Text on one line, bounded, without what databases and logs choke on."""
-    if not isinstance(value, str):
-        return ""
-    line = " ".join(value.split())[:_LONGEST_TEXT]
-    return line if line.isprintable() else "".join(c if c.isprintable() else "?" for c in line)
+    return printable(" ".join(value.split())[:_LONGEST_TEXT]) if isinstance(value, str) else ""

@@ -136,6 +136,11 @@ _NAMED = re.compile(
 )
 
 
+def printable(text: str) -> str:
+    """Text without what databases, logs and terminals choke on: each such character becomes ``?``."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
 def excerpt(body: bytes, limit: int = 200) -> str:
     """The beginning of a body for an error text: decoded, on one line, bounded, what looks secret masked."""
     text = body[: limit * 4].decode("utf-8", "replace")
