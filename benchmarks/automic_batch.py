@@ -14,16 +14,13 @@ import contextlib
 import logging
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from typing import Any
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="benchmark-"))
 
-from bench import arguments, connection_environment, cpu_and_wall, report
+from bench import arguments, connection_environment, cpu_and_wall, report, started
 
 #: The ends come in so many groups, evenly over an interval.
 GROUPS = 20
@@ -45,17 +42,9 @@ async def main() -> None:
     report("automic_batch", rows, smoke=options.smoke, runs=runs, interval_seconds=interval)
 
 
-@contextlib.contextmanager
-def automic() -> Iterator[str]:
+def automic() -> contextlib.AbstractContextManager[str]:
     """The simulated Automic, whose runs end when they are told."""
-    command = [sys.executable, "-m", "airflow_async_provider.simulators", "automic", "--run-seconds", "none"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            yield process.stdout.readline().strip()
-        finally:
-            process.terminate()
-            process.wait(10)
+    return started("-m", "airflow_async_provider.simulators", "automic", "--run-seconds", "none")
 
 
 async def measured(runs: int, interval: float, *, batch_polls: bool) -> dict[str, Any]:

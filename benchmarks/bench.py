@@ -126,17 +126,40 @@ def certificate() -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def server(*options: str, script: str = "tiny_server.py") -> Iterator[str]:
-    """A server of this folder in a process of its own; yields its base URL, which it prints."""
-    with subprocess.Popen(
-        [sys.executable, str(HERE / script), *options], stdout=subprocess.PIPE, text=True
-    ) as process:
+def started(*command: str) -> Iterator[str]:
+    """A server in a process of its own, run by this Python; yields its base URL, which it prints."""
+    with subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             yield process.stdout.readline().strip()
         finally:
             process.terminate()
             process.wait(10)
+
+
+def server(*options: str, script: str = "tiny_server.py") -> contextlib.AbstractContextManager[str]:
+    """A server of this folder in a process of its own."""
+    return started(str(HERE / script), *options)
+
+
+def within(airflow_environment: dict[str, str], script: str, *options: str) -> str:
+    """
+    Run a script of this folder with the configuration of a real Airflow.
+
+    :return: what it printed
+    :raises RuntimeError: it failed; with what it said last
+    """
+    done = subprocess.run(
+        [sys.executable, str(HERE / script), *options],
+        env=airflow_environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return done.stdout
 
 
 def connection_environment(conn_id: str, **fields: Any) -> None:

@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bench import arguments, report
+from bench import arguments, report, within
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -244,20 +244,8 @@ async def send_all(requests_: list[tuple[str, str, dict[str, str], Any]]) -> tup
 
 def make_waiting(airflow: RealAirflow, run_id: str) -> list[str]:
     """Put the burst's tasks into the state in which Airflow leaves waiting ones; returns the addresses."""
-    import subprocess
-
-    script = Path(__file__).with_name("make_waiting.py")
-    done = subprocess.run(
-        [sys.executable, str(script), run_id, airflow.base_url],
-        env=airflow.env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    addresses: list[str] = json.loads(done.stdout.splitlines()[-1])
+    said = within(airflow.env, "make_waiting.py", run_id, airflow.base_url)
+    addresses: list[str] = json.loads(said.splitlines()[-1])
     return addresses
 
 

@@ -15,7 +15,6 @@ import contextlib
 import json
 import os
 import re
-import subprocess
 import sys
 import threading
 import time
@@ -23,7 +22,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from bench import arguments, report, server
+from bench import arguments, report, server, within
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -150,17 +149,7 @@ def count(airflow: RealAirflow, side: str, where: str = "true") -> int:
 
 def defer(airflow: RealAirflow, side: str, run_id: str, interval: float) -> None:
     """Put the tasks into the state in which workers leave them."""
-    script = Path(__file__).with_name("make_deferred.py")
-    done = subprocess.run(
-        [sys.executable, str(script), side, run_id, str(interval)],
-        env=airflow.env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
+    within(airflow.env, "make_deferred.py", side, run_id, str(interval))
 
 
 def measured(airflow: RealAirflow, postgres: Postgres, url: str, side: str, wait: float) -> dict[str, Any]:
