@@ -13,7 +13,6 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,21 +47,6 @@ os.environ.update(
         "no_proxy": _loopback,
     }
 )
-
-
-def pytest_configure() -> None:
-    """
-    Keep coverage from waiting for itself for ever.
-
-    Its tracer holds a plain lock while it enters a file. When the garbage collector runs at that moment and
-    calls Python code (a destructor, a weak reference), the tracer wants the same lock again in the same
-    thread. That happened once in some thousand tests, and CI never ended. A lock that its owner may take
-    twice is all it needs (coverage 7, the tracer that Python 3.11 has).
-    """
-    coverage = getattr(sys.modules.get("coverage"), "Coverage", None)
-    collector = getattr(coverage and coverage.current(), "_collector", None)
-    if getattr(collector, "data_lock", None) is not None:
-        collector.data_lock = threading.RLock()
 
 
 @pytest.fixture(scope="session")
