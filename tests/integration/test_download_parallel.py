@@ -79,8 +79,9 @@ def test_slow_source_is_read_over_several_connections(server: ByteServer) -> Non
 
 def test_connections_are_kept_and_few(server: ByteServer) -> None:
     assert read_all(source_of(server)) == CONTENT
-    # one for the beginning, one for the probe, and at most four that go round
-    assert server.connections <= 6
+    # One for the beginning, one for the probe, four that go round, and one more: the place of the first in the
+    # pool becomes free while they are at work, and whoever takes it before an open one connects once more.
+    assert server.connections <= 7
     assert len(server.requests) > 30
 
 
