@@ -14,7 +14,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 from airflow_async_provider.callbacks.mailbox import alook, key_of
 from airflow_async_provider.callbacks.registration import Letter
 from airflow_async_provider.callbacks.task_state import astill_waits
-from airflow_async_provider.errors import AsyncJobError
+from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.registry import hook_for
 from airflow_async_provider.hooks.waiting import Heartbeat, Outcome, awatch, spoken
@@ -63,6 +63,7 @@ class AsyncJobTrigger(BaseTrigger):
     :param letter_seen: epoch seconds of the last callback that the operator has dealt with already
     :param submission: name of the submission whose callback counts
     :param version: layout of these arguments
+    :param later: what a later version of this package has added without a new layout: kept and not used
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class AsyncJobTrigger(BaseTrigger):
         letter_seen: float = 0.0,
         submission: str = "",
         version: int = TRIGGER_VERSION,
+        **later: Any,
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # Airflow gives no types here
         self.job = dict(job)
@@ -92,6 +94,7 @@ class AsyncJobTrigger(BaseTrigger):
         self.letter_seen = letter_seen
         self.submission = submission
         self.version = version
+        self.later = later
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
         """Class path and arguments, JSON-able."""
@@ -109,6 +112,7 @@ class AsyncJobTrigger(BaseTrigger):
                 "letter_seen": self.letter_seen,
                 "submission": self.submission,
                 "version": self.version,
+                **self.later,
             },
         )
 
@@ -127,6 +131,7 @@ class AsyncJobTrigger(BaseTrigger):
         """Wait, then fire once."""
         started = time.monotonic()
         try:
+            self._check_version()
             async with pool():
                 event = await self._wait(started)
         except Exception as e:  # noqa: BLE001 - a trigger that raises fails its task without execute_complete
@@ -145,6 +150,19 @@ class AsyncJobTrigger(BaseTrigger):
                 event["errors"],
             )
         yield TriggerEvent(event)
+
+    def _check_version(self) -> None:
+        """
+        Refuse another layout: watched without what is new in it, the job might end wrongly.
+
+        :raises ConfigurationError: with what to do
+        """
+        if self.version > TRIGGER_VERSION:
+            raise ConfigurationError(
+                f"a later version of this package has begun to wait for job {self.job.get('job_id')} (layout "
+                f"{self.version}, known here: {TRIGGER_VERSION}); upgrade the package on the triggerer. The "
+                "next try goes on with the same job."
+            )
 
     async def _wait(self, started: float) -> dict[str, Any]:
         handle = self._handle

@@ -28,6 +28,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
 
+from one_task import fired
 from played_airflow import PlayedAirflow, TaskDeferred, airflow  # noqa: F401 - a fixture
 
 from airflow_async_provider.callbacks.registration import (
@@ -331,11 +332,24 @@ def test_letters_and_registrations_of_a_later_version_are_none() -> None:
     assert Registration.from_dict({**registration.to_dict(), "version": 2}) is None
 
 
-def test_a_trigger_with_arguments_of_a_later_version_is_not_made() -> None:
-    """Airflow then fails the task, with this in its log; the next try goes on with the job."""
-    _, arguments = sample("v1", "http_location")["trigger"]
-    with pytest.raises(TypeError, match="colour"):
-        AsyncJobTrigger(**arguments, colour="red")
+def test_further_arguments_of_a_later_trigger_are_kept() -> None:
+    """Whatever passes through an old triggerer on its way to a new one still has them."""
+    path, arguments = sample("v1", "http_location")["trigger"]
+    assert AsyncJobTrigger(**arguments, colour="red").serialize() == (path, {**arguments, "colour": "red"})
+
+
+def test_a_trigger_of_a_later_version_hands_its_task_back(
+    scene: Scene, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The task fails with what to do in its log, and its next try goes on with the job."""
+    _, arguments = scene.deferred()["trigger"]
+    trigger = AsyncJobTrigger(**{**arguments, "version": 2, "settle": 0.0}, colour="red")
+
+    event = asyncio.run(fired(trigger))
+
+    assert (event["state"], event["error"]) == ("error", "ConfigurationError")
+    assert "upgrade the package on the triggerer" in capsys.readouterr().out
+    assert scene.started == 1
 
 
 def test_a_memory_of_a_later_version_starts_no_second_job(scene: Scene) -> None:
