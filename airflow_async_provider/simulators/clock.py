@@ -32,5 +32,9 @@ class Clock:
     def advance(self, seconds: float) -> None:
         """Put the clock forward by so many simulated seconds."""
         if seconds < 0:
-            raise ValueError("a clock can only be put forward")
+            raise ValueError("a clock can only be put forward; shift makes it wrong")
+        self._offset += seconds
+
+    def shift(self, seconds: float) -> None:
+        """Let the clock go wrong by so many seconds, below 0 for one that is behind: a remote's can be."""
         self._offset += seconds

@@ -105,7 +105,7 @@ class Simulator(ABC):
 
     def actions(self) -> Mapping[str, Callable[..., Any]]:
         """What ``POST /_sim/actions/{name}`` can call, each with the JSON body as keyword arguments."""
-        return {"advance_clock": self.clock.advance}
+        return {"advance_clock": self.clock.advance, "shift_clock": self.clock.shift}
 
     def describe(self) -> dict[str, Any]:
         """What ``GET /_sim`` answers."""

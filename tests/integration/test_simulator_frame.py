@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -239,11 +240,14 @@ def test_describe_journal_and_reset() -> None:
         assert control(simulator, "GET", "/journal").json() == {"counts": {}, "entries": []}
 
 
-def test_the_date_of_an_answer_is_the_simulated_one() -> None:
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_the_date_of_an_answer_is_the_simulated_one(seconds: float) -> None:
     with running(AsoSimulator()) as simulator:
-        simulator.clock.advance(3600)
+        shifted = control(simulator, "POST", "/actions/shift_clock", json={"seconds": seconds})
+        assert shifted.status_code == 200
         said = parsedate_to_datetime(start(simulator).headers["Date"]).timestamp()
         assert abs(said - simulator.clock.now()) < 60
+        assert abs(said - time.time() - seconds) < 60
 
 
 def test_actions() -> None:

@@ -104,9 +104,18 @@ def submissions_lost(scene: Scene) -> None:
 
 @fault("the clocks of the remotes are an hour ahead, and pauses are asked for by date")
 def remotes_an_hour_ahead(scene: Scene) -> None:
+    with_clocks_off_by(scene, 3600)
+
+
+@fault("the clocks of the remotes are an hour behind, and pauses are asked for by date")
+def remotes_an_hour_behind(scene: Scene) -> None:
+    with_clocks_off_by(scene, -3600)
+
+
+def with_clocks_off_by(scene: Scene, seconds: float) -> None:
     simulators = scene.world.simulators
     for simulator in simulators.values():
-        simulator.act("advance_clock", seconds=3600)
+        simulator.act("shift_clock", seconds=seconds)
     for _ in range(scene.jobs // 8):
         simulators["http"].act("script", convention="location", retry_after=3, retry_after_as_date=True)
     scene.start()
