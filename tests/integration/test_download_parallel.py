@@ -79,8 +79,8 @@ def test_slow_source_is_read_over_several_connections(server: ByteServer) -> Non
 
 def test_connections_are_kept_and_few(server: ByteServer) -> None:
     assert read_all(source_of(server)) == CONTENT
-    # One for the beginning, one for the probe, four that go round, and one more: the place of the first in the
-    # pool becomes free while they are at work, and whoever takes it before an open one connects once more.
+    # One for the beginning, one for the probe, four that go round, and one more: the place of the first in
+    # the pool becomes free while they are at work, and whoever takes it before an open one connects again.
     assert server.connections <= 7
     assert len(server.requests) > 30
 
