@@ -121,6 +121,7 @@ class HttpAsyncSimulator(Simulator):
         self._callback_header = callback_header
         self.keys = IdempotencyKeys(idempotency, self.journal)
         self.callbacks = Callbacks(
+            now=self.clock.now,
             journal=self.journal,
             payload=lambda job: self.conventions[job.convention].callback(job),
             signature=callback_signature,
@@ -149,7 +150,7 @@ class HttpAsyncSimulator(Simulator):
         """The application; the API's also sends the callbacks."""
         app = super().app(listener)
         if listener == "api":
-            app.cleanup_ctx.append(self.callbacks.background)
+            app.cleanup_ctx.append(self.callbacks.outbox.background)
         return app
 
     def routes(self, listener: str) -> Iterable[Route]:

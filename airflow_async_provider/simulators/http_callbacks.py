@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import contextlib
 import hashlib
 import hmac
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import aiohttp
-
 from airflow_async_provider.simulators.journal import Journal
+from airflow_async_provider.simulators.outbox import NoAnswerError, Outbox, accepted
 
 if TYPE_CHECKING:
     from airflow_async_provider.simulators.http_jobs import HttpJob
@@ -30,15 +29,28 @@ if TYPE_CHECKING:
 SIGNATURES = (None, "hmac", "standard")
 HMAC_HEADER = "X-Signature"
 
-#: real seconds between two looks at the clock, and for one answer
-TICK = 0.02
-ANSWER_SECONDS = 10.0
+
+@dataclass(slots=True)
+class Callback:
+    """
+    The callback of one job.
+
+    :param copies: how many are still to be accepted
+    :param tries: how many may still be sent
+    """
+
+    job: HttpJob
+    copies: int
+    tries: int
+    delivery: str = field(default_factory=lambda: f"msg_{uuid.uuid4().hex}")
+    body: bytes | None = None
 
 
 class Callbacks:
     """
     The callbacks that wait for the end of their jobs.
 
+    :param now: simulated epoch seconds
     :param journal: learns ``callback_sent``, ``callback_accepted``, ``callback_given_up``
     :param payload: makes the document of a job
     :param signature: one of :data:`SIGNATURES`
@@ -52,6 +64,7 @@ class Callbacks:
     def __init__(
         self,
         *,
+        now: Callable[[], float],
         journal: Journal,
         payload: Callable[[HttpJob], dict[str, Any]],
         signature: str | None,
@@ -62,6 +75,7 @@ class Callbacks:
     ) -> None:
         if signature not in SIGNATURES:
             raise ValueError(f"callback_signature is one of {SIGNATURES}, not {signature!r}")
+        self._now = now
         self._journal = journal
         self._payload = payload
         self._signature = signature
@@ -69,64 +83,48 @@ class Callbacks:
         self._copies = copies
         self._tries = tries
         self._pause = pause
-        self._waiting: list[HttpJob] = []
         #: statuses that the receivers answered, in order; None: no answer
         self.answers: list[int | None] = []
+        #: its background sends for as long as the application lives
+        self.outbox = Outbox(now=now, send=self._try, user_agent="http-async")
 
     def clear(self) -> None:
         """Forget all."""
-        self._waiting.clear()
+        self.outbox.clear()
         self.answers.clear()
 
     def expect(self, job: HttpJob) -> None:
         """Send a callback once the job has ended, if its caller wants one."""
         if job.callback_url is not None:
-            self._waiting.append(job)
+            self.outbox.put(Callback(job, self._copies, self._copies + self._tries - 1), self._now())
 
-    async def background(self, app: Any) -> AsyncIterator[None]:
-        """Send for as long as the application lives."""
-        async with aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),
-            connector=aiohttp.TCPConnector(ssl=False),  # a demo's receiver signs for itself
-        ) as session:
-            sender = asyncio.create_task(self._send_what_is_due(session))
-            yield
-            sender.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sender
+    async def _try(self, callback: Callback) -> None:
+        if callback.job.state == "running":  # nobody knows when a job ends that a test ends by hand
+            self.outbox.put(callback, self._now())
+            return
+        if callback.body is None:
+            callback.body = json.dumps(self._payload(callback.job)).encode()
+        status = await self._post(str(callback.job.callback_url), callback.delivery, callback.body)
+        self.answers.append(status)
+        callback.tries -= 1
+        if accepted(status):
+            self._journal.note("callback_accepted")
+            callback.copies -= 1
+            if not callback.copies:
+                return
+        else:
+            await asyncio.sleep(self._pause)
+        if callback.tries:
+            self.outbox.put(callback, self._now())
+        else:
+            self._journal.note("callback_given_up")
 
-    async def _send_what_is_due(self, session: aiohttp.ClientSession) -> None:
-        async with asyncio.TaskGroup() as deliveries:
-            while True:
-                for job in [job for job in self._waiting if job.state != "running"]:
-                    self._waiting.remove(job)
-                    deliveries.create_task(self._deliver(session, job))
-                await asyncio.sleep(TICK)
-
-    async def _deliver(self, session: aiohttp.ClientSession, job: HttpJob) -> None:
-        body = json.dumps(self._payload(job)).encode()
-        delivery = f"msg_{uuid.uuid4().hex}"
-        left = self._copies
-        for _ in range(self._copies + self._tries - 1):
-            status = await self._post(session, str(job.callback_url), delivery, body)
-            self.answers.append(status)
-            if status is not None and 200 <= status < 300:
-                self._journal.note("callback_accepted")
-                left -= 1
-                if not left:
-                    return
-            else:
-                await asyncio.sleep(self._pause)
-        self._journal.note("callback_given_up")
-
-    async def _post(self, session: aiohttp.ClientSession, url: str, delivery: str, body: bytes) -> int | None:
+    async def _post(self, url: str, delivery: str, body: bytes) -> int | None:
         self._journal.note("callback_sent")
         headers = {"Content-Type": "application/json", **self.signed(delivery, body)}
         try:
-            async with session.post(url, data=body, headers=headers, allow_redirects=False) as answer:
-                await answer.read()
-                return answer.status
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+            return await self.outbox.post(url, body, headers)
+        except NoAnswerError:
             return None
 
     def signed(self, delivery: str, body: bytes) -> dict[str, str]:
