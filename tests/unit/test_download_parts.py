@@ -35,10 +35,10 @@ GIB = 1024 * MIB
 @pytest.mark.parametrize(
     ("length", "expected"),
     [
-        (1, 5 * MIB),
-        (10 * GIB, 5 * MIB),
-        (50_000 * MIB, 5 * MIB),
-        (50_001 * MIB, 6 * MIB),
+        (1, 8 * MIB),
+        (10 * GIB, 8 * MIB),
+        (80_000 * MIB, 8 * MIB),
+        (80_001 * MIB, 9 * MIB),
         (5120 * GIB, 525 * MIB),
     ],
 )
@@ -50,9 +50,9 @@ def test_parts_of_a_known_length(length: int, expected: int) -> None:
 def test_parts_of_an_unknown_length_grow_and_reach_the_largest_object() -> None:
     sizes = [part_size(n, length=None, smallest=PART) for n in range(1, MOST_PARTS + 1)]
     assert sizes == sorted(sizes)
-    assert sizes[799] == 5 * MIB
-    assert sizes[800] == 10 * MIB
-    assert sum(sizes[:1600]) == 12_000 * MIB
+    assert sizes[799] == 8 * MIB
+    assert sizes[800] == 16 * MIB
+    assert sum(sizes[:1600]) == 19_200 * MIB
     assert sum(sizes) > 5120 * GIB
 
 
