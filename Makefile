@@ -78,6 +78,10 @@ chaos: $(VENV)/dev.stamp  ## faults on a real Airflow with JOBS=100 jobs each (a
 chaos-short: $(VENV)/dev.stamp  ## the most telling faults with a few jobs each (4 minutes)
 	$(BIN)/python -m tests.chaos --short
 
+.PHONY: chaos-celery
+chaos-celery: $(VENV)/celery.stamp  ## the same with CeleryExecutor and Redis (needs the program redis-server)
+	$(BIN)/python -m tests.chaos $(if $(JOBS),--all --jobs $(JOBS),--short) --celery
+
 .PHONY: test-matrix
 test-matrix:  ## unit and integration tests on Airflow 3.1 to 3.3, each on Python 3.11 to 3.13 (an hour)
 	@"$(PYTHON)" $(MATRIX)
@@ -143,6 +147,11 @@ $(VENV)/demo.stamp: $(VENV)/project.stamp requirements/demo.txt
 
 $(VENV)/dev.stamp: $(VENV)/demo.stamp requirements/dev.txt
 	@$(PIP) -r requirements/dev.txt
+	@$(BIN)/python -m pip check
+	@touch $@
+
+$(VENV)/celery.stamp: $(VENV)/dev.stamp requirements/celery.txt
+	@$(PIP) -r requirements/celery.txt
 	@$(BIN)/python -m pip check
 	@touch $@
 

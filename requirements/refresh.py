@@ -23,7 +23,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 HERE = Path(__file__).parent
-LAYERS = ("runtime-3.3", "build", "demo", "dev", "docs", "package")
+LAYERS = ("runtime-3.3", "build", "demo", "dev", "celery", "docs", "package")
 #: release lines of Airflow that the tests run on besides the first layer's
 OTHER_LINES = ("3.1", "3.2")
 #: what is installed on top of each line to run the tests

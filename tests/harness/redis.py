@@ -17,7 +17,7 @@ def missing() -> str | None:
     if shutil.which("redis-server") is None:
         return "no redis-server on this machine: install the package 'redis-server' (Debian, Ubuntu)"
     if any(importlib.util.find_spec(name) is None for name in ("celery", "redis")):
-        return "CeleryExecutor needs the packages apache-airflow-providers-celery and redis"
+        return "CeleryExecutor needs requirements/celery.txt; make chaos-celery installs it"
     return None
 
 
