@@ -38,6 +38,12 @@ RAREST_LOOK = 300.0
 LOOK_BEFORE_CANCEL = 10.0
 
 
+#: Cancelling may take this long (seconds); Airflow's own limit, ``on_kill_timeout``, cannot hold it.
+LONGEST_CANCELLING = 60.0
+
+#: What cancels jobs beside the triggers that it began in; an event loop itself does not hold its tasks.
+_cancelling: set[asyncio.Task[None]] = set()
+
 #: Ends of a wait that no answer of the remote told of.
 _NO_ANSWERS = ("timeout", "expired", "error")
 
@@ -228,9 +234,29 @@ class AsyncJobTrigger(BaseTrigger):
         return max(0.0, started + self.settle - time.monotonic())
 
     async def on_kill(self) -> None:
-        """Cancel the remote job when a user acted on the task, after a look at whether it still runs."""
+        """
+        Cancel the remote job when a user acted on the task, after a look at whether it still runs.
+
+        Airflow (3.3.2) tells a trigger about once a second to end, until it has ended, and each time cuts off
+        what runs here. When many tasks are marked at once, a second is not enough, so the work is a task of
+        its own, which is not cut off.
+        """
         if not self.cancel_on_kill:
             return
+        work = asyncio.create_task(self._cancel_job())
+        _cancelling.add(work)
+        work.add_done_callback(_cancelling.discard)
+        await asyncio.shield(work)
+
+    async def _cancel_job(self) -> None:
+        try:
+            async with asyncio.timeout(LONGEST_CANCELLING):
+                await self._cancel_unless_alive()
+        except Exception as e:  # noqa: BLE001 - Airflow would log it whole, and a foreign one may hold a URL
+            job_id = self.job.get("job_id")
+            self.log.warning("Job %s may still be running: cancelling it failed: %s", job_id, _said(e))
+
+    async def _cancel_unless_alive(self) -> None:
         if self.callback and await self._look() is not None:
             # Airflow calls this also when the receiver has resumed the task: nobody has killed anything.
             self.log.info(
@@ -240,20 +266,17 @@ class AsyncJobTrigger(BaseTrigger):
             )
             return
         job_id = self.job.get("job_id")
-        try:
-            if await self._moved_on():
-                self.log.info(
-                    "Job %s: its task still waits, so another triggerer has taken it over. The line above "
-                    "about a user action is Airflow's word for that; nothing is cancelled.",
-                    job_id,
-                )
-                return
-            if await self._has_ended():
-                return
-            done = await self._hook().acancel(self._handle)
-            self.log.info("Job %s: %s", job_id, "cancelled" if done else "it could not be cancelled")
-        except Exception as e:  # noqa: BLE001 - Airflow would log it whole, and a foreign one may hold a URL
-            self.log.warning("Job %s may still be running: cancelling it failed: %s", job_id, _said(e))
+        if await self._moved_on():
+            self.log.info(
+                "Job %s: its task still waits, so another triggerer has taken it over. The line above about "
+                "a user action is Airflow's word for that; nothing is cancelled.",
+                job_id,
+            )
+            return
+        if await self._has_ended():
+            return
+        done = await self._hook().acancel(self._handle)
+        self.log.info("Job %s: %s", job_id, "cancelled" if done else "it could not be cancelled")
 
     async def _moved_on(self) -> bool:
         """Whether nobody has killed anything: the task still waits, in another triggerer."""

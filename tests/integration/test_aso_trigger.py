@@ -464,6 +464,30 @@ def test_a_task_that_waits_no_more_was_killed(
 
 
 @pytest.mark.usefixtures("cancellable")
+def test_a_kill_that_airflow_cuts_off_is_brought_to_its_end(server: Callable[..., ByteServer]) -> None:
+    """Airflow 3.3.2 repeats its cancellation about once a second, into the middle of what it has begun."""
+
+    def slowly(exchange: Exchange) -> None:
+        time.sleep(0.5)
+        PROCESSING(exchange)
+
+    found = server(slowly, status(204))
+
+    async def cut_off() -> None:
+        job = JobHandle("jaggaer_aso", "x", time.time(), found.origin + "/s")
+        killing = asyncio.create_task(a_trigger(job).on_kill())
+        await asyncio.sleep(0.1)
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(others, timeout=20)
+
+    asyncio.run(cut_off())
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
+@pytest.mark.usefixtures("cancellable")
 def test_a_job_that_has_ended_is_left_alone(server: Callable[..., ByteServer]) -> None:
     found = server(COMPLETED)
     kill(found)
