@@ -5,13 +5,31 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 from urllib.parse import unquote, urlsplit
 
 from airflow_async_provider.download.reader import ByteSource
 from airflow_async_provider.errors import ConfigurationError, DestinationExistsError
 
 IfExists = Literal["replace", "skip", "fail"]
+
+
+class UploadMemory(Protocol):
+    """
+    Remembers an upload under way beyond the life of this process.
+
+    A process that is killed outright (SIGKILL) can remove nothing. Whoever comes after it can, if it knows of
+    what.
+    """
+
+    def left(self) -> Mapping[str, str] | None:
+        """What an earlier process has begun and not ended, None for nothing."""
+
+    def began(self, upload: Mapping[str, str]) -> None:
+        """Remember an upload."""
+
+    def ended(self) -> None:
+        """Forget it: nothing of it is left to be removed."""
 
 
 class Destination(ABC):
@@ -23,6 +41,8 @@ class Destination(ABC):
 
     #: names the place in reports and messages; holds no credential
     uri: str
+    #: where places that publish in several steps remember the first of them
+    uploads: UploadMemory | None = None
 
     def __init__(self, uri: str, if_exists: IfExists) -> None:
         self.uri = uri

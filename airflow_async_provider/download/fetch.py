@@ -9,7 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_async_provider.download.destination import Destination, IfExists, open_destination
+from airflow_async_provider.download.destination import (
+    Destination,
+    IfExists,
+    UploadMemory,
+    open_destination,
+)
 from airflow_async_provider.download.progress import Progress, duration, size
 from airflow_async_provider.download.reader import ByteSource, ChunkSource
 from airflow_async_provider.download.source import HttpSource
@@ -58,6 +63,7 @@ def download(
     if_exists: IfExists = "replace",
     aws_conn_id: str | None = "aws_default",
     object_storage_options: Mapping[str, Any] | None = None,
+    uploads: UploadMemory | None = None,
     log: logging.Logger | None = None,
     progress_every: float = 10.0,
 ) -> DownloadReport:
@@ -69,6 +75,7 @@ def download(
     :param if_exists: ``replace`` what is there, ``skip`` the download, or ``fail``
     :param aws_conn_id: Airflow connection for ``s3://`` destinations
     :param object_storage_options: see :func:`~.destination.open_destination`
+    :param uploads: remembers an unfinished upload for the process after this one
     :param log: where progress goes, None for this package's logger
     :param progress_every: seconds between two progress lines
     :raises ConfigurationError: the destination or the URL cannot be used; nothing was sent
@@ -92,6 +99,7 @@ def download(
         if (skipped := already_there(place)) is not None:
             log.info("%s exists already (%s), nothing is downloaded", place.uri, size(skipped.bytes))
             return skipped
+        place.uploads = uploads
         place.prepare()
         source.watch = Progress(log, every=progress_every)
         while True:
@@ -131,6 +139,7 @@ def write_chunks(
     if_exists: IfExists = "replace",
     aws_conn_id: str | None = "aws_default",
     object_storage_options: Mapping[str, Any] | None = None,
+    uploads: UploadMemory | None = None,
     log: logging.Logger | None = None,
 ) -> DownloadReport:
     """
@@ -146,6 +155,7 @@ def write_chunks(
         if_exists=if_exists,
         aws_conn_id=aws_conn_id,
         object_storage_options=object_storage_options,
+        uploads=uploads,
         log=log,
     )
 

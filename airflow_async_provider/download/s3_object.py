@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -12,6 +13,8 @@ from airflow_async_provider.download.destination import Destination, IfExists
 from airflow_async_provider.download.reader import ByteSource, fill
 from airflow_async_provider.download.s3_parts import CONCURRENCY, PART, MultipartUpload, part_size
 from airflow_async_provider.errors import ConfigurationError, DownloadError
+
+log = logging.getLogger(__name__)
 
 #: Where the console of each of AWS's partitions is.
 CONSOLES = {
@@ -119,6 +122,7 @@ class S3Object(Destination):
         from botocore.exceptions import BotoCoreError, ClientError
 
         client = self.hook.get_conn()
+        self._remove_left_over(client)
         sizes = self._sizes()
         extra = self._extra_arguments(client, source)
 
@@ -142,10 +146,28 @@ class S3Object(Destination):
                     length=source.length,
                     smallest=sizes["part"],
                     concurrency=sizes["concurrency"],
+                    memory=self.uploads,
                 )
                 upload.run(first, source, self._create)
         except (ClientError, BotoCoreError) as error:
             raise self._error("be written", error) from error
+
+    def _remove_left_over(self, client: Any) -> None:
+        """Remove the parts that a killed process has left behind, where its upload was remembered."""
+        left = self.uploads.left() if self.uploads is not None else None
+        if self.uploads is None or left is None:
+            return
+        try:
+            client.abort_multipart_upload(Bucket=left["bucket"], Key=left["key"], UploadId=left["upload_id"])
+            log.info("Removed the parts that a try before this one had left at s3://%(bucket)s/%(key)s", left)
+        except Exception as error:  # noqa: BLE001 - a lifecycle rule removes them, too; the result matters more
+            if "NoSuchUpload" not in str(error):
+                log.warning(
+                    "Parts that a try before this one had left could not be removed (%s).",
+                    type(error).__name__,
+                )
+                return
+        self.uploads.ended()
 
     def _create(self, call: Callable[..., Any]) -> None:
         """

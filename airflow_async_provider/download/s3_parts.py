@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Final
 
+from airflow_async_provider.download.destination import UploadMemory
 from airflow_async_provider.download.reader import ByteSource, fill
 from airflow_async_provider.errors import DownloadError
 
@@ -64,6 +65,7 @@ class MultipartUpload:
     :param length: bytes of the whole, None when not known
     :param smallest: part size to start from, in bytes
     :param concurrency: parts under way at once
+    :param memory: told of the upload, for whoever comes after a process that was killed
     """
 
     def __init__(
@@ -74,12 +76,14 @@ class MultipartUpload:
         length: int | None,
         smallest: int = PART,
         concurrency: int = CONCURRENCY,
+        memory: UploadMemory | None = None,
     ) -> None:
         self._client = client
         self._arguments = arguments
         self._length = length
         self._smallest = smallest
         self._concurrency = max(1, concurrency)
+        self._memory = memory
         self._upload_id = ""
         self._parts: list[dict[str, Any]] = []
         self._running: dict[Future[dict[str, Any]], bytearray] = {}
@@ -95,6 +99,11 @@ class MultipartUpload:
         try:
             begun = self._client.create_multipart_upload(**self._arguments("CreateMultipartUpload"))
             self._upload_id = begun["UploadId"]
+            if self._memory is not None:
+                place = self._arguments("AbortMultipartUpload")
+                self._memory.began(
+                    {"bucket": place["Bucket"], "key": place["Key"], "upload_id": self._upload_id}
+                )
             self._send_all(pool, first, source)
             parts = sorted(self._parts, key=lambda part: int(part["PartNumber"]))
             create(
@@ -106,9 +115,12 @@ class MultipartUpload:
                 )
             )
         except BaseException:
+            # Not forgotten here: a signal may have struck between a question to Airflow and its answer.
             self._give_up(pool)
             raise
         pool.shutdown()
+        if self._memory is not None:
+            self._memory.ended()
 
     def _send_all(self, pool: ThreadPoolExecutor, first: bytearray, source: ByteSource) -> None:
         buffer, number = first, 1

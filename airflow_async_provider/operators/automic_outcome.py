@@ -136,7 +136,7 @@ class AutomicJobOperator(AsyncJobOperator):
         if self.on_not_run == "skip" and state_of(int(status.native)) is JobState.NOT_RUN:
             # A task that is cleared after this wants a new run, as after a success.
             self._active = None
-            Durable(context, self.log).clear()
+            Durable(context, self.log).done()
             _skip(f"The {describe(handle)} ended without having run: {status.native} {status.message or ''}")
         return facts_of(handle, status, via=run["via"])
 

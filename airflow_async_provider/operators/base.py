@@ -270,8 +270,7 @@ class AsyncJobOperator(SubmittingOperator):
         self._active = None  # it has ended: a kill during the download must not cancel anything
         self.log.info("The %s has ended (%s), %s.", describe(handle), said(status), _how_known(run))
         value = self.finish(context, run, status)
-        # Whoever clears this task after its success wants a new job, not the old one's result.
-        Durable(context, self.log).clear()
+        Durable(context, self.log).done()
         return value
 
     def _timed_out(self, context: Context, handle: JobHandle, native: str) -> JobError:

@@ -16,9 +16,13 @@ from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks.waiting import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 VERSION = 1
+
+#: Apart from the rest, as it comes and goes while a result is stored.
+UPLOAD_KEY = "async_job_upload"
+UPLOAD_FACTS = frozenset({"bucket", "key", "upload_id"})
 
 #: Callbacks of so many earlier submissions are still known as authentic (and then change nothing).
 MOST_CALLBACKS = 5
@@ -89,6 +93,18 @@ class Durable:
             known = [dict(registration), *saved.get("callbacks", [])][:MOST_CALLBACKS]
             self._store.set(DURABLE_KEY, {**saved, "version": VERSION, "callbacks": known})
 
+    def done(self) -> None:
+        """
+        Note that the job's result is where it shall be.
+
+        The job is not forgotten: should this try be killed before Airflow has noted its success, the next one
+        goes on with it. Whoever clears the task afterwards wants a new job and gets one.
+        """
+        if self._store is not None:
+            saved = self.load()
+            if "job" in saved:
+                self._store.set(DURABLE_KEY, {**saved, "done": True})
+
     def clear(self) -> None:
         """Forget the job: the next run of this task starts a new one."""
         if self._store is None:
@@ -100,3 +116,46 @@ class Durable:
             self._store.set(DURABLE_KEY, {"version": VERSION, "callbacks": callbacks})
         elif saved:
             self._store.delete(DURABLE_KEY)
+
+
+class Uploads:
+    """
+    The upload that this task has under way, for a try after one that was killed outright.
+
+    See :class:`~airflow_async_provider.download.destination.UploadMemory`. An Airflow that keeps no task
+    state, or does not answer now, costs nothing but this: what is left is then a lifecycle rule's to remove.
+
+    :param context: Airflow's task context
+    :param log: told when Airflow's store does not answer
+    """
+
+    def __init__(self, context: Mapping[str, Any], log: Log) -> None:
+        self._store: Any = context.get("task_state_store")
+        self._first_try = getattr(context.get("ti"), "try_number", 1) <= 1
+        self._log = log
+
+    def left(self) -> Mapping[str, str] | None:
+        """What an earlier try has begun and not ended."""
+        if self._store is None or self._first_try:
+            return None
+        left = self._asked(lambda: self._store.get(UPLOAD_KEY))
+        if not isinstance(left, dict) or set(left) != UPLOAD_FACTS:
+            return None
+        return {name: str(value) for name, value in left.items()}
+
+    def began(self, upload: Mapping[str, str]) -> None:
+        """Remember an upload."""
+        if self._store is not None:
+            self._asked(lambda: self._store.set(UPLOAD_KEY, dict(upload)))
+
+    def ended(self) -> None:
+        """Forget it."""
+        if self._store is not None:
+            self._asked(lambda: self._store.delete(UPLOAD_KEY))
+
+    def _asked(self, question: Callable[[], Any]) -> Any:
+        try:
+            return question()
+        except Exception as error:  # noqa: BLE001 - the result is worth more than what may be left of an upload
+            self._log.warning("The unfinished upload is not remembered (%s).", type(error).__name__)
+            return None

@@ -13,12 +13,14 @@ from airflow.sdk import BaseOperatorLink
 from airflow_async_provider.errors import OriginError, ResultExpiredError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.operators import asset_events
+from airflow_async_provider.operators.durable import Uploads
 from airflow_async_provider.operators.lineage import Place, lineage, remote_place, stored_place
 from airflow_async_provider.operators.outcome import describe
 from airflow_async_provider.operators.result_link import ResultLink
 from airflow_async_provider.protocols.base import JobHandle, JobStatus, Result
 
 if TYPE_CHECKING:
+    from airflow_async_provider.download.destination import UploadMemory
     from airflow_async_provider.download.fetch import DownloadReport
     from airflow_async_provider.download.source import HttpSource
 
@@ -90,6 +92,7 @@ class StoresResult:
             str(self.destination),
             if_exists=self.if_exists,
             aws_conn_id=self.aws_conn_id,
+            uploads=Uploads(context, self.log),
             log=self.log,
         )
         return self.delivered(context, report, since=since, **facts)
@@ -127,6 +130,7 @@ def fetch(
     *,
     if_exists: Literal["replace", "skip", "fail"],
     aws_conn_id: str | None,
+    uploads: UploadMemory,
     log: Any,
 ) -> DownloadReport:
     """
@@ -150,10 +154,13 @@ def fetch(
             content_type=content_type,
             if_exists=if_exists,
             aws_conn_id=aws_conn_id,
+            uploads=uploads,
             log=log,
         )
     source = source_of(hook, handle, status)
-    return download(source, destination, if_exists=if_exists, aws_conn_id=aws_conn_id, log=log)
+    return download(
+        source, destination, if_exists=if_exists, aws_conn_id=aws_conn_id, uploads=uploads, log=log
+    )
 
 
 def bytes_of(result: Result) -> tuple[bytes, str | None]:

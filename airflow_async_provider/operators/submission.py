@@ -142,6 +142,9 @@ class SubmittingOperator(PlainErrors, BaseOperator):
         if "job" in saved:
             handle = JobHandle.from_dict(saved["job"])
             cleared = saved.get("max_tries") != _max_tries(context)
+            if cleared and saved.get("done"):
+                durable.clear()
+                return None
             if cleared and not self._is_ours(handle):
                 self.log.info(
                     "The %s of an earlier try was started by other arguments, and a person has cleared the "

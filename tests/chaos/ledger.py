@@ -130,12 +130,7 @@ class Ledger:
             client.abort_multipart_upload(
                 Bucket=world.s3.bucket, Key=upload["Key"], UploadId=upload["UploadId"]
             )
-        if uploads and self.scene.uploads_may_stay:
-            self.scene.remarks.append(
-                f"{len(uploads)} unfinished upload stays for the bucket's lifecycle rule"
-            )
-        else:
-            self.problems += [f"an upload of {u['Key']} was neither finished nor aborted" for u in uploads]
+        self.problems += [f"an upload of {u['Key']} was neither finished nor aborted" for u in uploads]
         mine = {str(run.number) for run in self.scene.runs}
         for path in world.folder.rglob("*"):
             known = path.name.split("-")[0] not in mine or str(path) in keys

@@ -69,8 +69,6 @@ class Scene:
     released: bool = False
     #: components that end by themselves are started again, as systemd or Kubernetes would do
     supervised: bool = False
-    #: a killed worker cannot abort its upload to S3; docs/downloads.md has the remedy
-    uploads_may_stay: bool = False
 
     # -- the jobs
 

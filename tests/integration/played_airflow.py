@@ -87,6 +87,11 @@ class PlayedAirflow:
         self.xcoms.clear()
         self.state, self.deferred_at = "running", None
 
+    def clear(self) -> None:
+        """A person clears the task: Airflow raises max_tries, a retry does not."""
+        self.max_tries += 1
+        self.new_try()
+
     def run(self, make: Any) -> Any:
         """
         One try, from its beginning to its end.

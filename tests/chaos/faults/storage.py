@@ -36,7 +36,6 @@ def s3_fails_in_part_7(scene: Scene) -> None:
 def worker_killed_during_upload(scene: Scene) -> None:
     stuck = {"route": "result", "fault": "silence", "seconds": 60, "after_bytes": 30_000_000}
     scene.world.simulators["aso"].add_faults(stuck)
-    scene.uploads_may_stay = True
     scene.start("chaos_large", jobs=2)
     scene.wait_waiting()
     scene.release()
