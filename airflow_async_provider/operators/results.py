@@ -130,8 +130,8 @@ def fetch(
     *,
     if_exists: Literal["replace", "skip", "fail"],
     aws_conn_id: str | None,
-    uploads: UploadMemory,
     log: Any,
+    uploads: UploadMemory | None = None,
 ) -> DownloadReport:
     """
     Download the result of a succeeded job, or write it where it came inside the answer.
