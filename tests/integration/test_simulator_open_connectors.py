@@ -47,6 +47,8 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
+                # Before the answer: what has been answered for has been noted.
+                receiver.got.put(({k.lower(): v for k, v in self.headers.items()}, body))
                 status = receiver.statuses.pop(0) if receiver.statuses else 200
                 self.send_response(status)
                 self.send_header("Content-Length", "2")
@@ -54,7 +56,6 @@ class Receiver:
                     self.send_header("Location", "/elsewhere")
                 self.end_headers()
                 self.wfile.write(b"{}")
-                receiver.got.put(({k.lower(): v for k, v in self.headers.items()}, body))
 
             def log_message(self, *_: Any) -> None:
                 pass
