@@ -25,8 +25,6 @@ settings.register_profile("same", derandomize=True)
 settings.register_profile("random")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
-sys.path.insert(0, str(Path(__file__).parent))  # "import harness"
-
 for _name in list(os.environ):
     if _name.startswith(("AIRFLOW__", "AIRFLOW_CONN_", "AIRFLOW_VAR_", "AWS_")):
         del os.environ[_name]

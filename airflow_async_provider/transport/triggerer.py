@@ -19,7 +19,7 @@ from pathlib import Path
 # Here at the top on purpose: only triggers import this module, and imports of this size inside the event
 # loop would hold up everybody who waits in it. (``proxy_for`` reads the environment with ``requests.utils``.)
 import aiohttp
-import requests.utils  # noqa: F401
+import requests.utils  # noqa: F401 - imported for those who use it later
 from multidict import CIMultiDict
 from yarl import URL
 

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -99,7 +100,7 @@ class PlayedAirflow:
         :param make: makes the operator; called anew on every worker
         """
         self.state = "running"
-        work = lambda: make().execute(self.context)  # noqa: E731 - replaced below
+        work = partial(make().execute, self.context)
         while True:
             try:
                 result = work()
@@ -109,9 +110,7 @@ class PlayedAirflow:
                 kwargs = json.loads(json.dumps(deferral.kwargs))
                 self.state, self.deferred_at = "running", None
                 method = deferral.method_name
-                work = lambda m=method, e=event, k=kwargs: getattr(make(), m)(  # noqa: E731
-                    self.context, event=e, **k
-                )
+                work = partial(getattr(make(), method), self.context, event=event, **kwargs)
             except BaseException:
                 self.state = "failed"
                 raise

@@ -5,18 +5,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import Connection
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from byte_server import ByteServer, Exchange, hang_up, redirect, running, status
 
 from airflow_async_provider.errors import (
@@ -312,7 +307,7 @@ def look_ups(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def counting(cls: type[JaggaerAsoHook], conn_id: str) -> Connection:
         found.append(conn_id)
         await asyncio.sleep(0.01)
-        return await real(cls, conn_id)  # type: ignore[no-any-return]
+        return await real(cls, conn_id)
 
     monkeypatch.setattr(JaggaerAsoHook, "aget_connection", classmethod(counting))
     return found

@@ -8,19 +8,14 @@ import gc
 import itertools
 import json
 import socket
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from byte_server import ByteServer, Exchange, running, status
 from one_task import fired
 

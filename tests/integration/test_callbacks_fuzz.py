@@ -14,11 +14,9 @@ import gzip
 import hmac
 import json
 import socket
-import sys
 import tracemalloc
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -26,11 +24,6 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from callback_world import (  # noqa: F401 - fixtures
     MUTE,
     Waiting,
@@ -38,6 +31,8 @@ from callback_world import (  # noqa: F401 - fixtures
     postgres_fixture,
     world_fixture,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from test_callbacks_strangers import ENDED, ROOT, raw, request, undated
 
 from airflow_async_provider.callbacks import address

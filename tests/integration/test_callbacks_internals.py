@@ -16,9 +16,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
     OURS,

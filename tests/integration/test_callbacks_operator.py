@@ -5,19 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import played_airflow
 import pytest
 from harness.calling_remote import CallingRemote, RemoteJob, calling_remote
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
-import played_airflow
 from played_airflow import PlayedAirflow
 
 from airflow_async_provider.callbacks.registration import (

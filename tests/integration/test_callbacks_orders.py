@@ -11,18 +11,13 @@ import base64
 import contextlib
 import hashlib
 import hmac
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from callback_world import (  # noqa: F401 - fixtures
     MUTE,
     Waiting,

@@ -7,13 +7,9 @@ import gzip
 import json
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
     MUTE,

@@ -12,18 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
     MUTE,
@@ -35,6 +29,8 @@ from callback_world import (  # noqa: F401 - fixtures
     served,
     world_fixture,
 )
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from airflow_async_provider.callbacks import receiver
 from airflow_async_provider.callbacks.address import PREFIX, ROUTE, TaskKey

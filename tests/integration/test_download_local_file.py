@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from byte_server import ByteServer, change, running, serve, status
 
 from airflow_async_provider.download import HttpSource, download, temporary, write_bytes, write_chunks
@@ -205,7 +202,7 @@ def test_links_that_fail_all_of_a_sudden(folder: Path, monkeypatch: pytest.Monke
     for if_exists in ("fail", "replace"):
         monkeypatch.undo()
         with pytest.raises(DownloadError, match="Operation not permitted"):
-            write_chunks(chunks(), f"{folder}/new", if_exists=if_exists)  # type: ignore[arg-type]
+            write_chunks(chunks(), f"{folder}/new", if_exists=if_exists)
     assert names(folder) == []
 
 
@@ -482,7 +479,7 @@ def test_source_is_closed_whatever_happens(server: ByteServer, folder: Path) -> 
     source = HttpSource(server.url)
     closed: list[bool] = []
     close: Callable[[], None] = source.close
-    source.close = lambda: (closed.append(True), close())[1]  # type: ignore[method-assign]
+    source.close = lambda: (closed.append(True), close())[1]
     (folder / "file").write_bytes(b"")
     download(source, f"{folder}/file", if_exists="skip")
     assert closed == [True]

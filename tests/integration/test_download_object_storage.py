@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import fsspec
 import pytest
@@ -102,8 +102,9 @@ class Naive(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
     """A storage that knows neither commit nor discard and shows the file while it is written."""
 
     protocol = "naive"
-    store: dict[str, Any] = {}  # noqa: RUF012 - fsspec's memory file system keeps its files in the class
-    pseudo_dirs = [""]  # noqa: RUF012
+    # fsspec's memory file system keeps its files in the class.
+    store: ClassVar[dict[str, Any]] = {}
+    pseudo_dirs: ClassVar[list[str]] = [""]
 
     def _open(self, path: str, mode: str = "rb", **_: Any) -> Any:
         file = super()._open(path, mode)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,9 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from byte_server import EXPIRED, ByteServer, Exchange, Step, redirect, running, serve, status
 
 from airflow_async_provider.download import HttpSource, Parallel, Persistence, download

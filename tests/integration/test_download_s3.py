@@ -16,9 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from byte_server import ByteServer, change, running, serve, status
 from s3_servers import (  # noqa: F401 - fixtures
     S3Server,
@@ -58,13 +55,13 @@ def server() -> Iterator[ByteServer]:
 
 
 @pytest.fixture
-def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:  # noqa: F811 - the fixture
+def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", s3_server.connection(service_config=SMALL_PARTS))
     return s3_server
 
 
 @pytest.fixture
-def moto(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:  # noqa: F811 - the fixture
+def moto(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", moto_s3.connection(service_config=SMALL_PARTS))
     return moto_s3
 
@@ -136,7 +133,7 @@ def test_keys_are_taken_as_they_are(s3: S3Server, key: str) -> None:
     assert s3.stored_keys() == [key]
 
 
-def test_connection_in_the_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_connection_in_the_url(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_ARCHIVE", s3_server.connection())
     report = write_bytes(SMALL, f"s3://archive@{s3_server.bucket}/file", aws_conn_id="not_there")
     assert s3_server.content("file") == SMALL
@@ -164,7 +161,7 @@ def test_further_arguments_of_the_upload(moto: S3Server, size: int) -> None:
     )
 
 
-def test_one_connection_without_threads(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_one_connection_without_threads(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     arguments = {"multipart_chunksize": 5 * MIB, "use_threads": False, "max_concurrency": 7}
     extra = {"service_config": {"s3": {"transfer_config_args": arguments}}}
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", moto_s3.connection(**extra))
@@ -181,14 +178,14 @@ def test_one_connection_without_threads(moto_s3: S3Server, monkeypatch: pytest.M
     assert most == 1
 
 
-def test_own_sizes_without_settings(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_own_sizes_without_settings(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", moto_s3.connection())
     write_bytes(CONTENT, f"s3://{moto_s3.bucket}/file")
     assert moto_s3.content("file") == CONTENT
     assert moto_s3.client.head_object(Bucket=moto_s3.bucket, Key="file")["ETag"].endswith('-3"')
 
 
-def test_we_are_named_to_the_server(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_we_are_named_to_the_server(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """By the amazon provider's own means, in all its versions; ours spares it the search for its caller."""
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", moto_s3.connection())
     place = open_destination(f"s3://{moto_s3.bucket}/file")
@@ -317,7 +314,7 @@ def test_server_that_knows_no_conditions(moto: S3Server, monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("if_exists", ["replace", "skip"])
 def test_wrong_keys(
-    rclone_s3: S3Server,  # noqa: F811 - the fixture
+    rclone_s3: S3Server,
     monkeypatch: pytest.MonkeyPatch,
     if_exists: Any,
 ) -> None:
@@ -340,7 +337,7 @@ def test_missing_bucket(s3: S3Server, size: int, if_exists: Any) -> None:
 
 
 def test_server_that_is_not_there(
-    moto_s3: S3Server,  # noqa: F811 - the fixture
+    moto_s3: S3Server,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with running() as gone:
@@ -348,7 +345,7 @@ def test_server_that_is_not_there(
         monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection.replace(moto_s3.endpoint, gone.origin))
     for if_exists in ("replace", "skip"):
         with pytest.raises(DownloadError, match="Could not connect"):
-            write_bytes(SMALL, f"s3://{moto_s3.bucket}/file", if_exists=if_exists)  # type: ignore[arg-type]
+            write_bytes(SMALL, f"s3://{moto_s3.bucket}/file", if_exists=if_exists)
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from byte_server import (
     EXPIRED,
     ByteServer,

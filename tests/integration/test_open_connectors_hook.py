@@ -5,14 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from s3_servers import _rclone, rclone_s3  # noqa: F401 - fixtures
 
 from airflow_async_provider.errors import (
@@ -351,7 +346,7 @@ def test_an_upload_without_metadata_and_one_of_json(sap, hook, tmp_path):
     assert sap.bulk.job().upload.metadata == {"format": "json"}
 
 
-def test_an_upload_from_s3(sap, hook, monkeypatch, rclone_s3):  # noqa: F811 - a fixture
+def test_an_upload_from_s3(sap, hook, monkeypatch, rclone_s3):
     monkeypatch.setenv("AIRFLOW_CONN_AWS_TEST", rclone_s3.connection())
     body = b"id\n" + b"1234567\n" * 100_000
     rclone_s3.client.put_object(Bucket=rclone_s3.bucket, Key="a/b.csv", Body=body)

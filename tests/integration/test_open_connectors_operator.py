@@ -9,18 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 import threading
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import requests
 from airflow.sdk import DAG
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from played_airflow import PlayedAirflow, airflow  # noqa: F401 - a fixture
 
 from airflow_async_provider.errors import (
@@ -90,7 +85,7 @@ def sap(open_connectors_simulator, open_connectors_connection):
 
 
 @pytest.fixture
-def try_(airflow: PlayedAirflow):  # noqa: F811 - a fixture
+def try_(airflow: PlayedAirflow):
     """Run one try of an asynchronous request."""
 
     def run(cls: Any = OpenConnectorsAsyncRequestOperator, **changes: Any) -> Any:
@@ -113,7 +108,7 @@ def secrets_of(sap: Any) -> list[str]:
 
 
 @simulator()
-def test_a_folder_copy_ends_by_its_signed_webhook(sap, airflow, try_, caplog, capsys):  # noqa: F811 - a fixture
+def test_a_folder_copy_ends_by_its_signed_webhook(sap, airflow, try_, caplog, capsys):
     caplog.set_level("DEBUG")
     assert try_() == RESPONSE
     assert airflow.deferrals == 1
@@ -142,13 +137,13 @@ def test_the_id_may_be_text_and_stand_under_message(sap, try_):
 
 
 @simulator(plan={"before_answer": True, "seconds": 0})
-def test_a_webhook_that_is_faster_than_the_answer_is_not_lost(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_a_webhook_that_is_faster_than_the_answer_is_not_lost(sap, airflow, try_):
     assert try_() == RESPONSE
     assert airflow.deferrals == 0
 
 
 @simulator(plan={"notifications": ["done", "started"], "copies": 3})
-def test_repetitions_and_disorder_are_harmless(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_repetitions_and_disorder_are_harmless(sap, airflow, try_):
     assert try_() == RESPONSE
     assert sap.journal.wait(lambda j: j.noted("webhook_accepted") == 6)
     assert airflow.deferrals == 1
@@ -159,7 +154,7 @@ def test_repetitions_and_disorder_are_harmless(sap, airflow, try_):  # noqa: F81
 
 @pytest.mark.parametrize("tamper", TAMPERED)
 @simulator(seconds=None, plan={"notifications": []})
-def test_a_webhook_that_is_not_signed_so_never_ends_the_task(sap, airflow, try_, tamper):  # noqa: F811 - a fixture
+def test_a_webhook_that_is_not_signed_so_never_ends_the_task(sap, airflow, try_, tamper):
     def interfere() -> None:
         airflow.until(lambda: airflow.state == "deferred")
         sap.requests.send_webhook(tamper=tamper)
@@ -176,7 +171,7 @@ def test_a_webhook_that_is_not_signed_so_never_ends_the_task(sap, airflow, try_,
 
 
 @simulator(seconds=None, plan={"notifications": []})
-def test_a_genuine_body_at_a_forged_address_ends_nothing(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_a_genuine_body_at_a_forged_address_ends_nothing(sap, airflow, try_):
     from airflow_async_provider.simulators.open_connectors_webhooks import sign
 
     body = json.dumps({"eventId": 1028, "response": {"forged": True}}).encode()
@@ -197,7 +192,7 @@ def test_a_genuine_body_at_a_forged_address_ends_nothing(sap, airflow, try_):  #
 
 
 @simulator(seconds=None, plan={"notifications": []})
-def test_a_replayed_webhook_of_another_request_never_ends_the_task(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_a_replayed_webhook_of_another_request_never_ends_the_task(sap, airflow, try_):
     """Authentic in every way, signature included, but about another event."""
 
     def interfere() -> None:
@@ -214,7 +209,7 @@ def test_a_replayed_webhook_of_another_request_never_ends_the_task(sap, airflow,
 
 @pytest.mark.parametrize("failure", ["error", "platform", "response"])
 @simulator(outcome="failed")
-def test_a_failed_request_fails_and_shows_what_came(sap, airflow, try_, failure):  # noqa: F811 - a fixture
+def test_a_failed_request_fails_and_shows_what_came(sap, airflow, try_, failure):
     sap.script(failure=failure)
     with pytest.raises(JobFailedError) as caught:
         try_()
@@ -274,7 +269,7 @@ def test_without_an_address_nothing_is_sent_and_the_message_says_what_to_set(sap
 
 
 @simulator()
-def test_after_such_an_error_a_retry_may_send(sap, airflow, try_, monkeypatch):  # noqa: F811 - a fixture
+def test_after_such_an_error_a_retry_may_send(sap, airflow, try_, monkeypatch):
     with pytest.raises(ConfigurationError):
         try_(callback_base_url="not an address")
     airflow.new_try()
@@ -282,14 +277,14 @@ def test_after_such_an_error_a_retry_may_send(sap, airflow, try_, monkeypatch): 
 
 
 @simulator()
-def test_the_address_may_stand_in_the_connection(sap, airflow, try_, monkeypatch):  # noqa: F811 - a fixture
+def test_the_address_may_stand_in_the_connection(sap, airflow, try_, monkeypatch):
     connection = sap.airflow_connection(callback_base_url=airflow.url)
     monkeypatch.setenv("AIRFLOW_CONN_OC_TEST", json.dumps(connection))
     assert try_(callback_base_url=None, conn_id="oc_test") == RESPONSE
 
 
 @simulator(plan={"response": {"large": "x" * 5000}})
-def test_a_webhook_that_is_too_large_fails_the_task_at_once(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_a_webhook_that_is_too_large_fails_the_task_at_once(sap, airflow, try_):
     with pytest.raises(CallbackError, match=r"callback_max_bytes.*2000"):
         try_(callback_max_bytes=2000)
     # The request has been carried out: a retry must neither send it again nor wait for ever.
@@ -303,7 +298,7 @@ def test_a_webhook_that_is_too_large_fails_the_task_at_once(sap, airflow, try_):
 
 
 @simulator(seconds=None)
-def test_the_deadline_names_the_address_and_a_retry_goes_on_waiting(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_the_deadline_names_the_address_and_a_retry_goes_on_waiting(sap, airflow, try_):
     with pytest.raises(JobTimeoutError) as caught:
         try_(timeout=0.4)
     message = str(caught.value)
@@ -319,7 +314,7 @@ def test_the_deadline_names_the_address_and_a_retry_goes_on_waiting(sap, airflow
 
 
 @simulator(seconds=None)
-def test_a_webhook_between_two_tries_is_not_lost(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_a_webhook_between_two_tries_is_not_lost(sap, airflow, try_):
     with pytest.raises(JobTimeoutError):
         try_(timeout=0.4)
     airflow.new_try()
@@ -330,19 +325,19 @@ def test_a_webhook_between_two_tries_is_not_lost(sap, airflow, try_):  # noqa: F
 
 
 @simulator()
-def test_without_a_triggerer_the_worker_waits_at_the_mailbox(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_without_a_triggerer_the_worker_waits_at_the_mailbox(sap, airflow, try_):
     assert try_(deferrable=False) == RESPONSE
     assert airflow.deferrals == 0
 
 
 @simulator()
-def test_lingering_saves_the_deferral(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_lingering_saves_the_deferral(sap, airflow, try_):
     assert try_(linger=5) == RESPONSE
     assert airflow.deferrals == 0
 
 
 @simulator()
-def test_a_refused_request_may_be_sent_by_a_retry(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_a_refused_request_may_be_sent_by_a_retry(sap, airflow, try_):
     sap.faults.add("submit", "http_status", status=401)
     with pytest.raises(AuthenticationError):
         try_()
@@ -354,7 +349,7 @@ def test_a_refused_request_may_be_sent_by_a_retry(sap, airflow, try_):  # noqa: 
 
 
 @simulator()
-def test_a_request_of_unknown_fate_is_sent_again_only_by_a_person(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_a_request_of_unknown_fate_is_sent_again_only_by_a_person(sap, airflow, try_):
     sap.faults.add("submit", "reset", processed=True)
     with pytest.raises(SubmitUnknownError):
         try_()
@@ -368,7 +363,7 @@ def test_a_request_of_unknown_fate_is_sent_again_only_by_a_person(sap, airflow, 
 
 
 @simulator()
-def test_a_get_of_unknown_fate_is_simply_sent_again(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_a_get_of_unknown_fate_is_simply_sent_again(sap, airflow, try_):
     sap.faults.add("submit", "reset", processed=True, times=5)
     arguments = {"method": "get", "endpoint": "hubs/crm/contacts", "json": None}
     with pytest.raises(TransientError):
@@ -378,7 +373,7 @@ def test_a_get_of_unknown_fate_is_simply_sent_again(sap, airflow, try_):  # noqa
 
 
 @simulator(policy="queue", plan={"seconds": 0.3})
-def test_without_inbound_access_webhooks_are_fetched_from_the_queue(sap, airflow, try_, tmp_path):  # noqa: F811 - a fixture
+def test_without_inbound_access_webhooks_are_fetched_from_the_queue(sap, airflow, try_, tmp_path):
     pull = {"pull_queued": True, "callback_base_url": "http://127.0.0.1:9", "poll_interval": 0.1}
     assert try_(**pull) == RESPONSE
     assert sap.journal.count("deliveries") >= 1
@@ -394,12 +389,12 @@ def test_without_inbound_access_webhooks_are_fetched_from_the_queue(sap, airflow
 
 
 @simulator(policy="queue")
-def test_the_receiver_s_own_address_serves_the_queue_as_well(sap, airflow, try_):  # noqa: F811 - a fixture
+def test_the_receiver_s_own_address_serves_the_queue_as_well(sap, airflow, try_):
     assert try_(pull_queued=True, poll_interval=0.1) == RESPONSE
 
 
 @simulator(seconds=None, policy="queue")
-def test_the_queue_s_way_knows_its_limits(sap, airflow, try_, monkeypatch):  # noqa: F811 - a fixture
+def test_the_queue_s_way_knows_its_limits(sap, airflow, try_, monkeypatch):
     with pytest.raises(JobTimeoutError):
         try_(pull_queued=True, poll_interval=0.1, timeout=0.4)
     airflow.new_try()
@@ -448,7 +443,7 @@ def test_the_operators_can_be_mapped_and_rendered():
 
 
 @simulator(plan={"records": 300})
-def test_a_bulk_download_by_polling(sap, airflow, try_, tmp_path):  # noqa: F811 - a fixture
+def test_a_bulk_download_by_polling(sap, airflow, try_, tmp_path):
     report = try_(
         OpenConnectorsBulkDownloadOperator,
         object_name="contacts",
@@ -479,7 +474,7 @@ DOWNLOAD = {"object_name": "contacts", "format": "jsonl"}
 
 
 @simulator(seconds=0.4)
-def test_a_bulk_download_by_its_signed_notification(sap, airflow, try_, tmp_path):  # noqa: F811 - a fixture
+def test_a_bulk_download_by_its_signed_notification(sap, airflow, try_, tmp_path):
     report = try_(
         OpenConnectorsBulkDownloadOperator,
         **DOWNLOAD,
@@ -514,7 +509,7 @@ def test_an_aborted_download_fails_with_the_errors_in_the_log(sap, try_, tmp_pat
 
 
 @simulator(plan={"records": 10, "failed_records": 3})
-def test_records_that_went_wrong_fail_the_task_unless_allowed(sap, airflow, try_, tmp_path, capsys):  # noqa: F811 - a fixture
+def test_records_that_went_wrong_fail_the_task_unless_allowed(sap, airflow, try_, tmp_path, capsys):
     arguments = {**DOWNLOAD, "destination": str(tmp_path / "c")}
     with pytest.raises(JobFailedError, match=r"3 records went wrong \(max_errors=0\)"):
         try_(OpenConnectorsBulkDownloadOperator, **arguments)
@@ -537,7 +532,7 @@ def test_errors_that_cannot_be_read_do_not_hide_the_failure(sap, try_, tmp_path,
 
 
 @simulator(seconds=None)
-def test_a_download_that_takes_too_long_is_cancelled(sap, airflow, try_, tmp_path):  # noqa: F811 - a fixture
+def test_a_download_that_takes_too_long_is_cancelled(sap, airflow, try_, tmp_path):
     with pytest.raises(JobTimeoutError, match="cancelled at the remote"):
         try_(OpenConnectorsBulkDownloadOperator, **DOWNLOAD, destination=str(tmp_path / "c"), timeout=0.4)
     assert sap.bulk.job().outcome == "cancelled"
@@ -548,7 +543,7 @@ def test_a_download_that_takes_too_long_is_cancelled(sap, airflow, try_, tmp_pat
 
 
 @simulator(seconds=None)
-def test_a_killed_download_is_cancelled_by_put(sap, airflow, tmp_path):  # noqa: F811 - a fixture
+def test_a_killed_download_is_cancelled_by_put(sap, airflow, tmp_path):
     task = OpenConnectorsBulkDownloadOperator(
         task_id="t",
         **DOWNLOAD,
@@ -579,7 +574,7 @@ def test_a_killed_download_is_cancelled_by_put(sap, airflow, tmp_path):  # noqa:
 
 
 @simulator()
-def test_a_file_that_is_gone_is_collected_anew_by_a_retry(sap, airflow, try_, tmp_path, monkeypatch):  # noqa: F811 - a fixture
+def test_a_file_that_is_gone_is_collected_anew_by_a_retry(sap, airflow, try_, tmp_path, monkeypatch):
     from airflow_async_provider.download import source
 
     impatient = source.Persistence(patience_404=0.1)
@@ -610,7 +605,7 @@ def rows(tmp_path):
 
 
 @simulator(seconds=0.3)
-def test_a_bulk_upload(sap, airflow, try_, rows):  # noqa: F811 - a fixture
+def test_a_bulk_upload(sap, airflow, try_, rows):
     report = try_(
         OpenConnectorsBulkUploadOperator,
         object_name="accounts",
@@ -634,7 +629,7 @@ def test_a_bulk_upload(sap, airflow, try_, rows):  # noqa: F811 - a fixture
 
 
 @simulator(plan={"failed_records": 4})
-def test_an_upload_with_failed_records_is_not_repeated_by_a_retry(sap, airflow, try_, rows):  # noqa: F811 - a fixture
+def test_an_upload_with_failed_records_is_not_repeated_by_a_retry(sap, airflow, try_, rows):
     for _ in range(2):
         with pytest.raises(JobFailedError, match="4 records went wrong"):
             try_(OpenConnectorsBulkUploadOperator, object_name="accounts", source=str(rows))
@@ -645,7 +640,7 @@ def test_an_upload_with_failed_records_is_not_repeated_by_a_retry(sap, airflow, 
 
 
 @simulator()
-def test_an_upload_of_unknown_fate_is_not_repeated_and_a_missing_file_is(sap, airflow, try_, rows):  # noqa: F811 - a fixture
+def test_an_upload_of_unknown_fate_is_not_repeated_and_a_missing_file_is(sap, airflow, try_, rows):
     arguments = {"object_name": "accounts", "source": str(rows)}
     with pytest.raises(ConfigurationError, match="Nothing was sent"):
         try_(OpenConnectorsBulkUploadOperator, **{**arguments, "source": str(rows) + ".missing"})
@@ -660,7 +655,7 @@ def test_an_upload_of_unknown_fate_is_not_repeated_and_a_missing_file_is(sap, ai
 
 
 @simulator(outcome="failed")
-def test_a_failed_upload_may_be_sent_by_a_retry(sap, airflow, try_, rows):  # noqa: F811 - a fixture
+def test_a_failed_upload_may_be_sent_by_a_retry(sap, airflow, try_, rows):
     arguments = {"object_name": "accounts", "source": str(rows)}
     with pytest.raises(JobFailedError):
         try_(OpenConnectorsBulkUploadOperator, **arguments)

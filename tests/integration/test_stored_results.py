@@ -18,9 +18,6 @@ from typing import Any
 import pytest
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetUniqueKey, AssetUriRef
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from played_airflow import PlayedAirflow, airflow  # noqa: F401 - a fixture
 from s3_servers import S3Server, _moto, moto_s3  # noqa: F401 - fixtures
 
@@ -48,7 +45,7 @@ OPERATORS = ("aso", "transfer", "http", "sap_request", "sap_bulk")
 class Maker:
     """Makes the operators of one kind, each like the other, and keeps the last one."""
 
-    def __init__(self, kind: str, airflow: PlayedAirflow) -> None:  # noqa: F811 - a fixture
+    def __init__(self, kind: str, airflow: PlayedAirflow) -> None:
         self.kind = kind
         self.airflow = airflow
         self.endpoint = {
@@ -113,7 +110,7 @@ class Maker:
 @pytest.fixture(params=OPERATORS)
 def task(
     request: pytest.FixtureRequest,
-    airflow: PlayedAirflow,  # noqa: F811 - a fixture
+    airflow: PlayedAirflow,
     run_simulator: Any,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Maker:
@@ -193,7 +190,7 @@ def test_a_file_on_a_worker_has_no_link(task: Maker, tmp_path: Path) -> None:
 
 def test_the_link_leads_to_the_object_on_the_connection_s_own_server(
     task: Maker,
-    moto_s3: S3Server,  # noqa: F811 - a fixture
+    moto_s3: S3Server,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     host = moto_s3.endpoint.removeprefix("http://")
@@ -259,7 +256,7 @@ def test_without_openlineage_nothing_is_imported_and_nothing_fails(
 
 
 def test_an_upload_leads_the_other_way(
-    airflow: PlayedAirflow,  # noqa: F811 - a fixture
+    airflow: PlayedAirflow,
     open_connectors_simulator: OpenConnectorsSimulator,
     open_connectors_connection: str,
     tmp_path: Path,
@@ -309,7 +306,7 @@ def test_a_reference_to_an_asset_is_as_good_and_anything_else_is_left_alone() ->
 
 
 def test_a_uri_that_is_too_long_for_an_asset_costs_the_alias_its_event_only(
-    airflow: PlayedAirflow,  # noqa: F811 - a fixture
+    airflow: PlayedAirflow,
 ) -> None:
     from airflow_async_provider.download.fetch import DownloadReport
     from airflow_async_provider.operators.asset_events import tell

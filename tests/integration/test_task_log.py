@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from one_task import OneTask
 
 from airflow_async_provider import policy

@@ -9,7 +9,6 @@ import gzip
 import json
 import logging
 import socket
-import sys
 import threading
 import time
 import tracemalloc
@@ -20,9 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from byte_server import ByteServer, Exchange, hang_up, make_certificate, redirect, running, status
 
 from airflow_async_provider.errors import (
@@ -51,7 +47,7 @@ def send_from_triggerer(remote: Remote, request: HttpRequest) -> HttpResponse:
 
 @pytest.fixture(params=[worker.send, send_from_triggerer], ids=["worker", "triggerer"])
 def send(request: pytest.FixtureRequest) -> Send:
-    return request.param  # type: ignore[no-any-return]
+    return request.param
 
 
 @pytest.fixture

@@ -5,15 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from one_task import OneTask
 from s3_servers import S3Server, _moto, moto_s3  # noqa: F401 - fixtures
 
@@ -36,7 +31,7 @@ def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[AsoSimulator]:
 
 
 @pytest.fixture
-def bucket(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:  # noqa: F811 - a fixture
+def bucket(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", moto_s3.connection())
     moto_s3.abort_all()
     return moto_s3

@@ -18,16 +18,12 @@ import asyncio
 import importlib
 import json
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from one_task import fired
 from played_airflow import PlayedAirflow, TaskDeferred, airflow  # noqa: F401 - a fixture
 
@@ -134,7 +130,7 @@ class Scene:
             "memory": dict(self.played.store),
             "xcoms": dict(self.played.xcoms),
         }
-        return json.loads(json.dumps(state))  # type: ignore[no-any-return]
+        return json.loads(json.dumps(state))
 
     def put_back(self, state: dict[str, Any]) -> None:
         """Airflow as it was, with nothing of this version's."""
@@ -210,13 +206,13 @@ def shape(value: Any) -> Any:
 
 
 def sample(version: str, kind: str) -> dict[str, Any]:
-    return json.loads((SAMPLES / version / f"{kind}.json").read_text("utf-8"))  # type: ignore[no-any-return]
+    return json.loads((SAMPLES / version / f"{kind}.json").read_text("utf-8"))
 
 
 @pytest.fixture(params=KINDS)
 def scene(
     request: pytest.FixtureRequest,
-    airflow: PlayedAirflow,  # noqa: F811 - the fixture
+    airflow: PlayedAirflow,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Scene:
@@ -366,7 +362,7 @@ def test_a_memory_of_a_later_version_starts_no_second_job(scene: Scene) -> None:
 def test_a_memory_that_is_none_is_empty(memory: Any) -> None:
     played = PlayedAirflow()
     played.store[DURABLE_KEY] = memory
-    assert Durable(played.context, None).load() == {}  # type: ignore[arg-type]
+    assert Durable(played.context, None).load() == {}
 
 
 def test_keys_of_mailbox_and_memory_are_part_of_the_layout() -> None:

@@ -7,16 +7,13 @@ Written so that the same file passes on 3.1, 3.2 and 3.3: what an older one lack
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-
-sys.path.insert(0, str(Path(__file__).parent))  # helpers lie beside the tests, which are no package
-
 from one_task import OneTask
 
 from airflow_async_provider.callbacks import mailbox
@@ -138,8 +135,13 @@ def test_a_lost_submission_is_not_repeated_where_tasks_have_a_memory(
 ) -> None:
     http_async_simulator.processing_seconds = None
     http_async_simulator.faults.add("submit", "reset", processed=True, times=1)
-    make = lambda: HttpAsyncJobOperator(  # noqa: E731 - called anew on every worker
-        task_id="t", conn_id=http_async_connection, endpoint="location/jobs", profile="location", json={}
+    make = partial(
+        HttpAsyncJobOperator,
+        task_id="t",
+        conn_id=http_async_connection,
+        endpoint="location/jobs",
+        profile="location",
+        json={},
     )
     with pytest.raises(SubmitUnknownError):
         task.begin(make)
@@ -155,7 +157,8 @@ def test_an_idempotency_key_finds_the_job_without_a_memory_too(
     task: OneTask, http_async_simulator: Any, http_async_connection: str
 ) -> None:
     http_async_simulator.processing_seconds = None
-    make = lambda: HttpAsyncJobOperator(  # noqa: E731 - called anew on every worker
+    make = partial(
+        HttpAsyncJobOperator,
         task_id="t",
         conn_id=http_async_connection,
         endpoint="location/jobs",
@@ -171,7 +174,7 @@ def test_an_idempotency_key_finds_the_job_without_a_memory_too(
 def test_an_automic_run_is_found_by_its_alias_without_a_memory_too(
     task: OneTask, automic_simulator: Any, automic_connection: str
 ) -> None:
-    make = lambda: AutomicExecuteOperator(task_id="t", object_name="JOBS.FOREVER")  # noqa: E731 - as above
+    make = partial(AutomicExecuteOperator, task_id="t", object_name="JOBS.FOREVER")
     task.begin(make)
     task.begin(make)
     assert automic_simulator.journal.jobs_started == 1
@@ -180,7 +183,7 @@ def test_an_automic_run_is_found_by_its_alias_without_a_memory_too(
 def test_a_deadline_and_a_killed_worker_cancel_on_every_airflow(
     task: OneTask, automic_simulator: Any, automic_connection: str
 ) -> None:
-    late = lambda: AutomicExecuteOperator(task_id="t", object_name="JOBS.FOREVER", timeout=0.2)  # noqa: E731
+    late = partial(AutomicExecuteOperator, task_id="t", object_name="JOBS.FOREVER", timeout=0.2)
     with pytest.raises(JobTimeoutError, match="It was cancelled"):
         task.run(late)
 

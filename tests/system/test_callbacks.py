@@ -9,6 +9,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -133,7 +134,7 @@ def test_callbacks_at_any_moment_after_the_deferral_fail_no_task(
     airflow: RealAirflow, remote: CallingRemote, record_property: Callable[[str, object], None]
 ) -> None:
     before = on_kills(airflow)
-    check_spread(airflow, remote, MANY, 50, lambda line: (print(line), record_property("wake", line))[0])  # noqa: T201
+    check_spread(airflow, remote, MANY, 50, partial(record_property, "wake"))
 
     # Airflow has told the triggers of the woken tasks that they were killed, and they cancelled nothing.
     if NEW:
@@ -250,7 +251,7 @@ def test_the_same_on_postgresql(
         remote,
         FEW,
         6,
-        lambda line: (print(line), record_property("wake", line))[0],  # noqa: T201
+        partial(record_property, "wake"),
     )
     secret = next(iter(remote.jobs.values())).callback.rsplit("/", 1)[1]
     assert real_airflow_on_postgres.places_of(secret) == []

@@ -54,13 +54,13 @@ def test_a_plain_dictionary_is_the_task_s_own() -> None:
 
 def test_what_airflow_marks_as_the_dag_s_stays_here() -> None:
     params = Known({"folder": "/tmp", "page": 1}, {"folder": "dag", "page": "task"})
-    assert query_of(params, Dag) == {"page": 1}  # type: ignore[arg-type]
+    assert query_of(params, Dag) == {"page": 1}
 
 
 def test_without_a_mark_what_equals_the_dag_s_is_the_dag_s() -> None:
     params = Known({"folder": "/tmp", "page": 2, "q": "x"}, None)
-    assert query_of(params, Dag) == {"page": 2, "q": "x"}  # type: ignore[arg-type]
-    assert query_of(params) == {"folder": "/tmp", "page": 2, "q": "x"}  # type: ignore[arg-type]
+    assert query_of(params, Dag) == {"page": 2, "q": "x"}
+    assert query_of(params) == {"folder": "/tmp", "page": 2, "q": "x"}
 
 
 # -- operators in a DAG

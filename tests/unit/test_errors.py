@@ -42,7 +42,7 @@ def test_every_error_travels_with_its_facts(cls: type[AsyncJobError]) -> None:
     facts = {"job": "j", "http_status": 503, "request_id": "r"}
     if cls not in (TransientError, UnreadableAnswerError):
         facts |= {"state": "failed", "native": "kaputt"}
-    error = cls("what happened", **facts)  # type: ignore[arg-type]
+    error = cls("what happened", **facts)
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(twin) is cls
         assert str(twin) == str(error) == "what happened"

@@ -68,7 +68,7 @@ def running(wait: Wait, now: float = NOW, native: str = "processing", **answer: 
 )
 def test_a_pace_that_makes_no_sense_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        PollPolicy(**wrong)  # type: ignore[arg-type]
+        PollPolicy(**wrong)
 
 
 def test_a_policy_survives_its_dictionary() -> None:
