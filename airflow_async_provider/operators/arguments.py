@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from airflow.sdk.definitions.param import ParamsDict
+
 
 def query_of(params: Mapping[str, Any] | None, dag: Any = None) -> dict[str, Any]:
     """
@@ -13,22 +15,22 @@ def query_of(params: Mapping[str, Any] | None, dag: Any = None) -> dict[str, Any
 
     ``params`` is also Airflow's own word: before an operator's ``__init__`` runs, Airflow merges the DAG's
     params into the task's. What the DAG brings is for templates and must not reach a remote, so only what the
-    task itself was given counts. Airflow marks it (``source``); where it does not (3.1), an entry that
-    equals the DAG's is taken for the DAG's.
+    task itself was given counts. Airflow marks that (``source``); where it does not (3.1), and in
+    mapped params, which keep the mark of what they override, an entry that equals the DAG's is taken for
+    the DAG's.
 
     :param params: the merged params
     :param dag: the task's DAG
     """
     if not params:
         return {}
-    get_param = getattr(params, "get_param", None)
-    if get_param is None:
+    if not isinstance(params, ParamsDict):
         return dict(params)
-    from_dag = getattr(dag, "params", None) or {}
-    query = {}
+    # Not their items: one without a value is no error before somebody asks for it.
+    of_dag = dag.params.dump() if dag is not None else {}
+    query, values = {}, params.dump()
     for name in params:
-        source = getattr(get_param(name), "source", None)
-        if source == "dag" or (source is None and name in from_dag and from_dag[name] == params[name]):
-            continue
-        query[name] = params[name]
+        own = getattr(params.get_param(name), "source", None) == "task"
+        if own or name not in of_dag or of_dag[name] != values[name]:
+            query[name] = params[name]
     return query

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Param
+from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.operators.arguments import query_of
@@ -19,28 +21,19 @@ from airflow_async_provider.transfers.async_result import AsyncResultDownloadOpe
 HANDLE = JobHandle("jaggaer_aso", "abc", 1.0, "https://ees.example/s").to_dict()
 
 
-class Known:
-    """Params as Airflow hands them over, with or without the mark of where they come from."""
+class Marked(ParamsDict):
+    """Params as Airflow hands them over, with the mark of where they come from; not so on 3.1."""
 
     def __init__(self, values: dict[str, Any], sources: dict[str, str] | None) -> None:
-        self.values, self.sources = values, sources
+        super().__init__(values)
+        self.sources = sources
 
-    def __iter__(self) -> Any:
-        return iter(self.values)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
-
-    def get_param(self, name: str) -> Any:
-        source = self.sources.get(name) if self.sources is not None else None
-        return type("P", (), {"source": source} if self.sources is not None else {})()
+    def get_param(self, key: str) -> Any:
+        return SimpleNamespace() if self.sources is None else SimpleNamespace(source=self.sources[key])
 
 
 class Dag:
-    params = {"folder": "/tmp", "page": 1}  # noqa: RUF012 - nobody changes it
+    params = ParamsDict({"folder": "/tmp", "page": 1})
 
 
 def test_no_params_are_no_query() -> None:
@@ -53,12 +46,12 @@ def test_a_plain_dictionary_is_the_task_s_own() -> None:
 
 
 def test_what_airflow_marks_as_the_dag_s_stays_here() -> None:
-    params = Known({"folder": "/tmp", "page": 1}, {"folder": "dag", "page": "task"})
+    params = Marked({"folder": "/tmp", "page": 1}, {"folder": "dag", "page": "task"})
     assert query_of(params, Dag) == {"page": 1}
 
 
 def test_without_a_mark_what_equals_the_dag_s_is_the_dag_s() -> None:
-    params = Known({"folder": "/tmp", "page": 2, "q": "x"}, None)
+    params = Marked({"folder": "/tmp", "page": 2, "q": "x"}, None)
     assert query_of(params, Dag) == {"page": 2, "q": "x"}
     assert query_of(params) == {"folder": "/tmp", "page": 2, "q": "x"}
 
@@ -149,6 +142,12 @@ def test_params_can_be_mapped() -> None:
             params=[{"page": 1}, {"page": 2}]
         )
     assert mapped.unmap({"params": {"page": 2}}).query == {"page": 2}
+
+
+def test_a_dag_s_param_without_a_value_is_not_asked_for() -> None:
+    with a_dag(params={"folder": Param(type="string")}):
+        task = JaggaerAsoSubmitOperator(task_id="t", endpoint="e/async", params={"page": 1})
+    assert task.query == {"page": 1}
 
 
 @pytest.mark.parametrize(
