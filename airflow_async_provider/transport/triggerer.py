@@ -302,7 +302,11 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
             return HttpResponse(
                 answer.status, Headers(answer.headers.items()), body, time.time(), wire.url, complete
             )
-    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as e:  # includes TLS
+    except (
+        aiohttp.ClientConnectorError,  # includes TLS and a proxy that is not there
+        aiohttp.ClientHttpProxyError,  # the proxy refused the tunnel
+        aiohttp.ConnectionTimeoutError,
+    ) as e:
         raise TransientError(f"No connection to {where}: {_reason(e)}", sent=False) from None
     except TimeoutError:
         seconds = ready.remote.timeout

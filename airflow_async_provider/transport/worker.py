@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 import time
 from dataclasses import replace
@@ -115,6 +114,7 @@ def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> 
     proxy = proxy_for(wire.url, remote.proxy)
     deadline = time.monotonic() + remote.timeout
     _local.target = request_target(wire.url)
+    _local.begun = False
     try:
         with _adapter().send(
             request,
@@ -130,7 +130,7 @@ def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> 
                 answer.status_code, Headers(answer.headers.items()), body, time.time(), wire.url, complete
             )
     except (RequestException, HTTPError, OSError, ValueError) as e:
-        raise _failure(e, where) from None
+        raise _failure(e, where, begun=_local.begun) from None
 
 
 def _read(answer: Any, where: str, deadline: float, most: int | None) -> tuple[bytes, bool]:
@@ -157,23 +157,33 @@ def _read(answer: Any, where: str, deadline: float, most: int | None) -> tuple[b
 def _adapter() -> Any:
     """One adapter a thread, so that the target it writes is that of the request being sent."""
     if not hasattr(_local, "adapter"):
-        _local.adapter = exact_adapter(
-            lambda: str(_local.target), connections=KEPT_CONNECTIONS, hosts=KEPT_HOSTS
-        )
+        _local.adapter = exact_adapter(_target, connections=KEPT_CONNECTIONS, hosts=KEPT_HOSTS)
     return _local.adapter
 
 
-def _failure(error: BaseException, where: str) -> TransientError:
-    """What requests, urllib3 or a socket raised, as one of ours; their texts hold URLs, so only the kind."""
-    from urllib3.exceptions import ConnectTimeoutError, ProxyError, ReadTimeoutError
+def _target() -> str:
+    """Asked for when the request line is written, so from then on the request may have arrived."""
+    _local.begun = True
+    return str(_local.target)
+
+
+def _failure(error: BaseException, where: str, *, begun: bool) -> TransientError:
+    """
+    What requests, urllib3 or a socket raised, as one of ours; their texts hold URLs, so only the kind.
+
+    :param begun: whether the request was written. Their ProxyError does not tell: they also raise it for a
+        connection through a proxy that breaks after the request.
+    """
+    from urllib3.exceptions import ConnectTimeoutError, ReadTimeoutError
 
     chain = [error]
     while len(chain) < 10 and (inner := _inner(chain[-1])) is not None and inner not in chain:
         chain.append(inner)
     said = next((e.strerror for e in chain if isinstance(e, OSError) and isinstance(e.strerror, str)), None)
     reason = f"{type(error).__name__} ({said})" if said else type(error).__name__
-    # NewConnectionError is one of the first kind. Any other failure of TLS may come after the request.
-    if any(isinstance(e, ConnectTimeoutError | ProxyError | ssl.SSLCertVerificationError) for e in chain):
+    # Without TLS the request line is written, into memory, before the connection is made. NewConnectionError
+    # is one of this kind.
+    if not begun or any(isinstance(e, ConnectTimeoutError) for e in chain):
         return TransientError(f"No connection to {where}: {reason}", sent=False)
     if any(isinstance(e, ReadTimeoutError | TimeoutError) for e in chain):
         return TransientError(f"{where} did not answer in time: {reason}")

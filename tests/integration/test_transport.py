@@ -14,7 +14,7 @@ import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.protocols.base import HttpRequest, HttpResponse
 from airflow_async_provider.transport import triggerer, worker
+from airflow_async_provider.transport.again import with_retries
 from airflow_async_provider.transport.auth import ClientCredentialsAuth, StaticAuth
 from airflow_async_provider.transport.remote import Remote
 
@@ -516,6 +517,7 @@ class Proxy:
                 first = "\r\n".join(
                     [f"{method} {path} {version}", *(f"{n}: {v}" for n, v in kept.items()), "", ""]
                 ).encode()
+                first += stream.read(int(headers.get("content-length", 0)))
             with socket.create_connection((host, int(port)), 5) as server:
                 if first:
                     server.sendall(first)
@@ -524,6 +526,8 @@ class Proxy:
                 pump = threading.Thread(target=_pump, args=(client, server), daemon=True)
                 pump.start()
                 _pump(server, client)
+                with suppress(OSError):  # closing alone ends no connection that another thread reads
+                    client.shutdown(socket.SHUT_RDWR)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:
@@ -625,9 +629,45 @@ def test_a_proxy_that_refuses_a_tunnel(start: Start, send: Send, certificate: Pa
             Remote(server.origin, verify=str(certificate), proxy=f"http://u:{CANARY}@127.0.0.1:{proxy.port}"),
             get(),
         )
+    assert not caught.value.sent
     assert CANARY not in str(caught.value)
     assert not server.requests
     proxy.close()
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_post_whose_answer_is_lost_behind_a_proxy_may_have_arrived(
+    start: Start, send: Send, proxy: Proxy, certificate: Path, tls: bool, reset: bool
+) -> None:
+    server = start(hang_up(reset=reset), hang_up(reset=reset), tls=certificate if tls else None)
+    remote = Remote(server.origin, verify=str(certificate), proxy=f"http://127.0.0.1:{proxy.port}")
+    post = HttpRequest("POST", "x", json={"start": "me"}, repeatable=False)
+    with pytest.raises(TransientError) as caught:
+        with_retries(post, lambda: send(remote, post))
+    assert caught.value.sent
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_a_proxy_that_hangs_up_on_a_post_may_have_handed_it_on(start: Start, send: Send, reset: bool) -> None:
+    proxy = start(hang_up(reset=reset), hang_up(reset=reset))
+    post = HttpRequest("POST", "x", json={"start": "me"}, repeatable=False)
+    with pytest.raises(TransientError) as caught:
+        with_retries(post, lambda: send(Remote("http://no-such-host.invalid", proxy=proxy.origin), post))
+    assert caught.value.sent
+    assert [r.method for r in proxy.requests] == ["POST"]
+
+
+@pytest.mark.parametrize("reset", [True, False])
+def test_the_worker_knows_that_nothing_passed_a_tunnel_that_never_was(start: Start, reset: bool) -> None:
+    proxy = start(hang_up(reset=reset))
+    with pytest.raises(TransientError) as caught:
+        worker.send(
+            Remote("https://no-such-host.invalid", proxy=proxy.origin), HttpRequest("POST", "x", json={})
+        )
+    assert not caught.value.sent
+    assert [r.method for r in proxy.requests] == ["CONNECT"]
 
 
 # -- connections are kept, and let go
