@@ -21,8 +21,11 @@ from airflow_async_provider.callbacks.address import NO_HASH, TaskKey, matches
 from airflow_async_provider.callbacks.mailbox import letter_for
 from airflow_async_provider.callbacks.registration import (
     LONGEST_MESSAGE,
+    MOST_CALLBACKS,
     Letter,
     Registration,
+    as_stored,
+    from_stored,
     plain,
     too_deep,
 )
@@ -47,6 +50,10 @@ KEY_LIFE = 60.0
 
 #: and again at once, but not more often than this, when a signature does not fit: the key may be a new one.
 KEY_YOUTH = 5.0
+
+#: Decoded and compared in place of what a task does not expect or remember, or of a task that is not there.
+_NOBODY = Registration(secret_hash=NO_HASH, deadline=0.0, protocol="none")
+_NOTHING = {"version": 1, "callbacks": [_NOBODY.to_dict()], "job": {"job_id": "0"}}
 
 
 class Verdict(Enum):
@@ -81,22 +88,41 @@ def authenticate(token: str, secret: str | None) -> Claim | None:
     """
     The claim of a sender, None when it has none: unknown task and wrong secret are not told apart.
 
+    Nor are they by the effort: every refusal costs the same queries, and as many callbacks are decoded and
+    compared, whether or not there is such a task and whatever it remembers. (What the database needs to find
+    a row or none is its own affair.)
+
     :param token: path segment that names the task
     :param secret: from the path or the Authorization header
     """
     task = TaskKey.decode(token)
     if task is None:
-        matches(secret, NO_HASH)
+        _whose(secret, [], 1 + MOST_CALLBACKS)
         return None
     with internals.transaction() as session:
-        registration = Registration.from_dict(internals.registration_of(session, task))
-        if matches(secret, registration.secret_hash if registration else NO_HASH) and registration:
-            return Claim(task, registration)
-        # A new try clears the task's XComs; what its submissions expected is still in its memory.
-        for known in _remembered(internals.durable_of(session, task)):
-            if matches(secret, known.secret_hash):
-                return Claim(task, known)
-    return None
+        stored = internals.registration_of(session, task)
+        announced = from_stored(_NOBODY.to_text() if stored is None else stored)
+        found = _whose(secret, [announced], 1)
+        if found is None:
+            # A new try clears the task's XComs; what its submissions expected is still in its memory.
+            memory = internals.durable_of(session, task) or from_stored(as_stored(_NOTHING))
+            found = _whose(secret, _callbacks(memory), MOST_CALLBACKS)
+    return Claim(task, found) if found else None
+
+
+def _whose(secret: str | None, stored: list[Any], number: int) -> Registration | None:
+    """
+    Which of the stored callbacks a secret is for, the first such one.
+
+    :param number: so many are decoded and compared, neither fewer nor more, even when one has fitted
+    """
+    found = None
+    for one in [*stored, *[_NOBODY.to_dict()] * number][:number]:
+        registration = Registration.from_dict(one)
+        fits = matches(secret, registration.secret_hash if registration else NO_HASH)
+        if fits and found is None:
+            found = registration
+    return found
 
 
 def signature_fits(claim: Claim, headers: Headers, body: bytes) -> bool:
@@ -229,11 +255,16 @@ def _is_awaited(session: Session, claim: Claim, task_instance: Any) -> bool:
 
 def _remembered(memory: Mapping[str, Any]) -> Iterator[Registration]:
     """The callbacks that a task's memory knows, the latest first."""
-    callbacks = memory.get("callbacks")
-    for past in callbacks if isinstance(callbacks, list) else ():
+    for past in _callbacks(memory):
         known = Registration.from_dict(past)
         if known:
             yield known
+
+
+def _callbacks(memory: Mapping[str, Any]) -> list[Any]:
+    """The same as stored."""
+    callbacks = memory.get("callbacks")
+    return callbacks if isinstance(callbacks, list) else []
 
 
 def _no_delivery_id(headers: Headers, body: bytes) -> str | None:

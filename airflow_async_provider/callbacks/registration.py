@@ -19,6 +19,9 @@ MAILBOX_KEY = "async_job_callback_received"
 DURABLE_KEY = "async_job"
 DURABLE_LETTER_KEY = "async_job_callback"
 
+#: Callbacks of so many submissions are still known as authentic (and change nothing, but for the latest).
+MOST_CALLBACKS = 5
+
 VERSION = 1
 
 #: What lies in the mailbox before a callback has come. Without it every look would be logged as a failure.

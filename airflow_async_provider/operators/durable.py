@@ -11,7 +11,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider.callbacks.mailbox import letter_for
-from airflow_async_provider.callbacks.registration import DURABLE_KEY, DURABLE_LETTER_KEY, Letter
+from airflow_async_provider.callbacks.registration import (
+    DURABLE_KEY,
+    DURABLE_LETTER_KEY,
+    MOST_CALLBACKS,
+    Letter,
+)
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks.waiting import Log
 
@@ -23,9 +28,6 @@ VERSION = 1
 #: Apart from the rest, as it comes and goes while a result is stored.
 UPLOAD_KEY = "async_job_upload"
 UPLOAD_FACTS = frozenset({"bucket", "key", "upload_id"})
-
-#: Callbacks of so many earlier submissions are still known as authentic (and then change nothing).
-MOST_CALLBACKS = 5
 
 
 class Durable:

@@ -16,7 +16,7 @@ import json
 import socket
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ import pytest
 import requests
 import schemathesis
 from callback_world import (  # noqa: F401 - fixtures
+    HAS_TASK_STATE,
     MUTE,
     Waiting,
     World,
@@ -38,6 +39,7 @@ from test_callbacks_strangers import ENDED, ROOT, raw, request, undated
 from airflow_async_provider.callbacks import address
 from airflow_async_provider.callbacks.address import PREFIX, TaskKey, hash_of
 from airflow_async_provider.callbacks.receiver import build_app
+from airflow_async_provider.callbacks.registration import DURABLE_KEY, MOST_CALLBACKS, Registration
 
 #: What the receiver declares for those who are not authentic, and what FastAPI and uvicorn answer themselves.
 HARMLESS = {400, 401, 404, 405, 408, 411, 413, 414, 431, 501}
@@ -307,36 +309,82 @@ def effort(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[Any]]]:
     event.remove(Engine, "after_cursor_execute", executed)
 
 
-def test_unknown_task_and_wrong_secret_cost_and_get_the_same(
-    world: World, task: Waiting, effort: dict[str, list[Any]]
-) -> None:
-    token, wrong = task.path.rsplit("/", 1)[1], "x" * 43
-    unknown = TaskKey("no", "such", "task").encode()
-    costs, answers = {}, {}
-    for name, path in {
-        "wrong secret": f"{token}/{wrong}",
-        "wrong secret of another length": f"{token}/{wrong}{wrong}",
-        "unknown task": f"{unknown}/{wrong}",
-        "unknown task, right secret": f"{unknown}/{task.address.secret}",
-        "no secret": token,
-        "no secret, unknown task": unknown,
-    }.items():
-        effort["compared"].clear()
-        effort["asked"].clear()
-        answers[name] = undated(raw(world.url, request(f"{ROOT}/{path}")))
-        costs[name] = (list(effort["compared"]), list(effort["asked"]))
+#: Hashes, in constant time, whatever was given: what the task expects and all that it may remember.
+COMPARED = [(64, 64)] * (1 + MOST_CALLBACKS)
 
-    assert answers["wrong secret"].startswith(b"HTTP/1.1 401 ")
-    assert set(answers.values()) == {answers["wrong secret"]}
-    assert costs["wrong secret"][0] == [(64, 64)]  # hashes, in constant time, whatever was given
-    assert {name: cost for name, cost in costs.items() if cost != costs["wrong secret"]} == {}
+
+def test_unknown_task_and_wrong_secret_cost_and_get_the_same(
+    world: World, effort: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded: list[bool] = []
+    decode = Registration.from_dict
+    monkeypatch.setattr(Registration, "from_dict", lambda value: decoded.append(True) or decode(value))
+    wrong, none = "x" * 43, TaskKey("no", "such", "task").encode()
+    tasks = {name: world.task() for name in TASKS}
+    for name, task in tasks.items():
+        if HAS_TASK_STATE:
+            TASKS[name](task)
+    secret = tasks["no memory"].address.secret
+    paths = {
+        f"{what}, {name}": f"{task.path.rsplit('/', 1)[1]}{given}"
+        for name, task in tasks.items()
+        for what, given in {
+            "wrong secret": f"/{wrong}",
+            "wrong secret of another length": f"/{wrong}{wrong}",
+            "no secret": "",
+        }.items()
+    }
+    paths |= {
+        "unknown task": f"{none}/{wrong}",
+        "unknown task, right secret": f"{none}/{secret}",
+        "unknown task, no secret": none,
+    }
+    costs, answers = {}, {}
+    for name, path in paths.items():
+        for seen in (*effort.values(), decoded):
+            seen.clear()
+        answers[name] = undated(raw(world.url, request(f"{ROOT}/{path}")))
+        costs[name] = (list(effort["compared"]), list(effort["asked"]), len(decoded))
+
+    assert answers["unknown task"].startswith(b"HTTP/1.1 401 ")
+    assert set(answers.values()) == {answers["unknown task"]}
+    assert costs["unknown task"][0] == COMPARED
+    assert costs["unknown task"][1] != []
+    assert {name: cost for name, cost in costs.items() if cost != costs["unknown task"]} == {}
+
+
+def _too_much(task: Waiting) -> None:
+    """More than a worker writes there, and rubbish among it."""
+    task.remember(*[task.expect()] * (MOST_CALLBACKS + 3))
+    memory = task.world.task_state(task.key, DURABLE_KEY)
+    task.world.set_task_state(task.key, DURABLE_KEY, {**memory, "callbacks": [7, *memory["callbacks"]]})
+
+
+def _new_try(task: Waiting) -> None:
+    task.remember(task.expect(), job={"job_id": "7"})
+    task.new_try()
+
+
+#: Tasks that a stranger may come upon, by what they remember.
+TASKS: dict[str, Callable[[Waiting], None]] = {
+    "no memory": lambda t: None,
+    "an empty memory": lambda t: t.remember(),
+    "no more than a job": lambda t: t.world.set_task_state(t.key, DURABLE_KEY, {"version": 1, "job": {}}),
+    "one callback": lambda t: t.remember(t.expect(), job={"job_id": "7"}),
+    "as many as there are": lambda t: t.remember(*[t.expect()] * MOST_CALLBACKS, job={"job_id": "7"}),
+    "too many": _too_much,
+    "callbacks that are none": lambda t: t.world.set_task_state(
+        t.key, DURABLE_KEY, {"version": 1, "callbacks": "rubbish"}
+    ),
+    "a new try that has announced nothing": _new_try,
+}
 
 
 def test_what_is_no_token_is_compared_all_the_same(
     world: World, task: Waiting, effort: dict[str, list[Any]]
 ) -> None:
     assert code(raw(world.url, request(f"{ROOT}/rubbish/{task.address.secret}"))) == 401
-    assert effort["compared"] == [(64, 64)]
+    assert effort["compared"] == COMPARED
     assert effort["asked"] == []  # nothing of it gets to the database
 
 
