@@ -157,6 +157,7 @@ class AsyncJobOperator(SubmittingOperator):
 
     def on_kill(self) -> None:
         """The task is being killed on its worker: cancel the remote job unless it has ended."""
+        self._killed = True  # a job that is being started now is cancelled as soon as it is known
         handle = self._active
         if handle is None or not self.cancel_on_kill:
             return
@@ -166,6 +167,7 @@ class AsyncJobOperator(SubmittingOperator):
         restarts = before["restarts"] + 1 if before else 0
         submitted = self._submit(context, durable, restarts=restarts)
         handle = self._active = submitted.handle
+        self._unless_killed(durable, submitted)
         run = self._run_of(handle, restarts=restarts)
         if before:  # one task, one clock: a restart gets what is left of the time
             run.update(started_at=before["started_at"], deadline=before["deadline"], polls=before["polls"])

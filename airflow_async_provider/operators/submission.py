@@ -18,7 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_async_provider.errors import AsyncJobError, RequestRefusedError, SubmitUnknownError
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    JobCancelledError,
+    RequestRefusedError,
+    SubmitUnknownError,
+)
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.waiting import moved
 from airflow_async_provider.operators.durable import Durable
@@ -62,6 +67,8 @@ class SubmittingOperator(PlainErrors, BaseOperator):
         self.reattach = reattach
         #: Whether the remote was given an address to call.
         self.callback_expected = False
+        #: Whether Airflow has told this task to end; its work goes on until that is over, or killed for good.
+        self._killed = False
 
     # -- what a remote API adds ---------------------------------------------------------------------------
 
@@ -133,7 +140,9 @@ class SubmittingOperator(PlainErrors, BaseOperator):
         found = self._reattach(context, durable)
         if found is not None:
             return dict(found[0]["job"])
-        handle = self._submit(context, durable).handle
+        submitted = self._submit(context, durable)
+        self._unless_killed(durable, submitted)
+        handle = submitted.handle
         self.log.info("Submitted the %s; this task does not wait for it.", describe(handle, age=False))
         return handle.to_dict()
 
@@ -242,6 +251,26 @@ class SubmittingOperator(PlainErrors, BaseOperator):
         submitted = replace(submitted, handle=self._labelled(submitted.handle))
         durable.save_job(submitted.handle.to_dict(), **facts)
         return submitted
+
+    def _unless_killed(self, durable: Durable, submitted: Submitted) -> None:
+        """
+        Cancel a job whose task was killed while it was being started: nobody could cancel it at that moment.
+
+        :raises JobCancelledError: so it was
+        """
+        handle, status = submitted.handle, submitted.status
+        if not (self._killed and self.cancel_on_kill) or (status is not None and status.state.ended):
+            return
+        if self._cancel(handle):
+            durable.clear()
+            fate = "It was cancelled at the remote."
+        else:
+            fate = "It could not be cancelled; a retry of this task goes on with it."
+        raise JobCancelledError(
+            f"The task was killed while it started the {describe(handle, age=False)}. {fate}",
+            job=handle.job_id,
+            state=JobState.CANCELLED.value,
+        )
 
     def _cancel(self, handle: JobHandle) -> bool:
         hook = self.hook
