@@ -141,11 +141,12 @@ class AsyncApiHook(BaseHook):
         Submit a job, once.
 
         A request that is not repeatable and whose answer was lost is looked for by its correlation id; it is
-        sent a second time only when the remote is sure not to know it.
+        sent a second time only when the connection broke and the remote is sure not to know it. A remote that
+        took too long may be about to start the job, so that is left to whoever looks again later.
 
         :param correlation_id: our own name for the job, where the protocol can find jobs by it
         :raises SubmitError: the remote refused
-        :raises SubmitUnknownError: a job may or may not exist and the remote cannot tell
+        :raises SubmitUnknownError: a job may or may not exist and the remote cannot tell (yet)
         """
         for last_try in (False, True):
             try:
@@ -159,6 +160,14 @@ class AsyncApiHook(BaseHook):
                 if found is not None:
                     self.log.info("The answer to the submission was lost; found job %s.", found.job_id)
                     return Submitted(found)
+                if isinstance(lost, TransientError) and lost.timed_out:
+                    raise SubmitUnknownError(
+                        f"The submission was not answered in time: {lost} The remote knows no job of ours "
+                        "yet, but may still start it. The next try of this task looks again before it "
+                        "submits anything.",
+                        http_status=lost.http_status,
+                        request_id=lost.request_id,
+                    ) from lost
                 # A 500 may be the remote's way to say "bad request": never answered by a second try.
                 if last_try or lost.http_status is not None:
                     raise SubmitError(

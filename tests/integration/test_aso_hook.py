@@ -26,6 +26,7 @@ from airflow_async_provider.errors import (
 from airflow_async_provider.hooks import base
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.hooks.registry import hook_for
+from airflow_async_provider.operators.outcome import surely_not_started
 from airflow_async_provider.protocols.base import HttpRequest, HttpResponse, JobHandle, JobState, Submitted
 from airflow_async_provider.protocols.jaggaer_aso import JaggaerAsoProtocol
 from airflow_async_provider.simulators.aso import AsoSimulator
@@ -459,6 +460,36 @@ def test_a_500_is_not_answered_by_a_second_post(server: Start) -> None:
     with pytest.raises(SubmitError, match="cannot do that") as caught:
         start_with(POST, findable=True)
     assert caught.value.http_status == 500
+    assert [r.method for r in found.requests] == ["POST", "GET", "GET"]
+
+
+def slow(exchange: Exchange) -> None:
+    """Keeps the request for longer than anybody waits."""
+    exchange.server.ended.wait(20)
+    exchange.last = True
+
+
+def slow_in_the_middle(exchange: Exchange) -> None:
+    exchange.head(202, {"Content-Length": 100})
+    exchange.connection.sendall(b"{")
+    slow(exchange)
+
+
+@pytest.mark.parametrize("step", [slow, slow_in_the_middle, status(504)])
+def test_a_slow_remote_may_start_the_job_later_so_nothing_is_sent_again(
+    server: Start, monkeypatch: pytest.MonkeyPatch, step: Any
+) -> None:
+    found = server(step, NONE, NONE)
+    connection = {
+        "conn_type": "jaggaer_aso",
+        "host": found.origin,
+        "password": "t",
+        "extra": {"timeout": 0.5},
+    }
+    define(connection, monkeypatch)
+    with pytest.raises(SubmitUnknownError, match="may still start it") as caught:
+        start_with(POST, findable=True)
+    assert not surely_not_started(caught.value)
     assert [r.method for r in found.requests] == ["POST", "GET", "GET"]
 
 

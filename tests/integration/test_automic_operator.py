@@ -22,6 +22,7 @@ try:
 except ImportError:  # Airflow 3.1
     from airflow.exceptions import AirflowSkipException, TaskDeferred
 
+from airflow_async_provider.callbacks.registration import DURABLE_KEY
 from airflow_async_provider.errors import (
     ConfigurationError,
     JobBlockedError,
@@ -34,6 +35,7 @@ from airflow_async_provider.errors import (
     SubmitUnknownError,
 )
 from airflow_async_provider.hooks import base as hooks_base
+from airflow_async_provider.hooks.automic import AutomicHook
 from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.operators.automic_report import FIRST_LINES, LAST_LINES, log_report, shortened
 from airflow_async_provider.sensors.automic import AutomicExecutionSensor
@@ -286,6 +288,29 @@ def test_a_lost_answer_is_looked_for(ae):
     assert Task(object_name="JOBS.OK", alias="my alias").run()["status"] == 1900
     assert ae.journal.submits == 1
     assert ae.run().body["alias"].startswith("MY_ALIAS#AF-")
+
+
+def test_a_start_that_automic_works_off_late_is_found_by_the_retry(ae, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(ae.airflow_connection(timeout=0.3)))
+    ae.faults.add("submit", "silence", seconds=1, processed=False)
+    task = Task(object_name="JOBS.OK")
+    with pytest.raises(SubmitUnknownError, match="may still start it"):
+        task.run()
+    assert (ae.journal.submits, ae.journal.jobs_started) == (1, 0)
+    mark = AutomicHook().protocol().alias("JOBS.OK", task.store[DURABLE_KEY]["intent"])
+    late = AutomicHook().execute("JOBS.OK", alias=mark)  # what lay in Automic's queue
+    assert task.run()["run_id"] == int(late.job_id)
+    assert ae.journal.jobs_started == 1
+
+
+def test_a_start_that_was_dropped_after_all_is_made_by_the_retry(ae, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(ae.airflow_connection(timeout=0.3)))
+    ae.faults.add("submit", "silence", seconds=1, processed=False)
+    task = Task(object_name="JOBS.OK")
+    with pytest.raises(SubmitUnknownError):
+        task.run()
+    assert task.run()["status"] == 1900
+    assert ae.journal.jobs_started == 1
 
 
 def test_without_the_mark_a_lost_answer_fails_the_task(ae, monkeypatch):
