@@ -71,7 +71,6 @@ class AsyncJobOperator(SubmittingOperator):
         self.max_consecutive_errors = max_consecutive_errors
         self.deferrable = deferrable
         self.linger = seconds(linger, "linger")
-        self._active: JobHandle | None = None
         self._policy()  # a pace that makes no sense is told when the DAG is parsed, not after a submission
 
     # -- what a remote API adds ---------------------------------------------------------------------------
@@ -125,14 +124,15 @@ class AsyncJobOperator(SubmittingOperator):
     def execute(self, context: Context) -> Any:
         """Reattach or submit, then wait."""
         durable = Durable(context, self.log)
-        found = self._reattach(context, durable)
-        if found is None:
-            return self._start(context, durable)
-        run, status = found
-        if status is None or status.state is JobState.RUNNING:
-            self.tell("Waiting for", run)
-            return self._watch(context, run)
-        return self._settle(context, run, status)
+        with self._forgotten_at_timeout(durable):
+            found = self._reattach(context, durable)
+            if found is None:
+                return self._start(context, durable)
+            run, status = found
+            if status is None or status.state is JobState.RUNNING:
+                self.tell("Waiting for", run)
+                return self._watch(context, run)
+            return self._settle(context, run, status)
 
     def execute_complete(
         self, context: Context, event: Mapping[str, Any] | None = None, run: Mapping[str, Any] | None = None
@@ -146,7 +146,8 @@ class AsyncJobOperator(SubmittingOperator):
         run = run or _deferred_here.pop(_instance_id(context), None)
         if event is None or run is None:
             raise ValueError("execute_complete needs the trigger's event and the deferred run")
-        return self._complete(context, run, event)
+        with self._forgotten_at_timeout(Durable(context, self.log)):
+            return self._complete(context, run, event)
 
     def restart(self, context: Context, run: Mapping[str, Any], why: str) -> Any:
         """Start the job anew within the same try; counts in ``restarts``."""
@@ -154,14 +155,6 @@ class AsyncJobOperator(SubmittingOperator):
         durable = Durable(context, self.log)
         durable.clear()
         return self._start(context, durable, before=run)
-
-    def on_kill(self) -> None:
-        """The task is being killed on its worker: cancel the remote job unless it has ended."""
-        self._killed = True  # a job that is being started now is cancelled as soon as it is known
-        handle = self._active
-        if handle is None or not self.cancel_on_kill:
-            return
-        self._cancel(handle)
 
     def _start(self, context: Context, durable: Durable, *, before: Mapping[str, Any] | None = None) -> Any:
         restarts = before["restarts"] + 1 if before else 0

@@ -18,19 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_async_provider.errors import (
-    AsyncJobError,
-    JobCancelledError,
-    RequestRefusedError,
-    SubmitUnknownError,
-)
+from airflow_async_provider.errors import AsyncJobError, RequestRefusedError, SubmitUnknownError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.waiting import moved
+from airflow_async_provider.operators.cancelling import CancelsJob
 from airflow_async_provider.operators.durable import Durable
 from airflow_async_provider.operators.outcome import describe, error_for, seconds, surely_not_started
 from airflow_async_provider.operators.plain_errors import PlainErrors
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
-from airflow_async_provider.protocols.registry import protocol_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -39,7 +34,7 @@ if TYPE_CHECKING:
 MOST_MOVES = 5
 
 
-class SubmittingOperator(PlainErrors, BaseOperator):
+class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
     """
     Submits a job, once: a retry finds what an earlier try has started.
 
@@ -67,8 +62,6 @@ class SubmittingOperator(PlainErrors, BaseOperator):
         self.reattach = reattach
         #: Whether the remote was given an address to call.
         self.callback_expected = False
-        #: Whether Airflow has told this task to end; its work goes on until that is over, or killed for good.
-        self._killed = False
 
     # -- what a remote API adds ---------------------------------------------------------------------------
 
@@ -216,9 +209,6 @@ class SubmittingOperator(PlainErrors, BaseOperator):
                 JobState.EXPIRED, native=str(e.http_status), message="the remote no longer knows the job"
             )
 
-    def _can_cancel(self, handle: JobHandle) -> bool:
-        return self.cancel_on_kill and protocol_of(handle).cancel(handle) is not None
-
     def _is_ours(self, handle: JobHandle) -> bool:
         """Whether this task, as its arguments are now, would start such a job."""
         return str(handle.data.get("label", "")) == self.job_label()
@@ -251,37 +241,6 @@ class SubmittingOperator(PlainErrors, BaseOperator):
         submitted = replace(submitted, handle=self._labelled(submitted.handle))
         durable.save_job(submitted.handle.to_dict(), **facts)
         return submitted
-
-    def _unless_killed(self, durable: Durable, submitted: Submitted) -> None:
-        """
-        Cancel a job whose task was killed while it was being started: nobody could cancel it at that moment.
-
-        :raises JobCancelledError: so it was
-        """
-        handle, status = submitted.handle, submitted.status
-        if not (self._killed and self.cancel_on_kill) or (status is not None and status.state.ended):
-            return
-        if self._cancel(handle):
-            durable.clear()
-            fate = "It was cancelled at the remote."
-        else:
-            fate = "It could not be cancelled; a retry of this task goes on with it."
-        raise JobCancelledError(
-            f"The task was killed while it started the {describe(handle, age=False)}. {fate}",
-            job=handle.job_id,
-            state=JobState.CANCELLED.value,
-        )
-
-    def _cancel(self, handle: JobHandle) -> bool:
-        hook = self.hook
-        try:
-            if hook.cancel(handle):
-                self.log.info("Cancelled the %s at the remote.", describe(handle))
-                return True
-            self.log.info("The %s cannot be cancelled at the remote.", describe(handle))
-        except AsyncJobError as e:
-            self.log.warning("Cancelling the %s failed: %s", describe(handle), e)
-        return False
 
     def _run_of(self, handle: JobHandle, *, restarts: int = 0) -> dict[str, Any]:
         now = time.time()

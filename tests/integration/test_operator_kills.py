@@ -7,17 +7,28 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
+try:
+    from airflow.sdk.exceptions import AirflowTaskTimeout
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import AirflowTaskTimeout
+
 from byte_server import ByteServer, running, status
 from one_task import OneTask, TaskDeferred
 
 from airflow_async_provider.callbacks.registration import DURABLE_KEY
 from airflow_async_provider.errors import JobCancelledError
+from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoSubmitOperator
+from airflow_async_provider.simulators.automic import AutomicSimulator
+
+pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
 
 ACCEPTED = status(202, headers={"Location": "/jobs/1"})
 
@@ -119,3 +130,74 @@ def test_a_job_that_nobody_may_cancel_or_that_has_ended_goes_on(
     else:
         assert not waits
     assert asked(server) == ["POST"]
+
+
+# -- Airflow's execution_timeout
+
+
+@contextmanager
+def execution_timeout(task: Any, after: float = 0.5) -> Iterator[None]:
+    """As Airflow's task runner: an alarm breaks the work off, then the operator is told."""
+
+    def strike(*_: Any) -> None:
+        raise AirflowTaskTimeout
+
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, after)
+    try:
+        with pytest.raises(AirflowTaskTimeout):
+            yield
+        task.on_kill()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def automic(**arguments: Any) -> AutomicExecuteOperator:
+    return AutomicExecuteOperator(
+        **{"task_id": "t", "object_name": "JOBS.FOREVER", "poll_interval": 0.05, **arguments}
+    )
+
+
+def test_a_retry_after_the_execution_timeout_starts_a_new_job_though_the_old_one_is_still_being_cancelled(
+    automic_simulator: AutomicSimulator, automic_connection: Any
+) -> None:
+    task = OneTask()
+    first = automic(deferrable=False)
+    with execution_timeout(first):
+        first.execute(task.context)
+    assert [run.status for run in automic_simulator.runs] == [1571]  # "being cancelled"
+    assert automic_simulator.journal.cancels == 1
+
+    deferral = task.begin(automic)
+    automic_simulator.clock.advance(1)
+    assert [run.status for run in automic_simulator.runs] == [1850, 1550]
+    automic_simulator.finish_run()
+    assert task.follow(automic, deferral)["status"] == 1900
+
+
+def test_the_execution_timeout_of_a_task_that_was_woken(server: ByteServer) -> None:
+    server.steps += [ACCEPTED]
+    task = OneTask()
+    deferral = task.begin(operator)
+    woken = operator()
+    # The worker reads the truth, and the remote does not answer.
+    server.steps += [lambda exchange: server.ended.wait(20), status(204)]
+    with execution_timeout(woken):
+        woken.execute_complete(task.context, event={"state": "succeeded"}, **deferral.kwargs)
+    assert asked(server) == ["POST", "GET", "DELETE"]
+    assert not task.store
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_a_job_that_was_not_cancelled_is_left_to_a_retry(server: ByteServer, refused: bool) -> None:
+    server.steps += [ACCEPTED]
+    task = OneTask()
+    deferral = task.begin(operator)
+    woken = operator(cancel_on_kill=refused)
+    server.steps += [lambda exchange: server.ended.wait(20), *[status(500)] * 10]
+    with execution_timeout(woken):
+        woken.execute_complete(task.context, event={"state": "succeeded"}, **deferral.kwargs)
+    assert ("DELETE" in asked(server)) is refused
+    assert task.store is not None
+    assert "job" in task.store[DURABLE_KEY]
