@@ -4,7 +4,11 @@ What forged callbacks cost the authentic ones, and whether an answer's time tell
 
 The receiver in a process of its own over a private PostgreSQL. Authentic callbacks, each to a task of its
 own, are timed one after the other: alone, while ``--forged`` forged ones arrive at ``--rates`` a second, and
-afterwards. Then unknown tasks and wrong secrets are timed in turns.
+afterwards. Then refusals are timed in rounds, one of each kind in an order that is drawn anew: an unknown
+task, another one (what differs there is noise), and wrong secrets for tasks that remember nothing, one
+callback, or as many as there may be. Each kind's difference from the unknown task is the median of the
+differences within a round, with an interval that holds it with 95 % (a bootstrap over blocks of rounds, as
+neighbours share what else the machine does).
 """
 
 from __future__ import annotations
@@ -29,6 +33,10 @@ sys.path[:0] = [str(TESTS), str(TESTS / "integration")]
 
 #: Pause between two authentic callbacks (seconds).
 PAUSE = 0.05
+
+#: Rounds of refusals; those that lie together stay together when the rounds are drawn anew.
+ROUNDS = 3000
+BLOCK = 50
 
 BODY = b'{"runid": 7, "execution_status": 1900}'
 
@@ -92,6 +100,15 @@ class Sender:
                     one.result()
         await asyncio.gather(*running)
 
+    async def refused(self, world: Any, rounds: int) -> dict[str, list[float]]:
+        """Rounds of wrong secrets, one to each kind of address in an order of its own; how long each took."""
+        targets = strangers(world)
+        took: dict[str, list[float]] = {kind: [] for kind in targets}
+        for _ in range(rounds):
+            for kind in random.sample(list(targets), len(targets)):
+                took[kind].append(await self.send(targets[kind], "x" * 43, 401))
+        return took
+
 
 def row(name: str, took: list[float], alone: float | None = None, **facts: Any) -> dict[str, Any]:
     """One line of the table."""
@@ -142,20 +159,58 @@ async def measure(world: Any, given: Any) -> tuple[list[dict[str, Any]], dict[st
         rows.append(row("afterwards", await sender.authentic([world.task() for _ in range(few)]), alone))
 
         # Who has no secret must not learn from the time whether there is such a task.
-        kinds: dict[str, list[float]] = {"unknown task": [], "wrong secret": []}
-        for _ in range(10 if given.smoke else 1000):
-            turns = list(zip(kinds, (targets[0], targets[-1]), strict=True))
-            random.shuffle(turns)
-            for kind, url in turns:
-                kinds[kind].append(await sender.send(url, "x" * 43, 401))
-    refusals = {
-        kind: {
-            "median ms": statistics.median(took) * 1000,
-            "quartiles ms": [q * 1000 for q in statistics.quantiles(took, n=4)],
-        }
-        for kind, took in kinds.items()
+        await sender.refused(world, 5)  # connections
+        took = await sender.refused(world, 10 if given.smoke else ROUNDS)
+    return rows, refusals(took)
+
+
+def strangers(world: Any) -> dict[str, str]:
+    """Addresses by what a wrong secret finds there, all about equally long."""
+    from airflow_async_provider.callbacks.address import TaskKey, new_address
+    from airflow_async_provider.callbacks.registration import MOST_CALLBACKS
+
+    tasks = {name: world.task() for name in ("no memory", "one callback", "all callbacks")}
+    for name, number in {"one callback": 1, "all callbacks": MOST_CALLBACKS}.items():
+        task = tasks[name]
+        task.remember(*[task.expect()] * number, job={"job_id": "7", "data": {}})
+    there = tasks["no memory"].key
+    unknown = [
+        TaskKey(there.dag_id[:-6] + letter * 6, there.run_id[:-6] + letter * 6, there.task_id)
+        for letter in "xy"
+    ]
+    return {
+        "unknown task": new_address(world.url, unknown[0]).url,
+        "another unknown task": new_address(world.url, unknown[1]).url,
+        **{f"wrong secret, {name}": task.address.url for name, task in tasks.items()},
     }
-    return rows, refusals
+
+
+def refusals(took: dict[str, list[float]]) -> dict[str, Any]:
+    """What each kind of refusal took, and how it differs from the first (milliseconds)."""
+    first = next(iter(took.values()))
+    found: dict[str, Any] = {}
+    for kind, times in took.items():
+        found[kind] = {
+            "number": len(times),
+            "median ms": statistics.median(times) * 1000,
+            "quartiles ms": [q * 1000 for q in statistics.quantiles(times, n=4)],
+        }
+        if times is not first:
+            apart = [(one - other) * 1000 for one, other in zip(times, first, strict=True)]
+            found[kind] |= {"difference ms": statistics.median(apart), "95 % interval ms": interval(apart)}
+    return found
+
+
+def interval(values: list[float], draws: int = 2000) -> list[float]:
+    """Where the median lies with 95 %, if blocks of the values are drawn anew, with repetition."""
+    size = min(BLOCK, max(1, len(values) // 10))
+    blocks = [values[at : at + size] for at in range(0, len(values), size)]
+    chance = random.Random(7)  # the same values, the same interval
+    medians = sorted(
+        statistics.median([v for block in chance.choices(blocks, k=len(blocks)) for v in block])
+        for _ in range(draws)
+    )
+    return [medians[int(draws * 0.025)], medians[int(draws * 0.975)]]
 
 
 def main() -> None:
@@ -175,12 +230,16 @@ def main() -> None:
 
             db.initdb()
             with receiver() as url:
-                rows, refusals = asyncio.run(measure(World(url, "postgresql"), given))
-    report("forged_callbacks", rows, smoke=given.smoke, refusals=refusals)
-    for kind, figures in refusals.items():
+                rows, refused = asyncio.run(measure(World(url, "postgresql"), given))
+    report("forged_callbacks", rows, smoke=given.smoke, refusals=refused)
+    for kind, figures in refused.items():
         low, _, high = figures["quartiles ms"]
         median = figures["median ms"]
-        print(f"refused for {kind}: median {median:.2f} ms, half of them {low:.2f} to {high:.2f} ms")
+        print(f"refused for {kind}: median {median:.3f} ms, half of them {low:.2f} to {high:.2f} ms", end="")
+        if "difference ms" in figures:
+            low, high = figures["95 % interval ms"]
+            print(f"; {figures['difference ms']:+.3f} ms ({low:+.3f} to {high:+.3f})", end="")
+        print()
 
 
 if __name__ == "__main__":
