@@ -24,6 +24,9 @@ REDIRECTS = frozenset({301, 302, 303, 307, 308})
 #: Returns nothing for a URL that must not get any (the origin rule lives in the hook's ``Remote``).
 Credentials = Callable[[str, Mapping[str, str] | None], Mapping[str, str]]
 
+#: How TLS is verified: True, False, the path of a CA file or directory, or a function that says it for a URL.
+Verify = bool | str | Callable[[str], bool | str]
+
 
 class BrokenOffError(Exception):
     """
@@ -100,7 +103,8 @@ class UrlOpener:
     :param credentials: gives credential headers for a URL, for results that lie on the remote itself; None
         for pre-signed URLs, which refuse credentials
     :param verify: TLS: True, False, or the path of a CA file or directory; with True, the environment's
-        ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` counts
+        ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` counts. A function is asked for each URL: what fits the
+        first host may not fit the one that it redirects to
     :param proxy: proxy URL, None for the environment's
     :param timeout: seconds to connect, and seconds of silence
     :param connections: how many connections may be kept, for parallel ranges
@@ -113,7 +117,7 @@ class UrlOpener:
         *,
         headers: Mapping[str, str] | None = None,
         credentials: Credentials | None = None,
-        verify: bool | str = True,
+        verify: Verify = True,
         proxy: str | None = None,
         timeout: tuple[float, float] = (10.0, 60.0),
         connections: int = 1,
@@ -190,11 +194,14 @@ class UrlOpener:
         )
         try:
             response = adapter.send(
-                request, stream=True, timeout=self._timeout, verify=self._ca(), proxies=proxies
+                request, stream=True, timeout=self._timeout, verify=self._ca(url), proxies=proxies
             )
             failure = None
         except (RequestException, HTTPError, OSError, ValueError) as error:
             failure = broken_off(error)
+            if origin(url) != origin(self._url):
+                reason = f"at {place(url)}, where it redirects to, {failure.reason}"
+                failure = BrokenOffError(reason, final=failure.final)
         if failure is not None:  # outside of "except": the original error must not hang on as its context
             raise failure
         return StreamResponse(
@@ -212,10 +219,11 @@ class UrlOpener:
                 self._adapters[url] = adapter
         return adapter
 
-    def _ca(self) -> bool | str:
-        if self._verify is True:
+    def _ca(self, url: str) -> bool | str:
+        verify = self._verify(url) if callable(self._verify) else self._verify
+        if verify is True:
             return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        return self._verify
+        return verify
 
 
 #: How long bytes are collected into one block (seconds), so that a slow source still shows its progress.

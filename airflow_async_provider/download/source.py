@@ -29,6 +29,7 @@ from airflow_async_provider.download.opener import (
     Opener,
     StreamResponse,
     UrlOpener,
+    Verify,
 )
 from airflow_async_provider.download.parallel import Chooser, Parallel, RangeReader
 from airflow_async_provider.download.reader import BLOCK, ByteSource
@@ -87,7 +88,7 @@ class HttpSource(ByteSource):
         opener: Opener | None = None,
         headers: Mapping[str, str] | None = None,
         credentials: Credentials | None = None,
-        verify: bool | str = True,
+        verify: Verify = True,
         proxy: str | None = None,
         timeout: tuple[float, float] = (10.0, 60.0),
         expires_at: float | None = None,

@@ -204,7 +204,7 @@ def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpS
         url,
         headers=result.headers,
         credentials=hook.credentials_for if result.authorized else None,
-        verify=remote.verify_for(url),
+        verify=remote.verify_for,
         proxy=remote.proxy,
         expires_at=result.expires_at,
     )

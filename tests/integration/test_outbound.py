@@ -19,8 +19,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from byte_server import ByteServer, redirect, running, status
+from byte_server import ByteServer, make_certificate, redirect, running, status
 
+from airflow_async_provider.download import HttpSource
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError, DownloadError, OriginError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
@@ -295,6 +296,59 @@ def test_a_result_elsewhere_gets_no_credentials(
     for request in other.requests:
         assert CANARY not in json.dumps(dict(request.headers))
         assert "authorization" not in request.headers
+
+
+Redirected = Callable[..., tuple[HttpSource, ByteServer]]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """One of the remote and one of the storage, and nobody else knows either."""
+    folder = tmp_path_factory.mktemp("tls")
+    return make_certificate(folder / "own.pem"), make_certificate(folder / "storage.pem")
+
+
+@pytest.fixture
+def redirected(certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[Redirected]:
+    """A result on the remote's own host, which redirects to a storage; by the connection's extra."""
+    own_pem, storage_pem = certificates
+    with running(content=b"result", tls=storage_pem) as storage, running(tls=own_pem) as own:
+
+        def source(**extra: Any) -> tuple[HttpSource, ByteServer]:
+            own.steps.append(redirect(storage.url))
+            connection = {
+                "conn_type": "jaggaer_aso",
+                "host": own.origin,
+                "password": CANARY,
+                "extra": {name: str(value) for name, value in extra.items()},
+            }
+            monkeypatch.setenv("AIRFLOW_CONN_JAGGAER_ASO_DEFAULT", json.dumps(connection))
+            done = JobStatus(JobState.SUCCEEDED, result=Result(url=own.origin + "/r", authorized=True))
+            return source_of(JaggaerAsoHook(), JobHandle("jaggaer_aso", "7", time.time()), done), storage
+
+        yield source
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
+@pytest.mark.parametrize("verify", ["false", "own"])
+def test_what_holds_for_the_remote_s_certificate_does_not_for_the_storage_s(
+    certificates: tuple[Path, Path], redirected: Redirected, verify: str
+) -> None:
+    source, storage = redirected(verify=certificates[0] if verify == "own" else verify)
+    with pytest.raises(DownloadError, match="certificate is not trusted") as caught:
+        source.read()
+    assert f"at {storage.origin}, where it redirects to" in str(caught.value)
+    assert no_secret_in(caught.value)
+    assert not storage.requests
+
+
+def test_remote_and_storage_each_have_a_ca_file(
+    certificates: tuple[Path, Path], redirected: Redirected
+) -> None:
+    own, storage = certificates
+    source, _ = redirected(verify=own, result_verify=storage)
+    assert source.read() == b"result"
+    source.close()
 
 
 def test_a_token_url_without_tls_is_refused_for_an_https_connection(monkeypatch: pytest.MonkeyPatch) -> None:
