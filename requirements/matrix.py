@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -93,17 +94,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
     parser.add_argument("--airflow", nargs="+", default=["3.1", "3.2", "3.3"])
     parser.add_argument("--python", nargs="+", default=["3.11", "3.12", "3.13"])
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="the first Airflow on the first Python, and so on; or on this one where that is missing",
+    )
     parser.add_argument("--goal", default="every-test", help="what make is to make in each environment")
     given = parser.parse_args()
     LOGS.mkdir(exist_ok=True)
     good = True
-    for version in given.python:
-        python = interpreter(version)
+    pair_up = zip if given.once else product
+    for airflow, wanted in pair_up(given.airflow, given.python):
+        version, python = wanted, interpreter(wanted)
+        if python is None and given.once:
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            python = interpreter(version)
+            print(f"SKIPPED  Python {wanted} is not to be had here: {version} takes its place", flush=True)
         if python is None:
             print(f"FAILED  Python {version} is not to be had here", flush=True)
             good = False
-            continue
-        for airflow in given.airflow:
+        else:
             good &= run_pair(airflow, version, python, given.goal)
     return 0 if good else 1
 

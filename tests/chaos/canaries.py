@@ -75,11 +75,13 @@ def answers(world: World) -> Iterator[tuple[str, str]]:
             "select key from xcom where dag_id = ? and run_id = ? and task_id = ?",
             [row["dag_id"], row["run_id"], row["task_id"]],
         )
-        paths += [f"{task}/xcomEntries", f"{task}/tries"]
+        paths += [f"{task}/xcomEntries", f"{task}/tries", f"{task}/links", f"{task}/state-store"]
         paths += [f"{task}/xcomEntries/{quote(key['key'], safe='')}" for key in keys]
         paths += [f"{task}/logs/{number + 1}?full_content=true" for number in range(row["try_number"])]
     for path in paths:
         try:
             yield f"GET {path}", client.request("GET", path).text
         except AirflowApiError as error:
+            if error.status != 404:  # a try without a log, a run that a fault has deleted
+                raise
             yield f"GET {path}", str(error)

@@ -28,6 +28,8 @@ class Ledger:
     problems: list[str] = field(default_factory=list)
     files: int = 0
     started: int = 0
+    #: jobs that were started beyond the one that each task needs, as far as that is documented
+    doubled: int = 0
     retried: int = 0
     cancelled: int = 0
     states: Counter[str] = field(default_factory=Counter)
@@ -43,6 +45,10 @@ class Ledger:
                     continue
                 jobs = kind.jobs(said[kind.remote], run.number)
                 self._task(run, kind, found.get((run.run_id, kind.task_id)), jobs, keys)
+        lost = self.scene.lost_answers
+        if lost is not None and self.doubled + self.states["failed"] > lost:
+            said = f"{self.doubled} jobs were doubled and {self.states['failed']} tasks failed"
+            self.problems.append(f"{said}, with {lost} answers lost")
         self._cancelled()
         self._storage(keys)
         return self.problems
@@ -53,6 +59,7 @@ class Ledger:
         name = f"{kind.task_id} of run {run.number}"
         expected = self.scene.expectation(run, kind.task_id)
         self.started += len(jobs)
+        self.doubled += max(0, len(jobs) - max(1, expected.least_jobs))
         if not expected.least_jobs <= len(jobs) <= expected.most_jobs:
             self.problems.append(f"{name}: its remote started {len(jobs)} jobs")
         if task is None:
@@ -132,10 +139,14 @@ class Ledger:
             )
         self.problems += [f"an upload of {u['Key']} was neither finished nor aborted" for u in uploads]
         mine = {str(run.number) for run in self.scene.runs}
-        for path in world.folder.rglob("*"):
-            known = path.name.split("-")[0] not in mine or str(path) in keys
-            if not known or path.name.startswith("."):
-                self.problems.append(f"{path.name} was left at the destination")
+        objects = client.get_paginator("list_objects_v2").paginate(Bucket=world.s3.bucket)
+        stored = [f"s3://{world.s3.bucket}/{o['Key']}" for page in objects for o in page.get("Contents", [])]
+        stored += [str(path) for path in world.folder.rglob("*")]
+        for place in stored:
+            name = place.rpartition("/")[2]
+            known = name.split("-")[0] not in mine or place in keys
+            if not known or name.startswith("."):
+                self.problems.append(f"{name} was left at the destination")
 
 
 def leftovers(scene: Scene) -> list[str]:
@@ -167,5 +178,6 @@ def _left_by(name: str, pid: int, pids: list[int], ports: set[int], worker: str)
         left = [f"process {pid} of {name}: {process.name()}"] if name == worker and depth > 1 else []
     except psutil.NoSuchProcess:
         return []
-    open_to = [s.raddr.port for s in sockets if s.raddr and s.status == "ESTABLISHED"]
-    return left + [f"{name} still has a connection to port {port}" for port in open_to if port in ports]
+    # Whatever its state: a connection that the remote has closed and nobody else did is a leak, too.
+    to_remotes = [s for s in sockets if s.raddr and s.raddr.port in ports]
+    return left + [f"{name} has a connection to port {s.raddr.port}: {s.status}" for s in to_remotes]

@@ -66,6 +66,8 @@ class Scene:
     expected: dict[tuple[int, str], Expected] = field(default_factory=dict)
     #: what went otherwise than hoped for but is as documented
     remarks: list[str] = field(default_factory=list)
+    #: so many answers to submissions were lost: no more jobs than that may be doubled, or tasks fail
+    lost_answers: int | None = None
     released: bool = False
     #: components that end by themselves are started again, as systemd or Kubernetes would do
     supervised: bool = False
@@ -83,6 +85,17 @@ class Scene:
             runs.append(Run(number, dag_id, client.trigger(dag_id, conf, run_id=f"chaos-{number}")))
         self.runs += runs
         return runs
+
+    def struck(self, name: str, fault: str) -> int:
+        """
+        How many requests to a remote this fault has hit.
+
+        :raises RuntimeError: none: what came of the jobs would prove nothing
+        """
+        hit = sum(entry["fault"] == fault for entry in self.world.simulators[name].journal()["entries"])
+        if not hit:
+            raise RuntimeError(f"the fault {fault!r} never struck {name}")
+        return hit
 
     def expect(
         self, *, runs: Collection[Run] | None = None, tasks: Collection[str] | None = None, **how: Any

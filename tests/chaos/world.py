@@ -161,7 +161,7 @@ class World:
                 "--processing-seconds", "none", "--result-bytes", "700000", "--result-expires", "1800",
                 "--token", s["aso_token"], "--api-key", s["aso_key"],
                 "--client-id", "chaos", "--client-secret", s["aso_client_secret"], "--token-expires", "30",
-                "--plan", 'apiRates={"result_bytes": 50000000}',
+                "--plan", 'apiRates={"result_bytes": 70000000}',
             ], 2),
             "automic": (["--run-seconds", "none", "--password", s["automic_password"]], 1),
             "open-connectors": ([

@@ -28,8 +28,12 @@ def kill_running_tasks(scene: Scene, remote: str) -> int:
     return killed
 
 
-def kill_when_stuck(scene: Scene, route: str, remotes: tuple[str, ...]) -> None:
-    """Kill the running tasks of each remote once a request hangs there, as the fault "silence" has it."""
+def kill_when_stuck(scene: Scene, route: str, remotes: tuple[str, ...]) -> int:
+    """
+    Kill the running tasks of each remote once a request hangs there, as the fault "silence" has it.
+
+    :return: how many were killed
+    """
     left = set(remotes)
     killed = 0
 
@@ -48,15 +52,19 @@ def kill_when_stuck(scene: Scene, route: str, remotes: tuple[str, ...]) -> None:
     scene.remarks.append(f"{killed} workers killed")
     for name in remotes:
         scene.world.simulators[name].clear_faults()
+    return killed
 
 
-def may_have_lost_submissions(scene: Scene, most_jobs: int = 3) -> None:
+def may_have_lost_submissions(scene: Scene, lost: int, most_jobs: int = 3) -> None:
     """
     Expect what docs/operations.md says about a submission whose answer is lost.
 
     A task whose remote can neither find nor repeat a submission fails and starts nothing twice; what only
     reads (an ASO GET, a bulk download) is sent again and makes a second export.
+
+    :param lost: how many answers were lost at the most
     """
+    scene.lost_answers = lost
     scene.expect(
         tasks=[kind.task_id for kind in KINDS if not kind.findable],
         states=frozenset({"success", "failed"}),

@@ -20,16 +20,22 @@ QUESTIONS = {
 ROUTES = {name: routes if name == "automic" else (*routes, "result") for name, routes in QUESTIONS.items()}
 
 
-def storm(scene: Scene, routes: dict[str, tuple[str, ...]], seconds: float, **trouble: Any) -> None:
-    """While all jobs wait and then end, every answer of these routes has a fault, for some time."""
+def storm(scene: Scene, routes: dict[str, tuple[str, ...]], lasts: float, **trouble: Any) -> None:
+    """
+    While all jobs wait and then end, every answer of these routes has a fault, for some time.
+
+    :raises RuntimeError: the fault has not struck every remote
+    """
     scene.start()
     scene.wait_waiting()
     spoil(scene, routes, times=None, **trouble)
-    time.sleep(seconds / 3)
+    time.sleep(lasts / 3)
     scene.release()
-    time.sleep(seconds * 2 / 3)
+    time.sleep(lasts * 2 / 3)
     for simulator in scene.world.simulators.values():
         simulator.clear_faults()
+    hit = sum(scene.struck(name, trouble["fault"]) for name in routes)
+    scene.remarks.append(f"{hit} answers spoilt")
 
 
 def spoil(scene: Scene, routes: dict[str, tuple[str, ...]], **trouble: Any) -> None:
@@ -52,12 +58,12 @@ def remotes_down_for_a_minute(scene: Scene) -> None:
         relay.up()
 
 
-@fault("the remotes answer 500 to everything for 20 s")
+@fault("the remotes answer 500 to questions and downloads for 20 s")
 def remotes_answer_500(scene: Scene) -> None:
     storm(scene, ROUTES, 20, fault="http_status", status=500)
 
 
-@fault("the remotes answer 429 with Retry-After to everything for 20 s")
+@fault("the remotes answer 429 with Retry-After to questions and downloads for 20 s")
 def remotes_answer_429(scene: Scene) -> None:
     storm(scene, ROUTES, 20, fault="http_status", status=429, retry_after=3)
 
@@ -79,12 +85,9 @@ def remotes_reset_connections(scene: Scene) -> None:
 
 @fault("the remotes say nothing for 30 s, to questions and in the middle of results")
 def remotes_silent_for_30_s(scene: Scene) -> None:
-    scene.start()
-    scene.wait_waiting()
-    spoil(scene, QUESTIONS, fault="silence", seconds=30, times=2)
     results = dict.fromkeys(("aso", "open-connectors", "http"), ("result",))
     spoil(scene, results, fault="silence", seconds=30, after_bytes=100_000, times=2)
-    scene.release()
+    storm(scene, QUESTIONS, 30, fault="silence", seconds=30)
 
 
 @fault("answers to submissions are lost: the job has started, the connection is reset")
@@ -98,7 +101,9 @@ def submissions_lost(scene: Scene) -> None:
     )
     scene.start()
     scene.wait_waiting()
-    may_have_lost_submissions(scene, most_jobs=4)
+    lost = sum(scene.struck(name, "reset") for name in scene.world.simulators)
+    scene.remarks.append(f"{lost} answers lost")
+    may_have_lost_submissions(scene, lost, most_jobs=4)
     scene.release()
 
 

@@ -7,9 +7,11 @@ import re
 import resource
 
 import psutil
+from harness.client import TASK_ENDED
 
 from tests.chaos.faults.killing import kill_when_stuck
 from tests.chaos.faults.registry import fault
+from tests.chaos.kinds import KINDS
 from tests.chaos.scene import Scene
 
 #: Larger than any log file, which the limit concerns as well, and smaller than the file (bytes).
@@ -21,12 +23,14 @@ PART_7 = re.compile(rb"^PUT \S+[?&]partNumber=7[& ]", re.MULTILINE)
 
 @fault("S3 breaks the connection in part 7 of an upload, again and again", patience=400)
 def s3_fails_in_part_7(scene: Scene) -> None:
-    broken = scene.world.relays["s3"].break_at(PART_7, times=16)
+    broken = scene.world.relays["s3"].break_at(PART_7, times=12)
     scene.start("chaos_large", jobs=max(2, scene.jobs // 25))
+    scene.start()  # and small ones beside them
+    scene.wait_waiting()
 
     def failed() -> bool:
         scene.release()
-        return broken.struck >= broken.times or any(task["try_number"] > 1 for task in scene.tasks())
+        return broken.struck >= broken.times
 
     scene.wait("S3 to fail", failed)
     scene.remarks.append(f"{broken.struck} connections broken")
@@ -34,25 +38,37 @@ def s3_fails_in_part_7(scene: Scene) -> None:
 
 @fault("a worker and its task are killed (SIGKILL) in the middle of an upload to S3", patience=400)
 def worker_killed_during_upload(scene: Scene) -> None:
-    stuck = {"route": "result", "fault": "silence", "seconds": 60, "after_bytes": 30_000_000}
+    stuck = {"route": "result", "fault": "silence", "seconds": 240, "after_bytes": 30_000_000, "times": None}
     scene.world.simulators["aso"].add_faults(stuck)
-    scene.start("chaos_large", jobs=2)
+    large = scene.start("chaos_large", jobs=2)
+    small = scene.start()  # beside them; their results are smaller than that
     scene.wait_waiting()
     scene.release()
+    scene.wait(
+        "the small ones to end", lambda: scene.count(*TASK_ENDED, runs=small) == len(scene.tasks(small))
+    )
+    scene.wait("the large ones to run", lambda: scene.count("running", runs=large) == len(large))
     kill_when_stuck(scene, "result", ("aso",))
 
 
 @fault("no more can be written to the disk of the destination (RLIMIT_FSIZE), then it can")
 def disk_full(scene: Scene) -> None:
-    scene.world.simulators["aso"].act("script", endpoint="apiItems", result_bytes=LARGE)
+    several = min(3, -(-scene.jobs // len(KINDS)))
+    for _ in range(several):
+        scene.world.simulators["aso"].act("script", endpoint="apiItems", result_bytes=LARGE)
     scene.start()
     scene.wait_waiting()
     limit_files(scene, LARGEST_FILE)
     try:
         scene.release()
-        scene.wait("a task to fail for it", lambda: any(task["try_number"] > 1 for task in scene.tasks()))
+        scene.wait("tasks to fail for it", lambda: retried(scene) >= several)
     finally:
         limit_files(scene, resource.RLIM_INFINITY)
+
+
+def retried(scene: Scene) -> int:
+    """How many tasks are in another try than their first."""
+    return sum(task["try_number"] > 1 for task in scene.tasks())
 
 
 def limit_files(scene: Scene, largest: int) -> None:
