@@ -100,7 +100,7 @@ class AsyncJobOperator(SubmittingOperator):
     def advice(self, status: JobStatus) -> str:
         """What the reader of the task log can do after a bad end."""
         if not status.state.ended:
-            return "Resolve it at the remote; a retry of this task goes on with it."
+            return "Resolve it at the remote; a retry of this task, or clearing it, goes on with it."
         if self.may_resubmit(status):
             return "A retry of this task starts another one."
         return "Once you know that it may run again, clear the task with reattach=False."
@@ -261,6 +261,8 @@ class AsyncJobOperator(SubmittingOperator):
             # A blocked job may go on, and one that must not be started twice must not be forgotten.
             if status.state.ended and self.may_resubmit(status):
                 raise self._forget(context, error)
+            if not status.state.ended:
+                Durable(context, self.log).blocked()
             raise error
         self._active = None  # it has ended: a kill during the download must not cancel anything
         self.log.info("The %s has ended (%s), %s.", describe(handle), said(status), _how_known(run))

@@ -102,10 +102,17 @@ class Durable:
         The job is not forgotten: should this try be killed before Airflow has noted its success, the next one
         goes on with it. Whoever clears the task afterwards wants a new job and gets one.
         """
+        self._add(done=True)
+
+    def blocked(self) -> None:
+        """Note that the job was left to a person; who clears the task then has resolved it and wants it."""
+        self._add(blocked=True)
+
+    def _add(self, **facts: Any) -> None:
         if self._store is not None:
             saved = self.load()
             if "job" in saved:
-                self._store.set(DURABLE_KEY, {**saved, "done": True})
+                self._store.set(DURABLE_KEY, {**saved, **facts})
 
     def clear(self) -> None:
         """Forget the job: the next run of this task starts a new one."""

@@ -142,54 +142,8 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
     def _reattach(self, context: Context, durable: Durable) -> tuple[dict[str, Any], JobStatus | None] | None:
         saved = durable.load() if self.reattach else {}
         if "job" in saved:
-            handle = JobHandle.from_dict(saved["job"])
-            cleared = saved.get("max_tries") != _max_tries(context)
-            if cleared and saved.get("done"):
-                durable.clear()
-                return None
-            if cleared and not self._is_ours(handle):
-                self.log.info(
-                    "The %s of an earlier try was started by other arguments, and a person has cleared the "
-                    "task since: a new one is started.",
-                    describe(handle),
-                )
-                durable.clear()
-                return None
-            try:
-                status = self.interpret(self._still_known(context, handle, saved))
-            except RequestRefusedError as e:
-                if not cleared:
-                    raise
-                # Else no clearing would ever help: some remotes answer every question for a job that they
-                # have cancelled, as clearing does, with an error.
-                self.log.warning(
-                    "The remote refuses to tell the state of the %s (%s). A person has cleared this task "
-                    "since, so a new one is started.",
-                    describe(handle),
-                    e,
-                )
-                if self._can_cancel(handle):
-                    self._cancel(handle)
-                durable.clear()
-                return None
-            if cleared and not status.state.ended and self._can_cancel(handle):
-                # Clearing cancels; the trigger may not have come to it, or the remote takes its time.
-                self.log.info("A person has cleared this task: a new job is started.")
-                self._cancel(handle)
-                durable.clear()
-                return None
-            if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
-                self.log.info(
-                    "Reattached to the %s that an earlier try started; state %r.",
-                    describe(handle),
-                    status.native,
-                )
-                self.announce_again(context, durable)
-                return self._run_of(handle, restarts=saved.get("restarts", 0)), status
-            if not self.may_resubmit(status):
-                raise error_for(handle, status)
-            self.log.info("The %s of an earlier try ended as %r.", describe(handle), status.native)
-        elif "intent" in saved:
+            return self._go_on(context, durable, saved)
+        if "intent" in saved:
             found = self._find(context, saved)
             if found is not None:
                 handle = self._labelled(found)
@@ -198,6 +152,66 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
                 self.announce_again(context, durable)
                 return self._run_of(handle), None
         return None
+
+    def _go_on(
+        self, context: Context, durable: Durable, saved: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], JobStatus | None] | None:
+        handle, restarts = JobHandle.from_dict(saved["job"]), saved.get("restarts", 0)
+        if saved.get("max_tries") == _max_tries(context):
+            status = self.interpret(self._still_known(context, handle, saved))
+        else:
+            wanted = self._after_clearing(context, handle, saved)
+            if wanted is None:
+                durable.clear()
+                return None
+            # It is this try's from now on: whoever clears the task once more means this job.
+            durable.save_job(saved["job"], max_tries=_max_tries(context), restarts=restarts)
+            status = wanted
+        if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
+            self.log.info(
+                "Reattached to the %s that an earlier try started; state %r.", describe(handle), status.native
+            )
+            self.announce_again(context, durable)
+            return self._run_of(handle, restarts=restarts), status
+        if not self.may_resubmit(status):
+            raise error_for(handle, status)
+        self.log.info("The %s of an earlier try ended as %r.", describe(handle), status.native)
+        return None
+
+    def _after_clearing(
+        self, context: Context, handle: JobHandle, saved: Mapping[str, Any]
+    ) -> JobStatus | None:
+        """The state of the job to go on with after a person has cleared the task; None for a new one."""
+        if saved.get("done"):
+            return None
+        if not self._is_ours(handle):
+            self.log.info(
+                "The %s of an earlier try was started by other arguments, and a person has cleared the "
+                "task since: a new one is started.",
+                describe(handle),
+            )
+            return None
+        try:
+            status = self.interpret(self._still_known(context, handle, saved))
+        except RequestRefusedError as e:
+            # Else no clearing would ever help: some remotes answer every question for a job that they
+            # have cancelled, as clearing does, with an error.
+            self.log.warning(
+                "The remote refuses to tell the state of the %s (%s). A person has cleared this task "
+                "since, so a new one is started.",
+                describe(handle),
+                e,
+            )
+            if self._can_cancel(handle):
+                self._cancel(handle)
+            return None
+        # Clearing cancels; the trigger may not have come to it, or the remote takes its time. But a job that
+        # was left to a person, who has then cleared the task, is wanted.
+        if not status.state.ended and not saved.get("blocked") and self._can_cancel(handle):
+            self.log.info("A person has cleared this task: a new job is started.")
+            self._cancel(handle)
+            return None
+        return status
 
     def _still_known(self, context: Context, handle: JobHandle, saved: Mapping[str, Any]) -> JobStatus:
         try:
