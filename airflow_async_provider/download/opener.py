@@ -18,6 +18,10 @@ from airflow_async_provider.transport.exact import exact_adapter, request_target
 from airflow_async_provider.transport.remote import place, split_url
 
 MOST_REDIRECTS = 5
+
+#: To so many hosts connections are kept: redirects may lead from range to range to another one.
+KEPT_HOSTS = 5
+
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 #: Credential headers for a URL: called with the URL and, after a 401, with the headers that were refused.
@@ -132,7 +136,8 @@ class UrlOpener:
         self._timeout = timeout
         self._connections = connections
         self._lock = threading.Lock()
-        self._adapters: dict[str, Any] = {}
+        self._adapter: Any = None
+        self._local = threading.local()
 
     def __repr__(self) -> str:
         return f"UrlOpener({self.where!r})"
@@ -156,8 +161,9 @@ class UrlOpener:
 
     def close(self) -> None:
         """Drop kept connections."""
-        while self._adapters:
-            self._adapters.popitem()[1].close()
+        adapter, self._adapter = self._adapter, None
+        if adapter is not None:
+            adapter.close()
 
     def _authorized(self, url: str, wanted: Mapping[str, str]) -> StreamResponse:
         headers = dict(wanted)
@@ -186,14 +192,14 @@ class UrlOpener:
         request.method = "GET"
         request.url = shown  # the adapter writes the true target, see exact.py
         request.headers = CaseInsensitiveDict(headers)
-        adapter = self._adapter(url)
+        self._local.target = request_target(url)
         proxies = (
             {"http": self._proxy, "https": self._proxy}
             if self._proxy
             else get_environ_proxies(shown, no_proxy=None)
         )
         try:
-            response = adapter.send(
+            response = self._kept_adapter().send(
                 request, stream=True, timeout=self._timeout, verify=self._ca(url), proxies=proxies
             )
             failure = None
@@ -211,13 +217,14 @@ class UrlOpener:
             place=shown,
         )
 
-    def _adapter(self, url: str) -> Any:
+    def _kept_adapter(self) -> Any:
+        """One for all URLs: a storage may get a freshly signed one with each range."""
         with self._lock:  # ranges are asked for from several threads
-            adapter = self._adapters.get(url)
-            if adapter is None:
-                adapter = exact_adapter(request_target(url), connections=self._connections)
-                self._adapters[url] = adapter
-        return adapter
+            if self._adapter is None:
+                self._adapter = exact_adapter(
+                    lambda: str(self._local.target), connections=self._connections, hosts=KEPT_HOSTS
+                )
+            return self._adapter
 
     def _ca(self, url: str) -> bool | str:
         verify = self._verify(url) if callable(self._verify) else self._verify

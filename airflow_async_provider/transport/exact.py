@@ -32,11 +32,11 @@ def request_target(url: str) -> str:
     return _NOT_SENDABLE.sub(lambda match: quote(match.group(), safe=""), target)
 
 
-def exact_adapter(target: str | Callable[[], str], *, connections: int, hosts: int = 1) -> Any:
+def exact_adapter(target: Callable[[], str], *, connections: int, hosts: int) -> Any:
     """
     An adapter of ``requests`` whose connections write the given request target.
 
-    :param target: from :func:`request_target`, or a function that gives the one of the request being sent
+    :param target: gives the target (see :func:`request_target`) of the request that this thread is sending
     :param connections: how many connections to a host to keep
     :param hosts: to how many hosts
     """
@@ -53,7 +53,7 @@ def exact_adapter(target: str | Callable[[], str], *, connections: int, hosts: i
     return ExactAdapter(pool_connections=hosts, pool_maxsize=connections, max_retries=0)
 
 
-def _write_target(manager: Any, target: str | Callable[[], str]) -> Any:
+def _write_target(manager: Any, target: Callable[[], str]) -> Any:
     """Make the connections of a pool manager write this target in their request lines."""
     manager.pool_classes_by_scheme = {
         scheme: type(f"Exact{pool.__name__}", (pool,), {"ConnectionCls": _connection_class(pool, target)})
@@ -63,14 +63,12 @@ def _write_target(manager: Any, target: str | Callable[[], str]) -> Any:
     return manager
 
 
-def _connection_class(pool: Any, target: str | Callable[[], str]) -> Any:
+def _connection_class(pool: Any, target: Callable[[], str]) -> Any:
     base = pool.ConnectionCls
 
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
         # Through a plain HTTP proxy the target is a whole URL (RFC 9112 §3.2.2), else it is the path.
         prefix = "" if url.startswith("/") else "/".join(url.split("/", 3)[:3])
-        base.putrequest(
-            self, method, prefix + (target if isinstance(target, str) else target()), *args, **kwargs
-        )
+        base.putrequest(self, method, prefix + target(), *args, **kwargs)
 
     return type(f"Exact{base.__name__}", (base,), {"putrequest": putrequest})

@@ -81,6 +81,14 @@ def test_connections_are_kept_and_few(server: ByteServer) -> None:
     assert len(server.requests) > 30
 
 
+def test_connections_are_kept_where_each_range_gets_a_freshly_signed_url(server: ByteServer) -> None:
+    fresh = [redirect(f"{server.url}&X-Amz-Date={number}") for number in range(200)]
+    with running(steps=fresh) as remote:
+        assert read_all(source_of(remote)) == CONTENT
+    assert len({r.target for r in server.requests}) > 30
+    assert server.connections <= 7  # as above
+
+
 def test_memory_is_bounded(server: ByteServer) -> None:
     """A reader that is not fetched from asks only for a few blocks ahead."""
     source = source_of(server)
