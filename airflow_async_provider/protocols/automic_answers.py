@@ -205,11 +205,22 @@ class ExecutionPage:
     next_start: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReportPages:
+    """
+    Some pages of a report.
+
+    :param pages: number and text of each
+    :param has_more: whether there are pages behind them
+    """
+
+    pages: tuple[tuple[int, str], ...]
+    has_more: bool
+
+
 def page_of(response: HttpResponse, *, asked: int) -> ExecutionPage:
     """
     Read one page of a list.
-
-    ``hasmore`` may be missing from small answers; then a full page means that there may be more.
 
     :param asked: ``max_results`` of the request
     :raises UnreadableAnswerError: it is no list
@@ -224,9 +235,27 @@ def page_of(response: HttpResponse, *, asked: int) -> ExecutionPage:
         )
     items = tuple(item for item in data if isinstance(item, dict))
     last = number(items[-1].get("run_id")) if items else None
+    return ExecutionPage(items, _has_more(answer, len(data), asked) and last is not None, last)
+
+
+def report_pages_of(response: HttpResponse, *, asked: int) -> ReportPages:
+    """
+    Read pages of a report; a start beyond the last page gives none.
+
+    :param asked: ``max_results`` of the request
+    :raises UnreadableAnswerError: it is no list
+    """
+    if not response.body.strip():
+        return ReportPages((), has_more=False)  # "no information is returned", whatever that looks like
+    found, answer = _wrapped_list(response, what="pages of the report")
+    pages = tuple((number(page.get("page")) or 0, str(page.get("content") or "")) for page in found)
+    return ReportPages(pages, _has_more(answer, len(pages), asked))
+
+
+def _has_more(answer: Mapping[str, Any], count: int, asked: int) -> bool:
+    """``hasmore``; it may be missing from small answers, then a full page means that there may be more."""
     said = answer.get("hasmore")
-    more = said if isinstance(said, bool) else len(data) >= asked
-    return ExecutionPage(items, more and last is not None, last)
+    return said if isinstance(said, bool) else count >= asked
 
 
 def json_list(response: HttpResponse, *, what: str) -> list[dict[str, Any]]:
@@ -235,19 +264,24 @@ def json_list(response: HttpResponse, *, what: str) -> list[dict[str, Any]]:
 
     :raises UnreadableAnswerError: it is neither
     """
+    return _wrapped_list(response, what=what)[0]
+
+
+def _wrapped_list(response: HttpResponse, *, what: str) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The array, and the object around it, which is empty where there was none."""
     try:
-        value = json.loads(response.body)
+        answer = json.loads(response.body)
     except (ValueError, RecursionError):
-        value = None
-    if isinstance(value, dict):
-        value = value.get("data")
+        answer = None
+    around = answer if isinstance(answer, dict) else {}
+    value = around.get("data") if around else answer
     if not isinstance(value, list):
         raise UnreadableAnswerError(
             f"HTTP {response.status}: expected the {what} as a JSON array.",
             excerpt=excerpt(response.body),
             http_status=response.status,
         )
-    return [item for item in value if isinstance(item, dict)]
+    return [item for item in value if isinstance(item, dict)], around
 
 
 # -- callbacks

@@ -158,13 +158,15 @@ class AutomicApi:
             params={"max_results": max_results, "start_at": start_at},
         )
 
-    def read_report_pages(self, response: HttpResponse) -> list[tuple[int, str]]:
-        """Number and text of each page; a start beyond the last page gives an empty list."""
+    def read_report_pages(self, response: HttpResponse, *, asked: int = 10) -> answers.ReportPages:
+        """
+        Pages of one report.
+
+        :param asked: ``max_results`` of the request
+        :raises RemoteError: no pages
+        """
         answers.raise_for_automic(response, job="a report", doing="reading")
-        if not response.body.strip():
-            return []  # "no information is returned", whatever that looks like
-        pages = answers.json_list(response, what="pages of the report")
-        return [(answers.number(p.get("page")) or 0, str(p.get("content") or "")) for p in pages]
+        return answers.report_pages_of(response, asked=asked)
 
     def variables(self, run_id: str | int) -> HttpRequest:
         """A run's variables."""

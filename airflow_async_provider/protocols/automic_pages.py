@@ -83,11 +83,11 @@ class ReportWalk:
 
         :raises RemoteError: they are none; :attr:`next` stays as it is
         """
-        pages = self._api.read_report_pages(response)
-        fresh = [(page, text) for page, text in pages if page > self._last]
+        answer = self._api.read_report_pages(response, asked=self._at_once)
+        fresh = [(page, text) for page, text in answer.pages if page > self._last]
         self.next = None
         if fresh:
             self._last = max(page for page, _ in fresh)
-            if len(pages) >= self._at_once:
+            if answer.has_more:
                 self.next = self._request()
         return [text for _, text in fresh]

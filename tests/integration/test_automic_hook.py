@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
+from byte_server import running, status
 
 from airflow_async_provider.errors import (
     AsyncJobError,
@@ -348,6 +349,22 @@ def test_a_failed_page_is_asked_for_again(ae, hook):
 def test_a_misspelt_filter_is_no_filter(hook):
     with pytest.raises(ConfigurationError, match="nmae"):
         list(hook.iter_executions(nmae="X"))
+
+
+async def test_a_report_in_answers_that_are_shorter_than_asked_for(monkeypatch):
+    """The server has a longest answer of its own; whether there is more, it says."""
+
+    def answers():
+        for number, more in ((1, True), (2, True), (3, False)):
+            page = {"data": [{"page": number, "content": f"page {number}"}], "total": 3, "hasmore": more}
+            yield status(200, json.dumps(page).encode())
+
+    with running(steps=[*answers(), *answers()]) as server:
+        hook = connect(monkeypatch, host=server.origin, login="100/U/D", password="p")
+        assert list(hook.iter_reports(7)) == ["page 1", "page 2", "page 3"]
+        async with pool():
+            assert [page async for page in hook.aiter_reports(7)] == ["page 1", "page 2", "page 3"]
+    assert len(server.requests) == 6
 
 
 def test_a_report_that_is_not_there(ae, hook):

@@ -24,6 +24,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols.automic import AutomicProtocol
+from airflow_async_provider.protocols.automic_answers import ReportPages
 from airflow_async_provider.protocols.automic_pages import ExecutionWalk, ReportWalk
 from airflow_async_provider.protocols.automic_requests import correlated_alias, correlation_suffix
 from airflow_async_provider.protocols.automic_states import RANGES, TEXTS, state_of, text_of
@@ -654,8 +655,8 @@ def test_reports():
     assert request.url == "ae/api/v1/100/executions/7/reports/RE%2FP"
     assert request.params == {"max_results": 3, "start_at": 4}
     pages = {"total": 2, "data": [{"page": 4, "content": "a"}, {"page": 5}], "hasmore": False}
-    assert AE.read_report_pages(answer(pages)) == [(4, "a"), (5, "")]
-    assert AE.read_report_pages(answer(b" ")) == []
+    assert AE.read_report_pages(answer(pages)).pages == ((4, "a"), (5, ""))
+    assert AE.read_report_pages(answer(b" ")) == ReportPages((), has_more=False)
 
 
 @pytest.mark.parametrize("body", [b"", b"null", b"5", {"data": 5}])
@@ -845,6 +846,32 @@ def test_a_report_is_walked_through():
     ]
     assert walk.next.params == {"max_results": 2, "start_at": 3}
     assert walk.take(answer({"data": [{"page": 3, "content": "c"}]})) == ["c"]
+    assert walk.next is None
+
+
+@pytest.mark.parametrize(
+    ("count", "said", "more"),
+    [
+        (1, {"hasmore": True}, True),
+        (2, {"hasmore": False}, False),
+        (2, {}, True),
+        (1, {}, False),
+        (2, {"hasmore": "no"}, True),
+    ],
+)
+def test_a_report_has_more_pages_where_the_answer_says_so(count, said, more):
+    walk = ReportWalk(AE, 7, "REP", at_once=2)
+    data = [{"page": n, "content": str(n)} for n in range(1, count + 1)]
+    assert len(walk.take(answer({"data": data, **said}))) == count
+    assert (walk.next is not None) is more
+    if more:
+        assert walk.next.params == {"max_results": 2, "start_at": count + 1}
+
+
+def test_a_report_without_a_wrapping_is_read_to_its_first_short_answer():
+    walk = ReportWalk(AE, 7, "REP", at_once=2)
+    assert walk.take(answer([{"page": 1, "content": "a"}, {"page": 2, "content": "b"}])) == ["a", "b"]
+    assert walk.take(answer([{"page": 3, "content": "c"}])) == ["c"]
     assert walk.next is None
 
 
