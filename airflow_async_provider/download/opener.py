@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from airflow_async_provider.errors import DownloadError, OriginError
 from airflow_async_provider.protocols.base import Headers
+from airflow_async_provider.transport.environment import ca_file, check_ca_file
 from airflow_async_provider.transport.exact import exact_adapter, request_target
 from airflow_async_provider.transport.remote import place, split_url
 
@@ -92,6 +92,7 @@ class Opener(Protocol):
 
         :param etag: strong ETag that the object must still have (If-Match)
         :raises BrokenOffError: no answer came
+        :raises ConfigurationError: the CA file does not exist
         """
 
     def close(self) -> None:
@@ -106,9 +107,9 @@ class UrlOpener:
     :param headers: sent to the URL's own origin only (media types)
     :param credentials: gives credential headers for a URL, for results that lie on the remote itself; None
         for pre-signed URLs, which refuse credentials
-    :param verify: TLS: True, False, or the path of a CA file or directory; with True, the environment's
-        ``REQUESTS_CA_BUNDLE`` or ``CURL_CA_BUNDLE`` counts. A function is asked for each URL: what fits the
-        first host may not fit the one that it redirects to
+    :param verify: TLS: True, False, or the path of a CA file or directory; with True, the environment's CA
+        file counts, see ``transport.environment``. A function is asked for each URL: what fits the first host
+        may not fit the one that it redirects to
     :param proxy: proxy URL, None for the environment's
     :param timeout: seconds to connect, and seconds of silence
     :param connections: how many connections may be kept, for parallel ranges
@@ -192,6 +193,7 @@ class UrlOpener:
         request.method = "GET"
         request.url = shown  # the adapter writes the true target, see exact.py
         request.headers = CaseInsensitiveDict(headers)
+        verify = self._ca(url)
         self._local.target = request_target(url)
         proxies = (
             {"http": self._proxy, "https": self._proxy}
@@ -200,7 +202,7 @@ class UrlOpener:
         )
         try:
             response = self._kept_adapter().send(
-                request, stream=True, timeout=self._timeout, verify=self._ca(url), proxies=proxies
+                request, stream=True, timeout=self._timeout, verify=verify, proxies=proxies
             )
             failure = None
         except (RequestException, HTTPError, OSError, ValueError) as error:
@@ -227,10 +229,12 @@ class UrlOpener:
             return self._adapter
 
     def _ca(self, url: str) -> bool | str:
-        verify = self._verify(url) if callable(self._verify) else self._verify
-        if verify is True:
-            return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
-        return verify
+        path = ca_file(self._verify(url) if callable(self._verify) else self._verify)
+        if path is None:
+            return False
+        if url.lower().startswith("https:"):
+            check_ca_file(path)
+        return path
 
 
 #: How long bytes are collected into one block (seconds), so that a slow source still shows its progress.

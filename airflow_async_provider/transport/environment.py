@@ -74,6 +74,6 @@ def check_ca_file(path: str) -> None:
     """
     if not Path(path).exists():
         raise ConfigurationError(
-            f"The CA file {path!r} does not exist. It comes from verify in the connection's extra, or from "
-            f"the environment ({', '.join(CA_VARIABLES)})."
+            f"The CA file {path!r} does not exist. It comes from verify or result_verify in the connection's "
+            f"extra, or from the environment ({', '.join(CA_VARIABLES)})."
         )

@@ -34,6 +34,7 @@ from airflow_async_provider.errors import (
     ResultExpiredError,
     ResultMissingError,
 )
+from airflow_async_provider.transport.environment import CA_VARIABLES
 
 CONTENT = random.Random(7).randbytes(1_500_000)
 OTHER = random.Random(8).randbytes(1_500_000)
@@ -195,15 +196,30 @@ def test_untrusted_certificate_is_final(tmp_path: Path) -> None:
         assert slept == []
 
 
-@pytest.mark.parametrize("way", ["argument", "environment"])
+@pytest.mark.parametrize("way", ["argument", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
 def test_own_certificate_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    for name in CA_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
     certificate = make_certificate(tmp_path / "own.pem")
     verify: bool | str = str(certificate)
-    if way == "environment":
-        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    if way != "argument":
+        monkeypatch.setenv(way, str(certificate))
         verify = True
     with running(content=CONTENT, tls=certificate) as server:
         assert read_all(source_of(server, verify=verify)) == CONTENT
+
+
+def test_a_ca_file_that_is_not_there_is_named_at_once(server: ByteServer, tmp_path: Path) -> None:
+    missing = str(tmp_path / "none.pem")
+    slept = Slept()
+    with (
+        running(content=CONTENT, tls=make_certificate(tmp_path / "own.pem")) as safe,
+        pytest.raises(ConfigurationError, match=r"none\.pem.* does not exist"),
+    ):
+        source_of(safe, verify=missing, sleep=slept).read()
+    assert slept == []
+    # Without TLS nobody asks for it.
+    assert read_all(source_of(server, verify=missing)) == CONTENT
 
 
 # -- is the rest part of the same object? -------------------------------------------------------------------
