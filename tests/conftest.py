@@ -18,11 +18,12 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from inputs import examples, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401 - hooks
 
 # The same inputs in every run: what fails for one fails for all, and nothing fails by chance. New inputs are
-# tried with HYPOTHESIS_PROFILE=random.
-settings.register_profile("same", derandomize=True)
-settings.register_profile("random")
+# tried with HYPOTHESIS_PROFILE=random, more of them with HYPOTHESIS_TIMES=10.
+settings.register_profile("same", derandomize=True, max_examples=examples(100))
+settings.register_profile("random", max_examples=examples(100))
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 for _name in list(os.environ):

@@ -34,6 +34,7 @@ from callback_world import (  # noqa: F401 - fixtures
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inputs import examples
 from test_callbacks_strangers import ENDED, ROOT, raw, request, undated
 
 from airflow_async_provider.callbacks import address
@@ -45,7 +46,7 @@ from airflow_async_provider.callbacks.registration import DURABLE_KEY, MOST_CALL
 HARMLESS = {400, 401, 404, 405, 408, 411, 413, 414, 431, 501}
 
 FUZZ = settings(
-    max_examples=80,
+    max_examples=examples(80),
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
@@ -88,28 +89,30 @@ def test_the_description_has_both_kinds_of_address() -> None:
     ]
 
 
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as session:
+        session.trust_env = False
+        yield session
+
+
 @pytest.mark.parametrize("label", OPERATIONS)
 @pytest.mark.parametrize("known", [False, True], ids=["any task", "a task that waits"])
-def test_requests_made_from_the_description(task: Waiting, label: str, known: bool) -> None:
-    token = task.path.rsplit("/", 1)[1]
-    session = requests.Session()
-    session.trust_env = False
-
-    @FUZZ
-    @given(case=OPERATIONS[label].as_strategy(), body=st.none() | st.binary(max_size=200))
-    def send(case: Any, body: bytes | None) -> None:
-        if known:
-            case.path_parameters["token"] = token
-        kwargs = case.as_transport_kwargs(base_url=task.world.url + PREFIX)
-        if body is not None:
-            kwargs["data"] = body
-        answer = session.request(**kwargs, timeout=60, allow_redirects=False)
-        assert answer.status_code in HARMLESS
-        if known:
-            assert answer.status_code in (401, 404)
-
-    with session:
-        send()
+@FUZZ
+@given(data=st.data(), body=st.none() | st.binary(max_size=200))
+def test_requests_made_from_the_description(
+    task: Waiting, session: requests.Session, label: str, known: bool, data: st.DataObject, body: bytes | None
+) -> None:
+    case = data.draw(OPERATIONS[label].as_strategy())
+    if known:
+        case.path_parameters["token"] = task.path.rsplit("/", 1)[1]
+    kwargs = case.as_transport_kwargs(base_url=task.world.url + PREFIX)
+    if body is not None:
+        kwargs["data"] = body
+    answer = session.request(**kwargs, timeout=60, allow_redirects=False)
+    assert answer.status_code in HARMLESS
+    if known:
+        assert answer.status_code in (401, 404)
 
 
 # -- from an address that is expected
