@@ -183,17 +183,21 @@ class _Body:
         self.late = False
         self._stream = request.stream()
         self._ended = False
+        self._seconds_left = LONGEST_READ
 
     async def read(self, limit: int) -> bool:
         """Read on, up to a limit; True when the body is whole and no larger."""
+        begun = time.monotonic()
         try:
-            async with asyncio.timeout(LONGEST_READ):
+            async with asyncio.timeout(self._seconds_left):
                 while not self._ended and len(self.content) <= limit:
                     chunk = await anext(self._stream, None)
                     self._ended = chunk is None
                     self.content += chunk or b""
         except TimeoutError:
             self.late = True
+        # One limit for the whole body, not one for what strangers may send and another for the rest.
+        self._seconds_left -= time.monotonic() - begun
         return self._ended and len(self.content) <= limit
 
 

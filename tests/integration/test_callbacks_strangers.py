@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
+import select
 import socket
 import sys
 import threading
@@ -31,6 +33,7 @@ from callback_world import (  # noqa: F401 - fixtures
 )
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from inputs import examples
 
 from airflow_async_provider.callbacks import receiver
 from airflow_async_provider.callbacks.address import PREFIX, ROUTE, TaskKey
@@ -46,20 +49,25 @@ def fresh(world: World) -> Iterator[World]:
         yield World(url, world.dialect)
 
 
-def raw(url: str, request: bytes, *, pause: float = 0.0, pieces: int = 1) -> bytes:
+def raw(url: str, request: bytes) -> bytes:
     """Bytes out, bytes in, over a socket of its own."""
+    with connected(url) as connection:
+        with contextlib.suppress(ConnectionError):
+            connection.sendall(request)
+        return whole_answer(connection)
+
+
+def connected(url: str) -> socket.socket:
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
-        size = max(1, len(request) // pieces)
-        with contextlib.suppress(ConnectionError):
-            for start in range(0, len(request), size):
-                connection.sendall(request[start : start + size])
-                time.sleep(pause)
-        answer = bytearray()
-        with contextlib.suppress(ConnectionError):
-            while block := connection.recv(65536):
-                answer += block
-        return bytes(answer)
+    return socket.create_connection((parts.hostname, parts.port), timeout=30)
+
+
+def whole_answer(connection: socket.socket) -> bytes:
+    answer = bytearray()
+    with contextlib.suppress(ConnectionError):
+        while block := connection.recv(65536):
+            answer += block
+    return bytes(answer)
 
 
 def request(path: str, body: bytes = ENDED, *headers: str, method: str = "POST") -> bytes:
@@ -285,19 +293,98 @@ def test_the_limit_for_strangers_is_an_option(world: World, monkeypatch: pytest.
 # -- time
 
 
-def test_a_stranger_who_drips_is_a_stranger(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receiver, "LONGEST_READ", 0.3)
+#: For a whole body in these tests, and between two pieces of one that drips (seconds): each piece by itself
+#: comes well in time, and all of them would take twenty times as long as they may.
+IN_TIME = 0.5
+PAUSE = 0.1
+DRIPS = 100
+
+
+def drip(url: str, head: bytes, pieces: list[bytes]) -> tuple[bytes, int]:
+    """A request whose body drips until an answer comes: the answer, and how many pieces were yet to come."""
+    with connected(url) as connection:
+        connection.sendall(head)
+        for sent, piece in enumerate(pieces):
+            if select.select([connection], [], [], PAUSE)[0]:
+                return whole_answer(connection), len(pieces) - sent
+            connection.sendall(piece)
+        return whole_answer(connection), 0
+
+
+def in_bytes(path: str) -> tuple[bytes, list[bytes]]:
+    body = b" " * (DRIPS - len(ENDED)) + ENDED
+    return request(path, body).removesuffix(body), [bytes([byte]) for byte in body]
+
+
+def in_chunks(path: str) -> tuple[bytes, list[bytes]]:
+    head = f"POST {path} HTTP/1.1\r\nHost: airflow\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return head.encode(), [b"1\r\nx\r\n"] * DRIPS
+
+
+@pytest.mark.parametrize("framed", [in_bytes, in_chunks])
+@pytest.mark.parametrize("who", ["wrong secret", "no secret", "unknown task", "no token"])
+def test_a_stranger_who_drips_is_refused_like_any_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, who: str, framed: Callable[[str], Any]
+) -> None:
     task = world.task()
-    slow = request(f"/{task.path}/wrong", b"x" * 50)
-    answer = raw(world.url, slow[:-40])
+    unknown = TaskKey("no", "such", "task").encode()
+    path = {
+        "wrong secret": f"/{task.path}/wrong",
+        "no secret": f"/{task.path}",
+        "unknown task": f"{ROOT}/{unknown}/{task.address.secret}",
+        "no token": f"{ROOT}/rubbish/{task.address.secret}",
+    }[who]
+    monkeypatch.setattr(receiver, "LONGEST_READ", IN_TIME)
+
+    answer, to_come = drip(world.url, *framed(path))
+
+    assert to_come > 0
     assert answer.startswith(b"HTTP/1.1 401 ")
+    assert undated(answer) == undated(raw(world.url, request(f"/{task.path}/wrong")))
+    assert (task.state, task.letter) == ("deferred", None)
+
+
+@pytest.mark.parametrize("framed", [in_bytes, in_chunks])
+@pytest.mark.parametrize("more", [False, True])
+def test_an_authentic_sender_who_drips_may_try_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, more: bool, framed: Callable[[str], Any]
+) -> None:
+    if more:  # it is the part beyond what strangers may send that drips
+        monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_MAX_BYTES", "0")
+    task = world.task()
+    monkeypatch.setattr(receiver, "LONGEST_READ", IN_TIME)
+
+    answer, to_come = drip(world.url, *framed(f"/{task.path}/{task.address.secret}"))
+
+    assert to_come > 0
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert (task.state, task.letter) == ("deferred", None)
+    assert task.post(ENDED).status_code == 200
+
+
+def test_the_time_is_for_the_whole_body_however_often_it_is_read_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_MAX_BYTES", "3")
+    allowed: list[float] = []
+    timeout = asyncio.timeout
+    monkeypatch.setattr(asyncio, "timeout", lambda seconds: allowed.append(seconds) or timeout(seconds))
+    task = world.task()
+    head, pieces = in_bytes(f"/{task.path}/{task.address.secret}")
+
+    answer, to_come = drip(world.url, head, [*pieces[:5], b"".join(pieces[5:])])
+
+    assert (answer[:12], to_come) == (b"HTTP/1.1 200", 0)
+    first, rest = allowed
+    assert first == receiver.LONGEST_READ
+    assert rest < first  # what the first bytes took is gone
 
 
 @pytest.mark.parametrize("more", [False, True])
-def test_an_authentic_sender_who_is_too_slow_may_try_again(
+def test_an_authentic_sender_who_falls_silent_may_try_again(
     world: World, monkeypatch: pytest.MonkeyPatch, more: bool
 ) -> None:
-    monkeypatch.setattr(receiver, "LONGEST_READ", 0.5)
+    monkeypatch.setattr(receiver, "LONGEST_READ", IN_TIME)
     if more:  # it is the part beyond what strangers may send that does not come
         monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_MAX_BYTES", "5")
     task = world.task()
@@ -309,9 +396,8 @@ def test_an_authentic_sender_who_is_too_slow_may_try_again(
 
 def test_a_sender_who_hangs_up_leaves_no_trace(world: World, caplog: pytest.LogCaptureFixture) -> None:
     task = world.task()
-    parts = urlsplit(world.url)
     for _ in range(5):
-        with socket.create_connection((parts.hostname, parts.port), timeout=10) as connection:
+        with connected(world.url) as connection:
             connection.sendall(request(f"/{task.path}/{task.address.secret}", ENDED)[:-5])
     assert task.post(b"rubbish", secret="wrong").status_code == 401
     assert task.letter is None
@@ -343,7 +429,9 @@ HEADERS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     segments=st.lists(SEGMENTS, max_size=4),
     headers=HEADERS,
@@ -365,7 +453,9 @@ def test_no_request_breaks_it_or_wakes_anybody(
     assert task.state == "deferred"
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     body=st.binary(max_size=500)
     | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(
