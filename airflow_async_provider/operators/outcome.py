@@ -31,6 +31,10 @@ from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus
 #: More than this (seconds, about 30 years) is a mistake, such as milliseconds; JSON knows no infinity.
 LONGEST_TIME = 1e9
 
+#: Redirects that ask for the same request at another address, so that nothing was done at this one (RFC 9110
+#: §15.4). After a POST, 302 and 303 may as well lead to what it has brought about.
+SENT_ELSEWHERE = (301, 307, 308)
+
 _ERRORS: dict[JobState, tuple[type[JobError], str]] = {
     JobState.FAILED: (JobFailedError, "failed"),
     JobState.CANCELLED: (JobCancelledError, "was cancelled at the remote"),
@@ -66,7 +70,8 @@ def surely_not_started(error: AsyncJobError) -> bool:
     if isinstance(error, TransientError):
         return not error.sent or error.http_status == 429
     if isinstance(error, OriginError):
-        return error.job is None  # else it is the job's status URL that leads astray
+        # With a job it is that job's status URL that leads astray, or the answer to the submission itself.
+        return error.job is None or error.http_status in SENT_ELSEWHERE
     return isinstance(
         error, ConfigurationError | AuthenticationError | AuthorizationError | RequestRefusedError
     )

@@ -492,6 +492,29 @@ def test_a_lost_answer_to_a_post_is_not_answered_by_a_second_one(start: Start) -
     assert simulator.journal.submits == 1
 
 
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_a_post_that_was_sent_elsewhere_may_be_sent_again(start: Start, status: int) -> None:
+    simulator = start(processing_seconds=0)
+    simulator.faults.add("submit", "redirect", location="https://login.example/", status=status)
+    store = Store()
+    with pytest.raises(OriginError, match=rf"HTTP {status} .*login\.example"):
+        complete(operator(), context(store))
+    assert complete(operator(), context(store)) == {"rows": 3}  # the next try, when it is repaired
+    assert simulator.journal.jobs_started == 1
+
+
+@pytest.mark.parametrize("status", [302, 303])
+def test_a_post_that_led_elsewhere_may_have_started_a_job(start: Start, status: int) -> None:
+    simulator = start(processing_seconds=0)
+    simulator.faults.add("submit", "redirect", location="https://login.example/", status=status)
+    store = Store()
+    with pytest.raises(OriginError):
+        complete(operator(), context(store))
+    with pytest.raises(SubmitUnknownError):
+        complete(operator(), context(store))
+    assert simulator.journal.submits == 1
+
+
 def test_a_try_that_died_while_it_submitted(start: Start) -> None:
     simulator = start(processing_seconds=0)
     store = Store(async_job={"version": 1, "intent": "i", "max_tries": 0})

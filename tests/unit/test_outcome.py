@@ -134,6 +134,7 @@ def after(error: AsyncJobError, cause: Exception) -> AsyncJobError:
         TransientError("refused", sent=False),
         TransientError("429", http_status=429),
         OriginError("the endpoint points elsewhere"),
+        OriginError("308", job="a job", http_status=308),
         after(SubmitError("the file could not be read"), OSError("disk")),
     ],
 )
@@ -151,6 +152,7 @@ def test_surely_no_job(error: AsyncJobError) -> None:
         TransientError("503", http_status=503),
         UnreadableAnswerError("garbage"),
         OriginError("the status URL points elsewhere", job="abc"),
+        OriginError("303", job="a job", http_status=303),
         JobFailedError("it was there"),
     ],
 )
