@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading arguments that Airflow has touched before the operator sees them."""
+"""Reading arguments that Airflow has touched before the operator sees them, and telling them apart later."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,3 +35,12 @@ def query_of(params: Mapping[str, Any] | None, dag: Any = None) -> dict[str, Any
         if own or name not in of_dag or of_dag[name] != values[name]:
             query[name] = params[name]
     return query
+
+
+def digest_of(arguments: Mapping[str, Any]) -> str:
+    """
+    A short digest of arguments, to tell later whether they have changed.
+
+    What has no constant ``repr`` of its own, which is nothing that could be sent, counts as changed.
+    """
+    return hashlib.sha256(repr(dict(arguments)).encode("utf-8", "backslashreplace")).hexdigest()[:16]

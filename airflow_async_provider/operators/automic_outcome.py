@@ -171,9 +171,8 @@ class AutomicJobOperator(AsyncJobOperator):
         durable = Durable(context, self.log)
         saved = durable.load()
         if "job" in saved:
-            durable.save_job(
-                handle.to_dict(), **{k: saved[k] for k in ("max_tries", "restarts") if k in saved}
-            )
+            facts = ("max_tries", "restarts", "conn_id", "arguments")
+            durable.save_job(handle.to_dict(), **{name: saved[name] for name in facts if name in saved})
         self.log.info("The %s was restarted in Automic: waiting for run %s.", describe(ended), handle.job_id)
         return handle
 

@@ -57,6 +57,8 @@ class _BulkOperator(CallbackJobOperator):
     """
 
     direction: ClassVar[str]
+    #: What to do about records that went wrong, for the error.
+    mending: ClassVar[str] = ""
 
     def __init__(
         self,
@@ -107,7 +109,7 @@ class _BulkOperator(CallbackJobOperator):
         return JobFailedError(
             f"The {describe(handle)} completed, but {count} records went wrong (max_errors="
             f"{self.max_errors}) beside {status.detail.get('record_count', 'an unknown number')}. The first "
-            "errors are in the log of this task.",
+            f"errors are in the log of this task.{self.mending}",
             job=handle.job_id,
             state=status.state.value,
             native=status.native,
@@ -258,6 +260,10 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
     """
 
     direction: ClassVar[str] = "upload"
+    mending: ClassVar[str] = (
+        " The other records are in, so a retry sends nothing. To send a mended file, clear the task with "
+        "another source, or with reattach=False."
+    )
     template_fields: Sequence[str] = (
         "object_name",
         "source",

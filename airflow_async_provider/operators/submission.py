@@ -21,6 +21,7 @@ from airflow.sdk import BaseOperator
 from airflow_async_provider.errors import AsyncJobError, RequestRefusedError, SubmitUnknownError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.waiting import moved
+from airflow_async_provider.operators.arguments import digest_of
 from airflow_async_provider.operators.cancelling import CancelsJob
 from airflow_async_provider.operators.durable import Durable
 from airflow_async_provider.operators.outcome import describe, error_for, seconds, surely_not_started
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 
 #: How often in a row a monitor's "ask there" is followed when the truth is read.
 MOST_MOVES = 5
+
+#: Template fields that tell where a job is started, who is told of its end and where its result goes, but not
+#: what the job is.
+NOT_OF_THE_JOB = frozenset({"conn_id", "http_conn_id", "aws_conn_id", "callback_base_url", "destination"})
 
 
 class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
@@ -147,7 +152,11 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
             found = self._find(context, saved)
             if found is not None:
                 handle = self._labelled(found)
-                durable.save_job(handle.to_dict(), max_tries=_max_tries(context), restarts=0)
+                if saved.get("max_tries") != _max_tries(context) and self._is_another(handle, saved):
+                    self._leave(context, handle, saved)
+                    durable.clear()
+                    return None
+                durable.save_job(handle.to_dict(), **self._facts(context))
                 self.log.info("Found the %s that an earlier try started.", describe(handle))
                 self.announce_again(context, durable)
                 return self._run_of(handle), None
@@ -165,7 +174,7 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
                 durable.clear()
                 return None
             # It is this try's from now on: whoever clears the task once more means this job.
-            durable.save_job(saved["job"], max_tries=_max_tries(context), restarts=restarts)
+            durable.save_job(saved["job"], **self._facts(context, restarts=restarts))
             status = wanted
         if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
             self.log.info(
@@ -184,12 +193,8 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
         """The state of the job to go on with after a person has cleared the task; None for a new one."""
         if saved.get("done"):
             return None
-        if not self._is_ours(handle):
-            self.log.info(
-                "The %s of an earlier try was started by other arguments, and a person has cleared the "
-                "task since: a new one is started.",
-                describe(handle),
-            )
+        if self._is_another(handle, saved):
+            self._leave(context, handle, saved)
             return None
         try:
             status = self.interpret(self._still_known(context, handle, saved))
@@ -223,9 +228,37 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
                 JobState.EXPIRED, native=str(e.http_status), message="the remote no longer knows the job"
             )
 
-    def _is_ours(self, handle: JobHandle) -> bool:
-        """Whether this task, as its arguments are now, would start such a job."""
-        return str(handle.data.get("label", "")) == self.job_label()
+    def _is_another(self, handle: JobHandle, saved: Mapping[str, Any]) -> bool:
+        """Whether this task, as its arguments are now, would start another job, or start it elsewhere."""
+        now = self._digest()
+        return (
+            str(handle.data.get("label", "")) != self.job_label()
+            or saved.get("arguments", now) != now  # an older version of this package has not noted it
+            or self._is_elsewhere(saved)
+        )
+
+    def _is_elsewhere(self, saved: Mapping[str, Any]) -> bool:
+        return bool(saved.get("conn_id", self.hook.conn_id) != self.hook.conn_id)
+
+    def _leave(self, context: Context, handle: JobHandle, saved: Mapping[str, Any]) -> None:
+        """Cancel a job of other arguments, if it still runs."""
+        self.log.info(
+            "The %s of an earlier try was started by other arguments, and a person has cleared the task "
+            "since: a new one is started.",
+            describe(handle),
+        )
+        if self._is_elsewhere(saved):  # another remote may have a job of that id, which is not ours
+            self.log.warning("It was started by the connection %r and is left alone.", saved["conn_id"])
+            return
+        if not self._can_cancel(handle):
+            return
+        try:
+            running = not self._still_known(context, handle, saved).state.ended
+        except AsyncJobError as e:
+            self.log.warning("Whether it still runs is not known: %s", e)
+            return
+        if running:
+            self._cancel(handle)
 
     def _find(self, context: Context, saved: Mapping[str, Any]) -> JobHandle | None:
         try:
@@ -243,7 +276,7 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
         _ = self.hook.remote  # a connection that is missing or wrong leaves no doubt about a job
         # The same intent on every try: where the remote can be searched by it, no job is started twice.
         correlation_id = durable.load().get("intent") or uuid.uuid4().hex
-        facts = {"max_tries": _max_tries(context), "restarts": restarts}
+        facts = self._facts(context, restarts=restarts)
         durable.save(intent=correlation_id, **facts)
         try:
             self.announce(context, durable)
@@ -255,6 +288,19 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
         submitted = replace(submitted, handle=self._labelled(submitted.handle))
         durable.save_job(submitted.handle.to_dict(), **facts)
         return submitted
+
+    def _facts(self, context: Context, *, restarts: int = 0) -> dict[str, Any]:
+        """What is remembered beside a job."""
+        return {
+            "max_tries": _max_tries(context),
+            "restarts": restarts,
+            "conn_id": self.hook.conn_id,
+            "arguments": self._digest(),
+        }
+
+    def _digest(self) -> str:
+        names = (name for name in self.template_fields if name not in NOT_OF_THE_JOB)
+        return digest_of({name: getattr(self, name) for name in names})
 
     def _run_of(self, handle: JobHandle, *, restarts: int = 0) -> dict[str, Any]:
         now = time.time()
