@@ -68,8 +68,8 @@ def http_date(value: str) -> float | None:
 def request_id(headers: Headers) -> str | None:
     """The remote's id of the request, for its support."""
     value = headers.first(REQUEST_ID_HEADERS)
-    if not value:
-        return None
+    if not value or "://" in value:
+        return None  # an address is no id, and may be somebody's secret
     # A folded header must not break a log line, nor escapes a terminal.
     return printable(" ".join(value.split())[:200])
 

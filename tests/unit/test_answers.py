@@ -132,6 +132,11 @@ def test_the_request_id_of_the_vendor_goes_first() -> None:
     assert request_id(Headers()) is None
 
 
+def test_an_address_is_no_request_id() -> None:
+    assert request_id(Headers({"X-Request-ID": "https://files.example/r?sig=secret"})) is None
+    assert request_id(Headers({"X-Request-ID": "Root=1-67891233-abcdef/0="})) == "Root=1-67891233-abcdef/0="
+
+
 def test_a_request_id_stays_on_its_line_and_short() -> None:
     found = request_id(Headers({"x-request-id": "abc\r\n\tERROR forged " + "x" * 500}))
     assert found is not None
