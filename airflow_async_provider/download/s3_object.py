@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -22,6 +23,9 @@ CONSOLES = {
     "aws-cn": "https://console.amazonaws.cn",
     "aws-us-gov": "https://console.amazonaws-us-gov.com",
 }
+
+#: User metadata of an object that was to be a new one: a value of the writer's own, to know it again by.
+MARK = "airflow-async-write"
 
 
 class S3Object(Destination):
@@ -97,15 +101,10 @@ class S3Object(Destination):
         """Size of the object there."""
         from botocore.exceptions import BotoCoreError, ClientError
 
-        client = self.hook.get_conn()
         try:
-            found = client.head_object(
-                Bucket=self.bucket, Key=self.key, **accepted(client, "HeadObject", self.hook.extra_args)
-            )
+            found = self._head()
         except ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-            if status == 404:
-                return None
             hint = (
                 " S3 answers 403 for a missing object to those who may not list the bucket: allow "
                 "s3:ListBucket, or use if_exists='replace'."
@@ -115,7 +114,22 @@ class S3Object(Destination):
             raise self._error("be looked up", error, hint) from error
         except BotoCoreError as error:
             raise self._error("be looked up", error) from error
-        return int(found["ContentLength"])
+        return None if found is None else int(found["ContentLength"])
+
+    def _head(self) -> dict[str, Any] | None:
+        """What S3 tells of the object there, None when there is none."""
+        from botocore.exceptions import ClientError
+
+        client = self.hook.get_conn()
+        try:
+            found: dict[str, Any] = client.head_object(
+                Bucket=self.bucket, Key=self.key, **accepted(client, "HeadObject", self.hook.extra_args)
+            )
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                return None
+            raise
+        return found
 
     def write(self, source: ByteSource) -> None:
         """Upload, see :meth:`Destination.write`."""
@@ -125,9 +139,15 @@ class S3Object(Destination):
         self._remove_left_over(client)
         sizes = self._sizes()
         extra = self._extra_arguments(client, source)
+        mark = secrets.token_hex(16)
+        if self.if_exists == "fail":
+            extra["Metadata"] = {**extra.get("Metadata", {}), MARK: mark}
 
         def arguments(operation: str) -> dict[str, Any]:
             return {"Bucket": self.bucket, "Key": self.key, **accepted(client, operation, extra)}
+
+        def create(call: Callable[..., Any]) -> None:
+            self._create(call, mark)
 
         whole = source.length is not None and source.length <= sizes["threshold"]
         first = bytearray(
@@ -138,7 +158,7 @@ class S3Object(Destination):
             if whole or filled < len(first):
                 source.read(1)  # lets the source say whether this was truly the end
                 body = first if filled == len(first) else first[:filled]
-                self._create(lambda **new: client.put_object(**arguments("PutObject"), Body=body, **new))
+                create(lambda **new: client.put_object(**arguments("PutObject"), Body=body, **new))
             else:
                 upload = MultipartUpload(
                     client,
@@ -148,7 +168,7 @@ class S3Object(Destination):
                     concurrency=sizes["concurrency"],
                     memory=self.uploads,
                 )
-                upload.run(first, source, self._create)
+                upload.run(first, source, create)
         except (ClientError, BotoCoreError) as error:
             raise self._error("be written", error) from error
 
@@ -169,29 +189,52 @@ class S3Object(Destination):
                 return
         self.uploads.ended()
 
-    def _create(self, call: Callable[..., Any]) -> None:
+    def _create(self, call: Callable[..., Any], mark: str) -> None:
         """
         Make the call that creates the object; for ``if_exists="fail"`` only where none is.
 
         The condition is S3's own, so it holds under a race, too. Servers that know nothing of it either
         ignore it or answer 501; then the look before the upload was all there is.
+
+        When an answer is lost, boto3 makes the call again, and that is refused as the object is there (or
+        the upload is no more): our own one, which its mark tells.
         """
-        from botocore.exceptions import ClientError, ParamValidationError
+        from botocore.exceptions import ClientError, HTTPClientError
 
         if self.if_exists != "fail":
             call()
             return
         try:
+            self._create_new(call)
+        except (ClientError, HTTPClientError) as error:
+            if self._is_there(mark):
+                return
+            code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+            if code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
+                raise self.exists_error() from error
+            raise
+
+    def _create_new(self, call: Callable[..., Any]) -> None:
+        from botocore.exceptions import ClientError, ParamValidationError
+
+        try:
             call(IfNoneMatch="*")
         except ParamValidationError:  # a boto3 from before the condition existed
             call()
         except ClientError as error:
-            code = error.response.get("Error", {}).get("Code")
-            if code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
-                raise self.exists_error() from error
-            if code not in ("NotImplemented", "501"):
+            if error.response.get("Error", {}).get("Code") not in ("NotImplemented", "501"):
                 raise
             call()
+
+    def _is_there(self, mark: str) -> bool:
+        """Whether the object with that mark is there, as far as can be found out."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            found = self._head()
+        except (ClientError, BotoCoreError):
+            return False
+        return found is not None and found.get("Metadata", {}).get(MARK) == mark
 
     def _sizes(self) -> dict[str, int]:
         """Part size, concurrency and threshold: the connection's ``transfer_config_args``, else our own."""

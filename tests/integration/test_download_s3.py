@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import http.client
 import os
 import random
 import signal
@@ -16,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from byte_server import ByteServer, change, running, serve, status
+from byte_server import ByteServer, Exchange, Step, change, hang_up, running, serve, status
 from s3_servers import (  # noqa: F401 - fixtures
     S3Server,
     _moto,
@@ -29,7 +31,7 @@ from s3_servers import (  # noqa: F401 - fixtures
 from airflow_async_provider.download import download, write_bytes, write_chunks
 from airflow_async_provider.download.destination import open_destination
 from airflow_async_provider.download.reader import ChunkSource
-from airflow_async_provider.download.s3_object import S3Object
+from airflow_async_provider.download.s3_object import MARK, S3Object
 from airflow_async_provider.download.s3_parts import MIB
 from airflow_async_provider.errors import (
     ConfigurationError,
@@ -243,6 +245,105 @@ def test_fail_holds_when_another_one_was_faster(moto: S3Server, at: int) -> None
         )
     assert moto.content("file") == b"theirs"
     assert moto.unfinished_uploads() == []
+
+
+REFUSED = status(412, b"<Error><Code>PreconditionFailed</Code><Message>At least one ...</Message></Error>")
+FORGOTTEN = status(
+    404, b"<Error><Code>NoSuchUpload</Code><Message>It may have been completed</Message></Error>"
+)
+TORN = status(500, b"<Error><Code>InternalError</Code><Message>We encountered one</Message></Error>")
+
+
+def handed_on(moto: S3Server, *, lost: bool = False) -> Step:
+    """What moto makes of the request; its answer may get lost on the way back."""
+
+    def step(exchange: Exchange) -> None:
+        request = exchange.request
+        connection = http.client.HTTPConnection(moto.endpoint.removeprefix("http://"), timeout=20)
+        with contextlib.closing(connection):
+            connection.request(request.method, request.target, request.body, dict(request.headers))
+            answer = connection.getresponse()
+            body = answer.read()
+        if lost:
+            return hang_up()(exchange)
+        exchange.head(answer.status, {**dict(answer.getheaders()), "Connection": "keep-alive"})
+        return exchange.connection.sendall(body)
+
+    return step
+
+
+@contextlib.contextmanager
+def before(
+    moto: S3Server, monkeypatch: pytest.MonkeyPatch, creating: list[Step], **extra: Any
+) -> Iterator[ByteServer]:
+    """Moto behind a server that takes these steps when an object is to be created, and then hands on."""
+
+    def step(exchange: Exchange) -> None:
+        request = exchange.request
+        creates = (request.method, "?" in request.target) == ("PUT", False) or (
+            request.method == "POST" and "uploadId=" in request.target
+        )
+        (creating.pop(0) if creates and creating else handed_on(moto))(exchange)
+
+    with running(steps=[step] * 100) as front:
+        connection = moto.connection(service_config=SMALL_PARTS, **extra)
+        monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection.replace(moto.endpoint, front.origin))
+        yield front
+
+
+@pytest.mark.parametrize("size", [3, 11 * MIB])
+@pytest.mark.parametrize("again", [REFUSED, FORGOTTEN, TORN, hang_up()], ids=["412", "404", "500", "lost"])
+def test_fail_knows_its_own_object_again(
+    moto: S3Server, monkeypatch: pytest.MonkeyPatch, size: int, again: Step
+) -> None:
+    """The object was created and the answer got lost; then boto3 makes the call again."""
+    attempts = {"config_kwargs": {"s3": {"addressing_style": "path"}, "retries": {"total_max_attempts": 2}}}
+    with before(moto, monkeypatch, [handed_on(moto, lost=True), again], **attempts):
+        report = write_bytes(
+            CONTENT[:size],
+            f"s3://{moto.bucket}/file",
+            if_exists="fail",
+            object_storage_options={"Metadata": {"job": "7"}},
+        )
+    assert report.bytes == size
+    assert moto.content("file") == CONTENT[:size]
+    metadata = moto.client.head_object(Bucket=moto.bucket, Key="file")["Metadata"]
+    assert metadata == {"job": "7", MARK: metadata[MARK]}
+    assert moto.unfinished_uploads() == []
+
+
+@pytest.mark.parametrize("size", [3, 11 * MIB])
+def test_fail_takes_no_object_of_another_one_for_its_own(
+    moto: S3Server, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """Though the answer got lost, and theirs is the same to the byte, written in the same way."""
+    theirs = write_bytes(CONTENT[:size], f"s3://{moto.bucket}/theirs", if_exists="fail")
+
+    def faster(exchange: Exchange) -> None:
+        source = {"Bucket": moto.bucket, "Key": "theirs"}
+        moto.client.copy_object(Bucket=moto.bucket, Key="file", CopySource=source)
+        hang_up()(exchange)
+
+    with before(moto, monkeypatch, [faster]), pytest.raises(DestinationExistsError):
+        write_bytes(CONTENT[:size], f"s3://{moto.bucket}/file", if_exists="fail")
+    assert theirs.bytes == size
+    assert MARK in moto.client.head_object(Bucket=moto.bucket, Key="file")["Metadata"]
+    assert moto.unfinished_uploads() == []
+
+
+def test_fail_cannot_look_for_its_own_object(moto: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused_and_gone(exchange: Exchange) -> None:
+        REFUSED(exchange)
+        exchange.server.steps[:] = [status(403)]
+
+    with before(moto, monkeypatch, [refused_and_gone]), pytest.raises(DestinationExistsError):
+        write_bytes(SMALL, f"s3://{moto.bucket}/file", if_exists="fail")
+
+
+@pytest.mark.parametrize("if_exists", ["replace", "skip"])
+def test_no_mark_is_left_where_none_is_needed(s3: S3Server, if_exists: Any) -> None:
+    write_bytes(SMALL, f"s3://{s3.bucket}/file", if_exists=if_exists)
+    assert MARK not in s3.client.head_object(Bucket=s3.bucket, Key="file")["Metadata"]
 
 
 # -- what goes wrong ----------------------------------------------------------------------------------------
