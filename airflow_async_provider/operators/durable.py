@@ -104,6 +104,13 @@ class Durable:
         """
         self._add(done=True)
 
+    def is_done(self, max_tries: int | None) -> bool:
+        """Whether an earlier try has brought the result home, and nobody has cleared the task since."""
+        if self._store is None:
+            return False
+        saved = self.load()
+        return bool(saved.get("done")) and saved.get("max_tries") == max_tries
+
     def blocked(self) -> None:
         """Note that the job was left to a person; who clears the task then has resolved it and wants it."""
         self._add(blocked=True)
@@ -168,3 +175,8 @@ class Uploads:
         except Exception as error:  # noqa: BLE001 - the result is worth more than what may be left of an upload
             self._log.warning("The unfinished upload is not remembered (%s).", type(error).__name__)
             return None
+
+
+def max_tries_of(context: Mapping[str, Any]) -> int | None:
+    """What tells a person's wish from Airflow's: clearing a task raises it, a retry does not."""
+    return getattr(context.get("ti"), "max_tries", None)

@@ -273,6 +273,12 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
         """
         handle = JobHandle.from_dict(run["job"])
         if self.result == "handle":
+            if handle.status_url is None and is_generic(self.profile):
+                raise DownloadError(
+                    f"The {describe(handle)} ended when it was submitted: its result came with that answer, "
+                    'and no later task can ask for it. Leave result="handle" out, or give a destination.',
+                    job=handle.job_id,
+                )
             return dict(run["job"])
         result = status.result
         if self.destination is None:

@@ -13,7 +13,7 @@ from airflow.sdk import BaseOperatorLink
 from airflow_async_provider.errors import OriginError, ResultExpiredError
 from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.operators import asset_events
-from airflow_async_provider.operators.durable import Uploads
+from airflow_async_provider.operators.durable import Durable, Uploads, max_tries_of
 from airflow_async_provider.operators.lineage import Place, lineage, remote_place, stored_place
 from airflow_async_provider.operators.outcome import describe
 from airflow_async_provider.operators.result_link import ResultLink
@@ -59,8 +59,11 @@ class StoresResult:
         from airflow_async_provider.download.destination import open_destination
         from airflow_async_provider.download.fetch import already_there
 
+        if_exists = self.if_exists
+        if if_exists == "fail" and Durable(context, self.log).is_done(max_tries_of(context)):
+            if_exists = "skip"  # an earlier try has stored it, and was killed before Airflow knew
         report = already_there(
-            open_destination(self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+            open_destination(self.destination, aws_conn_id=self.aws_conn_id, if_exists=if_exists)
         )
         if report is None:
             return None

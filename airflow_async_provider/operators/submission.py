@@ -23,7 +23,7 @@ from airflow_async_provider.hooks.base import AsyncApiHook
 from airflow_async_provider.hooks.waiting import moved
 from airflow_async_provider.operators.arguments import digest_of
 from airflow_async_provider.operators.cancelling import CancelsJob
-from airflow_async_provider.operators.durable import Durable
+from airflow_async_provider.operators.durable import Durable, max_tries_of
 from airflow_async_provider.operators.outcome import describe, error_for, seconds, surely_not_started
 from airflow_async_provider.operators.plain_errors import PlainErrors
 from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
@@ -133,7 +133,7 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
         """
         durable = Durable(context, self.log)
         saved = durable.load()
-        if "job" in saved and saved.get("max_tries") != _max_tries(context):
+        if "job" in saved and saved.get("max_tries") != max_tries_of(context):
             durable.clear()
         found = self._reattach(context, durable)
         if found is not None:
@@ -152,7 +152,7 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
             found = self._find(context, saved)
             if found is not None:
                 handle = self._labelled(found)
-                if saved.get("max_tries") != _max_tries(context) and self._is_another(handle, saved):
+                if saved.get("max_tries") != max_tries_of(context) and self._is_another(handle, saved):
                     self._leave(context, handle, saved)
                     durable.clear()
                     return None
@@ -166,7 +166,7 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
         self, context: Context, durable: Durable, saved: Mapping[str, Any]
     ) -> tuple[dict[str, Any], JobStatus | None] | None:
         handle, restarts = JobHandle.from_dict(saved["job"]), saved.get("restarts", 0)
-        if saved.get("max_tries") == _max_tries(context):
+        if saved.get("max_tries") == max_tries_of(context):
             status = self.interpret(self._still_known(context, handle, saved))
         else:
             wanted = self._after_clearing(context, handle, saved)
@@ -264,7 +264,7 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
         try:
             return self.find_submitted(saved["intent"])
         except SubmitUnknownError:
-            if saved.get("max_tries") == _max_tries(context):
+            if saved.get("max_tries") == max_tries_of(context):
                 raise
             self.log.warning(
                 "An earlier try may have started a job that nobody can find; a person has cleared the task "
@@ -292,7 +292,7 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
     def _facts(self, context: Context, *, restarts: int = 0) -> dict[str, Any]:
         """What is remembered beside a job."""
         return {
-            "max_tries": _max_tries(context),
+            "max_tries": max_tries_of(context),
             "restarts": restarts,
             "conn_id": self.hook.conn_id,
             "arguments": self._digest(),
@@ -323,8 +323,3 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
     def _labelled(self, handle: JobHandle) -> JobHandle:
         label = self.job_label()
         return replace(handle, data={**handle.data, "label": label}) if label else handle
-
-
-def _max_tries(context: Mapping[str, Any]) -> int | None:
-    # Clearing a task raises max_tries, a retry does not: that tells a person's wish from Airflow's.
-    return getattr(context.get("ti"), "max_tries", None)

@@ -223,7 +223,10 @@ class HttpProfile(HttpOutcome):
     def status(self, handle: JobHandle) -> HttpRequest:
         """GET of the status URL."""
         if not handle.status_url:
-            raise ValueError(f"job {handle.job_id} ended when it was submitted; it cannot be asked for")
+            raise ConfigurationError(
+                f"Job {handle.job_id} ended when it was submitted: its result came with that answer, and it "
+                "cannot be asked for."
+            )
         return HttpRequest("GET", handle.status_url, most=self.most(handle))
 
     def most(self, handle: JobHandle) -> int | None:
