@@ -50,6 +50,9 @@ class AsyncJobError(Exception):
     :param request_id: the remote's id of that request, to quote to its support
     """
 
+    #: Whether the same request had been sent before, and its answer was lost: it may have been carried out.
+    lost_before = False
+
     def __init__(
         self,
         message: str,

@@ -150,7 +150,9 @@ class AsyncApiHook(BaseHook):
         """
         for last_try in (False, True):
             try:
-                submitted = with_retries(request, lambda: protocol.read_submit(self.call(request)))
+                submitted = with_retries(
+                    request, lambda: protocol.read_submit(self.call(request)), lost_before=last_try
+                )
             except (TransientError, UnreadableAnswerError) as lost:
                 if request.repeatable or (isinstance(lost, TransientError) and not lost.sent):
                     raise

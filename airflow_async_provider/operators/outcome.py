@@ -62,7 +62,7 @@ def seconds(value: Any, name: str) -> float:
 
 def surely_not_started(error: AsyncJobError) -> bool:
     """Whether a failed submission has left no job behind, by what the remote or the transport said."""
-    if isinstance(error, SubmitUnknownError):
+    if isinstance(error, SubmitUnknownError) or error.lost_before:
         return False
     if isinstance(error, SubmitError):
         # One that follows a lost answer rests on a look-up, and a remote may list a job late.

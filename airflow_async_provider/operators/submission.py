@@ -275,14 +275,17 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
     def _submit(self, context: Context, durable: Durable, *, restarts: int = 0) -> Submitted:
         _ = self.hook.remote  # a connection that is missing or wrong leaves no doubt about a job
         # The same intent on every try: where the remote can be searched by it, no job is started twice.
-        correlation_id = durable.load().get("intent") or uuid.uuid4().hex
-        facts = self._facts(context, restarts=restarts)
+        saved, facts = durable.load(), self._facts(context, restarts=restarts)
+        correlation_id = saved.get("intent") or uuid.uuid4().hex
+        doubtful = "intent" in saved and saved.get("max_tries") == facts["max_tries"]
         durable.save(intent=correlation_id, **facts)
         try:
             self.announce(context, durable)
             submitted = self.submit(context, correlation_id)
         except AsyncJobError as e:
-            if surely_not_started(e):  # so the next try need not ask itself whether there is a job
+            # Then the next try need not ask itself whether there is a job. What this error says nothing about
+            # is a try before this one that died while it submitted.
+            if surely_not_started(e) and not doubtful:
                 durable.clear()
             raise
         submitted = replace(submitted, handle=self._labelled(submitted.handle))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from airflow_async_provider.errors import TransientError, UnreadableAnswerError
+from airflow_async_provider.errors import AsyncJobError, TransientError, UnreadableAnswerError
 from airflow_async_provider.protocols.base import HttpRequest
 
 T = TypeVar("T")
@@ -31,7 +31,12 @@ def may_repeat(request: HttpRequest, error: BaseException) -> bool:
 
 
 def with_retries(
-    request: HttpRequest, exchange: Callable[[], T], *, tries: int = MOST_TRIES, unreadable: bool = False
+    request: HttpRequest,
+    exchange: Callable[[], T],
+    *,
+    tries: int = MOST_TRIES,
+    unreadable: bool = False,
+    lost_before: bool = False,
 ) -> T:
     """
     Send and read, and try again where :func:`may_repeat` allows it; Retry-After first, else growing pauses.
@@ -39,7 +44,9 @@ def with_retries(
     :param request: decides what may be repeated
     :param exchange: sends the request and reads the answer
     :param unreadable: also try again after an answer that cannot be understood (a gateway's page)
-    :raises AsyncJobError: what the last try raised
+    :param lost_before: whether the answer to the same request has been lost already
+    :raises AsyncJobError: what the last try raised; ``lost_before`` says whether an earlier one may have
+        arrived
     """
     import tenacity
 
@@ -55,9 +62,18 @@ def with_retries(
             unreadable and request.repeatable and isinstance(error, UnreadableAnswerError)
         )
 
+    def attempt() -> T:
+        nonlocal lost_before
+        try:
+            return exchange()
+        except AsyncJobError as e:
+            e.lost_before = lost_before
+            lost_before = lost_before or (isinstance(e, TransientError) and e.sent and e.http_status != 429)
+            raise
+
     return tenacity.Retrying(
         retry=tenacity.retry_if_exception(again),
         stop=tenacity.stop_after_attempt(tries),
         wait=pause,
         reraise=True,
-    )(exchange)
+    )(attempt)
