@@ -51,7 +51,7 @@ async def measured(runs: int, interval: float, *, batch_polls: bool) -> dict[str
     """One way of asking, from the start of the waits to the end of the last run."""
     import aiohttp
 
-    from airflow_async_provider.hooks import base
+    from airflow_async_provider.hooks import remotes
     from airflow_async_provider.hooks.automic import AutomicHook
     from airflow_async_provider.transport.triggerer import pool
 
@@ -64,7 +64,7 @@ async def measured(runs: int, interval: float, *, batch_polls: bool) -> dict[str
             password="päss§word",
             extra={"client": "100", "batch_polls": batch_polls},
         )
-        base._remotes.clear()  # the address has changed, not a connection somebody waits with
+        remotes._remotes.clear()  # the address has changed, not a connection somebody waits with
         async with pool(), aiohttp.ClientSession(url) as control:
 
             async def asked() -> dict[str, int]:

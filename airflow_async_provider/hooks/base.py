@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import time
-import weakref
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
@@ -23,6 +20,7 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
+from airflow_async_provider.hooks.remotes import remotes_of_loop
 from airflow_async_provider.protocols.base import (
     HttpRequest,
     HttpResponse,
@@ -38,10 +36,6 @@ from airflow_async_provider.transport.remote import Remote, Repeated
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
-
-#: A connection is looked up once in so many seconds for all jobs of an event loop: each look-up crosses to
-#: the supervisor and to the database.
-CONNECTION_LIFE = 60.0
 
 #: Pauses between looking for a job whose submission was not answered (seconds): the remote may list it late.
 LOOK_UP_PAUSES = (0.0, 2.0, 5.0)
@@ -94,8 +88,12 @@ class AsyncApiHook(BaseHook):
         return self.remote_from(self.connection)
 
     async def aremote(self) -> Remote:
-        """The remote, for the triggerer: shared by all jobs of this event loop for a minute."""
-        remotes = _remotes_of_loop()
+        """
+        The remote, for the triggerer: shared by all jobs of this event loop for a minute.
+
+        :raises TransientError: the connection could not be looked up, now or before
+        """
+        remotes = remotes_of_loop()
         return remotes.known(type(self), self.conn_id) or await remotes.get(type(self), self.conn_id)
 
     # -- requests -----------------------------------------------------------------------------------------
@@ -304,42 +302,3 @@ def as_handle(job: JobHandle | Mapping[str, Any]) -> JobHandle:
     :raises ValueError: it is neither
     """
     return job if isinstance(job, JobHandle) else JobHandle.from_dict(job)
-
-
-class _Remotes:
-    """Remotes of one event loop, so that a thousand waiting jobs look a connection up once a minute."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[type[AsyncApiHook], str], tuple[float, str, Remote]] = {}
-        self._locks: dict[tuple[type[AsyncApiHook], str], asyncio.Lock] = {}
-
-    def known(self, hook: type[AsyncApiHook], conn_id: str) -> Remote | None:
-        """The remote, when its connection has been looked up within the last minute."""
-        known = self._known.get((hook, conn_id))
-        return known[2] if known and time.monotonic() < known[0] else None
-
-    async def get(self, hook: type[AsyncApiHook], conn_id: str) -> Remote:
-        """The remote, its connection looked up unless somebody else has done so meanwhile."""
-        key = (hook, conn_id)
-        async with self._locks.setdefault(key, asyncio.Lock()):
-            if (remote := self.known(hook, conn_id)) is not None:
-                return remote
-            known = self._known.get(key)
-            conn = await hook.aget_connection(conn_id)
-            fields = (conn.host, conn.port, conn.schema, conn.login, conn.password, conn.extra)
-            fingerprint = hashlib.sha256(repr(fields).encode()).hexdigest()
-            # An unchanged connection keeps its remote, and with it the token it has fetched.
-            remote = known[2] if known and known[1] == fingerprint else hook.remote_from(conn)
-            self._known[key] = (time.monotonic() + CONNECTION_LIFE, fingerprint, remote)
-            return remote
-
-
-_remotes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Remotes] = weakref.WeakKeyDictionary()
-
-
-def _remotes_of_loop() -> _Remotes:
-    loop = asyncio.get_running_loop()
-    found = _remotes.get(loop)
-    if found is None:
-        found = _remotes[loop] = _Remotes()
-    return found

@@ -245,8 +245,8 @@ class AsyncJobOperator(SubmittingOperator):
             raise TransientError(
                 f"Watching the {describe(handle)} was given up after {event.get('polls')} questions, "
                 f"{event.get('errors')} of them failed (last: {event.get('error')}, HTTP "
-                f"{event.get('http_status')}). It is still {status.native!r} at the remote; a retry of this "
-                "task goes on with it.",
+                f"{event.get('http_status')}; connection {self.hook.conn_id!r}). It is still "
+                f"{status.native!r} at the remote; a retry of this task goes on with it.",
                 job=handle.job_id,
             )
         self.log.info("Woken as %s, but the remote still says %s: waiting on.", why, status.native)

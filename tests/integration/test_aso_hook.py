@@ -23,7 +23,7 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks import base
+from airflow_async_provider.hooks import base, remotes
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.hooks.registry import hook_for
 from airflow_async_provider.operators.outcome import surely_not_started
@@ -325,12 +325,12 @@ async def test_one_look_up_for_all_jobs_of_a_minute(
     # An unchanged connection keeps what was made of it, a changed one does not.
     known = await JaggaerAsoHook().aremote()
     later = Later()
-    monkeypatch.setattr(base, "time", later)
-    later.ahead = base.CONNECTION_LIFE + 1
+    monkeypatch.setattr(remotes, "time", later)
+    later.ahead = remotes.CONNECTION_LIFE + 1
     assert await JaggaerAsoHook().aremote() is known
     assert look_ups == [CONN_ID] * 2
     define({**simulator.airflow_connection(), "password": "another"}, monkeypatch)
-    later.ahead = 2 * (base.CONNECTION_LIFE + 1)
+    later.ahead = 2 * (remotes.CONNECTION_LIFE + 1)
     assert await JaggaerAsoHook().aremote() is not known
 
 

@@ -13,8 +13,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_async_provider.errors import ConfigurationError, TransientError
-from airflow_async_provider.hooks import automic_batch
-from airflow_async_provider.hooks import base as hooks_base
+from airflow_async_provider.hooks import automic_batch, remotes
 from airflow_async_provider.hooks.automic import AutomicHook
 from airflow_async_provider.protocols.automic import AutomicProtocol
 from airflow_async_provider.protocols.automic_requests import correlated_alias
@@ -461,7 +460,7 @@ def test_a_switch_that_is_neither_on_nor_off(ae, monkeypatch):
 
 
 async def test_a_changed_connection_begins_anew(ae, hook, monkeypatch):
-    monkeypatch.setattr(hooks_base, "CONNECTION_LIFE", 0.0)
+    monkeypatch.setattr(remotes, "CONNECTION_LIFE", 0.0)
     handles = started(ae, 10)
     async with pool():
         await ask(hook, handles)

@@ -15,7 +15,7 @@ import pytest
 from byte_server import ByteServer, redirect, running, status
 
 from airflow_async_provider.errors import ConfigurationError, OriginError
-from airflow_async_provider.hooks import base
+from airflow_async_provider.hooks import remotes as hooks_remotes
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.protocols.base import HttpRequest, JobHandle
 from airflow_async_provider.protocols.jaggaer_aso import JaggaerAsoProtocol
@@ -91,7 +91,7 @@ async def test_a_changed_connection_counts_at_the_next_poll(
 ) -> None:
     old, new = start(PROCESSING, PROCESSING), start(PROCESSING)
     connection(old, "one")
-    monkeypatch.setattr(base, "CONNECTION_LIFE", 0.0)
+    monkeypatch.setattr(hooks_remotes, "CONNECTION_LIFE", 0.0)
     hook, handle = JaggaerAsoHook("polled"), a_handle("status/7")
     async with triggerer.pool():
         await hook.astatus(handle)
@@ -108,7 +108,7 @@ async def test_a_host_that_is_no_longer_listed_gets_nothing_more(
 ) -> None:
     own, listed = start(), start(PROCESSING)
     connection(own, "one", allowed_hosts=[f"127.0.0.1:{listed.port}"])
-    monkeypatch.setattr(base, "CONNECTION_LIFE", 0.0)
+    monkeypatch.setattr(hooks_remotes, "CONNECTION_LIFE", 0.0)
     hook, handle = JaggaerAsoHook("polled"), a_handle(f"{listed.origin}/status")
     async with triggerer.pool():
         await hook.astatus(handle)
