@@ -74,7 +74,7 @@ class AutomicFailure:
 
 
 def failure_of(response: HttpResponse) -> AutomicFailure:
-    """The error body of an answer; never fails."""
+    """The error body of an answer, on one line and without what looks secret; never fails."""
     try:
         body = json.loads(response.body)
     except (ValueError, RecursionError):
@@ -83,9 +83,13 @@ def failure_of(response: HttpResponse) -> AutomicFailure:
         return AutomicFailure()
     return AutomicFailure(
         number(body.get("code")) or 0,
-        str(body.get("error") or "")[:_LONGEST_TEXT],
-        str(body.get("details") or "")[:_LONGEST_TEXT],
+        _said(body.get("error")),
+        _said(body.get("details")),
     )
+
+
+def _said(value: Any) -> str:
+    return excerpt(str(value or "").encode("utf-8", "replace"), _LONGEST_TEXT)
 
 
 def raise_for_automic(response: HttpResponse, *, job: str, doing: str) -> None:

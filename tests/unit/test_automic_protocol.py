@@ -24,7 +24,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols.automic import AutomicProtocol
-from airflow_async_provider.protocols.automic_answers import ReportPages
+from airflow_async_provider.protocols.automic_answers import ReportPages, raise_for_automic
 from airflow_async_provider.protocols.automic_pages import ExecutionWalk, ReportWalk
 from airflow_async_provider.protocols.automic_requests import correlated_alias, correlation_suffix
 from airflow_async_provider.protocols.automic_states import RANGES, TEXTS, state_of, text_of
@@ -51,6 +51,17 @@ ILM = {"code": 1, "error": "REST API is momentarily not available due to ILM act
 def answer(body=b"", status=200, **headers):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return HttpResponse(status, Headers({k.replace("_", "-"): v for k, v in headers.items()}), raw, 1000.0)
+
+
+@pytest.mark.parametrize("code", [11049, 11191, 1])
+@pytest.mark.parametrize("member", ["error", "details"])
+def test_what_looks_secret_in_a_refusal_is_not_quoted(code, member):
+    words = "ILM https://files.example/r?sig=s3cret password=s3cret\x1b[31m"
+    with pytest.raises(AsyncJobError) as caught:
+        raise_for_automic(answer({"code": code, member: words}, 400), job="run 7", doing="asking for")
+    assert "https://files.example/r" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 # -- states
