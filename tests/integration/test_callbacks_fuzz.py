@@ -70,7 +70,8 @@ def task(world: World) -> Iterator[Waiting]:
 
 
 def code(answer: bytes) -> int:
-    """The status of an answer; 400 where the server has hung up on what was no HTTP."""
+    """The status of an answer; 400 where the server has hung up on what was no HTTP, or said no more."""
+    answer = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n")
     return int(answer.split()[1]) if answer else 400
 
 
