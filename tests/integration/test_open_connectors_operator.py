@@ -240,7 +240,7 @@ def test_a_rule_that_cannot_be_understood_fails_the_dag():
 
 
 @simulator(plan={"response": {"text": "ü\ud800", "n": [1, 2]}})
-def test_the_response_goes_to_a_destination(sap, try_, tmp_path):
+def test_the_response_goes_to_a_destination(sap, airflow, try_, tmp_path):
     path = tmp_path / "r.json"
     report = try_(destination=str(path))
     assert json.loads(path.read_bytes()) == {"text": "ü\ud800", "n": [1, 2]}
@@ -253,6 +253,7 @@ def test_the_response_goes_to_a_destination(sap, try_, tmp_path):
     )
     again_ = try_(destination=str(path), if_exists="skip")
     assert (again_["skipped"], again_["bytes"]) == (True, report["bytes"])
+    airflow.clear()
     with pytest.raises(DestinationExistsError):
         try_(destination=str(path), if_exists="fail")
     assert sap.journal.submits == 1

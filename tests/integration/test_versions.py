@@ -51,7 +51,7 @@ def documented() -> dict[str, str]:
 
 def test_the_documentation_says_the_same() -> None:
     says = documented()
-    assert len(says) == 6
+    assert len(says) == 7
     old = {
         "a retry goes on with the job of the try before": "Automic only, by alias",
         "a submission that must not be repeated is not repeated by a retry": "no: set `retries=0`",
@@ -59,6 +59,7 @@ def test_the_documentation_says_the_same() -> None:
     }
     told = says.pop("`params` of a task told from the DAG's")
     assert told == ("exactly" if LINE >= (3, 2) else "by name and value")
+    assert says.pop("mapped `params` told from the DAG's") == "by name and value"
     for row, lacking in old.items():
         assert (says.pop(row) == lacking) is (LINE < (3, 3)), row
     assert set(says.values()) == {"yes"}
