@@ -83,8 +83,8 @@ class SubmitUnknownError(SubmitError):
     """
     The answer to the submission was lost, so a job may or may not exist.
 
-    Raised where the remote gives no means to find out, or none yet: after a time-out it may start the job
-    later than we look for it. Retrying the task may start a second job.
+    Raised where the remote gives no means to find out, or none yet: it may start the job later than we look
+    for it. Retrying the task may start a second job.
     """
 
 
@@ -127,8 +127,6 @@ class TransientError(RemoteError):
     :param retry_after: seconds that the remote asked us to wait, None when it did not say
     :param sent: False when the request surely never reached the remote (refused connection, DNS), so
         that even a request that is not idempotent may be sent again
-    :param timed_out: True when the request was taken and the answer took too long: ours is no longer waited
-        for, or a gateway's was not (504), and the remote may work it off all the same
     """
 
     def __init__(
@@ -137,7 +135,6 @@ class TransientError(RemoteError):
         *,
         retry_after: float | None = None,
         sent: bool = True,
-        timed_out: bool = False,
         job: str | None = None,
         http_status: int | None = None,
         request_id: str | None = None,
@@ -145,7 +142,6 @@ class TransientError(RemoteError):
         super().__init__(message, job=job, http_status=http_status, request_id=request_id)
         self.retry_after = retry_after
         self.sent = sent
-        self.timed_out = timed_out or http_status == 504
 
 
 class AuthenticationError(RemoteError):

@@ -138,54 +138,44 @@ class AsyncApiHook(BaseHook):
         """
         Submit a job, once.
 
-        A request that is not repeatable and whose answer was lost is looked for by its correlation id; it is
-        sent a second time only when the connection broke and the remote is sure not to know it. A remote that
-        took too long may be about to start the job, so that is left to whoever looks again later.
+        A request that is not repeatable and whose answer was lost is looked for by its correlation id, and
+        not sent again: the remote may have it and be about to start the job. So that is left to the task's
+        next try, which looks again first.
 
         :param correlation_id: our own name for the job, where the protocol can find jobs by it
         :raises SubmitError: the remote refused
         :raises SubmitUnknownError: a job may or may not exist and the remote cannot tell (yet)
         """
-        for last_try in (False, True):
+        try:
+            submitted = with_retries(request, lambda: protocol.read_submit(self.call(request)))
+        except (TransientError, UnreadableAnswerError) as lost:
+            not_taken = isinstance(lost, TransientError) and (not lost.sent or lost.http_status == 429)
+            if request.repeatable or not_taken:
+                raise
+            found = self.look_up(protocol, correlation_id, lost)
+            if found is not None:
+                self.log.info("The answer to the submission was lost; found job %s.", found.job_id)
+                return Submitted(found)
+            if lost.http_status is None or lost.http_status == 504:
+                raise SubmitUnknownError(
+                    f"The submission was not answered: {lost} The remote knows no job of ours yet, but may "
+                    "still start it. The next try of this task looks again before it submits anything.",
+                    http_status=lost.http_status,
+                    request_id=lost.request_id,
+                ) from lost
+            raise SubmitError(
+                f"The job was not started: {lost} A look-up found no job of ours.",
+                http_status=lost.http_status,
+                request_id=lost.request_id,
+            ) from lost
+        handle = submitted.handle
+        if handle.status_url:
             try:
-                submitted = with_retries(
-                    request, lambda: protocol.read_submit(self.call(request)), lost_before=last_try
-                )
-            except (TransientError, UnreadableAnswerError) as lost:
-                if request.repeatable or (isinstance(lost, TransientError) and not lost.sent):
-                    raise
-                if lost.http_status == 429:  # it says that the request was not taken
-                    raise
-                found = self.look_up(protocol, correlation_id, lost)
-                if found is not None:
-                    self.log.info("The answer to the submission was lost; found job %s.", found.job_id)
-                    return Submitted(found)
-                if isinstance(lost, TransientError) and lost.timed_out:
-                    raise SubmitUnknownError(
-                        f"The submission was not answered in time: {lost} The remote knows no job of ours "
-                        "yet, but may still start it. The next try of this task looks again before it "
-                        "submits anything.",
-                        http_status=lost.http_status,
-                        request_id=lost.request_id,
-                    ) from lost
-                # A 500 may be the remote's way to say "bad request": never answered by a second try.
-                if last_try or lost.http_status is not None:
-                    raise SubmitError(
-                        f"The job was not started: {lost} A look-up found no job of ours.",
-                        http_status=lost.http_status,
-                        request_id=lost.request_id,
-                    ) from lost
-                self.log.warning("The submission was not answered and the remote knows no such job: again.")
-            else:
-                handle = submitted.handle
-                if handle.status_url:
-                    try:
-                        self.remote.check_origin(self.remote.resolve(handle.status_url), what="status URL")
-                    except OriginError as e:
-                        e.job = handle.job_id  # it exists, although nobody can watch it
-                        raise
-                return submitted
-        raise AssertionError("unreachable")  # pragma: no cover - the loop returns or raises
+                self.remote.check_origin(self.remote.resolve(handle.status_url), what="status URL")
+            except OriginError as e:
+                e.job = handle.job_id  # it exists, although nobody can watch it
+                raise
+        return submitted
 
     async def astart(self, protocol: JobProtocol, request: HttpRequest) -> Submitted:
         """

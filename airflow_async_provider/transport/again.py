@@ -36,7 +36,6 @@ def with_retries(
     *,
     tries: int = MOST_TRIES,
     unreadable: bool = False,
-    lost_before: bool = False,
 ) -> T:
     """
     Send and read, and try again where :func:`may_repeat` allows it; Retry-After first, else growing pauses.
@@ -44,7 +43,6 @@ def with_retries(
     :param request: decides what may be repeated
     :param exchange: sends the request and reads the answer
     :param unreadable: also try again after an answer that cannot be understood (a gateway's page)
-    :param lost_before: whether the answer to the same request has been lost already
     :raises AsyncJobError: what the last try raised; ``lost_before`` says whether an earlier one may have
         arrived
     """
@@ -61,6 +59,8 @@ def with_retries(
         return may_repeat(request, error) or (
             unreadable and request.repeatable and isinstance(error, UnreadableAnswerError)
         )
+
+    lost_before = False
 
     def attempt() -> T:
         nonlocal lost_before

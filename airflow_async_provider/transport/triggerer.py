@@ -309,9 +309,8 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
     ) as e:
         raise TransientError(f"No connection to {where}: {_reason(e)}", sent=False) from None
     except TimeoutError:
-        raise TransientError(
-            f"{where} did not answer within {ready.remote.timeout:g} seconds.", timed_out=True
-        ) from None
+        seconds = ready.remote.timeout
+        raise TransientError(f"{where} did not answer within {seconds:g} seconds.") from None
     except (aiohttp.ClientError, OSError, ValueError) as e:
         raise TransientError(f"The request to {where} failed: {_reason(e)}") from None
 

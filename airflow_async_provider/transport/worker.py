@@ -149,7 +149,7 @@ def _read(answer: Any, where: str, deadline: float, most: int | None) -> tuple[b
                 http_status=answer.status_code,
             )
         if time.monotonic() > deadline:
-            raise TransientError(f"{where} took too long to send its answer.", timed_out=True)
+            raise TransientError(f"{where} took too long to send its answer.")
         chunks.append(chunk)
     return b"".join(chunks), True
 
@@ -186,7 +186,7 @@ def _failure(error: BaseException, where: str, *, begun: bool) -> TransientError
     if not begun or any(isinstance(e, ConnectTimeoutError) for e in chain):
         return TransientError(f"No connection to {where}: {reason}", sent=False)
     if any(isinstance(e, ReadTimeoutError | TimeoutError) for e in chain):
-        return TransientError(f"{where} did not answer in time: {reason}", timed_out=True)
+        return TransientError(f"{where} did not answer in time: {reason}")
     return TransientError(f"The request to {where} failed: {reason}")
 
 

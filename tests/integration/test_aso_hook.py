@@ -441,20 +441,6 @@ def test_a_lost_job_is_found(server: Start) -> None:
     assert found.requests[1].target == "/find/our-id"
 
 
-def test_a_job_that_surely_was_not_started_is_started_again(server: Start) -> None:
-    found = server(hang_up(), NONE, NONE)
-    found.steps.append(accepted(found.origin))
-    assert start_with(POST, findable=True).handle.status_url
-    assert [r.method for r in found.requests] == ["POST", "GET", "GET", "POST"]
-
-
-def test_a_second_loss_is_the_end(server: Start) -> None:
-    found = server(hang_up(), NONE, NONE, hang_up(), NONE, NONE)
-    with pytest.raises(SubmitError, match="not started"):
-        start_with(POST, findable=True)
-    assert [r.method for r in found.requests].count("POST") == 2
-
-
 def test_a_500_is_not_answered_by_a_second_post(server: Start) -> None:
     found = server(status(500, b"cannot do that"), NONE, NONE)
     with pytest.raises(SubmitError, match="cannot do that") as caught:
@@ -475,8 +461,8 @@ def slow_in_the_middle(exchange: Exchange) -> None:
     slow(exchange)
 
 
-@pytest.mark.parametrize("step", [slow, slow_in_the_middle, status(504)])
-def test_a_slow_remote_may_start_the_job_later_so_nothing_is_sent_again(
+@pytest.mark.parametrize("step", [slow, slow_in_the_middle, status(504), hang_up()])
+def test_a_remote_that_does_not_answer_may_start_the_job_later_so_nothing_is_sent_again(
     server: Start, monkeypatch: pytest.MonkeyPatch, step: Any
 ) -> None:
     found = server(step, NONE, NONE)
