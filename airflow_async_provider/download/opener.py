@@ -224,7 +224,7 @@ class UrlOpener:
         with self._lock:  # ranges are asked for from several threads
             if self._adapter is None:
                 self._adapter = exact_adapter(
-                    lambda: str(self._local.target), connections=self._connections, hosts=KEPT_HOSTS
+                    lambda _: str(self._local.target), connections=self._connections, hosts=KEPT_HOSTS
                 )
             return self._adapter
 

@@ -32,11 +32,12 @@ def request_target(url: str) -> str:
     return _NOT_SENDABLE.sub(lambda match: quote(match.group(), safe=""), target)
 
 
-def exact_adapter(target: Callable[[], str], *, connections: int, hosts: int) -> Any:
+def exact_adapter(target: Callable[[Any], str], *, connections: int, hosts: int) -> Any:
     """
     An adapter of ``requests`` whose connections write the given request target.
 
-    :param target: gives the target (see :func:`request_target`) of the request that this thread is sending
+    :param target: gives the target (see :func:`request_target`) of the request that this thread is sending;
+        called with the connection, whose ``connected_socket`` is the socket it has got
     :param connections: how many connections to a host to keep
     :param hosts: to how many hosts
     """
@@ -53,7 +54,7 @@ def exact_adapter(target: Callable[[], str], *, connections: int, hosts: int) ->
     return ExactAdapter(pool_connections=hosts, pool_maxsize=connections, max_retries=0)
 
 
-def _write_target(manager: Any, target: Callable[[], str]) -> Any:
+def _write_target(manager: Any, target: Callable[[Any], str]) -> Any:
     """Make the connections of a pool manager write this target in their request lines."""
     manager.pool_classes_by_scheme = {
         scheme: type(f"Exact{pool.__name__}", (pool,), {"ConnectionCls": _connection_class(pool, target)})
@@ -63,12 +64,16 @@ def _write_target(manager: Any, target: Callable[[], str]) -> Any:
     return manager
 
 
-def _connection_class(pool: Any, target: Callable[[], str]) -> Any:
+def _connection_class(pool: Any, target: Callable[[Any], str]) -> Any:
     base = pool.ConnectionCls
 
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
         # Through a plain HTTP proxy the target is a whole URL (RFC 9112 §3.2.2), else it is the path.
         prefix = "" if url.startswith("/") else "/".join(url.split("/", 3)[:3])
-        base.putrequest(self, method, prefix + target(), *args, **kwargs)
+        base.putrequest(self, method, prefix + target(self), *args, **kwargs)
 
-    return type(f"Exact{base.__name__}", (base,), {"putrequest": putrequest})
+    def connect(self: Any) -> None:
+        base.connect(self)
+        self.connected_socket = self.sock  # http.client forgets it while an answer is still being read
+
+    return type(f"Exact{base.__name__}", (base,), {"putrequest": putrequest, "connect": connect})

@@ -27,6 +27,7 @@ from airflow_async_provider.transport.remote import (
     prepare,
     redirect_target,
 )
+from airflow_async_provider.transport.time_limit import TimeLimit
 
 MOST_REDIRECTS = 5
 
@@ -112,33 +113,37 @@ def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> 
     if verify is not None and where.startswith("https:"):
         check_ca_file(verify)
     proxy = proxy_for(wire.url, remote.proxy)
-    deadline = time.monotonic() + remote.timeout
     _local.target = request_target(wire.url)
-    _local.begun = False
+    _local.limit = limit = TimeLimit(remote.timeout)
     try:
-        with _adapter().send(
-            request,
-            stream=True,
-            verify=verify or False,
-            proxies={"http": proxy, "https": proxy} if proxy else None,
-            timeout=(min(10.0, remote.timeout), remote.timeout),
-        ) as answer:
-            body, complete = _read(answer, where, deadline, wire.most)
+        with (
+            limit,
+            _adapter().send(
+                request,
+                stream=True,
+                verify=verify or False,
+                proxies={"http": proxy, "https": proxy} if proxy else None,
+                timeout=(min(10.0, remote.timeout), remote.timeout),
+            ) as answer,
+        ):
+            body, complete = _read(answer, where, wire.most)
+            limit.check(where)
             if answer.status_code >= 300:
                 body = masked(body, headers)
             return HttpResponse(
                 answer.status_code, Headers(answer.headers.items()), body, time.time(), wire.url, complete
             )
     except (RequestException, HTTPError, OSError, ValueError) as e:
-        raise _failure(e, where, begun=_local.begun) from None
+        if limit.begun:
+            limit.check(where)
+        raise _failure(e, where, begun=limit.begun) from None
 
 
-def _read(answer: Any, where: str, deadline: float, most: int | None) -> tuple[bytes, bool]:
+def _read(answer: Any, where: str, most: int | None) -> tuple[bytes, bool]:
     """The body, and whether that is all of it."""
     chunks: list[bytes] = []
     size = 0
-    # read1 gives what has come. The other ways wait for a whole block, and a server that sends a byte now
-    # and then would keep us for ever, as the time limit of a socket begins anew with every byte.
+    # read1 gives what has come; the other ways wait for a whole block.
     while chunk := answer.raw.read1(65536, decode_content=True):
         size += len(chunk)
         if most is not None and size > most:
@@ -148,8 +153,6 @@ def _read(answer: Any, where: str, deadline: float, most: int | None) -> tuple[b
                 f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",
                 http_status=answer.status_code,
             )
-        if time.monotonic() > deadline:
-            raise TransientError(f"{where} took too long to send its answer.")
         chunks.append(chunk)
     return b"".join(chunks), True
 
@@ -161,9 +164,9 @@ def _adapter() -> Any:
     return _local.adapter
 
 
-def _target() -> str:
+def _target(connection: Any) -> str:
     """Asked for when the request line is written, so from then on the request may have arrived."""
-    _local.begun = True
+    _local.limit.watch(connection)
     return str(_local.target)
 
 
