@@ -167,7 +167,7 @@ def test_condition_that_an_old_boto3_does_not_know() -> None:
         if conditions:
             raise ParamValidationError(report="Unknown parameter in input: IfNoneMatch")
 
-    S3Object("bucket", "key", if_exists="fail")._create(call)
+    S3Object("bucket", "key", if_exists="fail")._create_new(call)
     assert calls == [{"IfNoneMatch": "*"}, {}]
 
 
