@@ -16,6 +16,7 @@ from airflow_async_provider.protocols.base import Headers
 from airflow_async_provider.transport.environment import ca_file, check_ca_file
 from airflow_async_provider.transport.exact import exact_adapter, request_target
 from airflow_async_provider.transport.remote import place, split_url
+from airflow_async_provider.transport.time_limit import TimeLimit
 
 MOST_REDIRECTS = 5
 
@@ -201,9 +202,10 @@ class UrlOpener:
             else get_environ_proxies(shown, no_proxy=None)
         )
         try:
-            response = self._kept_adapter().send(
-                request, stream=True, timeout=self._timeout, verify=verify, proxies=proxies
-            )
+            with TimeLimit(sum(self._timeout)) as self._local.limit:  # until the body begins
+                response = self._kept_adapter().send(
+                    request, stream=True, timeout=self._timeout, verify=verify, proxies=proxies
+                )
             failure = None
         except (RequestException, HTTPError, OSError, ValueError) as error:
             failure = broken_off(error)
@@ -223,10 +225,12 @@ class UrlOpener:
         """One for all URLs: a storage may get a freshly signed one with each range."""
         with self._lock:  # ranges are asked for from several threads
             if self._adapter is None:
-                self._adapter = exact_adapter(
-                    lambda _: str(self._local.target), connections=self._connections, hosts=KEPT_HOSTS
-                )
+                self._adapter = exact_adapter(self._target, connections=self._connections, hosts=KEPT_HOSTS)
             return self._adapter
+
+    def _target(self, connection: Any) -> str:
+        self._local.limit.watch(connection)
+        return str(self._local.target)
 
     def _ca(self, url: str) -> bool | str:
         path = ca_file(self._verify(url) if callable(self._verify) else self._verify)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from http.client import HTTPResponse, RemoteDisconnected
 from typing import Any
 from urllib.parse import quote
 
@@ -76,4 +77,46 @@ def _connection_class(pool: Any, target: Callable[[Any], str]) -> Any:
         base.connect(self)
         self.connected_socket = self.sock  # http.client forgets it while an answer is still being read
 
-    return type(f"Exact{base.__name__}", (base,), {"putrequest": putrequest, "connect": connect})
+    members = {"putrequest": putrequest, "connect": connect, "response_class": WholeHead}
+    return type(f"Exact{base.__name__}", (base,), members)
+
+
+class WholeHead(HTTPResponse):
+    """
+    An answer whose head did not end by the end of the connection.
+
+    http.client takes what has come of such a head for all of it: without the length that it did not see, a
+    result of no bytes would be whole.
+    """
+
+    def begin(self) -> None:
+        """
+        Read the head.
+
+        :raises RemoteDisconnected: the connection ended before it did
+        """
+        lines = _Lines(self.fp)
+        self.fp = lines  # type: ignore[assignment] # all that begin() asks of it is readline
+        try:
+            super().begin()
+        finally:
+            self.fp = lines.file
+        if lines.ended:
+            self.close()
+            raise RemoteDisconnected("The connection was closed in the middle of the answer's head")
+
+
+class _Lines:
+    """Lines of a file, and whether it has come to its end."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.ended = False
+
+    def readline(self, limit: int = -1) -> bytes:
+        line: bytes = self.file.readline(limit)
+        self.ended = not line
+        return line
+
+    def close(self) -> None:
+        self.file.close()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import random
@@ -15,6 +16,7 @@ import pytest
 from byte_server import (
     EXPIRED,
     ByteServer,
+    Exchange,
     change,
     hang_up,
     make_certificate,
@@ -111,6 +113,37 @@ def test_compressed_bytes_stay_as_they_are(server: ByteServer) -> None:
 
 
 # -- the connection breaks ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "head", [b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 1"]
+)
+def test_half_a_head_is_no_answer(server: ByteServer, head: bytes) -> None:
+    """Whatever it lacks, it does not say that the result has no bytes."""
+
+    def broken(exchange: Exchange) -> None:
+        exchange.last = True
+        exchange.connection.sendall(head)
+
+    server.steps = [broken]
+    assert read_all(source_of(server)) == CONTENT
+    assert len(server.requests) == 2
+
+
+def test_a_head_without_an_end_is_given_up_and_asked_for_again(server: ByteServer) -> None:
+    pieces = iter(range(200))  # for ten seconds, each sooner than a silence is one
+
+    def dripping(exchange: Exchange) -> None:
+        exchange.last = True
+        exchange.connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        with contextlib.suppress(OSError):
+            for _ in pieces:
+                exchange.connection.sendall(b"y")
+                time.sleep(0.05)
+
+    server.steps = [dripping]
+    assert read_all(source_of(server, timeout=(0.2, 0.3))) == CONTENT
+    assert next(pieces, None) is not None, "it was listened to until it ended"
 
 
 @pytest.mark.parametrize("how", ["close", "reset", "silence"])
