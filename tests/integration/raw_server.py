@@ -12,8 +12,8 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-#: So many times does a server without an end go on, if nobody leaves it: for ten seconds.
-TIMES, PAUSE = 400, 0.025
+#: So many times does a server without an end go on, if nobody leaves it: for thirty seconds.
+TIMES, PAUSE = 1200, 0.025
 
 #: Bytes that a flood sends at a time: 40 MB in all.
 WAVE = 100_000
@@ -28,13 +28,13 @@ class Script:
 
     :param data: sent at once
     :param ending: what comes then: ``close``, ``reset``, or ``keep`` the connection for a next request
-    :param piece: sent again and again then, for ten seconds
+    :param piece: sent again and again then, for thirty seconds
     """
 
     data: bytes
     ending: str = "close"
     piece: bytes | None = None
-    #: whether the client has gone before the ten seconds were over
+    #: whether the client has gone before the thirty seconds were over
     left: Future[bool] = field(default_factory=Future)
 
 
