@@ -77,6 +77,7 @@ def before_sending(error: RemoteError) -> RemoteError:
     as transient as it would be elsewhere.
     """
     if not isinstance(error, TransientError | UnreadableAnswerError):
+        error.job = None  # what is named there is the token, and no job was begun
         return error
     return TransientError(
         str(error),

@@ -26,6 +26,7 @@ from airflow_async_provider.errors import AsyncJobError, ConfigurationError, Dow
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator
+from airflow_async_provider.operators.outcome import surely_not_started
 from airflow_async_provider.operators.results import source_of
 from airflow_async_provider.protocols.base import (
     HttpRequest,
@@ -165,6 +166,7 @@ def test_a_redirect_of_the_token_endpoint(start: Start, send: Send, name: str, c
     assert not other.requests
     assert not api.requests
     assert no_secret_in(caught.value)
+    assert surely_not_started(caught.value)
 
 
 # -- the ways in which remotes name a status URL
