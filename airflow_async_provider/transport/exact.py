@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from http.client import HTTPResponse, RemoteDisconnected
 from typing import Any
 from urllib.parse import quote
 
@@ -77,33 +76,33 @@ def _connection_class(pool: Any, target: Callable[[Any], str]) -> Any:
         base.connect(self)
         self.connected_socket = self.sock  # http.client forgets it while an answer is still being read
 
-    members = {"putrequest": putrequest, "connect": connect, "response_class": WholeHead}
+    members = {
+        "putrequest": putrequest,
+        "connect": connect,
+        "response_class": _whole_head(base.response_class),
+    }
     return type(f"Exact{base.__name__}", (base,), members)
 
 
-class WholeHead(HTTPResponse):
+def _whole_head(base: Any) -> Any:
     """
-    An answer whose head did not end by the end of the connection.
+    Answers whose head did not end by the end of the connection.
 
     http.client takes what has come of such a head for all of it: without the length that it did not see, a
     result of no bytes would be whole.
     """
 
-    def begin(self) -> None:
-        """
-        Read the head.
-
-        :raises RemoteDisconnected: the connection ended before it did
-        """
-        lines = _Lines(self.fp)
-        self.fp = lines  # type: ignore[assignment] # all that begin() asks of it is readline
+    def begin(self: Any) -> None:
+        self.fp = lines = _Lines(self.fp)
         try:
-            super().begin()
+            base.begin(self)
         finally:
             self.fp = lines.file
         if lines.ended:
             self.close()
-            raise RemoteDisconnected("The connection was closed in the middle of the answer's head")
+            raise ConnectionResetError("The connection was closed in the middle of the answer's head")
+
+    return type(f"Whole{base.__name__}", (base,), {"begin": begin})
 
 
 class _Lines:
