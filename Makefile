@@ -61,7 +61,7 @@ integration: $(VENV)/dev.stamp  ## tests over real sockets, on this machine only
 
 .PHONY: system
 system: $(VENV)/dev.stamp  ## tests on a real Airflow (a few minutes)
-	$(BIN)/python -m pytest tests/system
+	$(BIN)/python -m pytest tests/system --durations=12
 
 .PHONY: covered
 covered: $(VENV)/dev.stamp  ## unit and integration tests with branch coverage, which must be 95 % or more
