@@ -84,8 +84,8 @@ test-matrix:  ## unit and integration tests on Airflow 3.1 to 3.3, each on Pytho
 	@"$(PYTHON)" $(MATRIX)
 
 .PHONY: test-matrix-short
-test-matrix-short:  ## the same on Airflow 3.1 with Python 3.11 and on 3.2 with 3.12 ("test" has the newest)
-	@"$(PYTHON)" $(MATRIX) --once --airflow 3.1 3.2 --python 3.11 3.12
+test-matrix-short:  ## the same on Airflow 3.1 and 3.2 only, each on a Python that "make test" has not taken
+	@"$(PYTHON)" $(MATRIX) --once --airflow 3.1 3.2
 
 # What the matrix runs in each of its environments.
 .PHONY: every-test

@@ -97,19 +97,20 @@ def main() -> int:
     parser.add_argument(
         "--once",
         action="store_true",
-        help="the first Airflow on the first Python, and so on; or on this one where that is missing",
+        help="each Airflow on one Python only, other than this one; or on this one where that is missing",
     )
     parser.add_argument("--goal", default="every-test", help="what make is to make in each environment")
     given = parser.parse_args()
     LOGS.mkdir(exist_ok=True)
     good = True
-    pair_up = zip if given.once else product
-    for airflow, wanted in pair_up(given.airflow, given.python):
+    mine = f"{sys.version_info.major}.{sys.version_info.minor}"
+    others = [version for version in given.python if version != mine]
+    pairs = zip(given.airflow, others) if given.once else product(given.airflow, given.python)
+    for airflow, wanted in pairs:
         version, python = wanted, interpreter(wanted)
         if python is None and given.once:
-            version = f"{sys.version_info.major}.{sys.version_info.minor}"
-            python = interpreter(version)
-            print(f"SKIPPED  Python {wanted} is not to be had here: {version} takes its place", flush=True)
+            version, python = mine, interpreter(mine)
+            print(f"SKIPPED  Python {wanted} is not to be had here: {mine} takes its place", flush=True)
         if python is None:
             print(f"FAILED  Python {version} is not to be had here", flush=True)
             good = False
