@@ -24,7 +24,7 @@ def worker_killed_during_submission(scene: Scene) -> None:
     scene.release()
 
 
-@fault("a worker and its task are killed (SIGKILL) during the download", short=True)
+@fault("a worker and its task are killed (SIGKILL) during the download")
 def worker_killed_during_download(scene: Scene) -> None:
     remotes = ("aso", "http", "open-connectors")
     for name in remotes:
@@ -36,7 +36,7 @@ def worker_killed_during_download(scene: Scene) -> None:
     kill_when_stuck(scene, "result", remotes)
 
 
-@fault("all workers are killed (SIGKILL) while their tasks are deferred")
+@fault("all workers are killed (SIGKILL) while their tasks are deferred", short=True)
 def workers_killed_while_deferred(scene: Scene) -> None:
     airflow, name = scene.world.airflow, scene.world.worker
     scene.start()
