@@ -131,19 +131,17 @@ def test_a_retry_goes_on_with_the_job_where_tasks_have_a_memory(
     assert ("Reattached to the" in said) is REMEMBERS
 
 
+located_job = partial(
+    HttpAsyncJobOperator, task_id="t", endpoint="location/jobs", profile="location", json={}
+)
+
+
 def test_a_lost_submission_is_not_repeated_where_tasks_have_a_memory(
     task: OneTask, http_async_simulator: Any, http_async_connection: str
 ) -> None:
     http_async_simulator.processing_seconds = None
     http_async_simulator.faults.add("submit", "reset", processed=True, times=1)
-    make = partial(
-        HttpAsyncJobOperator,
-        task_id="t",
-        conn_id=http_async_connection,
-        endpoint="location/jobs",
-        profile="location",
-        json={},
-    )
+    make = partial(located_job, conn_id=http_async_connection)
     with pytest.raises(SubmitUnknownError):
         task.begin(make)
     if REMEMBERS:
@@ -158,15 +156,7 @@ def test_an_idempotency_key_finds_the_job_without_a_memory_too(
     task: OneTask, http_async_simulator: Any, http_async_connection: str
 ) -> None:
     http_async_simulator.processing_seconds = None
-    make = partial(
-        HttpAsyncJobOperator,
-        task_id="t",
-        conn_id=http_async_connection,
-        endpoint="location/jobs",
-        profile="location",
-        json={},
-        idempotency_key=True,
-    )
+    make = partial(located_job, conn_id=http_async_connection, idempotency_key=True)
     task.begin(make)
     task.begin(make)
     assert http_async_simulator.journal.jobs_started == 1
