@@ -13,7 +13,7 @@ from urllib.parse import urljoin, urlsplit
 
 from airflow_async_provider.errors import DownloadError, OriginError
 from airflow_async_provider.protocols.base import Headers
-from airflow_async_provider.transport.environment import ca_file, check_ca_file
+from airflow_async_provider.transport.environment import ca_for
 from airflow_async_provider.transport.exact import exact_adapter, request_target
 from airflow_async_provider.transport.remote import place, split_url
 from airflow_async_provider.transport.time_limit import TimeLimit
@@ -233,12 +233,7 @@ class UrlOpener:
         return str(self._local.target)
 
     def _ca(self, url: str) -> bool | str:
-        path = ca_file(self._verify(url) if callable(self._verify) else self._verify)
-        if path is None:
-            return False
-        if url.lower().startswith("https:"):
-            check_ca_file(path)
-        return path
+        return ca_for(url, self._verify(url) if callable(self._verify) else self._verify)
 
 
 #: How long bytes are collected into one block (seconds), so that a slow source still shows its progress.

@@ -77,3 +77,17 @@ def check_ca_file(path: str) -> None:
             f"The CA file {path!r} does not exist. It comes from verify or result_verify in the connection's "
             f"extra, or from the environment ({', '.join(CA_VARIABLES)})."
         )
+
+
+def ca_for(url: str, verify: bool | str) -> bool | str:
+    """
+    The same in the words of ``requests``: the CA file, or False when TLS is not verified.
+
+    :raises ConfigurationError: the file is needed for this URL, and is not there
+    """
+    path = ca_file(verify)
+    if path is None:
+        return False
+    if url.lower().startswith("https:"):
+        check_ca_file(path)
+    return path

@@ -17,7 +17,7 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.protocols.base import Headers, HttpRequest, HttpResponse
 from airflow_async_provider.transport.auth import before_sending, masked
-from airflow_async_provider.transport.environment import ca_file, check_ca_file, proxy_for
+from airflow_async_provider.transport.environment import ca_for, proxy_for
 from airflow_async_provider.transport.exact import exact_adapter, request_target
 from airflow_async_provider.transport.remote import (
     LARGEST_ANSWER,
@@ -109,9 +109,7 @@ def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> 
     request.body = wire.body
     if wire.body is not None:
         request.headers["Content-Length"] = str(len(wire.body))
-    verify = ca_file(remote.verify)
-    if verify is not None and where.startswith("https:"):
-        check_ca_file(verify)
+    verify = ca_for(where, remote.verify)
     proxy = proxy_for(wire.url, remote.proxy)
     _local.target = request_target(wire.url)
     _local.limit = limit = TimeLimit(remote.timeout)
@@ -121,7 +119,7 @@ def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> 
             _adapter().send(
                 request,
                 stream=True,
-                verify=verify or False,
+                verify=verify,
                 proxies={"http": proxy, "https": proxy} if proxy else None,
                 timeout=(min(10.0, remote.timeout), remote.timeout),
             ) as answer,
