@@ -44,7 +44,7 @@ class AsyncJobError(Exception):
 
     :param message: what happened, to which job, and what to do about it
     :param job: the job's display name (never a credential or a signed URL)
-    :param state: the normalised state, a value of :class:`~airflow_async_provider.protocols.base.JobState`
+    :param state: the normalised state, a value of :class:`~airflow_async_provider.protocols.JobState`
     :param native: the state in the remote's own word
     :param http_status: status of the answer this is about
     :param request_id: the remote's id of that request, to quote to its support

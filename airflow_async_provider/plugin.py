@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.plugins_manager import AirflowPlugin
 
-from airflow_async_provider.callbacks.address import PREFIX
+from airflow_async_provider._callbacks.address import PREFIX
 
 
 class _Receiver:
@@ -17,7 +17,7 @@ class _Receiver:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if self._app is None:
-            from airflow_async_provider.callbacks.receiver import build_app
+            from airflow_async_provider._callbacks.receiver import build_app
 
             self._app = build_app()
         await self._app(scope, receive, send)

@@ -11,12 +11,12 @@ from copy import deepcopy
 from typing import Any
 
 from airflow_async_provider import __version__
-from airflow_async_provider.metadata.automic import AUTOMIC
-from airflow_async_provider.metadata.config import CONFIG
-from airflow_async_provider.metadata.http_async import HTTP_ASYNC
-from airflow_async_provider.metadata.jaggaer_aso import JAGGAER_ASO
-from airflow_async_provider.metadata.open_connectors import OPEN_CONNECTORS
-from airflow_async_provider.metadata.system import PACKAGE
+from airflow_async_provider._metadata.automic import AUTOMIC
+from airflow_async_provider._metadata.config import CONFIG
+from airflow_async_provider._metadata.http_async import HTTP_ASYNC
+from airflow_async_provider._metadata.jaggaer_aso import JAGGAER_ASO
+from airflow_async_provider._metadata.open_connectors import OPEN_CONNECTORS
+from airflow_async_provider._metadata.system import PACKAGE
 
 SYSTEMS = (JAGGAER_ASO, AUTOMIC, OPEN_CONNECTORS, HTTP_ASYNC)
 

@@ -51,9 +51,9 @@ async def measured(runs: int, interval: float, *, batch_polls: bool) -> dict[str
     """One way of asking, from the start of the waits to the end of the last run."""
     import aiohttp
 
-    from airflow_async_provider.hooks import remotes
+    from airflow_async_provider._transport.triggerer import pool
+    from airflow_async_provider.hooks import _endpoint_cache as remotes
     from airflow_async_provider.hooks.automic import AutomicHook
-    from airflow_async_provider.transport.triggerer import pool
 
     with automic() as url:
         connection_environment(

@@ -23,9 +23,9 @@ from typing import Any
 
 from bench import arguments, report, within
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness import Postgres, RealAirflow, wait_until
+from tests.support.harness import Postgres, RealAirflow, wait_until
 
 #: Past it a callback wakes its task by itself (the settle time of the operators is 10 s).
 SETTLED = 12.0

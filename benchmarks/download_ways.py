@@ -26,7 +26,7 @@ Work = Callable[[], dict[str, object] | None]
 
 def ours(url: str, destination: str) -> Work:
     """As our operators do it: hashed, whole or not at all, on disk before it is reported."""
-    from airflow_async_provider.download import HttpSource, download
+    from airflow_async_provider._download import HttpSource, download
 
     _load("airflow_async_provider.operators.http_async", "requests")
     if destination.startswith("s3:"):
@@ -40,7 +40,7 @@ def ours(url: str, destination: str) -> Work:
 
 def one_connection(url: str, destination: str) -> Work:
     """Ours, held to a single connection."""
-    from airflow_async_provider.download import HttpSource, Parallel, download
+    from airflow_async_provider._download import HttpSource, Parallel, download
 
     def work() -> None:
         download(HttpSource(url, parallel=Parallel(slow=0)), destination)

@@ -29,7 +29,7 @@ from typing import Any
 from bench import arguments, report
 
 TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(TESTS), str(TESTS / "integration")]
+sys.path.insert(0, str(TESTS.parent))
 
 #: Pause between two authentic callbacks (seconds).
 PAUSE = 0.05
@@ -43,7 +43,7 @@ BODY = b'{"runid": 7, "execution_status": 1900}'
 
 def serve() -> None:
     """The receiver, mounted as in the API server; prints its address, ends with its parent's pipe."""
-    from callback_world import mounted, served
+    from tests.support.callback_world import mounted, served
 
     with served(mounted()) as url:
         print(url, flush=True)
@@ -127,7 +127,7 @@ async def measure(world: Any, given: Any) -> tuple[list[dict[str, Any]], dict[st
     """All of it."""
     import aiohttp
 
-    from airflow_async_provider.callbacks.address import TaskKey, new_address
+    from airflow_async_provider._callbacks.address import TaskKey, new_address
 
     few = 5 if given.smoke else 60
     targets = [new_address(world.url, TaskKey(f"no_{n}", "such", "task")).url for n in range(20)]
@@ -166,10 +166,9 @@ async def measure(world: Any, given: Any) -> tuple[list[dict[str, Any]], dict[st
 
 def strangers(world: Any) -> dict[str, str]:
     """Addresses by what a wrong secret finds there, all about equally long."""
-    from callback_world import HAS_TASK_STATE
-
-    from airflow_async_provider.callbacks.address import TaskKey, new_address
-    from airflow_async_provider.callbacks.registration import MOST_CALLBACKS
+    from airflow_async_provider._callbacks.address import TaskKey, new_address
+    from airflow_async_provider._callbacks.registration import MOST_CALLBACKS
+    from tests.support.callback_world import HAS_TASK_STATE
 
     numbers = {"one callback": 1, "all callbacks": MOST_CALLBACKS} if HAS_TASK_STATE else {}
     tasks = {name: world.task() for name in ("no memory", *numbers)}
@@ -224,12 +223,13 @@ def main() -> None:
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
         }
-        from harness import Postgres
+        from tests.support.harness import Postgres
 
         with Postgres() as postgres:
             os.environ["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] = postgres.sql_alchemy_conn
             from airflow.utils import db
-            from callback_world import World
+
+            from tests.support.callback_world import World
 
             db.initdb()
             with receiver() as url:

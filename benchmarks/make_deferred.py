@@ -28,7 +28,7 @@ def main(kind: str, run_id: str, interval: str) -> None:
 
 def ours(number: int, interval: float) -> Any:
     """What ``HttpAsyncJobSensor`` defers with."""
-    from airflow_async_provider.policy import PollPolicy
+    from airflow_async_provider._polling.policy import PollPolicy
     from airflow_async_provider.sensors.http_async import HttpAsyncJobSensor
     from airflow_async_provider.triggers.async_job import AsyncJobTrigger
 

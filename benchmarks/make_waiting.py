@@ -21,8 +21,8 @@ def main(run_id: str, base_url: str) -> None:
     from airflow.utils.session import create_session
     from sqlalchemy import select
 
-    from airflow_async_provider.callbacks.address import TaskKey, hash_of, new_address
-    from airflow_async_provider.callbacks.registration import REGISTRATION_KEY, Registration
+    from airflow_async_provider._callbacks.address import TaskKey, hash_of, new_address
+    from airflow_async_provider._callbacks.registration import REGISTRATION_KEY, Registration
 
     addresses = []
     long_ago = datetime.now(UTC) - timedelta(minutes=5)

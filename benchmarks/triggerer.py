@@ -24,9 +24,9 @@ from typing import Any
 
 from bench import arguments, report, server, within
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from harness import Postgres, RealAirflow, wait_until
+from tests.support.harness import Postgres, RealAirflow, wait_until
 
 SIDES = {"ours": "AsyncJobTrigger (ours)", "peer": "HttpSensorTrigger (http provider)"}
 

@@ -15,12 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.client import RUN_ENDED
-from harness.processes import NotReadyError
-
 from demo.cases import CASES, Case
 from demo.report import Row, examine, table
 from demo.world import World
+from tests.support.harness.client import RUN_ENDED
+from tests.support.harness.processes import NotReadyError
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote
 
-from harness.processes import remove_directory, temporary_directory
-from harness.real_airflow import RealAirflow
-from harness.servers import S3Server, SimulatorProcess
+from tests.support.harness.processes import remove_directory, temporary_directory
+from tests.support.harness.real_airflow import RealAirflow
+from tests.support.harness.servers import S3Server, SimulatorProcess
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -20,7 +20,7 @@ nitpicky = True
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 # Pygments gives up on a quoted text of several lines at a shell prompt. Only colours are lost; that code is
-# valid is tested (tests/unit/test_docs.py).
+# valid is tested (tests/unit/project/test_docs.py).
 suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
-from inputs import examples, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401 - hooks
+
+from tests.support.inputs import examples, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401 - hooks
 
 # The same inputs in every run: what fails for one fails for all, and nothing fails by chance. New inputs are
 # tried with HYPOTHESIS_PROFILE=random, more of them with HYPOTHESIS_TIMES=10.

@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+from airflow_async_provider._metadata.automic import AUTOMIC
+from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AsyncJobError,
     ConfigurationError,
@@ -13,18 +16,16 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks.automic_batch import BatchedPolls
-from airflow_async_provider.hooks.automic_connection import AutomicRemote, remote_of
-from airflow_async_provider.hooks.base import AsyncApiHook
-from airflow_async_provider.hooks.check import checked
-from airflow_async_provider.hooks.form import with_form
-from airflow_async_provider.metadata.automic import AUTOMIC
-from airflow_async_provider.protocols.automic import AutomicProtocol
-from airflow_async_provider.protocols.automic_pages import ExecutionWalk, ReportWalk
-from airflow_async_provider.protocols.base import HttpRequest, HttpResponse, JobHandle
-from airflow_async_provider.protocols.registry import protocol_of
-from airflow_async_provider.transport.again import with_retries
-from airflow_async_provider.transport.remote import Remote
+from airflow_async_provider.hooks._automic_batch import BatchedPolls
+from airflow_async_provider.hooks._automic_connection import AutomicRemote, remote_of
+from airflow_async_provider.hooks._base import AsyncApiHook
+from airflow_async_provider.hooks._form import with_form
+from airflow_async_provider.hooks._test_connection import checked
+from airflow_async_provider.protocols._automic.pagination import ExecutionWalk, ReportWalk
+from airflow_async_provider.protocols._automic.protocol import AutomicProtocol
+from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
+from airflow_async_provider.protocols._job import JobHandle
+from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -90,7 +91,7 @@ class AutomicHook(BatchedPolls):
         :param object_name: its name
         :param correlation_id: text that stands for this one start; marks the alias, by which the run is found
             again when the answer is lost
-        :param arguments: as :meth:`~..protocols.automic.AutomicProtocol.submit` takes them
+        :param arguments: as :meth:`~..protocols._automic.protocol.AutomicProtocol.submit` takes them
         :raises SubmitError: Automic refused
         :raises SubmitUnknownError: the answer was lost, and without a correlation id nobody can tell
         """
@@ -251,7 +252,7 @@ class AutomicHook(BatchedPolls):
         Automic leaves deactivated runs out unless ``include_deactivated=True``.
 
         :param page_size: runs in one request
-        :param filters: see ``protocols.automic_requests.FILTERS``
+        :param filters: see ``protocols._automic.requests.FILTERS``
         :raises ConfigurationError: a filter that Automic does not know
         """
         walk = ExecutionWalk(self.protocol(), page_size=page_size, **filters)

@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_async_provider._transport.auth import StaticAuth, basic
+from airflow_async_provider._transport.endpoint import Remote
 from airflow_async_provider.errors import ConfigurationError
-from airflow_async_provider.hooks.base import AsyncApiHook
-from airflow_async_provider.hooks.connection import base_url, common_settings, extra_of
-from airflow_async_provider.protocols.base import HttpRequest, JobProtocol, Submitted
-from airflow_async_provider.protocols.signatures import HmacScheme, SignatureScheme, scheme_from_dict
-from airflow_async_provider.transport.auth import StaticAuth, basic
-from airflow_async_provider.transport.remote import Remote
+from airflow_async_provider.hooks._base import AsyncApiHook
+from airflow_async_provider.hooks._connection import base_url, common_settings, extra_of
+from airflow_async_provider.protocols._base import JobProtocol
+from airflow_async_provider.protocols._http_messages import HttpRequest
+from airflow_async_provider.protocols._job import Submitted
+from airflow_async_provider.protocols._signatures import HmacScheme, SignatureScheme, scheme_from_dict
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -155,7 +157,7 @@ class HttpAsyncHook(AsyncApiHook):
         Start a job.
 
         :param protocol: a profile, or any protocol whose ``submit`` takes method, endpoint and arguments
-        :param arguments: as :meth:`~..protocols.http_profile.HttpProfile.submit` takes them
+        :param arguments: as :meth:`~..protocols._http.profile.HttpProfile.submit` takes them
         :raises ConfigurationError: the protocol has no such ``submit``
         :raises SubmitError: the remote refused
         :raises SubmitUnknownError: the answer was lost and the request must not be repeated

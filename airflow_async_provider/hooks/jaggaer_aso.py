@@ -6,22 +6,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_async_provider._metadata.jaggaer_aso import JAGGAER_ASO
+from airflow_async_provider._transport.auth import Auth, ClientCredentialsAuth, StaticAuth
+from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._urls import split_url
 from airflow_async_provider.errors import (
     AuthenticationError,
     AuthorizationError,
     ConfigurationError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks.base import AsyncApiHook
-from airflow_async_provider.hooks.check import checked
-from airflow_async_provider.hooks.connection import base_url, common_settings, extra_of
-from airflow_async_provider.hooks.form import with_form
-from airflow_async_provider.metadata.jaggaer_aso import JAGGAER_ASO
-from airflow_async_provider.protocols.base import HttpRequest, JobHandle
-from airflow_async_provider.protocols.jaggaer_aso import JaggaerAsoProtocol
-from airflow_async_provider.transport.auth import Auth, ClientCredentialsAuth, StaticAuth
-from airflow_async_provider.transport.remote import Remote
-from airflow_async_provider.transport.urls import split_url
+from airflow_async_provider.hooks._base import AsyncApiHook
+from airflow_async_provider.hooks._connection import base_url, common_settings, extra_of
+from airflow_async_provider.hooks._form import with_form
+from airflow_async_provider.hooks._test_connection import checked
+from airflow_async_provider.protocols._http_messages import HttpRequest
+from airflow_async_provider.protocols._jaggaer_aso import JaggaerAsoProtocol
+from airflow_async_provider.protocols._job import JobHandle
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection

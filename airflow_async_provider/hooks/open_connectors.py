@@ -8,6 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from airflow_async_provider._metadata.open_connectors import OPEN_CONNECTORS
+from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AuthenticationError,
     AuthorizationError,
@@ -16,27 +19,25 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks.base import AsyncApiHook, as_handle
-from airflow_async_provider.hooks.check import checked
-from airflow_async_provider.hooks.connection import extra_of
-from airflow_async_provider.hooks.form import with_form
-from airflow_async_provider.hooks.open_connectors_connection import (
+from airflow_async_provider.hooks._base import AsyncApiHook, as_handle
+from airflow_async_provider.hooks._connection import extra_of
+from airflow_async_provider.hooks._form import with_form
+from airflow_async_provider.hooks._open_connectors_connection import (
     BASE_PATH,
     MissingAuth,
     OpenConnectorsRemote,
     remote_of,
 )
-from airflow_async_provider.metadata.open_connectors import OPEN_CONNECTORS
-from airflow_async_provider.protocols.base import HttpRequest, HttpResponse, JobHandle
-from airflow_async_provider.protocols.callback_rules import Conditions
-from airflow_async_provider.protocols.open_connectors import SIGNATURE, OpenConnectorsProtocol
-from airflow_async_provider.protocols.open_connectors_bulk import OpenConnectorsBulkProtocol
-from airflow_async_provider.protocols.open_connectors_bulk_answers import ErrorsPage
-from airflow_async_provider.protocols.open_connectors_queue import DELIVERIES, OpenConnectorsQueueProtocol
-from airflow_async_provider.protocols.registry import protocol_of
-from airflow_async_provider.protocols.signatures import SignatureScheme
-from airflow_async_provider.transport.again import with_retries
-from airflow_async_provider.transport.remote import Remote
+from airflow_async_provider.hooks._test_connection import checked
+from airflow_async_provider.protocols._callback_rules import Conditions
+from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
+from airflow_async_provider.protocols._job import JobHandle
+from airflow_async_provider.protocols._open_connectors.bulk import OpenConnectorsBulkProtocol
+from airflow_async_provider.protocols._open_connectors.bulk_responses import ErrorsPage
+from airflow_async_provider.protocols._open_connectors.protocol import SIGNATURE, OpenConnectorsProtocol
+from airflow_async_provider.protocols._open_connectors.queue import DELIVERIES, OpenConnectorsQueueProtocol
+from airflow_async_provider.protocols._registry import protocol_of
+from airflow_async_provider.protocols._signatures import SignatureScheme
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -93,13 +94,13 @@ class OpenConnectorsHook(AsyncApiHook):
 
     def call(self, request: HttpRequest) -> HttpResponse:
         """Send one request with the credentials that it wants; see :meth:`AsyncApiHook.call`."""
-        from airflow_async_provider.transport.worker import send
+        from airflow_async_provider._transport.worker import send
 
         return send(_typed(self.remote).for_request(request), request)
 
     async def acall(self, request: HttpRequest) -> HttpResponse:
         """Async twin of :meth:`call`."""
-        from airflow_async_provider.transport.triggerer import send
+        from airflow_async_provider._transport.triggerer import send
 
         return await send(_typed(await self.aremote()).for_request(request), request)
 
@@ -109,7 +110,7 @@ class OpenConnectorsHook(AsyncApiHook):
 
         :raises ConfigurationError: the connection has no organization_secret
         """
-        from airflow_async_provider.transport.worker import send
+        from airflow_async_provider._transport.worker import send
 
         return send(_typed(self.remote).platform, request)
 
@@ -136,12 +137,12 @@ class OpenConnectorsHook(AsyncApiHook):
         :param endpoint: path below the base path
         :param callback_url: where SAP sends the webhooks
         :param queue_url: instead, an address that SAP cannot reach and whose webhooks are fetched from the
-            queue, see :class:`~..protocols.open_connectors_queue.OpenConnectorsQueueProtocol`
+            queue, see :class:`~..protocols._open_connectors.queue.OpenConnectorsQueueProtocol`
         :param params: query parameters
         :param json: JSON body
         :param data: any other body
         :param headers: further headers
-        :param failure_rule: see :class:`~..protocols.open_connectors.OpenConnectorsProtocol`
+        :param failure_rule: see :class:`~..protocols._open_connectors.protocol.OpenConnectorsProtocol`
         :param success_rule: likewise
         :raises ConfigurationError: neither or both addresses, or no credentials for the queue
         :raises SubmitError: SAP refused
@@ -215,9 +216,9 @@ class OpenConnectorsHook(AsyncApiHook):
         :raises SubmitError: SAP refused, or the source could not be read to its end
         :raises SubmitUnknownError: the answer was lost; a job may have been started
         """
-        from airflow_async_provider.download.upload import open_outgoing
-        from airflow_async_provider.transport.multipart import MultipartFile
-        from airflow_async_provider.transport.stream import send_stream
+        from airflow_async_provider._download.source.upload import open_outgoing
+        from airflow_async_provider._transport.multipart import MultipartFile
+        from airflow_async_provider._transport.stream import send_stream
 
         protocol = OpenConnectorsBulkProtocol(object_name=object_name, format=format, direction="upload")
         request, further = protocol.upload(

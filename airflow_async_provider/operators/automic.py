@@ -9,14 +9,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from airflow_async_provider._jobs.callback import CallbackJobOperator
+from airflow_async_provider._jobs.memory import Durable
+from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider.errors import ConfigurationError, SubmitUnknownError
-from airflow_async_provider.operators.automic_outcome import AutomicJobOperator, facts_of
-from airflow_async_provider.operators.callback import CallbackJobOperator
-from airflow_async_provider.operators.durable import Durable
-from airflow_async_provider.operators.outcome import describe
-from airflow_async_provider.protocols.automic import AutomicProtocol
-from airflow_async_provider.protocols.automic_requests import check_execution_option, timestamp
-from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.operators._automic_base import AutomicJobOperator, facts_of
+from airflow_async_provider.protocols._automic.protocol import AutomicProtocol
+from airflow_async_provider.protocols._automic.requests import check_execution_option, timestamp
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -57,12 +57,12 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
         ``-`` and ``#``; a lost answer then fails the task with an error that says so
     :param wait: False returns as soon as the run is started. By default ``recurring`` and ``once`` at a later
         date do not wait, everything else does.
-    :param callback: see :class:`~airflow_async_provider.operators.callback.CallbackJobOperator`, as for
+    :param callback: see :class:`~airflow_async_provider._jobs.callback.CallbackJobOperator`, as for
         ``callback_base_url`` and ``safety_poll_interval``
     :param kwargs: ``on_not_run``, ``fail_on_blocked``, ``follow_restarts`` and ``fetch_reports`` of
-        :class:`~airflow_async_provider.operators.automic_outcome.AutomicJobOperator`; ``timeout``,
+        :class:`~airflow_async_provider.operators._automic_base.AutomicJobOperator`; ``timeout``,
         ``poll_interval``, ``linger``, ``cancel_on_kill``, ``reattach``, ``deferrable`` and others of
-        :class:`~airflow_async_provider.operators.base.AsyncJobOperator`
+        :class:`~airflow_async_provider._jobs.run.AsyncJobOperator`
     """
 
     template_fields: Sequence[str] = (

@@ -10,13 +10,15 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_async_provider.callbacks.address import CallbackAddress
-from airflow_async_provider.callbacks.registration import Registration
+from airflow_async_provider._callbacks.address import CallbackAddress
+from airflow_async_provider._callbacks.registration import Registration
+from airflow_async_provider._jobs.arguments import query_of
+from airflow_async_provider._jobs.callback import CallbackJobOperator
+from airflow_async_provider._jobs.messages import describe
+from airflow_async_provider._jobs.results.store import StoresResult, source_of
 from airflow_async_provider.errors import ConfigurationError, DownloadError, SubmitUnknownError
 from airflow_async_provider.hooks.http_async import HttpAsyncHook
-from airflow_async_provider.operators.arguments import query_of
-from airflow_async_provider.operators.callback import CallbackJobOperator
-from airflow_async_provider.operators.http_arguments import (
+from airflow_async_provider.operators._http_arguments import (
     body_of,
     cancel_option,
     is_generic,
@@ -25,18 +27,10 @@ from airflow_async_provider.operators.http_arguments import (
     profile_name,
     profile_of,
 )
-from airflow_async_provider.operators.outcome import describe
-from airflow_async_provider.operators.results import StoresResult, source_of
-from airflow_async_provider.protocols.base import (
-    Headers,
-    HttpResponse,
-    JobHandle,
-    JobProtocol,
-    JobState,
-    JobStatus,
-    Submitted,
-)
-from airflow_async_provider.protocols.http_values import body_value
+from airflow_async_provider.protocols._base import JobProtocol
+from airflow_async_provider.protocols._http.values import body_value
+from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

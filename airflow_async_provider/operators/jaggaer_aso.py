@@ -9,13 +9,13 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_async_provider._jobs.arguments import query_of
+from airflow_async_provider._jobs.messages import describe
+from airflow_async_provider._jobs.results.store import StoresResult
+from airflow_async_provider._jobs.run import AsyncJobOperator
 from airflow_async_provider.errors import JobExpiredError, ResultExpiredError, SubmitUnknownError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
-from airflow_async_provider.operators.arguments import query_of
-from airflow_async_provider.operators.base import AsyncJobOperator
-from airflow_async_provider.operators.outcome import describe
-from airflow_async_provider.operators.results import StoresResult
-from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -30,7 +30,7 @@ class _JaggaerAsoOperator(AsyncJobOperator):
 
     :param endpoint: path below the connection's host, ending in ``/async``
     :param method: GET, or POST for the CHES endpoint that creates an event
-    :param params: query parameters; those of the DAG are not sent (see ``operators.arguments.query_of``)
+    :param params: query parameters; those of the DAG are not sent (see ``_jobs.arguments.query_of``)
     :param json: JSON body of a POST
     """
 

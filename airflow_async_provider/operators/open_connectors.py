@@ -9,21 +9,21 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_async_provider.callbacks.address import CallbackAddress
+from airflow_async_provider._callbacks.address import CallbackAddress
+from airflow_async_provider._jobs.arguments import query_of
+from airflow_async_provider._jobs.callback import CallbackJobOperator
+from airflow_async_provider._jobs.messages import describe
+from airflow_async_provider._jobs.results.store import StoresResult
 from airflow_async_provider.errors import CallbackError, ConfigurationError, JobError, JobTimeoutError
 from airflow_async_provider.hooks.open_connectors import OpenConnectorsHook
-from airflow_async_provider.operators.arguments import query_of
-from airflow_async_provider.operators.callback import CallbackJobOperator
-from airflow_async_provider.operators.open_connectors_bulk import (
+from airflow_async_provider.operators._open_connectors_bulk import (
     OpenConnectorsBulkDownloadOperator,
     OpenConnectorsBulkUploadOperator,
     lost_start,
 )
-from airflow_async_provider.operators.outcome import describe
-from airflow_async_provider.operators.results import StoresResult
-from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
-from airflow_async_provider.protocols.callback_rules import Conditions
-from airflow_async_provider.protocols.open_connectors import OpenConnectorsProtocol
+from airflow_async_provider.protocols._callback_rules import Conditions
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.protocols._open_connectors.protocol import OpenConnectorsProtocol
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -50,12 +50,12 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
 
     :param endpoint: path below the base path, such as ``/hubs/documents/folders/copy``
     :param method: HTTP method of the resource
-    :param params: query parameters; those of the DAG are not sent (see ``operators.arguments.query_of``)
+    :param params: query parameters; those of the DAG are not sent (see ``_jobs.arguments.query_of``)
     :param json: JSON body
     :param data: any other body; its media type goes into ``headers``
     :param headers: further headers of the resource, never credentials
     :param failure_rule: what in a webhook means that the request failed, a list of conditions as in
-        :mod:`~airflow_async_provider.protocols.callback_rules`. SAP does not document what the webhook of a
+        :mod:`~airflow_async_provider.protocols._callback_rules`. SAP does not document what the webhook of a
         failed request looks like; by default an ``error``, SAP's error body or a state that says so count.
     :param success_rule: what means that it succeeded; by default a ``response`` that is not null
     :param destination: where the response goes as JSON: ``s3://bucket/key``, an absolute path or ``file://``
@@ -67,9 +67,9 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
         of asynchronous requests is an assumption: try it on your account.
     :param conn_id: Airflow connection
     :param kwargs: ``callback_base_url`` and ``callback_max_bytes`` (largest webhook, it carries the whole
-        response) of :class:`~airflow_async_provider.operators.callback.CallbackJobOperator`; ``timeout``,
+        response) of :class:`~airflow_async_provider._jobs.callback.CallbackJobOperator`; ``timeout``,
         ``linger``, ``reattach``, ``deferrable`` and others of
-        :class:`~airflow_async_provider.operators.base.AsyncJobOperator`
+        :class:`~airflow_async_provider._jobs.run.AsyncJobOperator`
     """
 
     template_fields: Sequence[str] = (
@@ -228,7 +228,7 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
         value = None if status.result is None else status.result.value
         if self.destination is None:
             return value
-        from airflow_async_provider.download.fetch import write_bytes
+        from airflow_async_provider._download.fetch import write_bytes
 
         report = write_bytes(
             # Half surrogates, which no encoding has, become the escapes that they are in JSON.

@@ -1,1 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
+"""
+What a remote API is to the rest of the package, for whoever describes one of their own.
+
+See ``docs/adding_a_remote_api.md``. The modules below this one are private.
+"""
+
+from airflow_async_provider.protocols._base import JobProtocol
+from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result, Submitted
+from airflow_async_provider.protocols._redaction import excerpt
+from airflow_async_provider.protocols._responses import raise_for_answer, request_id, retry_after
+
+__all__ = [
+    "Headers",
+    "HttpRequest",
+    "HttpResponse",
+    "JobHandle",
+    "JobProtocol",
+    "JobState",
+    "JobStatus",
+    "Result",
+    "Submitted",
+    "excerpt",
+    "raise_for_answer",
+    "request_id",
+    "retry_after",
+]

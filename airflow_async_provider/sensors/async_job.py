@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from airflow_async_provider._jobs.messages import describe
+from airflow_async_provider._jobs.run import AsyncJobOperator
 from airflow_async_provider.errors import ConfigurationError, TransientError, UnreadableAnswerError
-from airflow_async_provider.hooks.base import AsyncApiHook
-from airflow_async_provider.hooks.registry import hook_for
-from airflow_async_provider.operators.base import AsyncJobOperator
-from airflow_async_provider.operators.outcome import describe
-from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.hooks._base import AsyncApiHook
+from airflow_async_provider.hooks._registry import hook_for
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

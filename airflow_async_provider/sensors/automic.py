@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider.operators.automic_outcome import AutomicJobOperator
-from airflow_async_provider.protocols.base import JobState, JobStatus, Submitted
+from airflow_async_provider.operators._automic_base import AutomicJobOperator
+from airflow_async_provider.protocols._job import JobState, JobStatus, Submitted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

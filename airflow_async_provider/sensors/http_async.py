@@ -10,12 +10,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from airflow_async_provider._jobs.arguments import query_of
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks.http_async import HttpAsyncHook
-from airflow_async_provider.operators.arguments import query_of
-from airflow_async_provider.operators.http_arguments import profile_name, profile_of
-from airflow_async_provider.protocols.base import JobHandle
-from airflow_async_provider.protocols.http_urls import digest
+from airflow_async_provider.operators._http_arguments import profile_name, profile_of
+from airflow_async_provider.protocols._http.urls import digest
+from airflow_async_provider.protocols._job import JobHandle
 from airflow_async_provider.sensors.async_job import AsyncJobSensor
 
 if TYPE_CHECKING:

@@ -22,12 +22,12 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from airflow_async_provider.simulators.aso_jobs import ENDPOINTS, MEDIA_TYPES, AsoJob, Plan
+from airflow_async_provider.simulators._aso_jobs import ENDPOINTS, MEDIA_TYPES, AsoJob, Plan
+from airflow_async_provider.simulators._plans import Plans
+from airflow_async_provider.simulators._tokens import Tokens
 from airflow_async_provider.simulators.frame import Route, Simulator
-from airflow_async_provider.simulators.plans import Plans
 from airflow_async_provider.simulators.reply import Refused, Reply
 from airflow_async_provider.simulators.s3 import PresignedStore, seconds_left
-from airflow_async_provider.simulators.tokens import Tokens
 
 BUCKET = "us-east-2.aso.sim.api.async-downloads"
 
@@ -59,12 +59,12 @@ class AsoSimulator(Simulator):
     :param chunked: results without Content-Length
     :param result_rate: bytes per second of each download
     :param plans: other values for single endpoints, by the names in :data:`ENDPOINTS`: the fields of
-        :class:`~airflow_async_provider.simulators.aso_jobs.Plan`
+        :class:`~airflow_async_provider.simulators._aso_jobs.Plan`
     :param options: ``time_scale`` and ``latency`` of every simulator
     """
 
     name: ClassVar[str] = "aso"
-    command_line: ClassVar[str] = "aso_arguments"
+    command_line: ClassVar[str] = "_aso_arguments"
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class AsoSimulator(Simulator):
         Say how the next job goes, once; call it several times for several jobs.
 
         :param endpoint: the next job of this endpoint, None: of any
-        :param changes: fields of :class:`~airflow_async_provider.simulators.aso_jobs.Plan`
+        :param changes: fields of :class:`~airflow_async_provider.simulators._aso_jobs.Plan`
         :raises ValueError: unknown endpoint or field
         """
         self.plans.script(endpoint, changes)

@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from airflow_async_provider.simulators.automic_callbacks import Callback, CallbackSender
-from airflow_async_provider.simulators.automic_checks import (
+from airflow_async_provider.simulators._automic_callbacks import Callback, CallbackSender
+from airflow_async_provider.simulators._automic_checks import (
     Accounts,
     bad_request,
     check_start,
@@ -27,9 +27,9 @@ from airflow_async_provider.simulators.automic_checks import (
     refused,
     start_of,
 )
-from airflow_async_provider.simulators.automic_list import Query, page
-from airflow_async_provider.simulators.automic_runs import WITH_CHILDREN, Objects, Plan, Run, stamp
-from airflow_async_provider.simulators.automic_tasks import Tasks
+from airflow_async_provider.simulators._automic_list import Query, page
+from airflow_async_provider.simulators._automic_runs import WITH_CHILDREN, Objects, Plan, Run, stamp
+from airflow_async_provider.simulators._automic_tasks import Tasks
 from airflow_async_provider.simulators.frame import Handler, Route, Simulator
 from airflow_async_provider.simulators.reply import Reply
 
@@ -41,12 +41,12 @@ class AutomicSimulator(Simulator):
     Broadcom Automic Automation Engine.
 
     Seconds are simulated ones (``time_scale``, ``clock.advance``). Some objects behave in special ways, see
-    :data:`~airflow_async_provider.simulators.automic_runs.OBJECTS`; all others follow these arguments.
+    :data:`~airflow_async_provider.simulators._automic_runs.OBJECTS`; all others follow these arguments.
 
     :param run_seconds: how long a run takes, None: until :meth:`finish_run`
     :param status: the status at the end
     :param objects: other values for single objects (``*`` stands for any text in the name): the fields of
-        :class:`~airflow_async_provider.simulators.automic_runs.Plan`
+        :class:`~airflow_async_provider.simulators._automic_runs.Plan`
     :param client: the one client that the user is known in
     :param user: ``USER/DEPARTMENT``
     :param password: in ISO-8859-1, as Automic reads it
@@ -66,7 +66,7 @@ class AutomicSimulator(Simulator):
     """
 
     name: ClassVar[str] = "automic"
-    command_line: ClassVar[str] = "automic_arguments"
+    command_line: ClassVar[str] = "_automic_arguments"
 
     def __init__(
         self,
@@ -181,7 +181,7 @@ class AutomicSimulator(Simulator):
         Say how the next run goes, once; call it several times for several runs.
 
         :param object_name: the next run of this object, None: of any
-        :param changes: fields of :class:`~airflow_async_provider.simulators.automic_runs.Plan`
+        :param changes: fields of :class:`~airflow_async_provider.simulators._automic_runs.Plan`
         :raises ValueError: unknown field
         """
         self.objects.script(object_name, changes)

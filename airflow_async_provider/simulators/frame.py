@@ -30,9 +30,9 @@ from typing import Any, ClassVar, Self, TypeVar
 
 from aiohttp import web
 
-from airflow_async_provider.simulators.clock import Clock
-from airflow_async_provider.simulators.faults import Fault, FaultQueue, retry_after
-from airflow_async_provider.simulators.journal import SHOWN_HEADERS, Entry, Journal
+from airflow_async_provider.simulators._clock import Clock
+from airflow_async_provider.simulators._faults import Fault, FaultQueue, retry_after
+from airflow_async_provider.simulators._journal import SHOWN_HEADERS, Entry, Journal
 from airflow_async_provider.simulators.reply import Refused, Reply, send
 
 Handler = Callable[[web.Request], Awaitable[Reply]]
@@ -147,7 +147,7 @@ class Simulator(ABC):
 
     def app(self, listener: str) -> web.Application:
         """Build the web application of one listener."""
-        from airflow_async_provider.simulators.control import control_routes
+        from airflow_async_provider.simulators._control import control_routes
 
         app = web.Application()
         if listener == self.listeners[0]:

@@ -2,7 +2,7 @@
 """
 Any API that answers 202, in a box: one server with every convention under its own path prefix.
 
-What each convention says is in :mod:`~airflow_async_provider.simulators.http_conventions` with its sources.
+What each convention says is in :mod:`~airflow_async_provider.simulators._http_conventions` with its sources.
 docs/simulators_http.md lists paths, options, and what is a standard's rule and what is made up here.
 """
 
@@ -16,14 +16,13 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from airflow_async_provider.simulators.faults import retry_after
-from airflow_async_provider.simulators.frame import Route, Simulator
-from airflow_async_provider.simulators.http_callbacks import Callbacks
-from airflow_async_provider.simulators.http_conventions import Convention, Location, StatusField
-from airflow_async_provider.simulators.http_idempotency import IdempotencyKeys
-from airflow_async_provider.simulators.http_jobs import HttpJob, Plan
-from airflow_async_provider.simulators.http_refusals import json_body, refused
-from airflow_async_provider.simulators.http_vendors import (
+from airflow_async_provider.simulators._faults import retry_after
+from airflow_async_provider.simulators._http_callbacks import Callbacks
+from airflow_async_provider.simulators._http_conventions import Convention, Location, StatusField
+from airflow_async_provider.simulators._http_idempotency import IdempotencyKeys
+from airflow_async_provider.simulators._http_jobs import HttpJob, Plan
+from airflow_async_provider.simulators._http_refusals import json_body, refused
+from airflow_async_provider.simulators._http_vendors import (
     Azure,
     AzureLocation,
     AzureResourceManager,
@@ -31,7 +30,8 @@ from airflow_async_provider.simulators.http_vendors import (
     OData,
     OData40,
 )
-from airflow_async_provider.simulators.plans import Plans
+from airflow_async_provider.simulators._plans import Plans
+from airflow_async_provider.simulators.frame import Route, Simulator
 from airflow_async_provider.simulators.reply import Reply
 from airflow_async_provider.simulators.s3 import PresignedStore, StoredObject, seconds_left
 
@@ -74,12 +74,12 @@ class HttpAsyncSimulator(Simulator):
     :param callback_tries: how often a refused callback is sent
     :param callback_pause: real seconds between tries
     :param plans: other plans for single conventions, by their names
-    :param plan: fields of :class:`~airflow_async_provider.simulators.http_jobs.Plan`, and ``time_scale`` and
+    :param plan: fields of :class:`~airflow_async_provider.simulators._http_jobs.Plan`, and ``time_scale`` and
         ``latency`` of every simulator
     """
 
     name: ClassVar[str] = "http"
-    command_line: ClassVar[str] = "http_arguments"
+    command_line: ClassVar[str] = "_http_arguments"
     listeners = ("api", "results")
 
     def __init__(
@@ -199,7 +199,7 @@ class HttpAsyncSimulator(Simulator):
         Say how the next job goes, once; call it several times for several jobs.
 
         :param convention: the next job of this convention, None: of any
-        :param changes: fields of :class:`~airflow_async_provider.simulators.http_jobs.Plan`
+        :param changes: fields of :class:`~airflow_async_provider.simulators._http_jobs.Plan`
         :raises ValueError: unknown convention or field
         """
         self.plans.script(convention, changes)

@@ -16,16 +16,16 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from airflow_async_provider.simulators.frame import Handler, Route, Simulator
-from airflow_async_provider.simulators.open_connectors_bulk import BulkApi
-from airflow_async_provider.simulators.open_connectors_checks import (
+from airflow_async_provider.simulators._open_connectors_bulk import BulkApi
+from airflow_async_provider.simulators._open_connectors_checks import (
     check_authorization,
     json_object,
     refused,
 )
-from airflow_async_provider.simulators.open_connectors_jobs import SPELLINGS, AsyncRequest, Job, Plan
-from airflow_async_provider.simulators.open_connectors_requests import RequestApi
-from airflow_async_provider.simulators.open_connectors_webhooks import POLICIES, RETRIES, Webhooks
+from airflow_async_provider.simulators._open_connectors_jobs import SPELLINGS, AsyncRequest, Job, Plan
+from airflow_async_provider.simulators._open_connectors_requests import RequestApi
+from airflow_async_provider.simulators._open_connectors_webhooks import POLICIES, RETRIES, Webhooks
+from airflow_async_provider.simulators.frame import Handler, Route, Simulator
 from airflow_async_provider.simulators.reply import Refused, Reply
 
 BASE = "/elements/api-v2"
@@ -39,7 +39,7 @@ class OpenConnectorsSimulator(Simulator):
 
     :param seconds: how long requests and bulk jobs take, None: until they are told to
     :param outcome: how they end: "completed" or "failed"
-    :param plan: other fields of :class:`~airflow_async_provider.simulators.open_connectors_jobs.Plan`
+    :param plan: other fields of :class:`~airflow_async_provider.simulators._open_connectors_jobs.Plan`
     :param user_secret: the user
     :param organization_secret: the organization
     :param element_token: the connector instance
@@ -59,7 +59,7 @@ class OpenConnectorsSimulator(Simulator):
     """
 
     name: ClassVar[str] = "open-connectors"
-    command_line: ClassVar[str] = "open_connectors_arguments"
+    command_line: ClassVar[str] = "_open_connectors_arguments"
 
     def __init__(
         self,
@@ -158,7 +158,7 @@ class OpenConnectorsSimulator(Simulator):
         Say how the next job goes, once; call it several times for several jobs.
 
         :param kind: the next "request", "download" or "upload", None: any
-        :param changes: fields of :class:`~airflow_async_provider.simulators.open_connectors_jobs.Plan`
+        :param changes: fields of :class:`~airflow_async_provider.simulators._open_connectors_jobs.Plan`
         :raises ValueError: unknown kind or field
         """
         if kind not in (None, "request", "download", "upload"):

@@ -19,8 +19,8 @@ from typing import Any
 
 from aiohttp import web
 
-from airflow_async_provider.simulators.faults import Fault
-from airflow_async_provider.simulators.journal import Entry
+from airflow_async_provider.simulators._faults import Fault
+from airflow_async_provider.simulators._journal import Entry
 
 #: bytes sent between two looks at the event loop
 PIECE = 64 * 1024

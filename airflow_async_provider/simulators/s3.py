@@ -25,7 +25,7 @@ from xml.sax.saxutils import escape
 
 from aiohttp import web
 
-from airflow_async_provider.simulators.content import Content
+from airflow_async_provider.simulators._content import Content
 from airflow_async_provider.simulators.reply import Refused, Reply
 
 REGION = "us-east-2"

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
+from airflow_async_provider._jobs.messages import describe, error_for
+from airflow_async_provider._jobs.results.store import StoresResult
+from airflow_async_provider._jobs.tracebacks import PlainErrors
 from airflow_async_provider.errors import JobError
-from airflow_async_provider.hooks.base import AsyncApiHook
-from airflow_async_provider.hooks.registry import hook_for
-from airflow_async_provider.operators.outcome import describe, error_for
-from airflow_async_provider.operators.plain_errors import PlainErrors
-from airflow_async_provider.operators.results import StoresResult
-from airflow_async_provider.protocols.base import JobState
+from airflow_async_provider.hooks._base import AsyncApiHook
+from airflow_async_provider.hooks._registry import hook_for
+from airflow_async_provider.protocols._job import JobState
 from airflow_async_provider.sensors.async_job import job_of
 
 if TYPE_CHECKING:

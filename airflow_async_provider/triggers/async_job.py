@@ -11,17 +11,17 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_async_provider.callbacks.mailbox import alook, key_of
-from airflow_async_provider.callbacks.registration import Letter
-from airflow_async_provider.callbacks.task_state import astill_waits
+from airflow_async_provider._callbacks.mailbox import alook, key_of
+from airflow_async_provider._callbacks.registration import Letter
+from airflow_async_provider._callbacks.task_state import astill_waits
+from airflow_async_provider._polling.loop import Heartbeat, Outcome, awatch, spoken
+from airflow_async_provider._polling.policy import PollPolicy, Wait
+from airflow_async_provider._transport.triggerer import pool
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
-from airflow_async_provider.hooks.base import AsyncApiHook
-from airflow_async_provider.hooks.registry import hook_for
-from airflow_async_provider.hooks.waiting import Heartbeat, Outcome, awatch, spoken
-from airflow_async_provider.policy import PollPolicy, Wait
-from airflow_async_provider.protocols.base import JobHandle, JobState
-from airflow_async_provider.protocols.registry import protocol_of
-from airflow_async_provider.transport.triggerer import pool
+from airflow_async_provider.hooks._base import AsyncApiHook
+from airflow_async_provider.hooks._registry import hook_for
+from airflow_async_provider.protocols._job import JobHandle, JobState
+from airflow_async_provider.protocols._registry import protocol_of
 
 TRIGGER_VERSION = 1
 
@@ -54,12 +54,12 @@ class AsyncJobTrigger(BaseTrigger):
 
     Events: ``{"version", "state", "native", "via", "polls", "errors"}`` and, for the state ``error``,
     ``"error"`` (class name) and ``"http_status"``. ``state`` is a
-    :class:`~airflow_async_provider.protocols.base.JobState` value, ``timeout`` or ``error``. Never raises for
+    :class:`~airflow_async_provider.protocols.JobState` value, ``timeout`` or ``error``. Never raises for
     a remote failure: the operator, back on a worker, reads the truth once more and raises.
 
     :param job: the job handle, as a dictionary
     :param conn_id: Airflow connection, None for the hook's default
-    :param policy: :class:`~airflow_async_provider.policy.PollPolicy` as a dictionary
+    :param policy: :class:`~airflow_async_provider._polling.policy.PollPolicy` as a dictionary
     :param deadline: epoch seconds at which to give up
     :param deferred_at: epoch seconds at which the task deferred (the worker's clock)
     :param settle: seconds that must pass after the deferral before the task may be resumed: a task resumed

@@ -18,12 +18,12 @@ from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from airflow_async_provider._polling.loop import EVENT_VERSION
+from airflow_async_provider._polling.policy import SHORTEST_SLEEP
+from airflow_async_provider._transport.triggerer import pool
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
-from airflow_async_provider.hooks.registry import hook_for
-from airflow_async_provider.hooks.waiting import EVENT_VERSION
-from airflow_async_provider.policy import SHORTEST_SLEEP
-from airflow_async_provider.protocols.base import JobHandle, JobState, JobStatus
-from airflow_async_provider.transport.triggerer import pool
+from airflow_async_provider.hooks._registry import hook_for
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class AsyncJobEventTrigger(BaseEventTrigger):
         :class:`~airflow_async_provider.sensors.http_async.HttpAsyncJobSensor` for a status document
     :param conn_id: Airflow connection, None for the default of the job's hook
     :param poll_interval: seconds between two questions about the same document
-    :param states: which ends fire, values of :class:`~airflow_async_provider.protocols.base.JobState`
+    :param states: which ends fire, values of :class:`~airflow_async_provider.protocols.JobState`
     """
 
     #: Documents by shared stream; one set for all watchers of this process's event loop.

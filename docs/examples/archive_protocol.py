@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_async_provider.errors import SubmitError, UnreadableAnswerError
-from airflow_async_provider.protocols.answers import raise_for_answer, request_id, retry_after
-from airflow_async_provider.protocols.base import (
+from airflow_async_provider.protocols import (
     HttpRequest,
     HttpResponse,
     JobHandle,
@@ -17,6 +16,7 @@ from airflow_async_provider.protocols.base import (
     Submitted,
     excerpt,
 )
+from airflow_async_provider.protocols._responses import raise_for_answer, request_id, retry_after
 
 PHASES: Mapping[Any, JobState] = {
     0: JobState.RUNNING,  # queued

@@ -7,9 +7,3 @@ A world (:mod:`~tests.chaos.world`) is started once. For each fault (:mod:`~test
 (:mod:`~tests.chaos.ledger`) compares what Airflow says, what the simulators counted and what lies at the
 destinations. At the end all secrets are searched for (:mod:`~tests.chaos.canaries`).
 """
-
-import sys
-from pathlib import Path
-
-# Airflow is started the way the system tests do it.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))

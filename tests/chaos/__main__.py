@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-from harness import NotReadyError, PostgresMissingError, redis
-
 from tests.chaos.canaries import search
 from tests.chaos.faults import FAULTS
 from tests.chaos.report import CELERY, LOCAL, Row, read, say, table, update_docs, write
 from tests.chaos.run import play
 from tests.chaos.world import World
+from tests.support.harness import NotReadyError, PostgresMissingError, redis
 
 SHORT_JOBS = 16
 JOBS = 100

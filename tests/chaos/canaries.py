@@ -13,10 +13,9 @@ import time
 from collections.abc import Iterator
 from urllib.parse import quote
 
-from harness import AirflowApiError
-
 from tests.chaos.report import Row
 from tests.chaos.world import World
+from tests.support.harness import AirflowApiError
 
 #: What PostgreSQL writes for bytes.
 HEX = re.compile(r"\\\\x((?:[0-9a-f]{2}){8,})")

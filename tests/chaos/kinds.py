@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from harness.servers import SimulatorProcess
+from tests.support.harness.servers import SimulatorProcess
 
 RUNNING = {"processing", "running"}
 

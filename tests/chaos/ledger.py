@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from harness import wait_until
 
 from tests.chaos.kinds import KINDS, Kind, RemoteJob, describe
 from tests.chaos.scene import Run, Scene
+from tests.support.harness import wait_until
 
 #: Seconds in which cancelled jobs must be cancelled, and idle connections closed.
 CANCEL_PATIENCE = 60.0

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from harness import AirflowApiError, wait_until
-from harness.client import TASK_ENDED
 
 from tests.chaos.kinds import KINDS, finish, unfinished
 from tests.chaos.world import World
+from tests.support.harness import AirflowApiError, wait_until
+from tests.support.harness.client import TASK_ENDED
 
 #: Seconds for everything that a fault waits for, unless it says otherwise.
 PATIENCE = 240.0

@@ -15,11 +15,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
-from harness import AirflowClient, Postgres, RealAirflow
-from harness.processes import free_port, remove_directory, temporary_directory
-from harness.redis import Redis
-from harness.relay import Relay
-from harness.servers import S3Server, SimulatorProcess
+from tests.support.harness import AirflowClient, Postgres, RealAirflow
+from tests.support.harness.processes import free_port, remove_directory, temporary_directory
+from tests.support.harness.redis import Redis
+from tests.support.harness.relay import Relay
+from tests.support.harness.servers import S3Server, SimulatorProcess
 
 DAGS = Path(__file__).parent / "dags"
 COMPONENTS = ("api-server", "api-server-2", "scheduler", "dag-processor", "triggerer", "triggerer-2")
@@ -45,7 +45,7 @@ KILL_AFTER_STORING = """
 import os, signal, sys
 
 if "api-server" in sys.argv:
-    from airflow_async_provider.callbacks import handling
+    from airflow_async_provider._callbacks import handling
 
     take = handling.take
 

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Postgres, PostgresMissingError, RealAirflow
-from harness.servers import S3Server, SimulatorProcess
+
+from tests.support.harness import Postgres, PostgresMissingError, RealAirflow
+from tests.support.harness.servers import S3Server, SimulatorProcess
 
 ROOT = Path(__file__).resolve().parents[2]
 DAG_FOLDERS = (Path(__file__).parent / "dags", ROOT / "example_dags")

@@ -7,8 +7,9 @@ import time
 from typing import Any
 
 import requests
-from harness import RealAirflow, wait_until
-from harness.servers import SimulatorProcess
+
+from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness.servers import SimulatorProcess
 
 DAG = """
 from airflow.sdk import DAG, Asset, AssetWatcher, task

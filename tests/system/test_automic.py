@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from harness import RealAirflow, wait_until
-from harness.servers import SimulatorProcess
+
+from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness.servers import SimulatorProcess
 
 EXAMPLE = "example_automic"
 CANCEL = "example_automic_cancel"

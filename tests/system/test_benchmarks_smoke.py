@@ -6,8 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from harness.benchmarks import all_benchmarks, smoke, starts_airflow
-from harness.postgres import MISSING, bin_directory
+
+from tests.support.harness.benchmarks import all_benchmarks, smoke, starts_airflow
+from tests.support.harness.postgres import MISSING, bin_directory
 
 
 @pytest.mark.timeout(900)

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 import requests
-from harness import RealAirflow, wait_until
-from harness.calling_remote import CallingRemote, RemoteJob, calling_remote
+
+from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness.calling_remote import CallingRemote, RemoteJob, calling_remote
 
 MANY, FEW, ONE, LINGER, MUTE = (f"callback_{n}" for n in ("many", "few", "one", "linger", "mute"))
 

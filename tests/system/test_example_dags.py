@@ -6,8 +6,8 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from harness import RealAirflow, wait_until
-from harness.servers import S3Server, SimulatorProcess
+from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness.servers import S3Server, SimulatorProcess
 
 ASO = "example_jaggaer_aso"
 

@@ -15,11 +15,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from harness import RealAirflow
-from harness.browser import Browser, program
-from harness.servers import SimulatorProcess
 
 from airflow_async_provider.provider_info import get_provider_info
+from tests.support.harness import RealAirflow
+from tests.support.harness.browser import Browser, program
+from tests.support.harness.servers import SimulatorProcess
 
 pytestmark = pytest.mark.skipif(program() is None, reason="there is no Chromium on this machine")
 

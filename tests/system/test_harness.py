@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import pytest
-from harness import RealAirflow
+
+from tests.support.harness import RealAirflow
 
 DAG = "harness_deferred"
 

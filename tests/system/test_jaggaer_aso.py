@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from harness import RealAirflow
-from harness.servers import S3Server, SimulatorProcess
+
+from tests.support.harness import RealAirflow
+from tests.support.harness.servers import S3Server, SimulatorProcess
 
 EXAMPLE = "example_jaggaer_aso"
 #: In no log, no XCom, no event, no table: the token, the API key, and the signature of a result URL.
@@ -88,7 +89,7 @@ def test_the_try_after_a_killed_worker_goes_on_with_the_same_job(
 
 
 def wait_for_job(aso: SimulatorProcess, before: int) -> None:
-    from harness import wait_until
+    from tests.support.harness import wait_until
 
     # Past the submission a worker also notes the handle; the first poll shows that it has.
     polls = int(aso.journal()["counts"].get("status", 0))

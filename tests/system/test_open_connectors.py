@@ -8,8 +8,9 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from harness import RealAirflow, wait_until
-from harness.servers import S3Server, SimulatorProcess
+
+from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness.servers import S3Server, SimulatorProcess
 
 EXAMPLE = "example_open_connectors"
 WAITING = ("copy_folder", "copy_reports", "contacts")

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness.processes import free_port
+
+from tests.support.harness.processes import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "quickstart.md"

@@ -7,8 +7,9 @@ import hashlib
 from collections.abc import Iterator
 
 import pytest
-from harness import RealAirflow
-from harness.servers import S3Server, SimulatorProcess
+
+from tests.support.harness import RealAirflow
+from tests.support.harness.servers import S3Server, SimulatorProcess
 
 FIRST = "example_together"
 NEXT = "example_together_next"

@@ -142,8 +142,8 @@ def test_every_extra_link_of_ours_is_registered() -> None:
     from airflow.sdk import BaseOperatorLink
 
     found = set()
-    for path in (PACKAGE / "operators").glob("*.py"):
-        module = import_module(f"airflow_async_provider.operators.{path.stem}")
+    for path in [*(PACKAGE / "operators").glob("*.py"), *(PACKAGE / "_jobs").rglob("*.py")]:
+        module = import_module(".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts))
         for name, value in vars(module).items():
             if (
                 isinstance(value, type)
@@ -310,7 +310,7 @@ def test_no_reserved_prefix_is_used() -> None:
 
 
 def test_the_configuration_s_defaults_are_the_code_s() -> None:
-    from airflow_async_provider import settings
+    from airflow_async_provider import _settings as settings
 
     options = INFO["config"]["async_provider"]["options"]
     assert float(options["settle_seconds"]["default"]) == settings.DEFAULT_SETTLE_SECONDS
@@ -320,7 +320,7 @@ def test_the_configuration_s_defaults_are_the_code_s() -> None:
 
 
 def test_a_settle_time_below_zero_is_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_async_provider import settings
+    from airflow_async_provider import _settings as settings
 
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "-5")
     assert settings.settle_seconds() == 0

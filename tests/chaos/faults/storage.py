@@ -7,12 +7,12 @@ import re
 import resource
 
 import psutil
-from harness.client import TASK_ENDED
 
 from tests.chaos.faults.killing import kill_when_stuck
 from tests.chaos.faults.registry import fault
 from tests.chaos.kinds import KINDS
 from tests.chaos.scene import Scene
+from tests.support.harness.client import TASK_ENDED
 
 #: Larger than any log file, which the limit concerns as well, and smaller than the file (bytes).
 LARGEST_FILE = 48_000_000

@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+From a received request to a task that goes on: authenticate, read, store and wake in one transaction.
+
+Knows nothing of HTTP servers; runs in a thread, as Airflow's database access blocks.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from airflow_async_provider._callbacks import airflow_internals as internals
+from airflow_async_provider._callbacks.address import NO_HASH, TaskKey, matches
+from airflow_async_provider._callbacks.mailbox import letter_for
+from airflow_async_provider._callbacks.registration import (
+    LONGEST_MESSAGE,
+    MOST_CALLBACKS,
+    Letter,
+    Registration,
+    as_stored,
+    from_stored,
+    plain,
+    too_deep,
+)
+from airflow_async_provider._settings import callback_protocols
+from airflow_async_provider.errors import AsyncJobError, CallbackError, ConfigurationError
+from airflow_async_provider.hooks._registry import GENERIC, HOOKS
+from airflow_async_provider.protocols._base import JobProtocol
+from airflow_async_provider.protocols._http_messages import Headers
+from airflow_async_provider.protocols._job import JobState
+from airflow_async_provider.protocols._registry import PROTOCOLS, protocol_for
+from airflow_async_provider.protocols._signatures import scheme_from_dict
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+log = logging.getLogger(__name__)
+
+#: Names of the reasons why a callback could not be taken, in the event that tells the task.
+TOO_LARGE = "CallbackTooLargeError"
+UNREADABLE = "CallbackError"
+
+#: Signature keys are looked up once a minute and connection,
+KEY_LIFE = 60.0
+
+#: and again at once, but not more often than this, when a signature does not fit: the key may be a new one.
+KEY_YOUTH = 5.0
+
+#: Decoded and compared in place of what a task does not expect or remember, or of a task that is not there.
+_NOBODY = Registration(secret_hash=NO_HASH, deadline=0.0, protocol="none")
+_NOTHING = {"version": 1, "callbacks": [_NOBODY.to_dict()], "job": {"job_id": "0"}}
+
+
+class Verdict(Enum):
+    """What became of a callback; the receiver turns it into a status code, metrics count it."""
+
+    ACCEPTED = "accepted"
+    WOKEN = "woken"
+    DUPLICATE = "duplicate"
+    LATE = "late"
+    IGNORED = "ignored"
+    REFUSED = "refused"
+
+
+class KeyMissingError(CallbackError):
+    """The connection with the signature key cannot be had at the moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """
+    An authentic sender: the secret was right. The signature, where one is wanted, is still to be checked.
+
+    :param task: the task instance
+    :param registration: what it expects
+    """
+
+    task: TaskKey
+    registration: Registration
+
+
+def authenticate(token: str, secret: str | None) -> Claim | None:
+    """
+    The claim of a sender, None when it has none: unknown task and wrong secret are not told apart.
+
+    Nor are they by the effort: every refusal costs the same queries, and as many callbacks are decoded and
+    compared, whether or not there is such a task and whatever it remembers. (What the database needs to find
+    a row or none is its own affair.)
+
+    :param token: path segment that names the task
+    :param secret: from the path or the Authorization header
+    """
+    task = TaskKey.decode(token)
+    if task is None:
+        _whose(secret, [], 1 + MOST_CALLBACKS)
+        return None
+    with internals.transaction() as session:
+        stored = internals.registration_of(session, task)
+        announced = from_stored(_NOBODY.to_text() if stored is None else stored)
+        found = _whose(secret, [announced], 1)
+        if found is None:
+            # A new try clears the task's XComs; what its submissions expected is still in its memory.
+            memory = internals.durable_of(session, task) or from_stored(as_stored(_NOTHING))
+            found = _whose(secret, _callbacks(memory), MOST_CALLBACKS)
+    return Claim(task, found) if found else None
+
+
+def _whose(secret: str | None, stored: list[Any], number: int) -> Registration | None:
+    """
+    Which of the stored callbacks a secret is for, the first such one.
+
+    :param number: so many are decoded and compared, neither fewer nor more, even when one has fitted
+    """
+    found = None
+    for one in [*stored, *[_NOBODY.to_dict()] * number][:number]:
+        registration = Registration.from_dict(one)
+        fits = matches(secret, registration.secret_hash if registration else NO_HASH)
+        if fits and found is None:
+            found = registration
+    return found
+
+
+def signature_fits(claim: Claim, headers: Headers, body: bytes) -> bool:
+    """
+    Whether the body carries the signature that the connection's key makes, where one is wanted.
+
+    :raises KeyMissingError: the key cannot be had at the moment
+    """
+    registration = claim.registration
+    if registration.signature is None:
+        return True
+    try:
+        scheme = scheme_from_dict(registration.signature)
+        for longest_known in (KEY_LIFE, KEY_YOUTH):
+            key, fresh = _keys.get(registration.hook, registration.conn_id, longest_known)
+            if key and scheme.verify(key, headers, body, now=time.time()):
+                return True
+            if fresh:
+                break
+    except ConfigurationError as e:
+        log.warning("The signature of a callback cannot be checked: %s", e)
+    return False
+
+
+def take(claim: Claim, headers: Headers, body: bytes) -> Verdict:
+    """
+    Read an authentic callback, store it, and wake its task if it is deferred: one transaction.
+
+    :raises Exception: what the database raises; nothing was stored then
+    """
+    letter = _read(claim.registration, headers, body)
+    if letter is None:
+        return Verdict.IGNORED
+    return deliver(claim, letter)
+
+
+def _read(registration: Registration, headers: Headers, body: bytes) -> Letter | None:
+    """What a callback says; None when that is no news for its task ("the job has started")."""
+    now, pollable = time.time(), registration.pollable
+    try:
+        protocol = _protocol(registration)
+        status = protocol.read_callback(headers, body)
+        if status.state is JobState.RUNNING and not pollable:
+            return None
+        value = status.result.value if registration.keep_body and status.result else None
+        if too_deep(value):
+            raise CallbackError("its result is nested too deeply")
+        delivery_id = getattr(protocol, "delivery_id", _no_delivery_id)(headers, body)
+        return Letter(
+            state=status.state.value,
+            native=plain(status.native),
+            received_at=now,
+            message=None if status.message is None else plain(status.message, LONGEST_MESSAGE),
+            value=value,
+            detail=dict(status.detail),
+            delivery_id=None if delivery_id is None else plain(delivery_id),
+        )
+    except ConfigurationError as e:
+        log.warning("An authentic callback cannot be read: %s", e)
+    except AsyncJobError as e:
+        log.warning("An authentic callback cannot be read (%s).", type(e).__name__)
+    except Exception as e:  # noqa: BLE001 - whatever a body does to a protocol, its sender gets an answer
+        log.warning("An authentic callback cannot be read: %s", where(e))
+    # The sender is who it says; only its words are strange, and asking it to repeat them helps nobody. But
+    # the remote may be asked now, and a task that cannot ask must not wait for a callback that has been.
+    if pollable:
+        return Letter(state="running", native="unreadable", received_at=now)
+    return Letter(state="error", native="unreadable", received_at=now, error=UNREADABLE)
+
+
+def where(error: BaseException) -> str:
+    """An unexpected error for the log: its kind and place; its text may hold what the sender wrote."""
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{place} (a defect: please report it)"
+
+
+def refuse_size(claim: Claim) -> Verdict:
+    """Tell the task that its callback was too large to be taken, so that it fails instead of hanging."""
+    return deliver(claim, Letter(state="error", native="too large", received_at=time.time(), error=TOO_LARGE))
+
+
+def deliver(claim: Claim, letter: Letter) -> Verdict:
+    """Put a letter into the mailbox of its task and wake it, in one transaction."""
+    task, registration = claim.task, claim.registration
+    letter = replace(letter, submission=registration.submission)
+    with internals.transaction() as session:
+        task_instance = internals.lock_task(session, task)
+        if not _is_awaited(session, claim, task_instance):
+            return Verdict.LATE
+        waiting_since = internals.deferred_at(task_instance)
+        known = letter_for(registration.submission, internals.letter_of(session, task))
+        repeated = known is not None and (
+            known.same_as(letter)
+            # The first word about a job that cannot be asked stands.
+            or (registration.keep_body and known.state != "error" and known.job_id == letter.job_id)
+        )
+        if known and repeated:
+            if waiting_since is None or known.received_at < waiting_since.timestamp():
+                return Verdict.DUPLICATE
+            # It came during this wait and the task still waits: nobody has taken it out, perhaps because no
+            # triggerer is there to do so.
+            letter = known
+        else:
+            internals.put_letter(session, task_instance, letter.to_text())
+            if registration.keep_body:
+                internals.keep_letter(session, task, letter.to_text())
+        # Too early: the task's own trigger takes the letter out when the settle time is over.
+        if waiting_since is None or waiting_since.timestamp() + registration.settle > time.time():
+            return Verdict.DUPLICATE if repeated else Verdict.ACCEPTED
+        internals.resume(session, task_instance, letter.to_event())
+        return Verdict.WOKEN
+
+
+def _is_awaited(session: Session, claim: Claim, task_instance: Any) -> bool:
+    """Whether the task still waits for this very callback; asked under its lock."""
+    if task_instance is None or internals.state_of(task_instance) not in internals.OPEN_STATES:
+        return False
+    if time.time() > claim.registration.deadline:
+        return False
+    announced = Registration.from_dict(internals.registration_of(session, claim.task))
+    if announced is not None:
+        return announced.submission == claim.registration.submission
+    # A new try has begun, which clears the XComs, and has not announced anything yet. If it is going to take
+    # up the job of the try before, that job's callback is welcome.
+    memory = internals.durable_of(session, claim.task)
+    latest = next(iter(_remembered(memory)), None)
+    return "job" in memory and latest is not None and latest.submission == claim.registration.submission
+
+
+def _remembered(memory: Mapping[str, Any]) -> Iterator[Registration]:
+    """The callbacks that a task's memory knows, the latest first."""
+    for past in _callbacks(memory):
+        known = Registration.from_dict(past)
+        if known:
+            yield known
+
+
+def _callbacks(memory: Mapping[str, Any]) -> list[Any]:
+    """The same as stored."""
+    callbacks = memory.get("callbacks")
+    return callbacks if isinstance(callbacks, list) else []
+
+
+def _no_delivery_id(headers: Headers, body: bytes) -> str | None:
+    return None
+
+
+class _Keys:
+    """Signature keys by hook and connection, looked up once a minute."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], tuple[float, str]] = {}
+        self._lock = threading.Lock()
+
+    def get(self, hook: str | None, conn_id: str | None, longest_known: float) -> tuple[str, bool]:
+        """
+        The key, and whether it was looked up just now.
+
+        :param longest_known: seconds for which a key that is known already will do
+        :raises KeyMissingError: the connection cannot be had
+        """
+        if not hook or not conn_id:
+            return "", True
+        with self._lock:
+            known = self._known.get((hook, conn_id))
+            if known and time.monotonic() < known[0] + longest_known:
+                return known[1], False
+        hook_class = _hook_class(hook)
+        connection = internals.connection_of(conn_id)
+        if connection is None:
+            raise KeyMissingError(f"the connection {conn_id!r} with the signature key is not to be had")
+        key = str(hook_class.signature_key(connection) or "")
+        with self._lock:
+            self._known[hook, conn_id] = (time.monotonic(), key)
+        return key, True
+
+
+def _hook_class(path: str) -> Any:
+    """
+    The hook that knows where in its connection the signature key is.
+
+    The path comes from an XCom, which DAG authors can write, and this runs in the API server, where their
+    code has no business: only our own hooks are imported.
+    """
+    from importlib import import_module
+
+    if path not in {*HOOKS.values(), GENERIC}:
+        raise ConfigurationError(f"{path!r} is no hook of this package")
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+def _protocol(registration: Registration) -> JobProtocol:
+    """The protocol that reads the callback; for the same reason only our own, or what the option admits."""
+    name = registration.protocol
+    if name not in PROTOCOLS and name not in callback_protocols():
+        raise ConfigurationError(
+            f"The protocol {name!r} is not admitted in the API server: list it in [async_provider] "
+            "callback_protocols."
+        )
+    return protocol_for(name, registration.options)
+
+
+_keys = _Keys()

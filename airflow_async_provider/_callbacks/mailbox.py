@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The mailbox as the task sees it: XCom, read and written through the supervisor.
+
+The base class of XCom is used on purpose, past a configured XCom backend: the receiver reads and writes the
+same rows in the database and knows no backend.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from airflow_async_provider._callbacks.address import TaskKey
+from airflow_async_provider._callbacks.registration import (
+    EMPTY_MAILBOX,
+    MAILBOX_KEY,
+    REGISTRATION_KEY,
+    Letter,
+    Registration,
+)
+
+
+def expect(task: TaskKey, registration: Registration, *, empty: bool = True) -> None:
+    """
+    Announce a callback, from the worker, before the job is submitted.
+
+    :param empty: empty the mailbox as well; False where its callback may have come already
+    """
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    BaseXCom.set(key=REGISTRATION_KEY, value=registration.to_text(), **_where(task))
+    if empty:
+        BaseXCom.set(key=MAILBOX_KEY, value=EMPTY_MAILBOX, **_where(task))
+
+
+def look(task: TaskKey, submission: str = "") -> Letter | None:
+    """
+    The accepted callback, None when there is none.
+
+    :param submission: only the callback of this submission, see
+        :attr:`~airflow_async_provider._callbacks.registration.Registration.submission`
+    """
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    return letter_for(submission, BaseXCom.get_one(key=MAILBOX_KEY, **_where(task)))
+
+
+async def alook(task: TaskKey, submission: str = "") -> Letter | None:
+    """Async twin of :func:`look`, for the triggerer."""
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    if hasattr(BaseXCom, "aget_one"):  # Airflow >= 3.3
+        return letter_for(submission, await BaseXCom.aget_one(key=MAILBOX_KEY, **_where(task)))
+    # Not asyncio.to_thread: the supervisor's connection lives on this event loop, and in Airflow 3.1 the
+    # call finds its way back to it only from a thread that asgiref has made.
+    from asgiref.sync import sync_to_async
+
+    return await sync_to_async(look)(task, submission)
+
+
+def letter_for(submission: str, stored: Any) -> Letter | None:
+    """A letter as it was stored, unless it answers another submission."""
+    letter = Letter.from_dict(stored)
+    return letter if letter and (not submission or letter.submission == submission) else None
+
+
+def key_of(task_instance: Any) -> TaskKey:
+    """The key of Airflow's task instance object, in the worker or in the triggerer."""
+    return TaskKey(
+        task_instance.dag_id, task_instance.run_id, task_instance.task_id, _map_index(task_instance.map_index)
+    )
+
+
+def _map_index(value: int | None) -> int:
+    return -1 if value is None else value
+
+
+def _where(task: TaskKey) -> Mapping[str, Any]:
+    return {
+        "dag_id": task.dag_id,
+        "run_id": task.run_id,
+        "task_id": task.task_id,
+        "map_index": task.map_index,
+    }

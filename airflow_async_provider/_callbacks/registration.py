@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the receiver must know to believe and to read a callback, written before the job is submitted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from airflow_async_provider.protocols._job import JobState, JobStatus, Result
+from airflow_async_provider.protocols._redaction import printable
+
+#: XCom keys of the waiting task. The leading words say in the UI what they are.
+REGISTRATION_KEY = "async_job_callback_expected"
+MAILBOX_KEY = "async_job_callback_received"
+
+#: Keys of the task's durable state (Airflow >= 3.3), see ``_jobs.memory``. The letter has a row of its
+#: own: the worker writes the other one, and neither may overwrite what the other has just written.
+DURABLE_KEY = "async_job"
+DURABLE_LETTER_KEY = "async_job_callback"
+
+#: Callbacks of so many submissions are still known as authentic (and change nothing, but for the latest).
+MOST_CALLBACKS = 5
+
+VERSION = 1
+
+#: What lies in the mailbox before a callback has come. Without it every look would be logged as a failure.
+EMPTY_MAILBOX = "nothing yet"
+
+#: The remote's word for a state, and its explanation (characters): they go into events, messages and logs.
+LONGEST_NATIVE = 200
+LONGEST_MESSAGE = 2000
+
+#: A result that is nested deeper than this is refused: what one process can still read, another, deeper in
+#: its own calls, cannot.
+DEEPEST_VALUE = 200
+
+#: A callback's body may be this large unless the operator says otherwise (bytes).
+DEFAULT_MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """
+    One expected callback; plain data without secrets.
+
+    :param secret_hash: SHA-256 of the one-time secret
+    :param deadline: epoch seconds after which a callback changes nothing
+    :param protocol: name of the protocol that reads it
+    :param options: the protocol's options
+    :param conn_id: connection that holds the signature key
+    :param hook: dotted path of the hook that knows where in the connection the key is
+    :param signature: description of the signature scheme, None when the connection has no key
+    :param max_bytes: largest body
+    :param settle: seconds between deferral and wake
+    :param pollable: whether the remote can be asked, so that any callback is worth a look
+    :param keep_body: True when the callback is the only bearer of the result, so its value must be kept
+    """
+
+    secret_hash: str
+    deadline: float
+    protocol: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    conn_id: str | None = None
+    hook: str | None = None
+    signature: Mapping[str, Any] | None = None
+    max_bytes: int = DEFAULT_MAX_BYTES
+    settle: float = 10.0
+    pollable: bool = True
+    keep_body: bool = False
+
+    @property
+    def submission(self) -> str:
+        """Name of the submission that this belongs to; no secret, as it is a piece of a hash."""
+        return self.secret_hash[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form with its version."""
+        return {"version": VERSION, **asdict(self)}
+
+    def to_text(self) -> str:
+        """The form in which it is stored, see :func:`as_stored`."""
+        return as_stored(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, value: Any) -> Registration | None:
+        """Rebuild from :meth:`to_dict` or :meth:`to_text`; None for anything else; later keys are ignored."""
+        value = from_stored(value)
+        if not isinstance(value, Mapping) or value.get("version") != VERSION:
+            return None
+        known = {f.name for f in fields(cls)}
+        try:
+            found = cls(**{k: v for k, v in value.items() if k in known})
+        except TypeError:
+            return None
+        # What the receiver computes with must be what it takes it for: XComs can be edited.
+        numbers: list[Any] = [found.deadline, found.settle, found.max_bytes]
+        texts: list[Any] = [found.secret_hash, found.protocol]
+        fits = all(isinstance(n, int | float) for n in numbers) and all(isinstance(t, str) for t in texts)
+        return found if fits else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """
+    An accepted callback in the mailbox.
+
+    :param state: a job state as the callback gave it, or ``error`` with ``error`` set; a hint, not the truth
+    :param native: the remote's word
+    :param received_at: epoch seconds, the API server's clock
+    :param message: the remote's explanation, bounded
+    :param value: the result, only where the callback is its only bearer
+    :param detail: further facts of the callback (ids), JSON-able
+    :param delivery_id: the sender's id of the delivery
+    :param error: name of the reason, for a callback that could not be taken
+    :param submission: which submission it answers, see :attr:`Registration.submission`
+    """
+
+    state: str
+    native: str = ""
+    received_at: float = 0.0
+    message: str | None = None
+    value: Any = field(default=None, repr=False)
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    delivery_id: str | None = None
+    error: str | None = None
+    submission: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form with its version."""
+        return {"version": VERSION, **asdict(self)}
+
+    def to_text(self) -> str:
+        """The form in which it is stored, see :func:`as_stored`."""
+        return as_stored(self.to_dict())
+
+    @classmethod
+    def from_dict(cls, value: Any) -> Letter | None:
+        """Rebuild from :meth:`to_dict` or :meth:`to_text`; None for anything else; later keys are ignored."""
+        value = from_stored(value)
+        if not isinstance(value, Mapping) or value.get("version") != VERSION or "state" not in value:
+            return None
+        known = {f.name for f in fields(cls)}
+        if not isinstance(value.get("received_at", 0.0), int | float):
+            return None
+        if not isinstance(value.get("detail", {}), Mapping):
+            return None
+        return cls(**{k: v for k, v in value.items() if k in known})
+
+    @property
+    def job_id(self) -> str | None:
+        """The job that the callback says it is about, where it says so."""
+        about = self.detail.get("job_id")
+        return None if about is None else str(about)
+
+    def same_as(self, other: Letter) -> bool:
+        """Whether two letters say the same: a delivery that was repeated."""
+        if self.delivery_id and other.delivery_id:
+            return self.delivery_id == other.delivery_id
+        return (self.state, self.native, self.error) == (other.state, other.native, other.error)
+
+    def to_status(self) -> JobStatus:
+        """The job's state as the callback gave it, with the result that it brought."""
+        state = JobState(self.state) if self.state in set(JobState) else JobState.RUNNING
+        return JobStatus(
+            state,
+            native=self.native,
+            message=self.message,
+            result=Result(value=self.value) if state is JobState.SUCCEEDED else None,
+            detail=dict(self.detail),
+        )
+
+    def to_event(self) -> dict[str, Any]:
+        """What wakes the task: states and counters only."""
+        event: dict[str, Any] = {
+            "version": VERSION,
+            "state": self.state,
+            "native": self.native,
+            "via": "callback",
+            "polls": 0,
+            "errors": 0,
+            "received_at": self.received_at,
+        }
+        if self.error:
+            event["error"] = self.error
+        return event
+
+
+#: What is stored begins with this, so that nobody takes the rest for JSON of their own.
+_STORED = "json:"
+
+
+def as_stored(value: Mapping[str, Any]) -> str:
+    """
+    A text that holds JSON, not the JSON itself.
+
+    What a sender wrote goes into it. As JSON, PostgreSQL would refuse NUL and half surrogates in it, and
+    Airflow would take a ``__classname__`` in it for an object to rebuild, in the triggerer and in the UI.
+    """
+    return _STORED + json.dumps(value, separators=(",", ":"), default=str)
+
+
+def from_stored(value: Any) -> Any:
+    """What :func:`as_stored` got; None for any other text."""
+    if not isinstance(value, str):
+        return value
+    if not value.startswith(_STORED):
+        return None
+    try:
+        return json.loads(value.removeprefix(_STORED))
+    except (ValueError, RecursionError):
+        return None
+
+
+def plain(text: Any, limit: int = LONGEST_NATIVE) -> str:
+    """A word of the remote, bounded and printable: it goes into events, which are rows, and into logs."""
+    return printable(str(text)[:limit])
+
+
+def too_deep(value: Any, deepest: int = DEEPEST_VALUE) -> bool:
+    """Whether lists and dictionaries lie in each other more often than we store."""
+    level = [value]
+    for _ in range(deepest):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, list | dict)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return True

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a result URL to a file, an S3 object or any object storage, streaming."""
+
+from airflow_async_provider._download.destination.base import IfExists, open_destination
+from airflow_async_provider._download.fetch import DownloadReport, download, write_bytes, write_chunks
+from airflow_async_provider._download.source.http import HttpSource, Persistence
+from airflow_async_provider._download.source.parallel import Parallel
+
+__all__ = [
+    "DownloadReport",
+    "HttpSource",
+    "IfExists",
+    "Parallel",
+    "Persistence",
+    "download",
+    "open_destination",
+    "write_bytes",
+    "write_chunks",
+]

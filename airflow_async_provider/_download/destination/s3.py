@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An object in S3 that appears complete or not at all, with a failed multipart upload aborted."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from airflow_async_provider._download.destination.base import Destination, IfExists
+from airflow_async_provider._download.destination.s3_multipart import (
+    CONCURRENCY,
+    PART,
+    MultipartUpload,
+    part_size,
+)
+from airflow_async_provider._download.source.base import ByteSource, fill
+from airflow_async_provider.errors import ConfigurationError, DownloadError
+
+log = logging.getLogger(__name__)
+
+#: Where the console of each of AWS's partitions is.
+CONSOLES = {
+    "aws": "https://console.aws.amazon.com",
+    "aws-cn": "https://console.amazonaws.cn",
+    "aws-us-gov": "https://console.amazonaws-us-gov.com",
+}
+
+#: User metadata of an object that was to be a new one: a value of the writer's own, to know it again by.
+MARK = "airflow-async-write"
+
+
+class S3Object(Destination):
+    """
+    One object.
+
+    :param bucket: bucket name
+    :param key: object key, spelled as it shall be
+    :param aws_conn_id: Airflow connection; its endpoint, region, TLS and ``service_config`` count
+    :param if_exists: see :func:`~.destination.open_destination`
+    :param options: further arguments of the upload, as boto3 names them (ServerSideEncryption, ACL ...)
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        key: str,
+        *,
+        aws_conn_id: str | None = "aws_default",
+        if_exists: IfExists = "replace",
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(f"s3://{bucket}/{key}", if_exists)
+        self.bucket = bucket
+        self.key = key
+        self.aws_conn_id = aws_conn_id
+        self._options = dict(options or {})
+        self._hook: Any = None
+
+    @classmethod
+    def parse(
+        cls,
+        url: str,
+        *,
+        aws_conn_id: str | None,
+        if_exists: IfExists,
+        options: Mapping[str, Any] | None = None,
+    ) -> S3Object:
+        """
+        From ``s3://bucket/key`` or ``s3://conn_id@bucket/key``; a key may hold any character.
+
+        :raises ConfigurationError: bucket or key is missing
+        """
+        netloc, _, key = url.split("://", 1)[1].partition("/")
+        conn_id, _, bucket = netloc.rpartition("@")
+        if not bucket or not key or key.endswith("/"):
+            raise ConfigurationError(f"{url!r} does not name an object; write s3://bucket/key.")
+        return cls(bucket, key, aws_conn_id=conn_id or aws_conn_id, if_exists=if_exists, options=options)
+
+    @property
+    def hook(self) -> Any:
+        """The amazon provider's ``S3Hook``, made when first needed."""
+        if self._hook is None:
+            self._hook = _named_hook()(aws_conn_id=self.aws_conn_id, extra_args=self._options)
+        return self._hook
+
+    def prepare(self) -> None:
+        """Look up the connection; importing the amazon provider alone takes seconds."""
+        self.hook.get_conn()
+
+    def link(self) -> str:
+        """The object in AWS's console; on any other server its address, which asks for a login of its own."""
+        meta = self.hook.get_conn().meta
+        endpoint = urlsplit(meta.endpoint_url)
+        if (endpoint.hostname or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+            console = CONSOLES.get(meta.partition)
+            where = f"{quote(self.bucket)}?region={quote(meta.region_name)}&prefix={quote(self.key, safe='')}"
+            return f"{console}/s3/object/{where}" if console else ""
+        place = endpoint.netloc.rpartition("@")[2] + endpoint.path.rstrip("/")
+        return f"{endpoint.scheme}://{place}/{quote(self.bucket)}/{quote(self.key)}"
+
+    def size(self) -> int | None:
+        """Size of the object there."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            found = self._head()
+        except ClientError as error:
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            hint = (
+                " S3 answers 403 for a missing object to those who may not list the bucket: allow "
+                "s3:ListBucket, or use if_exists='replace'."
+                if status == 403
+                else ""
+            )
+            raise self._error("be looked up", error, hint) from error
+        except BotoCoreError as error:
+            raise self._error("be looked up", error) from error
+        return None if found is None else int(found["ContentLength"])
+
+    def _head(self) -> dict[str, Any] | None:
+        """What S3 tells of the object there, None when there is none."""
+        from botocore.exceptions import ClientError
+
+        client = self.hook.get_conn()
+        try:
+            found: dict[str, Any] = client.head_object(
+                Bucket=self.bucket, Key=self.key, **accepted(client, "HeadObject", self.hook.extra_args)
+            )
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                return None
+            raise
+        return found
+
+    def write(self, source: ByteSource) -> None:
+        """Upload, see :meth:`Destination.write`."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self.hook.get_conn()
+        self._remove_left_over(client)
+        sizes = self._sizes()
+        extra = self._extra_arguments(client, source)
+        mark = secrets.token_hex(16)
+        if self.if_exists == "fail":
+            extra["Metadata"] = {**extra.get("Metadata", {}), MARK: mark}
+
+        def arguments(operation: str) -> dict[str, Any]:
+            return {"Bucket": self.bucket, "Key": self.key, **accepted(client, operation, extra)}
+
+        def create(call: Callable[..., Any]) -> None:
+            self._create(call, mark)
+
+        whole = source.length is not None and source.length <= sizes["threshold"]
+        first = bytearray(
+            source.length or 0 if whole else part_size(1, length=source.length, smallest=sizes["part"])
+        )
+        filled = fill(source, first)
+        try:
+            if whole or filled < len(first):
+                source.read(1)  # lets the source say whether this was truly the end
+                body = first if filled == len(first) else first[:filled]
+                create(lambda **new: client.put_object(**arguments("PutObject"), Body=body, **new))
+            else:
+                upload = MultipartUpload(
+                    client,
+                    arguments,
+                    length=source.length,
+                    smallest=sizes["part"],
+                    concurrency=sizes["concurrency"],
+                    memory=self.uploads,
+                )
+                upload.run(first, source, create)
+        except (ClientError, BotoCoreError) as error:
+            raise self._error("be written", error) from error
+
+    def _remove_left_over(self, client: Any) -> None:
+        """Remove the parts that a killed process has left behind, where its upload was remembered."""
+        left = self.uploads.left() if self.uploads is not None else None
+        if self.uploads is None or left is None:
+            return
+        try:
+            client.abort_multipart_upload(Bucket=left["bucket"], Key=left["key"], UploadId=left["upload_id"])
+            log.info("Removed the parts that a try before this one had left at s3://%(bucket)s/%(key)s", left)
+        except Exception as error:  # noqa: BLE001 - a lifecycle rule removes them, too; the result matters more
+            if "NoSuchUpload" not in str(error):
+                log.warning(
+                    "Parts that a try before this one had left could not be removed (%s).",
+                    type(error).__name__,
+                )
+                return
+        self.uploads.ended()
+
+    def _create(self, call: Callable[..., Any], mark: str) -> None:
+        """
+        Make the call that creates the object; for ``if_exists="fail"`` only where none is.
+
+        The condition is S3's own, so it holds under a race, too. Servers that know nothing of it either
+        ignore it or answer 501; then the look before the upload was all there is.
+
+        When an answer is lost, boto3 makes the call again, and that is refused as the object is there (or
+        the upload is no more): our own one, which its mark tells.
+        """
+        from botocore.exceptions import ClientError, HTTPClientError
+
+        if self.if_exists != "fail":
+            call()
+            return
+        try:
+            self._create_new(call)
+        except (ClientError, HTTPClientError) as error:
+            if self._is_there(mark):
+                return
+            code = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+            if code in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409"):
+                raise self.exists_error() from error
+            raise
+
+    def _create_new(self, call: Callable[..., Any]) -> None:
+        from botocore.exceptions import ClientError, ParamValidationError
+
+        try:
+            call(IfNoneMatch="*")
+        except ParamValidationError:  # a boto3 from before the condition existed
+            call()
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in ("NotImplemented", "501"):
+                raise
+            call()
+
+    def _is_there(self, mark: str) -> bool:
+        """Whether the object with that mark is there, as far as can be found out."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            found = self._head()
+        except (ClientError, BotoCoreError):
+            return False
+        return found is not None and found.get("Metadata", {}).get(MARK) == mark
+
+    def _sizes(self) -> dict[str, int]:
+        """Part size, concurrency and threshold: the connection's ``transfer_config_args``, else our own."""
+        given = dict(self.hook.service_config.get("transfer_config_args") or {})
+        part = int(given.get("multipart_chunksize") or PART)
+        concurrency = int(given.get("max_concurrency") or CONCURRENCY)
+        return {
+            "part": part,
+            "concurrency": concurrency if given.get("use_threads", True) else 1,
+            "threshold": int(given.get("multipart_threshold") or 2 * part),
+        }
+
+    def _extra_arguments(self, client: Any, source: ByteSource) -> dict[str, Any]:
+        extra = dict(self.hook.extra_args)
+        if source.content_type:
+            extra.setdefault("ContentType", source.content_type)
+        if source.content_encoding:
+            extra.setdefault("ContentEncoding", source.content_encoding)
+        if getattr(client.meta.config, "request_checksum_calculation", None) == "when_supported":
+            # boto3 puts a checksum on every part by itself; the upload must have announced which
+            extra.setdefault("ChecksumAlgorithm", "CRC32")
+        return extra
+
+    def _error(self, doing: str, error: Exception, hint: str = "") -> DownloadError:
+        answer = getattr(error, "response", {})
+        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+        said = answer.get("Error", {})
+        reason = f"HTTP {status}, {said.get('Code')}: {said.get('Message')}" if status else str(error)
+        return DownloadError(
+            f"{self.uri} cannot {doing} with connection {self.aws_conn_id!r}: {reason.rstrip('. ')}.{hint}",
+            http_status=status,
+            request_id=answer.get("ResponseMetadata", {}).get("RequestId"),
+        )
+
+
+@functools.cache
+def _named_hook() -> type[Any]:
+    """
+    The amazon provider's ``S3Hook`` that knows its caller.
+
+    S3Hook itself looks for the caller's name, for the user agent, in all frames of the stack and the source
+    files behind them. That takes a tenth of a second for each result, more than sending a small one.
+    """
+    from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+    class NamedS3Hook(S3Hook):
+        def _get_caller(self, target_function_name: str = "execute") -> str:
+            return "AirflowAsyncProvider"
+
+    return NamedS3Hook
+
+
+def accepted(client: Any, operation: str, extra: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the extra arguments that a call takes, by boto3's own description of the call."""
+    known = client.meta.service_model.operation_model(operation).input_shape.members
+    return {name: value for name, value in extra.items() if name in known}

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a destination reads from: a forward-only stream of bytes that knows what it is."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+
+from airflow_async_provider._download.worker_thread import Background
+from airflow_async_provider.errors import DownloadError
+
+#: How much is asked for in one go (bytes): large enough that Python's share of the work is small.
+BLOCK = 1024 * 1024
+
+#: The same where a larger buffer collects the bytes anyway: what waits to be hashed takes less memory.
+FILL_BLOCK = 256 * 1024
+
+
+class ByteSource(ABC):
+    """
+    Bytes that can be read once, in order; counted and hashed while they are.
+
+    ``length`` is the number of bytes, None when it is not known; ``content_type``, ``content_encoding`` and
+    ``etag`` are what the origin says about them. They are true after the first ``open`` or ``read``.
+    """
+
+    def __init__(self) -> None:
+        self.length: int | None = None
+        self.content_type: str | None = None
+        self.content_encoding: str | None = None
+        self.etag: str | None = None
+        #: how many bytes have been handed out
+        self.offset = 0
+        #: told after every block, for progress lines
+        self.watch: Callable[[ByteSource], None] | None = None
+        #: how often it was taken up again in the middle
+        self.resumes = 0
+        self._begin_hash()
+
+    def _begin_hash(self) -> None:
+        self._hash = hashlib.sha256()
+        self._hashing = Background(self._hash.update, name="sha256")
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the bytes handed out so far, hexadecimal."""
+        self._hashing.join()
+        return self._hash.hexdigest()
+
+    def open(self) -> None:
+        """Get ready, so that the attributes are true; ``read`` does it by itself."""
+        return
+
+    def restart(self) -> bool:
+        """Begin again at the first byte; False when that cannot be done, or was done before."""
+        return False
+
+    @abstractmethod
+    def read(self, size: int = BLOCK) -> bytes:
+        """Wait for some bytes: at most ``size``, and none only at the verified end."""
+
+    def close(self) -> None:
+        """Let go of connections and threads; nothing can be read afterwards."""
+        self._hashing.close()
+
+    def _hand_out(self, data: bytes) -> bytes:
+        self.offset += len(data)
+        if self.length is not None and self.offset > self.length:
+            raise DownloadError(f"The result has more bytes than the {self.length} that were announced.")
+        self._hashing.put(data)
+        if self.watch is not None:
+            self.watch(self)
+        return data
+
+
+class ChunkSource(ByteSource):
+    """
+    A source over chunks that this process makes itself.
+
+    :param chunks: the bytes, in order; empty chunks are skipped
+    :param length: number of bytes when it is known beforehand; another number is an error
+    :param content_type: media type
+    """
+
+    def __init__(
+        self, chunks: Iterable[bytes], *, length: int | None = None, content_type: str | None = None
+    ) -> None:
+        super().__init__()
+        self._chunks: Iterator[bytes] = iter(chunks)
+        self._rest = memoryview(b"")
+        self.length = length
+        self.content_type = content_type
+
+    def read(self, size: int = BLOCK) -> bytes:
+        """Some bytes, see :class:`ByteSource`."""
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                if self.length not in (None, self.offset):
+                    raise DownloadError(f"The result has {self.offset} bytes, {self.length} were announced.")
+                return b""
+            self._rest = memoryview(chunk)
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return self._hand_out(bytes(data))
+
+    def close(self) -> None:
+        """Let a generator run its ``finally``."""
+        super().close()
+        close = getattr(self._chunks, "close", None)
+        if close is not None:
+            close()
+
+
+def fill(source: ByteSource, buffer: bytearray) -> int:
+    """Read until the buffer is full or the source at its end; returns how many bytes were put in."""
+    view = memoryview(buffer)
+    done = 0
+    while done < len(view):
+        data = source.read(min(FILL_BLOCK, len(view) - done))
+        if not data:
+            break
+        view[done : done + len(data)] = data
+        done += len(data)
+    return done

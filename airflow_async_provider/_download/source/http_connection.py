@@ -1,0 +1,375 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One GET over ``requests``: redirects, proxies, TLS and credentials, and nothing about retries."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urljoin, urlsplit
+
+from airflow_async_provider._transport.endpoint import place, split_url
+from airflow_async_provider._transport.environment import ca_for
+from airflow_async_provider._transport.exact_url_adapter import exact_adapter, request_target
+from airflow_async_provider._transport.time_limit import TimeLimit
+from airflow_async_provider.errors import DownloadError, OriginError
+from airflow_async_provider.protocols._http_messages import Headers
+
+MOST_REDIRECTS = 5
+
+#: To so many hosts connections are kept: redirects may lead from range to range to another one.
+KEPT_HOSTS = 5
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+#: Credential headers for a URL: called with the URL and, after a 401, with the headers that were refused.
+#: Returns nothing for a URL that must not get any (the origin rule lives in the hook's ``Remote``).
+Credentials = Callable[[str, Mapping[str, str] | None], Mapping[str, str]]
+
+#: How TLS is verified: True, False, the path of a CA file or directory, or a function that says it for a URL.
+Verify = bool | str | Callable[[str], bool | str]
+
+
+class BrokenOffError(Exception):
+    """
+    The connection could not be made, or broke. Worth another try unless ``final``.
+
+    :param reason: what happened, without any part of the URL
+    :param final: trying again will not help (an untrusted certificate)
+    """
+
+    def __init__(self, reason: str, *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.final = final
+
+
+class Body(Protocol):
+    """The bytes of an answer as they come off the wire."""
+
+    def read(self, size: int) -> bytes:
+        """
+        Wait for some bytes; at most ``size``, none only at the end.
+
+        :raises BrokenOffError: the connection broke
+        """
+
+    def close(self) -> None:
+        """Drop the connection, or give it back for the next request when all was read."""
+
+    def abort(self) -> None:
+        """From another thread: let a waiting ``read`` end at once, if that can be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamResponse:
+    """
+    An answer whose body has not been read yet.
+
+    :param place: scheme, host and path that answered, after redirects
+    """
+
+    status: int
+    headers: Headers
+    body: Body = field(repr=False)
+    place: str = ""
+
+
+class Opener(Protocol):
+    """
+    How a source asks for its bytes; a test or a hook may bring one of its own.
+
+    ``where`` names the source in messages and must hold no secret.
+    """
+
+    where: str
+
+    def open(self, *, offset: int = 0, end: int | None = None, etag: str | None = None) -> StreamResponse:
+        """
+        Send one GET, for the bytes from ``offset`` to ``end`` (exclusive) when they are not the whole.
+
+        :param etag: strong ETag that the object must still have (If-Match)
+        :raises BrokenOffError: no answer came
+        :raises ConfigurationError: the CA file does not exist
+        """
+
+    def close(self) -> None:
+        """Drop kept connections."""
+
+
+class UrlOpener:
+    """
+    Opens a URL: without credentials, cookies or netrc, spelled exactly as given.
+
+    :param url: absolute http or https URL
+    :param headers: sent to the URL's own origin only (media types)
+    :param credentials: gives credential headers for a URL, for results that lie on the remote itself; None
+        for pre-signed URLs, which refuse credentials
+    :param verify: TLS: True, False, or the path of a CA file or directory; with True, the environment's CA
+        file counts, see ``_transport.environment``. A function is asked for each URL: what fits the first
+        host may not fit the one that it redirects to
+    :param proxy: proxy URL, None for the environment's
+    :param timeout: seconds to connect, and seconds of silence
+    :param connections: how many connections may be kept, for parallel ranges
+    :raises ConfigurationError: the URL is no usable http or https address
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        credentials: Credentials | None = None,
+        verify: Verify = True,
+        proxy: str | None = None,
+        timeout: tuple[float, float] = (10.0, 60.0),
+        connections: int = 1,
+    ) -> None:
+        check_url(url)
+        self.where = path_of(url)
+        self._url = url
+        self._headers = dict(headers or {})
+        self._credentials = credentials
+        self._verify = verify
+        self._proxy = proxy
+        self._timeout = timeout
+        self._connections = connections
+        self._lock = threading.Lock()
+        self._adapter: Any = None
+        self._local = threading.local()
+
+    def __repr__(self) -> str:
+        return f"UrlOpener({self.where!r})"
+
+    def open(self, *, offset: int = 0, end: int | None = None, etag: str | None = None) -> StreamResponse:
+        """Send one GET, see :class:`Opener`."""
+        wanted = {"Accept": "*/*", "Accept-Encoding": "identity", "User-Agent": "airflow-async-provider"}
+        if offset or end is not None:
+            wanted["Range"] = f"bytes={offset}-" + ("" if end is None else str(end - 1))
+            if etag is not None:
+                wanted["If-Match"] = etag
+        url = self._url
+        for _ in range(MOST_REDIRECTS + 1):
+            response = self._authorized(url, wanted)
+            location = response.headers.get("Location")
+            if response.status not in REDIRECTS or not location:
+                return response
+            response.body.close()
+            url = follow(url, location)
+        raise DownloadError(f"{self.where} redirects more than {MOST_REDIRECTS} times.")
+
+    def close(self) -> None:
+        """Drop kept connections."""
+        adapter, self._adapter = self._adapter, None
+        if adapter is not None:
+            adapter.close()
+
+    def _authorized(self, url: str, wanted: Mapping[str, str]) -> StreamResponse:
+        headers = dict(wanted)
+        if origin(url) == origin(self._url):
+            headers.update(self._headers)
+        if self._credentials is None:
+            return self._send(url, headers)
+        secret = self._credentials(url, None)
+        response = self._send(url, {**headers, **secret})
+        if response.status == 401 and secret:
+            fresh = self._credentials(url, secret)
+            if fresh and fresh != secret:
+                response.body.close()
+                return self._send(url, {**headers, **fresh})
+        return response
+
+    def _send(self, url: str, headers: Mapping[str, str]) -> StreamResponse:
+        from requests import PreparedRequest
+        from requests.exceptions import RequestException
+        from requests.structures import CaseInsensitiveDict
+        from requests.utils import get_environ_proxies
+        from urllib3.exceptions import HTTPError
+
+        shown = path_of(url)
+        request = PreparedRequest()
+        request.method = "GET"
+        request.url = shown  # the adapter writes the true target, see exact.py
+        request.headers = CaseInsensitiveDict(headers)
+        verify = self._ca(url)
+        self._local.target = request_target(url)
+        proxies = (
+            {"http": self._proxy, "https": self._proxy}
+            if self._proxy
+            else get_environ_proxies(shown, no_proxy=None)
+        )
+        try:
+            with TimeLimit(sum(self._timeout)) as self._local.limit:  # until the body begins
+                response = self._kept_adapter().send(
+                    request, stream=True, timeout=self._timeout, verify=verify, proxies=proxies
+                )
+            failure = None
+        except (RequestException, HTTPError, OSError, ValueError) as error:
+            failure = broken_off(error)
+            if origin(url) != origin(self._url):
+                reason = f"at {place(url)}, where it redirects to, {failure.reason}"
+                failure = BrokenOffError(reason, final=failure.final)
+        if failure is not None:  # outside of "except": the original error must not hang on as its context
+            raise failure
+        return StreamResponse(
+            status=response.status_code,
+            headers=Headers(response.headers),
+            body=_RawBody(response, tls=shown.startswith("https:")),
+            place=shown,
+        )
+
+    def _kept_adapter(self) -> Any:
+        """One for all URLs: a storage may get a freshly signed one with each range."""
+        with self._lock:  # ranges are asked for from several threads
+            if self._adapter is None:
+                self._adapter = exact_adapter(self._target, connections=self._connections, hosts=KEPT_HOSTS)
+            return self._adapter
+
+    def _target(self, connection: Any) -> str:
+        self._local.limit.watch(connection)
+        return str(self._local.target)
+
+    def _ca(self, url: str) -> bool | str:
+        return ca_for(url, self._verify(url) if callable(self._verify) else self._verify)
+
+
+#: How long bytes are collected into one block (seconds), so that a slow source still shows its progress.
+COLLECT = 0.1
+
+#: TLS gives at most one record (16 KiB) a call; some of them together cost Python less. What is collected in
+#: one such call is lost when the connection breaks, so it is little.
+TLS_READ = 64 * 1024
+
+
+class _RawBody:
+    """The undecoded body of an answer of ``requests``."""
+
+    def __init__(self, response: Any, *, tls: bool) -> None:
+        self._response = response
+        self._raw = response.raw
+        self._tls = tls
+        self._failure: BrokenOffError | None = None
+
+    def read(self, size: int) -> bytes:
+        if self._failure is not None:
+            raise self._failure
+        until = time.monotonic() + COLLECT
+        data = self._some(size)
+        if not data or len(data) > size // 2:
+            return data
+        pieces, count = [data], len(data)
+        while count < size and time.monotonic() < until:
+            try:
+                data = self._some(size - count)
+            except BrokenOffError as error:
+                self._failure = error  # first what has come, then what went wrong
+                break
+            if not data:
+                break
+            pieces.append(data)
+            count += len(data)
+        return b"".join(pieces)
+
+    def _some(self, size: int) -> bytes:
+        from urllib3.exceptions import HTTPError
+
+        try:
+            # read1 gives what has come; read would wait for the whole size.
+            if self._tls:
+                data: bytes = self._raw.read(min(size, TLS_READ), decode_content=False)
+            else:
+                data = self._raw.read1(size, decode_content=False)
+        except (HTTPError, OSError, ValueError) as error:
+            failure = broken_off(error)
+        else:
+            return data
+        raise failure
+
+    def abort(self) -> None:
+        with contextlib.suppress(Exception):  # urllib3 before 2.3 cannot, then the time-out ends the wait
+            self._raw.shutdown()
+
+    def close(self) -> None:
+        # close, not release: what is left of the body must not be read to keep a connection
+        self._raw.close()
+        self._response.close()
+
+
+def check_url(url: str) -> None:
+    """
+    Refuse what cannot be fetched safely.
+
+    :raises ConfigurationError: no http or https, or nothing that all parsers read alike
+    :raises OriginError: a user or password inside of the URL
+    """
+    parts = split_url(without_query(url))
+    if parts.username is not None or parts.password is not None:
+        raise OriginError(f"The URL at {place(url)} holds a user or password; nothing was sent.")
+
+
+def without_query(url: str) -> str:
+    """The URL up to its query: what may be shown."""
+    return url.split("#", 1)[0].split("?", 1)[0]
+
+
+def path_of(url: str) -> str:
+    """Scheme, host, port and path of a URL, for messages: no query, no user, no password."""
+    path = urlsplit(without_query(url)).path
+    return place(url) + (path or "/")
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """What must be equal for two URLs to share headers."""
+    parts = urlsplit(without_query(url))
+    scheme = parts.scheme.lower()
+    return scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(scheme, 0)
+
+
+def follow(url: str, location: str) -> str:
+    """
+    Where a redirect leads; an absolute Location stays as it is spelled.
+
+    :raises DownloadError: from https to http
+    """
+    # Headers come decoded as Latin-1, but what servers mean is UTF-8.
+    with contextlib.suppress(UnicodeError):
+        location = location.encode("latin-1").decode("utf-8")
+    target = location if "://" in without_query(location) else urljoin(url, location)
+    check_url(target)
+    if url.lower().startswith("https:") and not target.lower().startswith("https:"):
+        raise DownloadError(
+            f"{path_of(url)} redirects from https to {place(target)}. That would send the result over the "
+            "wire in the clear; nothing was fetched."
+        )
+    return target
+
+
+def broken_off(error: BaseException) -> BrokenOffError:
+    """
+    Say what went wrong without the error's own text, which may hold the URL.
+
+    The innermost cause says most; the text of an ``OSError`` is the system's own and safe.
+    """
+    import ssl
+
+    chain = [error]
+    while len(chain) < 10 and (inner := _inner(chain[-1])) is not None and inner not in chain:
+        chain.append(inner)
+    final = any(isinstance(e, ssl.SSLCertVerificationError) for e in chain)
+    last = chain[-1]
+    if isinstance(last, ssl.SSLCertVerificationError):
+        return BrokenOffError(f"the TLS certificate is not trusted ({last.verify_message})", final=True)
+    name = type(last).__name__
+    reason = f"{name}: {last.strerror}" if isinstance(last, OSError) and last.strerror else name
+    return BrokenOffError(reason, final=final)
+
+
+def _inner(error: BaseException) -> BaseException | None:
+    """The error inside of an error, as requests and urllib3 nest them."""
+    for found in (getattr(error, "reason", None), error.__cause__, error.__context__, *error.args):
+        if isinstance(found, BaseException):
+            return found
+    return None

@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The two loops that watch a job: one that sleeps in a worker, one that sleeps in the triggerer.
+
+All that could be wrong about a wait is in ``policy`` (when) and in the protocol (what an answer means);
+these loops only carry the answers from one to the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from airflow_async_provider._polling.policy import Sleep, Stop, Wait
+from airflow_async_provider.errors import AsyncJobError
+from airflow_async_provider.hooks._base import AsyncApiHook
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
+
+#: A sign of life in the task log after so many seconds, then at ever longer intervals (factor 2), but once in
+#: so many seconds.
+FIRST_HEARTBEAT = 60.0
+RAREST_HEARTBEAT = 3600.0
+
+#: Of a remote's explanation, in a line of the task log (characters).
+LONGEST_MESSAGE = 200
+
+EVENT_VERSION = 1
+
+
+class Log(Protocol):
+    """What we need of a logger; Airflow's operators and triggers bring different kinds."""
+
+    def info(self, event: str, /, *args: Any) -> Any:
+        """For the person who reads the task log."""
+
+    def warning(self, event: str, /, *args: Any) -> Any:
+        """For the person who should act."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    How a wait ended.
+
+    :param state: a :class:`~..protocols.JobState` value, or ``timeout``, ``error``
+    :param native: the remote's last word
+    :param via: ``poll`` or ``callback``
+    :param error: what made us give up, for ``error``
+    :param status: the answer that ended the wait, where there was one
+    """
+
+    state: str
+    native: str = ""
+    via: str = "poll"
+    polls: int = 0
+    errors: int = 0
+    error: Exception | None = None
+    status: JobStatus | None = None
+
+    def to_event(self) -> dict[str, Any]:
+        """What may travel to the worker: states and counters, as events are logged and stored in clear."""
+        event: dict[str, Any] = {
+            "version": EVENT_VERSION,
+            "state": self.state,
+            "native": self.native,
+            "via": self.via,
+            "polls": self.polls,
+            "errors": self.errors,
+        }
+        if self.error is not None:
+            event["error"] = type(self.error).__name__
+            event["http_status"] = getattr(self.error, "http_status", None)
+        return event
+
+
+class Heartbeat:
+    """When the next sign of life is due: ever more rarely."""
+
+    def __init__(self) -> None:
+        self._started = time.monotonic()
+        self._next = FIRST_HEARTBEAT
+
+    @property
+    def waited(self) -> float:
+        """Seconds since the wait began."""
+        return time.monotonic() - self._started
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next one is due."""
+        return max(0.0, self._next - self.waited)
+
+    def beats(self) -> bool:
+        """Whether one is due, which is then done."""
+        waited = self.waited
+        if waited < self._next:
+            return False
+        self._next = waited + min(waited, RAREST_HEARTBEAT)
+        return True
+
+
+class _Teller:
+    """What a person reads in the task log meanwhile: changes, and signs of life that get rarer."""
+
+    def __init__(self, log: Log, handle: JobHandle, wait: Wait) -> None:
+        self._log = log
+        self._handle = handle
+        self._wait = wait
+        self._heartbeat = Heartbeat()
+        self._told = ""
+
+    def status(self, status: JobStatus) -> None:
+        if status.native != self._told:
+            self._told = status.native
+            self._log.info("Job %s: %s (%s)", self._handle.job_id, status.state.value, said(status))
+        self.alive()
+
+    def failed(self, error: Exception) -> None:
+        self._log.warning(
+            "Job %s: question %d brought no answer (%d in a row): %s",
+            self._handle.job_id,
+            self._wait.polls,
+            self._wait.errors_in_row,
+            error,
+        )
+
+    def alive(self) -> None:
+        if self._heartbeat.beats():
+            self._log.info(
+                "Job %s: still %s; watched for %s, asked %d times, %d without an answer",
+                self._handle.job_id,
+                self._told or "unknown",
+                spoken(self._heartbeat.waited),
+                self._wait.polls,
+                self._wait.errors,
+            )
+
+
+def watch(
+    hook: AsyncApiHook,
+    handle: JobHandle,
+    wait: Wait,
+    log: Log,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Outcome:
+    """
+    Watch a job from the worker until it ends or the wait gives up.
+
+    :param sleep: waits for so many seconds; may raise to break off
+    """
+    teller = _Teller(log, handle, wait)
+    step = wait.first(time.time())
+    while isinstance(step, Sleep):
+        sleep(step.seconds)
+        status: JobStatus | None = None
+        try:
+            status = hook.status(handle, tries=1)
+        except AsyncJobError as e:
+            step = wait.failed(time.time(), e)
+            teller.failed(e)
+        else:
+            step = _after(wait, status)
+            handle = moved(handle, status)
+            teller.status(status)
+    return _outcome(step, wait, status if wait.polls else None)
+
+
+async def awatch(hook: AsyncApiHook, handle: JobHandle, wait: Wait, log: Log) -> Outcome:
+    """Async twin of :func:`watch`, for the triggerer."""
+    teller = _Teller(log, handle, wait)
+    step = wait.first(time.time())
+    while isinstance(step, Sleep):
+        await asyncio.sleep(step.seconds)
+        status: JobStatus | None = None
+        try:
+            status = await hook.astatus(handle)
+        except AsyncJobError as e:
+            step = wait.failed(time.time(), e)
+            teller.failed(e)
+        else:
+            step = _after(wait, status)
+            handle = moved(handle, status)
+            teller.status(status)
+    return _outcome(step, wait, status if wait.polls else None)
+
+
+def said(status: JobStatus) -> str:
+    """The remote's word, with the beginning of its explanation where there is one."""
+    message = " ".join((status.message or "").split())
+    if not message or message == status.native:
+        return status.native
+    short = message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + "…"
+    return f"{status.native}: {short}" if status.native else short
+
+
+def spoken(seconds: float) -> str:
+    """A time for a person: ``0.5 s``, ``45 s``, ``12 min``, ``3 h 5 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.3g} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def spoken_range(first: float, last: float) -> str:
+    """``10 s``, or ``10 s to 5 min``."""
+    one, other = spoken(first), spoken(last)
+    return one if one == other else f"{one} to {other}"
+
+
+def moved(handle: JobHandle, status: JobStatus) -> JobHandle:
+    """The handle to ask with from now on: some remotes move the monitor while the job runs."""
+    return replace(handle, status_url=status.status_url) if status.status_url else handle
+
+
+def _after(wait: Wait, status: JobStatus) -> Sleep | Stop:
+    return wait.asked(
+        time.time(),
+        # A blocked job ends the wait too: whether to go on is the operator's decision, with the protocol.
+        ended=status.state is not JobState.RUNNING,
+        native=status.native,
+        understood=status.understood,
+        retry_after=status.retry_after,
+    )
+
+
+def _outcome(step: Stop, wait: Wait, status: JobStatus | None) -> Outcome:
+    state = status.state.value if step.reason == "ended" and status else step.reason
+    return Outcome(
+        state=state,
+        native=status.native if status else wait.native,
+        polls=wait.polls,
+        errors=wait.errors,
+        error=step.error,
+        status=status if step.reason == "ended" else None,
+    )

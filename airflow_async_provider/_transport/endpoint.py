@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A remote as the transport sees it: where it is, who we are there, and which hosts may know that.
+
+The origin rule lives here, in one place for both directions of I/O: credentials go to the connection's own
+origin and to hosts that the connection lists, never anywhere else, whatever a status URL, a Location header
+or a redirect says.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import FrozenInstanceError, dataclass, field, fields
+from typing import Any
+from urllib.parse import quote, urlencode, urljoin
+
+from airflow_async_provider._transport.auth import Auth, NoAuth
+from airflow_async_provider._urls import DEFAULT_PORTS, place, port_of, split_url
+from airflow_async_provider.errors import ConfigurationError, OriginError
+from airflow_async_provider.protocols._http_messages import HttpRequest
+
+__all__ = [
+    "DEFAULT_PORTS",
+    "LARGEST_ANSWER",
+    "Remote",
+    "Repeated",
+    "WireRequest",
+    "place",
+    "prepare",
+    "redirect_target",
+    "split_url",
+    "wire_headers",
+]
+
+#: Answers are read whole into memory; one that is larger is an error, not a memory problem (bytes).
+LARGEST_ANSWER = 16 * 1024 * 1024
+
+#: What a user may write into a path and what cannot stand there as it is.
+_TO_QUOTE = re.compile(r"[^\x21-\x7e]+|[\\#]")
+
+_PLAIN = re.compile(r"https?://[A-Za-z0-9.:-]+/[!-\[\]-~]*")
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """
+    One remote system as a connection describes it.
+
+    :param base_url: scheme, host, port and base path; relative request paths hang below it
+    :param auth: where the credential headers come from
+    :param headers: sent with every request (media types, never credentials)
+    :param allowed_hosts: further ``host`` or ``host:port`` that may get the credentials
+    :param verify: TLS: True, False, or the path of a CA file
+    :param result_verify: the same for result URLs on other hosts, which neither a private CA of the remote
+        nor an exception made for it fits
+    :param proxy: proxy URL, None for the one of the environment
+    :param timeout: seconds for one whole request, connection included
+    """
+
+    base_url: str
+    auth: Auth = field(default_factory=NoAuth)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    allowed_hosts: frozenset[str] = frozenset()
+    verify: bool | str = True
+    result_verify: bool | str = True
+    proxy: str | None = field(default=None, repr=False)
+    timeout: float = 30.0
+    #: The transport's own: what it worked out for this remote and would work out the same again.
+    kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if "@" in split_url(self.base_url).netloc:
+            raise ConfigurationError(
+                "The host of the connection must not contain a user or password: use login and password."
+            )
+
+    @property
+    def host(self) -> str:
+        """Host and port, for messages."""
+        return place(self.base_url).split("://", 1)[1]
+
+    def resolve(self, url: str) -> str:
+        """
+        The absolute URL of a request; an absolute URL stays exactly as it is.
+
+        A path is put below the base URL's path, with or without a leading slash. What cannot stand in a URL
+        (spaces, umlauts) is encoded in it; what is encoded already stays as it is.
+        """
+        if "://" in url.split("?", 1)[0]:
+            return url
+        path = _TO_QUOTE.sub(lambda found: quote(found.group(), safe=""), url.lstrip("/"))
+        return self.base_url.rstrip("/") + "/" + path
+
+    def may_have_credentials(self, url: str) -> bool:
+        """Whether the origin rule lets the credentials go to this URL."""
+        # Asked at every poll: the common case is told by its first characters, if spelled the same.
+        own_place = self.base_url.split("/", 3)[:3]
+        if url.split("/", 3)[:3] == own_place and _PLAIN.fullmatch(url):
+            return True
+        try:
+            parts, own = split_url(url), split_url(self.base_url)
+        except ConfigurationError:
+            return False
+        # Beyond ASCII, what a client makes of a host or path is its own affair (IDNA, quoting).
+        if "@" in parts.netloc or not (url.isascii() and url.isprintable()):
+            return False
+        if (parts.scheme, parts.hostname, port_of(parts)) == (own.scheme, own.hostname, port_of(own)):
+            return True
+        if own.scheme == "https" and parts.scheme != "https":
+            return False  # a listed host is trusted, the clear wire to it is not
+        return self._lists(parts.hostname, port_of(parts), DEFAULT_PORTS[parts.scheme])
+
+    def _lists(self, host: str, port: int, default_port: int) -> bool:
+        allowed = {h.lower() for h in self.allowed_hosts}
+        name = f"[{host}]" if ":" in host else host
+        # A listed name without a port means the scheme's own port, not any port of that machine.
+        return f"{name}:{port}" in allowed or (port == default_port and not allowed.isdisjoint((name, host)))
+
+    def verify_for(self, url: str) -> bool | str:
+        """How TLS is verified with the host of a result."""
+        return self.verify if self.may_have_credentials(url) else self.result_verify
+
+    def check_origin(self, url: str, *, what: str) -> None:
+        """
+        Refuse a URL that the remote handed out and that credentials must not go to.
+
+        :param what: what kind of URL, for the message
+        :raises OriginError: the host is neither the connection's own nor listed
+        """
+        if self.may_have_credentials(url):
+            return
+        if self.may_have_credentials(_TO_QUOTE.sub("", url)):
+            raise OriginError(
+                f"The {what} at {place(url)} holds characters that no URL may hold; nothing was sent."
+            )
+        raise OriginError(
+            f"The {what} points to {place(url)}, but the connection is for {place(self.base_url)}. Its "
+            "credentials were not sent. If that host belongs to the service, list it in the connection's "
+            "extra allowed_hosts (host, or host:port)."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WireRequest:
+    """A request ready to be sent, but for the credential headers."""
+
+    method: str
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes | None = field(repr=False)
+    most: int | None = None
+
+    def headers_with(self, credentials: Mapping[str, str]) -> dict[str, str]:
+        """
+        All headers of the request.
+
+        :raises ConfigurationError: one that cannot be sent, such as a token with a line break at its end
+        """
+        return wire_headers(self.headers, credentials)
+
+
+def wire_headers(headers: Mapping[str, str], credentials: Mapping[str, str]) -> dict[str, str]:
+    """
+    Headers as they go out.
+
+    :raises ConfigurationError: one that cannot be sent
+    """
+    # Answers are short: a compressed one saves nothing and may unfold to gigabytes.
+    own = {"User-Agent": "airflow-async-provider", "Accept-Encoding": "identity"}
+    return checked(merged(own, headers, credentials))
+
+
+class Repeated(HttpRequest):
+    """
+    A request that is sent time and again; it keeps what the transport has worked out for it.
+
+    Only for requests that stay the same: what a protocol makes of a handle does.
+    """
+
+    __slots__ = ("worked_out",)
+
+    worked_out: Any
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> Repeated:
+        """The same request, to be sent many times."""
+        repeated = cls(**{f.name: getattr(request, f.name) for f in fields(HttpRequest)})
+        repeated.worked_out = None
+        return repeated
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # All but this one stays frozen.
+        if name != "worked_out":
+            raise FrozenInstanceError(f"cannot assign to field {name!r}")
+        object.__setattr__(self, name, value)
+
+
+def prepare(remote: Remote, request: HttpRequest) -> WireRequest:
+    """
+    Put a protocol's request on the remote.
+
+    :raises OriginError: an absolute URL whose host must not get the credentials
+    :raises ConfigurationError: a body that is no JSON
+    """
+    url = remote.resolve(request.url)
+    remote.check_origin(url, what="URL of the request")
+    if request.params:
+        query = urlencode(
+            {k: _text(v) for k, v in request.params.items() if v is not None}, doseq=True, safe="*:,"
+        )
+        url += ("&" if "?" in url else "?") + query if query else ""
+    headers = merged({"Accept": "application/json"}, remote.headers, request.headers)
+    body = request.body
+    if request.json is not None:
+        try:
+            body = json.dumps(request.json, separators=(",", ":"), allow_nan=False).encode()
+        except (TypeError, ValueError, RecursionError) as e:
+            raise ConfigurationError(f"The body of the request cannot be sent as JSON: {e}") from None
+        headers = merged({"Content-Type": "application/json"}, headers)
+    return WireRequest(request.method, url, headers, body, request.most)
+
+
+def merged(*layers: Mapping[str, str]) -> dict[str, str]:
+    """Headers from several places; later ones win over earlier ones of the same name in any spelling."""
+    found: dict[str, tuple[str, str]] = {}
+    for layer in layers:
+        found.update({name.lower(): (name, value) for name, value in layer.items()})
+    return dict(found.values())
+
+
+def checked(headers: dict[str, str]) -> dict[str, str]:
+    """
+    The same headers, none of which can be read as two.
+
+    :raises ConfigurationError: names the header, never its value
+    """
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()) or not _HEADER_NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"The header {name!r} holds a character that cannot be sent (a line break, an umlaut). Look "
+                "for it in the connection: pasted tokens and keys often bring a line break along."
+            )
+    return headers
+
+
+def redirect_target(remote: Remote, method: str, url: str, status: int, location: str | None) -> str | None:
+    """
+    Where to follow a redirect to, None when the answer itself is what the protocol must see.
+
+    Only GET and HEAD are followed, and only to where the credentials may go.
+    """
+    if status not in (301, 302, 303, 307, 308) or not location or method not in ("GET", "HEAD"):
+        return None
+    try:
+        target = urljoin(url, location)
+    except ValueError:  # "http://[" and the like
+        return None
+    return target if remote.may_have_credentials(target) else None
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list | tuple):
+        return [_text(v) for v in value if v is not None]
+    return value

@@ -1,0 +1,372 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sending in the triggerer, with aiohttp: one session per event loop, shared by all that wait in it."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import ssl
+import time
+import weakref
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from copy import copy
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+
+# Here at the top on purpose: only triggers import this module, and imports of this size inside the event
+# loop would hold up everybody who waits in it. (``proxy_for`` reads the environment with ``requests.utils``.)
+import aiohttp
+import requests.utils  # noqa: F401 - imported for those who use it later
+from multidict import CIMultiDict
+from yarl import URL
+
+from airflow_async_provider._transport.auth import Auth, before_sending, masked
+from airflow_async_provider._transport.endpoint import (
+    LARGEST_ANSWER,
+    Remote,
+    Repeated,
+    WireRequest,
+    place,
+    prepare,
+    redirect_target,
+    wire_headers,
+)
+from airflow_async_provider._transport.environment import ca_file, check_ca_file, proxy_for
+from airflow_async_provider._transport.worker import MOST_REDIRECTS
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    AuthenticationError,
+    ConfigurationError,
+    OriginError,
+    RemoteError,
+    TransientError,
+    UnreadableAnswerError,
+)
+from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
+
+#: Sockets of one event loop, in all and to one host: ten thousand waits share these.
+MOST_SOCKETS = 100
+MOST_SOCKETS_PER_HOST = 32
+
+#: Different sets of headers kept for one remote: polls of one kind need one, and nothing needs many.
+MOST_HEADS = 16
+
+
+@dataclass(slots=True)
+class _Pool:
+    session: aiohttp.ClientSession
+    users: int = 0
+    #: Taken before the session is asked, whose time limit would count the wait for a socket: a thousand jobs
+    #: at a slow remote would then fail of their own crowd.
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_SOCKETS))
+    turns_at: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    fetches: weakref.WeakKeyDictionary[Auth, asyncio.Task[AsyncJobError | None]] = field(
+        default_factory=weakref.WeakKeyDictionary
+    )
+
+    #: Reading the environment for each request would cost more than the rest of it.
+    proxies: dict[tuple[str, str | None], str | None] = field(default_factory=dict)
+
+    def proxy_for(self, where: str, configured: str | None) -> str | None:
+        """The proxy for a host, the same for as long as somebody waits."""
+        key = (where, configured)
+        if key not in self.proxies:
+            self.proxies[key] = proxy_for(where, configured)
+        return self.proxies[key]
+
+
+class _Head:
+    """Headers that many requests of one remote share, and what came out of them with the last credentials."""
+
+    __slots__ = ("_credentials", "_known", "_sent")
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = known
+        self._credentials: Mapping[str, str] | None = None
+        self._sent: CIMultiDict[str] = CIMultiDict()
+
+    def with_credentials(self, credentials: Mapping[str, str]) -> CIMultiDict[str]:
+        """
+        The headers to send.
+
+        :param credentials: what ``Auth.headers`` gave, the same object for as long as nothing has changed
+        """
+        if self._credentials is not credentials:
+            self._sent = CIMultiDict(wire_headers(self._known, credentials))
+            self._credentials = credentials
+        return self._sent
+
+
+@dataclass(slots=True)
+class _Ready:
+    """
+    A request worked out to the last detail but for its credentials.
+
+    Polls send the same one time and again, and working it out costs more than everything else that we add
+    to aiohttp; so a :class:`Repeated` request keeps it. The origin rule has been asked for its URL.
+    """
+
+    entry: _Pool
+    remote: Remote
+    wire: WireRequest
+    where: str
+    url: URL
+    head: _Head
+    tls: ssl.SSLContext | bool
+    proxy: str | None
+    timeout: aiohttp.ClientTimeout
+    turns: asyncio.Semaphore
+
+
+_pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
+
+
+def _enter() -> _Pool:
+    loop = asyncio.get_running_loop()
+    entry = _pools.get(loop)
+    if entry is None:
+        entry = _pools[loop] = _Pool(
+            aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=MOST_SOCKETS, limit_per_host=MOST_SOCKETS_PER_HOST, ttl_dns_cache=60
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
+            )
+        )
+    entry.users += 1
+    return entry
+
+
+async def _leave(entry: _Pool) -> None:
+    entry.users -= 1
+    if entry.users == 0:
+        _pools.pop(asyncio.get_running_loop(), None)
+        await entry.session.close()
+
+
+@asynccontextmanager
+async def pool() -> AsyncIterator[None]:
+    """
+    Hold the event loop's session open; the last one out closes it.
+
+    Every waiting trigger is inside one of these, so the session lives exactly as long as somebody waits.
+    """
+    entry = _enter()
+    try:
+        yield
+    finally:
+        await _leave(entry)
+
+
+async def send(remote: Remote, request: HttpRequest) -> HttpResponse:
+    """
+    Send one request and read the whole answer; a 401 is answered once with a fresh token.
+
+    :raises TransientError: no answer came (``sent`` is False when the request surely did not arrive)
+    :raises OriginError: the URL must not get the credentials
+    :raises AuthenticationError: no token could be had
+    """
+    entry = _enter()
+    try:
+        ready = request.worked_out if isinstance(request, Repeated) else None
+        if not isinstance(ready, _Ready) or ready.remote is not remote or ready.entry is not entry:
+            ready = await _work_out(entry, remote, prepare(remote, request))
+            if isinstance(request, Repeated):
+                request.worked_out = ready
+        credentials = remote.auth.headers()
+        if credentials is None:
+            credentials = await _credentials(entry, remote)
+        response = await _exchange(ready, credentials)
+        if response.status < 300:
+            return response
+        response = await _follow(ready, response, credentials)
+        if response.status == 401 and remote.auth.reject(credentials):
+            credentials = await _credentials(entry, remote)
+            response = await _follow(ready, await _exchange(ready, credentials), credentials)
+        return response
+    finally:
+        await _leave(entry)
+
+
+async def _work_out(entry: _Pool, remote: Remote, wire: WireRequest) -> _Ready:
+    where = place(wire.url)
+    return _Ready(
+        entry=entry,
+        remote=remote,
+        wire=wire,
+        where=where,
+        url=URL(wire.url, encoded=True),  # an opaque URL goes out as it came in
+        head=_head(remote, wire),
+        tls=await _tls(remote.verify) if where.startswith("https:") else True,
+        proxy=entry.proxy_for(where, remote.proxy),
+        timeout=_timeout(remote.timeout),
+        turns=entry.turns_at.setdefault(where, asyncio.Semaphore(MOST_SOCKETS_PER_HOST)),
+    )
+
+
+def _head(remote: Remote, wire: WireRequest) -> _Head:
+    key = tuple(wire.headers.items())
+    if key not in remote.kept and len(remote.kept) >= MOST_HEADS:
+        return _Head(wire.headers)
+    head: _Head = remote.kept.setdefault(key, _Head(wire.headers))
+    return head
+
+
+@lru_cache(maxsize=64)
+def _timeout(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds, sock_connect=min(10.0, seconds))
+
+
+async def _credentials(entry: _Pool, remote: Remote) -> Mapping[str, str]:
+    headers = remote.auth.headers()
+    if headers is None:
+        # A thousand jobs whose token has just ended ask for one new token, and share a failure as well.
+        fetch = entry.fetches.get(remote.auth)
+        if fetch is None or fetch.done():
+            fetch = entry.fetches[remote.auth] = asyncio.create_task(_fetch_token(remote))
+        error = await asyncio.shield(fetch)  # whoever is cancelled takes nobody's token away
+        if error is not None:
+            raise copy(error)
+        headers = remote.auth.headers()
+        if headers is None:
+            raise AuthenticationError("The token endpoint gave a token that has expired already.")
+    return headers
+
+
+async def _fetch_token(remote: Remote) -> AsyncJobError | None:
+    """Fetch a token; an error is returned, as each of those who wait raises one of its own."""
+    entry = _enter()
+    try:
+        request = remote.auth.token_request()
+        wire = WireRequest(request.method, request.url, request.headers, request.body)
+        remote.auth.accept_token(await _exchange(await _work_out(entry, remote, wire), {}))
+    except RemoteError as e:
+        return before_sending(e)
+    except AsyncJobError as e:
+        return e
+    finally:
+        await _leave(entry)
+    return None
+
+
+async def _follow(ready: _Ready, response: HttpResponse, credentials: Mapping[str, str]) -> HttpResponse:
+    """The answer behind the redirects, as far as they may be followed."""
+    for followed in range(MOST_REDIRECTS + 1):
+        wire = ready.wire
+        target = redirect_target(
+            ready.remote, wire.method, wire.url, response.status, response.headers.get("Location")
+        )
+        if target is None:
+            return response
+        if followed < MOST_REDIRECTS:
+            ready = await _work_out(ready.entry, ready.remote, replace(wire, url=target, body=None))
+            response = await _exchange(ready, credentials)
+    raise OriginError(f"{ready.where} redirected more than {MOST_REDIRECTS} times.")
+
+
+async def _exchange(ready: _Ready, credentials: Mapping[str, str]) -> HttpResponse:
+    headers = ready.head.with_credentials(credentials)
+    await ready.turns.acquire()
+    try:
+        await ready.entry.turns.acquire()
+        try:
+            return await _answer(ready, headers)
+        finally:
+            ready.entry.turns.release()
+    finally:
+        ready.turns.release()
+
+
+async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
+    wire, where = ready.wire, ready.where
+    try:
+        async with ready.entry.session.request(
+            wire.method,
+            ready.url,
+            headers=headers,
+            data=wire.body,
+            # A GET without a body gets no content type anyway, and saying so would cost it time.
+            skip_auto_headers=None if wire.method == "GET" and wire.body is None else ("Content-Type",),
+            allow_redirects=False,
+            ssl=ready.tls,
+            proxy=ready.proxy,
+            timeout=ready.timeout,
+        ) as answer:
+            body, complete = await _read(answer, where, wire.most)
+            if answer.status >= 300:
+                body = masked(body, headers)
+            return HttpResponse(
+                answer.status, Headers(answer.headers.items()), body, time.time(), wire.url, complete
+            )
+    except (
+        aiohttp.ClientConnectorError,  # includes TLS and a proxy that is not there
+        aiohttp.ClientHttpProxyError,  # the proxy refused the tunnel
+        aiohttp.ConnectionTimeoutError,
+    ) as e:
+        raise TransientError(f"No connection to {where}: {_reason(e)}", sent=False) from None
+    except TimeoutError:
+        seconds = ready.remote.timeout
+        raise TransientError(f"{where} did not answer within {seconds:g} seconds.") from None
+    except (aiohttp.ClientError, OSError, ValueError) as e:
+        raise TransientError(f"The request to {where} failed: {_reason(e)}") from None
+
+
+async def _read(answer: aiohttp.ClientResponse, where: str, most: int | None) -> tuple[bytes, bool]:
+    """The body, and whether that is all of it."""
+    chunks: list[bytes] = []
+    size = 0
+    content = answer.content
+    while not content.at_eof():
+        # A short answer has arrived with its headers and is taken out as it lies there.
+        chunk = content.read_nowait() if content.is_eof() else await content.readany()
+        size += len(chunk)
+        if most is not None and size > most:
+            return b"".join([*chunks, chunk])[:most], False
+        if size > LARGEST_ANSWER:
+            raise UnreadableAnswerError(
+                f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",
+                http_status=answer.status,
+            )
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks), True
+
+
+async def _tls(verify: bool | str) -> ssl.SSLContext:
+    # Loading a CA bundle takes tens of milliseconds, too long for an event loop.
+    path = ca_file(verify)
+    if path not in _tls_contexts:
+        _tls_contexts.setdefault(path, await asyncio.to_thread(_make_tls_context, path))
+    return _tls_contexts[path]
+
+
+_tls_contexts: dict[str | None, ssl.SSLContext] = {}
+
+
+def _make_tls_context(path: str | None) -> ssl.SSLContext:
+    if path is None:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    check_ca_file(path)
+    is_folder = Path(path).is_dir()
+    try:
+        return ssl.create_default_context(
+            cafile=None if is_folder else path, capath=path if is_folder else None
+        )
+    except OSError as e:
+        raise ConfigurationError(f"The CA file {path!r} cannot be used: {_reason(e)}.") from None
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, without the URL, which aiohttp puts into some of its messages."""
+    number = getattr(error, "errno", None)
+    doubted = getattr(getattr(error, "certificate_error", None), "verify_message", None)
+    # aiohttp says "Connect call failed" where the system says why; gaierror's numbers are negative.
+    known = os.strerror(number) if isinstance(number, int) and number in errno.errorcode else None
+    words = doubted or known or getattr(error, "strerror", None)
+    return f"{type(error).__name__} ({words})" if words else type(error).__name__

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading an Automic connection: where, who, and in which client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_async_provider._transport.auth import StaticAuth, basic
+from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.hooks._connection import base_url, common_settings, extra_of
+from airflow_async_provider.protocols._automic.requests import client_number
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class AutomicRemote(Remote):
+    """
+    An Automic system as one client of it sees it.
+
+    :param client: the client, a segment of every path
+    :param run_url: address template of a run in Automic's web interface, with ``{client}`` and ``{run_id}``
+    :param batch_polls: whether many waiting runs are asked for by lists
+    """
+
+    client: str = ""
+    run_url: str = ""
+    batch_polls: bool = True
+
+
+def remote_of(conn: Connection) -> AutomicRemote:
+    """
+    Base URL, credentials and client of the connection.
+
+    :raises ConfigurationError: something is missing or contradicts itself
+    """
+    extra = extra_of(conn)
+    return AutomicRemote(
+        base_url=base_url(conn),
+        auth=StaticAuth({"Authorization": _authorization(conn, extra)}),
+        client=_client(conn, extra),
+        run_url=str(extra.get("run_url") or ""),
+        batch_polls=_batch_polls(conn, extra),
+        **common_settings(conn),
+    )
+
+
+def _authorization(conn: Connection, extra: Mapping[str, Any]) -> str:
+    kind = str(extra.get("auth") or "basic").strip().lower()
+    if not conn.password:
+        raise ConfigurationError(f"The connection {conn.conn_id!r} has no password.")
+    if kind == "bearer":
+        return f"Bearer {conn.password}"
+    if kind != "basic":
+        raise ConfigurationError(f"auth in the extra of connection {conn.conn_id!r} must be basic or bearer.")
+    if not conn.login:
+        raise ConfigurationError(
+            f"The connection {conn.conn_id!r} has no login: USER/DEPARTMENT or CLIENT/USER/DEPARTMENT."
+        )
+    try:
+        return basic(conn.login, conn.password, "iso-8859-1")
+    except UnicodeEncodeError:
+        # Neither the character nor its place is told: it is a part of the password.
+        raise ConfigurationError(
+            f"Login or password of the connection {conn.conn_id!r} hold a character that ISO-8859-1 does not "
+            "have; Automic reads credentials in that encoding only."
+        ) from None
+
+
+def _client(conn: Connection, extra: Mapping[str, Any]) -> str:
+    parts = (conn.login or "").split("/")
+    of_login = parts[0] if len(parts) == 3 else None
+    given = extra.get("client")
+    if given in (None, "") and of_login is None:
+        raise ConfigurationError(
+            f"The connection {conn.conn_id!r} names no client: set client in its extra, or begin its login "
+            "with it (CLIENT/USER/DEPARTMENT)."
+        )
+    client = client_number(of_login or "" if given in (None, "") else str(given))
+    if of_login is not None and int(client_number(of_login)) != int(client):
+        raise ConfigurationError(
+            f"The connection {conn.conn_id!r} names two clients: {client} in its extra and another one in "
+            "its login. Which of them Automic would take is not documented."
+        )
+    return client
+
+
+def _batch_polls(conn: Connection, extra: Mapping[str, Any]) -> bool:
+    value = extra.get("batch_polls")
+    word = str("" if value is None else value).strip().lower()  # forms hand over text
+    if word not in ("", "true", "false"):
+        raise ConfigurationError(
+            f"batch_polls in the extra of connection {conn.conn_id!r} must be true or false."
+        )
+    return word != "false"

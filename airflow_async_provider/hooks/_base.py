@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every hook does: connection in, requests out; sync for the worker, async for the triggerer."""
+
+from __future__ import annotations
+
+import time
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import BaseHook
+
+from airflow_async_provider._transport.endpoint import Remote, Repeated
+from airflow_async_provider._transport.retries import with_retries
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    OriginError,
+    RemoteError,
+    SubmitError,
+    SubmitUnknownError,
+    TransientError,
+    UnreadableAnswerError,
+)
+from airflow_async_provider.hooks._endpoint_cache import remotes_of_loop
+from airflow_async_provider.protocols._base import JobProtocol
+from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
+from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
+from airflow_async_provider.protocols._registry import protocol_of
+from airflow_async_provider.protocols._signatures import SignatureScheme
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+#: Pauses between looking for a job whose submission was not answered (seconds): the remote may list it late.
+LOOK_UP_PAUSES = (0.0, 2.0, 5.0)
+
+
+class AsyncApiHook(BaseHook):
+    """
+    Base of the hooks: builds a :class:`~airflow_async_provider._transport.endpoint.Remote` from a connection.
+
+    :param conn_id: Airflow connection
+    """
+
+    conn_name_attr: ClassVar[str] = "conn_id"
+    default_conn_name: ClassVar[str]
+    conn_type: ClassVar[str]
+    hook_name: ClassVar[str]
+
+    def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conn_id = conn_id or self.default_conn_name
+        self._asked: tuple[JobHandle, JobProtocol, Repeated] | None = None
+
+    @classmethod
+    @abstractmethod
+    def remote_from(cls, conn: Connection) -> Remote:
+        """
+        The remote that a connection describes. Pure: no network, no look-up.
+
+        :raises ConfigurationError: something is missing or contradicts itself
+        """
+
+    @classmethod
+    def signature_scheme(cls, conn: Connection) -> SignatureScheme | None:
+        """How the remote signs its callbacks, None when the connection has no key for it."""
+        return None
+
+    @classmethod
+    def signature_key(cls, conn: Connection) -> str | None:
+        """The key of :meth:`signature_scheme`; asked for in the API server only."""
+        return None
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The Airflow connection."""
+        return self.get_connection(self.conn_id)
+
+    @cached_property
+    def remote(self) -> Remote:
+        """The remote, for the worker."""
+        return self.remote_from(self.connection)
+
+    async def aremote(self) -> Remote:
+        """
+        The remote, for the triggerer: shared by all jobs of this event loop for a minute.
+
+        :raises TransientError: the connection could not be looked up, now or before
+        """
+        remotes = remotes_of_loop()
+        return remotes.known(type(self), self.conn_id) or await remotes.get(type(self), self.conn_id)
+
+    # -- requests -----------------------------------------------------------------------------------------
+
+    def call(self, request: HttpRequest) -> HttpResponse:
+        """
+        Send one request from the worker; any HTTP status is returned.
+
+        :raises TransientError: no answer came
+        :raises OriginError: the URL must not get the credentials
+        """
+        from airflow_async_provider._transport.worker import send
+
+        return send(self.remote, request)
+
+    async def acall(self, request: HttpRequest) -> HttpResponse:
+        """Async twin of :meth:`call`."""
+        from airflow_async_provider._transport.triggerer import send
+
+        return await send(await self.aremote(), request)
+
+    def credentials_for(self, url: str, refused: Mapping[str, str] | None = None) -> dict[str, str]:
+        """
+        Credential headers for a download from the remote itself.
+
+        :param url: nothing is returned for a URL that the origin rule excludes
+        :param refused: headers that were answered with 401, so that a stale token is replaced
+        """
+        from airflow_async_provider._transport.worker import credential_headers
+
+        if not self.remote.may_have_credentials(url):
+            return {}
+        if refused is not None and not self.remote.auth.reject(refused):
+            return {}
+        return credential_headers(self.remote)
+
+    # -- jobs ---------------------------------------------------------------------------------------------
+
+    def start(
+        self, protocol: JobProtocol, request: HttpRequest, *, correlation_id: str | None = None
+    ) -> Submitted:
+        """
+        Submit a job, once.
+
+        A request that is not repeatable and whose answer was lost is looked for by its correlation id, and
+        not sent again: the remote may have it and be about to start the job. So that is left to the task's
+        next try, which looks again first.
+
+        :param correlation_id: our own name for the job, where the protocol can find jobs by it
+        :raises SubmitError: the remote refused
+        :raises SubmitUnknownError: a job may or may not exist and the remote cannot tell (yet)
+        """
+        try:
+            submitted = with_retries(request, lambda: protocol.read_submit(self.call(request)))
+        except (TransientError, UnreadableAnswerError) as lost:
+            not_taken = isinstance(lost, TransientError) and (not lost.sent or lost.http_status == 429)
+            if request.repeatable or not_taken:
+                raise
+            found = self.look_up(protocol, correlation_id, lost)
+            if found is not None:
+                self.log.info("The answer to the submission was lost; found job %s.", found.job_id)
+                return Submitted(found)
+            if lost.http_status is None or lost.http_status == 504:
+                raise SubmitUnknownError(
+                    f"The submission was not answered: {lost} The remote knows no job of ours yet, but may "
+                    "still start it. The next try of this task looks again before it submits anything.",
+                    http_status=lost.http_status,
+                    request_id=lost.request_id,
+                ) from lost
+            raise SubmitError(
+                f"The job was not started: {lost} A look-up found no job of ours.",
+                http_status=lost.http_status,
+                request_id=lost.request_id,
+            ) from lost
+        handle = submitted.handle
+        if handle.status_url:
+            try:
+                self.remote.check_origin(self.remote.resolve(handle.status_url), what="status URL")
+            except OriginError as e:
+                e.job = handle.job_id  # it exists, although nobody can watch it
+                raise
+        return submitted
+
+    async def astart(self, protocol: JobProtocol, request: HttpRequest) -> Submitted:
+        """
+        Async twin of :meth:`start`, one try and no look-up.
+
+        :raises SubmitError: the remote refused
+        :raises SubmitUnknownError: the answer to a request that must not be sent twice was lost
+        """
+        try:
+            submitted = protocol.read_submit(await self.acall(request))
+        except (TransientError, UnreadableAnswerError) as lost:
+            not_taken = isinstance(lost, TransientError) and (not lost.sent or lost.http_status == 429)
+            if request.repeatable or not_taken:
+                raise
+            raise SubmitUnknownError(
+                f"The answer to the submission was lost: {lost} A job may or may not have been started.",
+                http_status=lost.http_status,
+                request_id=lost.request_id,
+            ) from lost
+        remote, url = await self.aremote(), submitted.handle.status_url
+        if url:
+            remote.check_origin(remote.resolve(url), what="status URL")
+        return submitted
+
+    def look_up(
+        self, protocol: JobProtocol, correlation_id: str | None, lost: AsyncJobError | None = None
+    ) -> JobHandle | None:
+        """
+        Look for a job by our correlation id.
+
+        :param lost: the failure that makes us look; with it, the look-up is repeated for a few seconds
+        :return: the job, or None when the remote surely has none
+        :raises SubmitUnknownError: the remote cannot tell, or does not answer
+        """
+        request = protocol.find(correlation_id) if correlation_id else None
+        if request is None or correlation_id is None:
+            if lost is None:
+                return None
+            raise SubmitUnknownError(
+                f"The answer to the submission was lost: {lost} A job may or may not have been started, and "
+                "this API offers no means to find out. Check at the remote before clearing the task.",
+                http_status=lost.http_status,
+                request_id=lost.request_id,
+            ) from lost
+        try:
+            for pause in LOOK_UP_PAUSES if lost else (0.0,):
+                time.sleep(pause)
+                found = with_retries(request, lambda: protocol.read_find(correlation_id, self.call(request)))
+                if found is not None:
+                    return found
+        except RemoteError as e:
+            raise SubmitUnknownError(
+                f"A submission was not answered, and whether it started a job could not be looked up: {e} "
+                "The next try of this task looks again.",
+                http_status=e.http_status,
+                request_id=e.request_id,
+            ) from e
+        return None
+
+    def status(self, job: JobHandle | Mapping[str, Any], *, tries: int = 5) -> JobStatus:
+        """
+        What the remote says about a job, from the worker.
+
+        :param tries: how often it is asked when no answer comes, or none that can be understood
+        :raises RemoteError: no answer, or one that says nothing about the job
+        """
+        handle = as_handle(job)
+        protocol = protocol_of(handle)
+        request = protocol.status(handle)
+        return with_retries(
+            request, lambda: protocol.read_status(handle, self.call(request)), tries=tries, unreadable=True
+        )
+
+    async def astatus(self, job: JobHandle | Mapping[str, Any]) -> JobStatus:
+        """
+        Async twin of :meth:`status`, one try: the wait around it decides about the next.
+
+        Asked with the same handle again, nothing is worked out a second time.
+        """
+        handle = as_handle(job)
+        if self._asked is None or self._asked[0] is not handle:
+            protocol = protocol_of(handle)
+            self._asked = handle, protocol, Repeated.of(protocol.status(handle))
+        _, protocol, request = self._asked
+        return protocol.read_status(handle, await self.acall(request))
+
+    def cancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
+        """
+        Cancel a job from the worker.
+
+        :return: True when the remote accepted it; False when it cannot be cancelled or had ended
+        """
+        handle = as_handle(job)
+        protocol = protocol_of(handle)
+        request = protocol.cancel(handle)
+        if request is None:
+            return False
+        return with_retries(request, lambda: protocol.read_cancel(handle, self.call(request)))
+
+    async def acancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
+        """Async twin of :meth:`cancel`, one try."""
+        handle = as_handle(job)
+        protocol = protocol_of(handle)
+        request = protocol.cancel(handle)
+        if request is None:
+            return False
+        return protocol.read_cancel(handle, await self.acall(request))
+
+
+def as_handle(job: JobHandle | Mapping[str, Any]) -> JobHandle:
+    """
+    A handle from a handle or from its dictionary (an XCom).
+
+    :raises ValueError: it is neither
+    """
+    return job if isinstance(job, JobHandle) else JobHandle.from_dict(job)

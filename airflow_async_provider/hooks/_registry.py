@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which hook watches which job, by the protocol in its handle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from airflow_async_provider.hooks._base import AsyncApiHook, as_handle
+from airflow_async_provider.protocols._job import JobHandle
+
+_HERE = "airflow_async_provider.hooks"
+
+HOOKS: Mapping[str, str] = {
+    "automic": f"{_HERE}.automic.AutomicHook",
+    "jaggaer_aso": f"{_HERE}.jaggaer_aso.JaggaerAsoHook",
+    "open_connectors": f"{_HERE}.open_connectors.OpenConnectorsHook",
+    "open_connectors_bulk": f"{_HERE}.open_connectors.OpenConnectorsHook",
+    "open_connectors_queue": f"{_HERE}.open_connectors.OpenConnectorsHook",
+}
+
+#: Generic profiles and users' own protocols live on Airflow's standard ``http`` connections.
+GENERIC = f"{_HERE}.http_async.HttpAsyncHook"
+
+
+def hook_for(job: JobHandle | Mapping[str, Any], conn_id: str | None = None) -> AsyncApiHook:
+    """
+    The hook for a job.
+
+    :param conn_id: Airflow connection, None for the hook's default
+    """
+    module, _, name = HOOKS.get(as_handle(job).protocol, GENERIC).rpartition(".")
+    hook: AsyncApiHook = getattr(import_module(module), name)(conn_id)
+    return hook

@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SAP Open Connectors: bulk jobs in both directions; import them from ``operators.open_connectors``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+
+from airflow_async_provider._jobs.callback import CallbackJobOperator
+from airflow_async_provider._jobs.messages import describe, seconds
+from airflow_async_provider._jobs.results.openlineage import lineage, remote_place, stored_place
+from airflow_async_provider._jobs.results.store import StoresResult
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    JobExpiredError,
+    JobFailedError,
+    ResultExpiredError,
+    ResultMissingError,
+    SubmitUnknownError,
+)
+from airflow_async_provider.hooks.open_connectors import LONGEST_TRANSFER, OpenConnectorsHook
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.protocols._open_connectors.bulk import OpenConnectorsBulkProtocol
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+#: Records whose errors are written into the task log.
+LOGGED_ERRORS = 50
+
+
+def lost_start(doing: str) -> NoReturn:
+    """
+    Refuse to start something a second time.
+
+    :raises SubmitUnknownError: always
+    """
+    raise SubmitUnknownError(
+        f"An earlier try died while it {doing}. SAP Open Connectors offers no means to find out whether that "
+        "arrived, and doing it again might do the work twice. Look at the provider; if nothing is there, "
+        "clear this task to start it."
+    )
+
+
+class _BulkOperator(CallbackJobOperator):
+    """
+    What both directions share.
+
+    :param object_name: what is moved, as the connector names it (``contacts``)
+    :param format: ``json``, ``jsonl``, ``csv``, or a media type
+    :param max_errors: records that may have gone wrong in a job that completes; None: any number. The first
+        errors are written into the task log.
+    :param conn_id: Airflow connection
+    """
+
+    direction: ClassVar[str]
+    #: What to do about records that went wrong, for the error.
+    mending: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        *,
+        object_name: str,
+        format: str,  # noqa: A002 - the vendor's word
+        max_errors: int | None = 0,
+        conn_id: str | None = OpenConnectorsHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(conn_id=conn_id, **kwargs)
+        self.object_name = object_name
+        self.format = format
+        self.max_errors = max_errors
+
+    @cached_property
+    def hook(self) -> OpenConnectorsHook:
+        """The hook."""
+        return OpenConnectorsHook(self.conn_id)
+
+    def callback_protocol(self) -> OpenConnectorsBulkProtocol:
+        """The protocol that reads the notification."""
+        return OpenConnectorsBulkProtocol(
+            object_name=self.object_name, format=self.format, direction=self.direction
+        )
+
+    def job_label(self) -> str:
+        """Direction and object."""
+        return f"{self.direction} of {self.object_name}"
+
+    def interpret(self, status: JobStatus) -> JobStatus:
+        """Tell what went wrong with single records before the task fails."""
+        if status.state is JobState.FAILED and self._active is not None:
+            self._log_errors(self._active)
+        return status
+
+    def _address(self) -> str | None:
+        # SAP sends no headers of ours, so the secret goes into the address.
+        return None if self.callback_address is None else self.callback_address.url_with_secret
+
+    def _check_errors(self, handle: JobHandle, status: JobStatus) -> JobFailedError | None:
+        """The error for a job that completed with more failed records than are allowed."""
+        count = status.detail.get("error_count") or 0
+        if count:
+            self._log_errors(handle)
+        if self.max_errors is None or count <= self.max_errors:
+            return None
+        return JobFailedError(
+            f"The {describe(handle)} completed, but {count} records went wrong (max_errors="
+            f"{self.max_errors}) beside {status.detail.get('record_count', 'an unknown number')}. The first "
+            f"errors are in the log of this task.{self.mending}",
+            job=handle.job_id,
+            state=status.state.value,
+            native=status.native,
+            request_id=status.request_id,
+        )
+
+    def _log_errors(self, handle: JobHandle) -> None:
+        try:
+            errors = self.hook.bulk_errors(handle, limit=LOGGED_ERRORS)
+        except AsyncJobError as e:
+            self.log.warning("The errors of the %s cannot be read: %s", describe(handle), e)
+            return
+        self.log.error("The first %d errors of the %s:", len(errors), describe(handle))
+        for error in errors:
+            self.log.error("  %s", error)
+
+
+class OpenConnectorsBulkDownloadOperator(StoresResult, _BulkOperator):
+    """
+    Have SAP Open Connectors collect many records in a file, wait without a worker, and fetch the file.
+
+    The job is watched by polling, and by its notification where there is an address for it.
+
+    Returns ``{"uri", "bytes", "sha256", "content_type", "seconds", "records", "errors", "job_id", "via", …}``
+    (``via``: ``callback`` or ``poll``, what ended the wait).
+
+    :param object_name: what to fetch, as the connector names it (``contacts``)
+    :param destination: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
+        ObjectStoragePath opens
+    :param where: CEQL condition without the word WHERE
+    :param select_fields: fields to fetch, a list or text separated by commas; all when left out
+    :param format: ``json``, ``jsonl``, ``csv``, or a media type
+    :param job_criteria: further fields of bulk v3: ``from``, ``to``, ``filterDateField``, ``limit``,
+        ``pageSize``, ``apiLimit``, ``continueFromJobId`` …
+    :param max_errors: records that may be missing; None: any number
+    :param aws_conn_id: Airflow connection for ``s3://`` destinations
+    :param if_exists: ``replace``, ``skip`` (then nothing is started at all) or ``fail``
+    :param conn_id: Airflow connection
+    :param kwargs: arguments of :class:`~airflow_async_provider._jobs.callback.CallbackJobOperator` and
+        :class:`~airflow_async_provider._jobs.run.AsyncJobOperator`
+    """
+
+    direction: ClassVar[str] = "download"
+    template_fields: Sequence[str] = (
+        "object_name",
+        "destination",
+        "where",
+        "select_fields",
+        "format",
+        "job_criteria",
+        "callback_base_url",
+        "aws_conn_id",
+        "conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"job_criteria": "json"}
+
+    def __init__(
+        self,
+        *,
+        object_name: str,
+        destination: str,
+        where: str | None = None,
+        select_fields: str | Sequence[str] | None = None,
+        format: str = "json",  # noqa: A002 - the vendor's word
+        job_criteria: Mapping[str, Any] | None = None,
+        aws_conn_id: str | None = "aws_default",
+        if_exists: Literal["replace", "skip", "fail"] = "replace",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(object_name=object_name, format=format, **kwargs)
+        self.destination = destination
+        self.where = where
+        self.select_fields = select_fields
+        self.job_criteria = job_criteria
+        self.aws_conn_id = aws_conn_id
+        self.if_exists = if_exists
+
+    def execute(self, context: Context) -> Any:
+        """Look at the destination first: what is there already need not be collected."""
+        found = self.found(context)
+        return super().execute(context) if found is None else found
+
+    def lineage_path(self) -> str:
+        """The object: the path of a bulk job is another one each time."""
+        return self.object_name
+
+    def submit(self, context: Context, correlation_id: str) -> Submitted:
+        """Start the job; version 3 has no place for a correlation id."""
+        return Submitted(
+            self.hook.download(
+                self.object_name,
+                where=self.where,
+                select_fields=self.select_fields,
+                format=self.format,
+                callback_url=self._address(),
+                criteria=self.job_criteria,
+            )
+        )
+
+    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
+        """Fetch the file, unless too many records are missing in it."""
+        handle = JobHandle.from_dict(run["job"])
+        error = self._check_errors(handle, status)
+        if error is not None:
+            raise self._forget(context, error)
+        try:
+            return self.store(
+                context,
+                handle,
+                status,
+                since=run["started_at"],
+                records=status.detail.get("record_count"),
+                errors=status.detail.get("error_count"),
+                job_id=handle.job_id,
+                via=run["via"],
+            )
+        except (ResultExpiredError, ResultMissingError) as e:
+            gone = JobExpiredError(
+                f"The file of the {describe(handle)} is gone: {e} A retry of this task collects it anew.",
+                job=handle.job_id,
+                state=JobState.EXPIRED.value,
+            )
+            raise self._forget(context, gone) from e
+
+
+class OpenConnectorsBulkUploadOperator(_BulkOperator):
+    """
+    Send a file of records to a provider through SAP Open Connectors, and wait until all are in.
+
+    The file is streamed, never held in memory. It writes into somebody's system, so nothing is sent twice:
+    when the answer to the start was lost, the task fails with an error that says so.
+
+    Returns ``{"job_id", "records", "errors", "bytes", "seconds", "via"}`` (``via``: ``callback`` or
+    ``poll``, what ended the wait).
+
+    :param object_name: what to write, as the connector names it (``accounts``)
+    :param source: absolute path, ``file://`` URL, ``s3://bucket/key``, or any URL that Airflow's
+        ObjectStoragePath opens
+    :param format: ``csv``, or ``json`` or ``jsonl`` with one record on each line
+    :param metadata: what the connector wants to know: ``identifierFieldName``, ``action`` (``upsert``),
+        ``listId`` …
+    :param max_errors: records that may go wrong; None: any number
+    :param send_timeout: time that sending may take (seconds or timedelta); SAP itself ends it after an hour
+    :param aws_conn_id: Airflow connection for ``s3://`` sources
+    :param conn_id: Airflow connection
+    :param kwargs: arguments of :class:`~airflow_async_provider._jobs.callback.CallbackJobOperator` and
+        :class:`~airflow_async_provider._jobs.run.AsyncJobOperator`
+    """
+
+    direction: ClassVar[str] = "upload"
+    mending: ClassVar[str] = (
+        " The other records are in, so a retry sends nothing. To send a mended file, clear the task with "
+        "another source, or with reattach=False."
+    )
+    template_fields: Sequence[str] = (
+        "object_name",
+        "source",
+        "format",
+        "metadata",
+        "callback_base_url",
+        "aws_conn_id",
+        "conn_id",
+    )
+    template_fields_renderers: ClassVar[dict[str, str]] = {"metadata": "json"}
+
+    def __init__(
+        self,
+        *,
+        object_name: str,
+        source: str,
+        format: str = "csv",  # noqa: A002 - the vendor's word
+        metadata: Mapping[str, Any] | None = None,
+        send_timeout: float | timedelta = LONGEST_TRANSFER,
+        aws_conn_id: str | None = "aws_default",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(object_name=object_name, format=format, **kwargs)
+        self.source = source
+        self.metadata = metadata
+        self.send_timeout = seconds(send_timeout, "send_timeout")
+        self.aws_conn_id = aws_conn_id
+        self._sent = False
+
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Lineage for Airflow's OpenLineage provider: the source in, the object at the remote out."""
+        if not self._sent:
+            return None
+        return lineage(stored_place(self.source), remote_place(self.hook.remote.base_url, self.object_name))
+
+    def submit(self, context: Context, correlation_id: str) -> Submitted:
+        """Send the file; the correlation id comes back in the notification."""
+        return Submitted(
+            self.hook.upload(
+                self.object_name,
+                self.source,
+                format=self.format,
+                metadata=self.metadata,
+                callback_url=self._address(),
+                correlation_id=correlation_id,
+                aws_conn_id=self.aws_conn_id,
+                timeout=self.send_timeout,
+            )
+        )
+
+    def find_submitted(self, correlation_id: str) -> NoReturn:
+        """
+        Nothing can be found at SAP by our id.
+
+        :raises SubmitUnknownError: an earlier try may have sent the file
+        """
+        lost_start(f"sent {self.source} to {self.object_name}")
+
+    def may_resubmit(self, status: JobStatus) -> bool:
+        """After SAP said that the job failed or was cancelled, a retry sends the file again."""
+        return status.state is not JobState.EXPIRED
+
+    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
+        """Counts, unless too many records went wrong."""
+        self._sent = True
+        handle = JobHandle.from_dict(run["job"])
+        error = self._check_errors(handle, status)
+        if error is not None:
+            # Not forgotten: the other records are in, and a retry must not send them again.
+            raise error
+        return {
+            "job_id": handle.job_id,
+            "records": status.detail.get("record_count"),
+            "errors": status.detail.get("error_count"),
+            "bytes": handle.data.get("bytes"),
+            "seconds": round(time.time() - run["started_at"], 3),
+            "via": run["via"],
+        }

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What a remote API is to the rest of the package: six small functions, no I/O.
+
+A protocol never opens a socket and never reads a clock or a connection. It turns intentions into
+:class:`HttpRequest` and :class:`HttpResponse` into :class:`JobHandle` and :class:`JobStatus`. The worker
+(requests) and the triggerer (aiohttp) drive the same protocol object, so they share every line that can be
+wrong about a vendor, and a vendor's test vectors run without a network.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from airflow_async_provider.errors import RequestRefusedError
+from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
+from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
+from airflow_async_provider.protocols._responses import raise_for_answer
+
+
+class JobProtocol(ABC):
+    """
+    The wire format of one remote API.
+
+    Subclasses add ``submit(...) -> HttpRequest`` with arguments of their own.
+    Instances are immutable and built from JSON-able keyword arguments (``options`` of the handle).
+    """
+
+    name: ClassVar[str]
+    #: False where the only news of a job is its callback
+    pollable: ClassVar[bool] = True
+
+    def options(self) -> dict[str, Any]:
+        """Constructor arguments that rebuild this protocol elsewhere; go into the handle."""
+        return {}
+
+    @abstractmethod
+    def read_submit(self, response: HttpResponse) -> Submitted:
+        """
+        Read the answer to a submission.
+
+        :raises SubmitError: the remote refused
+        :raises UnreadableAnswerError: accepted, but the answer names no job
+        """
+
+    @abstractmethod
+    def status(self, handle: JobHandle) -> HttpRequest:
+        """The request that asks for the job's state."""
+
+    @abstractmethod
+    def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+        """
+        Read the answer to :meth:`status`.
+
+        :raises RemoteError: the answer says nothing about the job (see the tree in ``errors``)
+        """
+
+    def cancel(self, handle: JobHandle) -> HttpRequest | None:
+        """The request that cancels the job, None where the remote has no such thing."""
+        return None
+
+    def read_cancel(self, handle: JobHandle, response: HttpResponse) -> bool:
+        """
+        Whether the remote accepted the cancellation (False: a plain 4xx, as the job had ended already).
+
+        :raises RemoteError: the answer says nothing about it (429, 5xx, bad credentials)
+        """
+        try:
+            raise_for_answer(response, job=f"job {handle.job_id}", doing="cancelling")
+        except RequestRefusedError:
+            return False
+        return True
+
+    def find(self, correlation_id: str) -> HttpRequest | None:
+        """The request that looks for a job by our correlation id, None where the remote has no such thing."""
+        return None
+
+    def read_find(self, correlation_id: str, response: HttpResponse) -> JobHandle | None:
+        """The job found by :meth:`find`, None when there is none."""
+        raise NotImplementedError
+
+    def read_callback(self, headers: Headers, body: bytes) -> JobStatus:
+        """
+        Read a callback that has proved authentic.
+
+        :raises CallbackError: it cannot be understood
+        """
+        raise NotImplementedError

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What SAP Open Connectors says about a bulk job, in every spelling of its versions 1 to 3.
+
+Sources: see :mod:`~airflow_async_provider.protocols._open_connectors.bulk`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_async_provider.errors import CallbackError, UnreadableAnswerError
+from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
+from airflow_async_provider.protocols._job import JobState, JobStatus
+from airflow_async_provider.protocols._open_connectors.protocol import DELIVERY_HEADER
+from airflow_async_provider.protocols._open_connectors.responses import (
+    identifier,
+    parsed,
+    raise_for_platform_answer,
+    shown,
+)
+
+STATES: Mapping[str, JobState] = {
+    "CREATED": JobState.RUNNING,
+    "STARTED": JobState.RUNNING,
+    "RUNNING": JobState.RUNNING,
+    "CANCELLATION_PENDING": JobState.RUNNING,
+    "COMPLETED": JobState.SUCCEEDED,
+    "COMPLETE": JobState.SUCCEEDED,
+    "ABORTED": JobState.FAILED,
+    "FAILED": JobState.FAILED,  # not documented, but there is only one way to read it
+    "ERROR": JobState.FAILED,
+    "CANCELED": JobState.CANCELLED,
+    "CANCELLED": JobState.CANCELLED,
+}
+
+_COUNTS: Mapping[str, Sequence[str]] = {
+    "record_count": ("recordCount", "recordsCount", "record_count"),
+    "error_count": ("errorCount", "recordsFailedCount", "error_count", "numOfRowsFailed"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorsPage:
+    """
+    One page of what went wrong with single records.
+
+    :param entries: one text each, bounded
+    :param next_page: token of the following page, None on the last one
+    """
+
+    entries: tuple[str, ...]
+    next_page: str | None = None
+
+
+def read_state(answer: Mapping[str, Any]) -> JobStatus:
+    """State, explanation and counts (``record_count``, ``error_count``) of an answer or a callback."""
+    word = next((w for w in (answer.get("jobStatus"), answer.get("status")) if isinstance(w, str) and w), "")
+    state = STATES.get(word.strip().upper().replace(" ", "_"))
+    detail: dict[str, Any] = {}
+    for name, spellings in _COUNTS.items():
+        count = next((c for c in (_count(answer.get(s)) for s in spellings) if c is not None), None)
+        if count is not None:
+            detail[name] = count
+    said = answer.get("statusMessage") or answer.get("message")
+    return JobStatus(
+        state or JobState.RUNNING,
+        native=shown(word, 80),
+        message=shown(said) if isinstance(said, str) else None,
+        understood=state is not None,
+        detail=detail,
+    )
+
+
+def read_errors(response: HttpResponse, *, job: str) -> ErrorsPage:
+    """
+    Read one page of errors; entries may be text or objects.
+
+    :raises RemoteError: no page
+    """
+    raise_for_platform_answer(response, job=job, doing="asking for the errors of")
+    try:
+        entries = parsed(response.body) if response.body.strip() else []
+    except ValueError:
+        entries = None
+    if not isinstance(entries, list):
+        raise UnreadableAnswerError(
+            f"HTTP {response.status} for {job}: a list of errors was expected.",
+            excerpt=shown(response.body, 200),
+            job=job,
+            http_status=response.status,
+        )
+    return ErrorsPage(
+        tuple(shown(e if isinstance(e, str) else json.dumps(e)) for e in entries),
+        response.headers.get("Elements-Next-Page-Token") or None,
+    )
+
+
+def read_notification(headers: Headers, body: bytes) -> JobStatus:
+    """
+    Read the notification of a job's end.
+
+    :raises CallbackError: no JSON object
+    """
+    try:
+        document = parsed(body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise CallbackError(
+            f"The notification is no JSON object. Its body began: {shown(body, 200)!r}",
+            request_id=headers.get(DELIVERY_HEADER, "")[:200] or None,
+        )
+    status = read_state(document)
+    detail = dict(status.detail)
+    if (job_id := identifier(document.get("id"))) is not None:
+        detail["job_id"] = job_id
+    if (correlation_id := _correlation(document)) is not None:
+        detail["correlation_id"] = correlation_id
+    error = document.get("error")
+    return JobStatus(
+        JobState.FAILED if error else status.state,
+        native=status.native or ("error" if error else ""),
+        message=shown(error) if error else status.message,
+        understood=status.understood or bool(error),
+        detail=detail,
+    )
+
+
+def _count(value: Any) -> int | None:
+    """A number of records: SAP documents them as "Double", older versions send integers or text."""
+    text = identifier(value)
+    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+
+
+def _correlation(document: Mapping[str, Any]) -> str | None:
+    metadata = document.get("metaData")
+    payloads = [document.get("payload"), document.get("callback-payload")]
+    if isinstance(metadata, Mapping):
+        payloads.append(metadata.get("callback-payload"))
+    for payload in map(_object, payloads):
+        if isinstance(payload, Mapping) and (found := identifier(payload.get("correlationId"))):
+            return found
+    return None
+
+
+def _object(value: Any) -> Any:
+    """The value, or what it says when it is JSON written as text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return parsed(value.encode("utf-8", "replace"))
+    except ValueError:
+        return None

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person reads in the task log: few lines that tell the story, and errors without stacks."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_async_provider._callbacks.registration import Letter
+from airflow_async_provider._jobs.callback import CallbackJobOperator
+from airflow_async_provider._polling import loop as waiting
+from airflow_async_provider._polling import policy
+from airflow_async_provider._polling.loop import Heartbeat, said, spoken, spoken_range
+from airflow_async_provider._polling.policy import PollPolicy
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    AuthenticationError,
+    ConfigurationError,
+    JobFailedError,
+    JobTimeoutError,
+    TransientError,
+)
+from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator, JaggaerAsoSubmitOperator
+from airflow_async_provider.operators.open_connectors import OpenConnectorsAsyncRequestOperator
+from airflow_async_provider.protocols import JobHandle, JobState, JobStatus
+from airflow_async_provider.sensors.async_job import AsyncJobSensor
+from airflow_async_provider.simulators.aso import AsoSimulator
+from airflow_async_provider.simulators.frame import running
+from airflow_async_provider.transfers.async_result import AsyncResultDownloadOperator
+from airflow_async_provider.triggers.async_job import AsyncJobTrigger
+from tests.support.one_task import OneTask
+
+ITEMS = "event/7/apiItems/async"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
+    monkeypatch.setattr(policy, "SHORTEST_SLEEP", 0.02)
+
+
+@pytest.fixture
+def aso(monkeypatch: pytest.MonkeyPatch) -> Iterator[AsoSimulator]:
+    with running(AsoSimulator(result_bytes=2000, processing_seconds=0.2)) as simulator:
+        monkeypatch.setenv("AIRFLOW_CONN_JAGGAER_ASO_DEFAULT", json.dumps(simulator.airflow_connection()))
+        yield simulator
+
+
+@pytest.fixture
+def lines(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    """What was logged so far, wherever this Airflow's loggers write to in a test."""
+    caplog.set_level("INFO")
+
+    def read() -> str:
+        text = capsys.readouterr().out or caplog.text
+        caplog.clear()
+        return text
+
+    return read
+
+
+def download(folder: Path, **given: Any) -> Callable[[], JaggaerAsoDownloadOperator]:
+    arguments = {"poll_interval": 0.1, "max_poll_interval": 0.1, "timeout": 60, **given}
+    return lambda: JaggaerAsoDownloadOperator(
+        task_id="t", endpoint=ITEMS, destination=str(folder / "x"), **arguments
+    )
+
+
+# -- the story of a job
+
+
+def test_a_job_that_ends_well(aso: AsoSimulator, lines: Callable[[], str], tmp_path: Path) -> None:
+    OneTask().run(download(tmp_path))
+    log = lines()
+    deadline = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 60))
+    assert "Submitted the jaggaer_aso job" in log
+    assert f"(GET {ITEMS}); deadline {deadline}" in log
+    assert "The triggerer asks every 0.1 s." in log
+    assert log.count(": running (processing)") <= 1
+    assert log.count(": succeeded (completed)") == 1
+    assert "resuming the task" not in log  # one line about the end is enough
+    assert "has ended (completed), which was asked " in log
+    assert "Wrote 2.0 KiB to file://" in log
+
+
+def test_a_job_that_the_worker_watches(aso: AsoSimulator, lines: Callable[[], str], tmp_path: Path) -> None:
+    download(tmp_path, deferrable=False)().execute(OneTask().context)
+    log = lines()
+    assert "This worker waits and asks every 0.1 s." in log
+    assert "has ended (completed)" in log
+
+
+def test_three_tasks(aso: AsoSimulator, lines: Callable[[], str], tmp_path: Path) -> None:
+    job = JaggaerAsoSubmitOperator(task_id="s", endpoint=ITEMS).execute(OneTask().context)
+    log = lines()
+    assert "Submitted the jaggaer_aso job" in log
+    assert "this task does not wait for it" in log
+
+    OneTask().run(lambda: AsyncJobSensor(task_id="w", job=job, poll_interval=0.1, timeout=60))
+    log = lines()
+    assert "Waiting for the jaggaer_aso job" in log
+    assert "The triggerer asks every 0.1 s to 60 s." in log
+    assert "has ended (completed)" in log
+
+
+def test_how_a_callback_job_is_told(aso: AsoSimulator) -> None:
+    class Called(CallbackJobOperator):
+        def submit(self, context: Any, correlation_id: str) -> Any:
+            raise NotImplementedError
+
+    pollable = JobHandle("jaggaer_aso", "7", 0.0).to_dict()
+    task = Called(task_id="t")
+    assert task.pace({"job": pollable, "callback": False}) == "The triggerer asks every 10 s to 60 s."
+    assert task.pace({"job": pollable, "callback": True}) == (
+        "Its callback wakes this task; in case it is lost, the triggerer asks every 2 min."
+    )
+    mute = JobHandle("open_connectors", "7", 0.0).to_dict()
+    request = OpenConnectorsAsyncRequestOperator(task_id="t", endpoint="x")
+    assert "cannot be asked" in request.pace({"job": mute, "callback": True})
+    assert (
+        Called(task_id="t", deferrable=False)
+        .pace({"job": pollable, "callback": True})
+        .startswith("This worker")
+    )
+    lingering = Called(task_id="t", linger=5).pace({"job": pollable})
+    assert lingering == "This worker asks for 5 s first. The triggerer asks every 10 s to 60 s."
+
+
+# -- errors
+
+
+def frames(error: BaseException) -> list[str]:
+    return [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+
+
+def inside(error: BaseException) -> list[str]:
+    """Frames inside the package, but for the one that lets the error out."""
+    return [f for f in frames(error) if "airflow_async_provider/" in f and not f.endswith("tracebacks.py")]
+
+
+def test_a_refusal_comes_without_the_package_s_frames(aso: AsoSimulator, tmp_path: Path) -> None:
+    aso.faults.add("submit", "http_status", status=401)
+    with pytest.raises(AuthenticationError, match="Check login") as caught:
+        download(tmp_path)().execute(OneTask().context)
+    assert inside(caught.value) == []
+    assert frames(caught.value)  # but it does have those of whoever called
+
+
+def test_a_failed_job_says_what_to_do(aso: AsoSimulator, tmp_path: Path) -> None:
+    aso.script(outcome="failed")
+    with pytest.raises(JobFailedError) as caught:
+        OneTask().run(download(tmp_path))
+    assert inside(caught.value) == []
+    assert "last state 'failed'" in str(caught.value)
+    assert str(caught.value).endswith("A retry of this task starts another one.")
+
+
+def test_a_sensor_says_that_it_only_waits(aso: AsoSimulator) -> None:
+    aso.script(outcome="failed")
+    job = JaggaerAsoSubmitOperator(task_id="s", endpoint=ITEMS).execute(OneTask().context)
+    with pytest.raises(JobFailedError, match="what started the job can start another one") as caught:
+        OneTask().run(lambda: AsyncJobSensor(task_id="w", job=job, poll_interval=0.1, timeout=60))
+    assert inside(caught.value) == []
+
+
+def test_the_cause_stays_and_is_as_plain(
+    aso: AsoSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tenacity
+
+    monkeypatch.setattr(tenacity.nap.time, "sleep", lambda seconds: None)
+    aso.script(processing_seconds=None)
+    task, make = OneTask(), download(tmp_path, timeout=0.4)
+    event = task.wait(task.begin(make))
+    aso.faults.add("status", "http_status", status=503, times=None)
+    with pytest.raises(JobTimeoutError) as caught:
+        make().execute_complete(task.context, event=event, **task.deferrals[0])
+    cause = caught.value.__cause__
+    assert isinstance(cause, TransientError)
+    assert inside(caught.value) == inside(cause) == []
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "HTTP 503" in shown
+    assert "tenacity" not in shown
+    assert "During handling" not in shown
+
+
+def test_transfers_and_wrong_settings_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_JAGGAER_ASO_DEFAULT", json.dumps({"conn_type": "jaggaer_aso"}))
+    job = JobHandle("jaggaer_aso", "7", 0.0, status_url="asyncStatus/7").to_dict()
+    fetch = AsyncResultDownloadOperator(task_id="t", job=job, destination=str(tmp_path / "x"))
+    with pytest.raises(ConfigurationError, match="no host") as caught:
+        fetch.execute(OneTask().context)
+    assert inside(caught.value) == []
+
+
+def test_a_defect_keeps_its_stack(tmp_path: Path) -> None:
+    class Broken(JaggaerAsoDownloadOperator):
+        def execute(self, context: Any) -> Any:
+            return {}["a defect"]
+
+    with pytest.raises(KeyError) as caught:
+        Broken(task_id="t", endpoint=ITEMS, destination=str(tmp_path / "x")).execute({})
+    assert frames(caught.value)[-1] == __file__
+
+
+def test_a_subclass_of_a_user_is_as_plain(tmp_path: Path) -> None:
+    class Own(JaggaerAsoDownloadOperator):
+        def execute(self, context: Any) -> Any:
+            return self.deeper()
+
+        def deeper(self) -> Any:
+            raise JobFailedError("no")
+
+    with pytest.raises(AsyncJobError) as caught:
+        Own(task_id="t", endpoint=ITEMS, destination=str(tmp_path / "x")).execute({})
+    assert frames(caught.value)[-1].endswith("tracebacks.py")
+
+
+def test_with_debug_the_stack_is_there(aso: AsoSimulator, tmp_path: Path) -> None:
+    told = []
+
+    class Log:
+        def debug(self, *args: Any, exc_info: bool = False) -> None:
+            told.append((args, "".join(traceback.format_exception(*sys.exc_info()))))
+
+        def __getattr__(self, name: str) -> Any:
+            return lambda *args: None
+
+    class Listening(JaggaerAsoDownloadOperator):
+        @property
+        def log(self) -> Any:
+            return Log()
+
+    aso.faults.add("submit", "http_status", status=401)
+    with pytest.raises(AuthenticationError):
+        Listening(task_id="t", endpoint=ITEMS, destination=str(tmp_path / "x")).execute(OneTask().context)
+    assert "raise_for_answer" in told[0][1]
+
+
+# -- signs of life
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.25, "0.25 s"),
+        (9.5, "9.5 s"),
+        (45, "45 s"),
+        (89, "89 s"),
+        (90, "2 min"),
+        (720, "12 min"),
+        (3600, "60 min"),
+        (7200, "2 h"),
+        (11_100, "3 h 5 min"),
+    ],
+)
+def test_times_for_a_person(seconds: float, words: str) -> None:
+    assert spoken(seconds) == words
+    assert spoken_range(seconds, seconds) == words
+
+
+def test_what_the_remote_said_in_one_line() -> None:
+    assert said(JobStatus(JobState.RUNNING, "processing")) == "processing"
+    assert (
+        said(JobStatus(JobState.FAILED, "1800", "ENDED_NOT_OK -\n aborted")) == "1800: ENDED_NOT_OK - aborted"
+    )
+    assert said(JobStatus(JobState.FAILED, "", "no")) == "no"
+    assert said(JobStatus(JobState.FAILED, "no", "no")) == "no"
+    assert len(said(JobStatus(JobState.FAILED, "x", "y" * 5000))) < 250
+
+
+def test_signs_of_life_get_rarer_but_come_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [0.0]
+    monkeypatch.setattr(waiting.time, "monotonic", lambda: now[0])
+    heartbeat = Heartbeat()
+    beats = []
+    for minute in range(12 * 60):
+        now[0] = minute * 60.0
+        if heartbeat.beats():
+            beats.append(minute)
+            assert not heartbeat.beats()
+    assert beats[:7] == [1, 2, 4, 8, 16, 32, 64]
+    assert {later - earlier for earlier, later in pairwise(beats[6:])} == {60}
+
+
+def a_trigger(**given: Any) -> AsyncJobTrigger:
+    arguments: dict[str, Any] = {
+        "job": JobHandle("open_connectors", "7", time.time()).to_dict(),
+        "conn_id": None,
+        "policy": PollPolicy().to_dict(),
+        "deadline": time.time() + 0.6,
+        "deferred_at": time.time(),
+        "settle": 0.0,
+        "callback": True,
+    }
+    return AsyncJobTrigger(**{**arguments, **given})
+
+
+async def test_a_wait_for_nothing_but_a_callback_shows_signs_of_life(
+    lines: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "FIRST_HEARTBEAT", 0.1)
+    events = [event.payload async for event in a_trigger().run()]
+    assert [event["state"] for event in events] == ["timeout"]
+    assert 1 <= lines().count("Job 7: no callback yet; waited for") <= 3
+
+
+async def test_airflow_s_word_about_a_user_is_explained(lines: Callable[[], str]) -> None:
+    class Answered(AsyncJobTrigger):
+        async def _look(self) -> Letter | None:  # the mailbox lies in Airflow's database
+            return Letter.from_dict(
+                {
+                    "version": 1,
+                    "received_at": time.time(),
+                    "submission": "",
+                    "state": "succeeded",
+                    "native": "1900",
+                    "job_id": "7",
+                }
+            )
+
+    arguments = a_trigger().serialize()[1]
+    await asyncio.wait_for(Answered(**arguments).on_kill(), 10)
+    assert "Job 7: its callback has resumed the task" in lines()

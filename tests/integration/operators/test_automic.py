@@ -1,0 +1,835 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The Automic operator and sensor against the simulated Automic, over real sockets.
+
+Airflow's part (context, task state, running a trigger) is played here; how it goes with a real Airflow and
+with callbacks is in the system tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+
+try:
+    from airflow.sdk.exceptions import AirflowSkipException, TaskDeferred
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import AirflowSkipException, TaskDeferred
+
+from airflow_async_provider._callbacks.registration import DURABLE_KEY
+from airflow_async_provider.errors import (
+    ConfigurationError,
+    JobBlockedError,
+    JobCancelledError,
+    JobExpiredError,
+    JobFailedError,
+    JobNotRunError,
+    JobTimeoutError,
+    SubmitError,
+    SubmitUnknownError,
+)
+from airflow_async_provider.hooks import _base as hooks_base
+from airflow_async_provider.hooks.automic import AutomicHook
+from airflow_async_provider.operators._automic_report import FIRST_LINES, LAST_LINES, log_report, shortened
+from airflow_async_provider.operators.automic import AutomicExecuteOperator
+from airflow_async_provider.sensors.automic import AutomicExecutionSensor
+
+pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
+
+QUICK = {"poll_interval": 0.05, "max_poll_interval": 0.1}
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    """Another try comes at once here, and no scheduler has to be waited for."""
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
+    monkeypatch.setattr(hooks_base, "LOOK_UP_PAUSES", (0.0,))
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
+
+
+class Store(dict):
+    """Airflow's task_state_store as the worker sees it."""
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))  # it must be JSON
+
+
+class Task:
+    """One task instance over its tries."""
+
+    def __init__(self, cls: Any = AutomicExecuteOperator, **arguments: Any) -> None:
+        self.make = lambda: cls(task_id="t", **{**QUICK, **arguments})
+        self.store = Store()
+        ti = SimpleNamespace(
+            dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=1, try_number=0, id="ti"
+        )
+        self.context = {"ti": ti, "task_state_store": self.store}
+        self.operator: Any = None
+        self.deferrals = 0
+
+    def start(self) -> Any:
+        """Run ``execute`` of a new try on a new worker; a deferral is returned."""
+        self.operator = self.make()
+        self.context["ti"].try_number += 1
+        try:
+            return self.operator.execute(self.context)
+        except TaskDeferred as deferral:
+            return deferral
+
+    def resume(self, deferral: TaskDeferred) -> Any:
+        """Run the trigger, then resume on a new worker."""
+        self.deferrals += 1
+        kind, arguments = deferral.trigger.serialize()
+        assert kind.endswith("AsyncJobTrigger")
+        json.dumps(arguments)
+
+        async def fire() -> Any:
+            async for event in type(deferral.trigger)(**arguments).run():
+                return event.payload
+            raise AssertionError("the trigger has not fired")
+
+        event = asyncio.run(fire())
+        self.operator = self.make()
+        try:
+            return getattr(self.operator, deferral.method_name)(self.context, event=event, **deferral.kwargs)
+        except TaskDeferred as again:
+            return again
+
+    def run(self) -> Any:
+        """From the beginning to the end of one try."""
+        result = self.start()
+        while isinstance(result, TaskDeferred):
+            result = self.resume(result)
+        return result
+
+
+@pytest.fixture
+def ae(automic_simulator, automic_connection):
+    return automic_simulator
+
+
+# -- the way of a run
+
+
+def test_a_run_that_ends_well(ae):
+    task = Task(
+        object_name="JOBS.OK", inputs={"A#": 1}, automic_queue="FAST", timezone="TZ.CET", queue="kubernetes"
+    )
+    value = task.run()
+    assert value == {
+        "run_id": ae.run().run_id,
+        "status": 1900,
+        "status_text": "ENDED_OK - ended normally",
+        "start_time": ae.run().record()["start_time"],
+        "end_time": ae.run().record()["end_time"],
+        "runtime": 0,
+        "via": "poll",
+    }
+    body = ae.run().body
+    assert body["queue"] == "FAST"
+    assert task.operator.queue == "kubernetes"  # Airflow's own, not Automic's
+    assert (body["timezone"], body["inputs"]) == ("TZ.CET", {"A#": "1"})
+    assert body["alias"].startswith("JOBS.OK#AF-")
+    assert "callback" not in body  # no address for one is configured
+    assert task.deferrals == 1
+
+
+@pytest.mark.parametrize("arguments", [{"deferrable": False}, {"linger": 10}])
+def test_a_run_watched_on_the_worker(ae, arguments):
+    task = Task(object_name="JOBS.OK", **arguments)
+    assert task.run()["status"] == 1900
+    assert task.deferrals == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "native"),
+    [
+        ("JOBS.FAIL", JobFailedError, "1800"),
+        ("JOBS.LOST", JobFailedError, "1815"),
+        ("JOBS.CANCELLED", JobCancelledError, "1850"),
+        ("JOBP.BLOCKED", JobBlockedError, "1560"),
+    ],
+)
+def test_runs_that_end_badly(ae, name, error, native):
+    task = Task(object_name=name)
+    with pytest.raises(error, match=name.replace(".", r"\.")) as caught:
+        task.run()
+    assert caught.value.native == native
+    assert caught.value.job == str(ae.run(-1 if name.startswith("JOBS") else 0).run_id)
+
+
+def test_a_retry_after_a_failure_starts_a_new_run(ae):
+    task = Task(object_name="JOBS.FAIL")
+    for _ in range(2):
+        with pytest.raises(JobFailedError):
+            task.run()
+    first, second = ae.runs
+    assert first.body["alias"] != second.body["alias"]
+
+
+def test_a_retry_goes_on_with_a_blocked_workflow(ae):
+    task = Task(object_name="JOBP.BLOCKED")
+    with pytest.raises(JobBlockedError, match="somebody acts in Automic"):
+        task.run()
+    with pytest.raises(JobBlockedError):
+        task.run()
+    ae.go_on(ae.runs[0].run_id)
+    assert task.run()["status"] == 1900
+    assert ae.journal.jobs_started == 1
+
+
+def test_a_blocked_workflow_may_be_waited_for(ae):
+    task = Task(object_name="JOBP.BLOCKED", fail_on_blocked=False, timeout=1.0, cancel_on_kill=False)
+    with pytest.raises(JobTimeoutError) as caught:
+        task.run()
+    assert caught.value.native == "1560"
+
+
+@pytest.mark.parametrize("name", ["JOBS.OK", "JOBS.SKIPPED"])
+def test_a_worker_killed_after_its_work_but_before_airflow_knew_starts_no_second_run(ae, name):
+    task = Task(object_name=name)
+
+    def ended() -> Any:
+        try:
+            return task.run()["run_id"]
+        except AirflowSkipException as error:
+            return str(error)
+
+    assert ended() == ended()
+    assert len(ae.runs) == 1
+    task.context["ti"].max_tries += 1  # a person clears the task
+    ended()
+    assert len(ae.runs) == 2
+
+
+# -- ended OK, but did not run
+
+
+@pytest.mark.parametrize("name", ["JOBS.EMPTY", "JOBS.INACTIVE", "JOBS.SKIPPED", "JOBS.TIMEOUT"])
+@pytest.mark.parametrize("cls", [AutomicExecuteOperator, AutomicExecutionSensor])
+def test_a_run_that_did_not_run(ae, name, cls):
+    def outcome(**arguments):
+        if cls is AutomicExecutionSensor:
+            arguments["run_id"] = Task(object_name=name, wait=False).run()["run_id"]
+            arguments.pop("object_name")
+        return Task(cls, **arguments)
+
+    skipped = outcome(object_name=name)
+    with pytest.raises(AirflowSkipException, match="without having run"):
+        skipped.run()
+    assert outcome(object_name=name, on_not_run="success").run()["status"] in (1912, 1922, 1930, 1940)
+    with pytest.raises(JobNotRunError):
+        outcome(object_name=name, on_not_run="fail").run()
+
+
+def test_a_worker_that_died_does_not_start_a_skipped_run_again(ae):
+    task = Task(object_name="JOBS.SKIPPED")
+    assert isinstance(task.start(), TaskDeferred)
+    ae.clock.advance(10)
+    with pytest.raises(AirflowSkipException):
+        task.run()
+    assert ae.journal.jobs_started == 1
+
+
+# -- one start
+
+
+def test_a_killed_worker_s_run_is_taken_up(ae):
+    task = Task(object_name="JOBS.OK")
+    assert isinstance(task.start(), TaskDeferred)
+    assert task.run()["run_id"] == ae.run().run_id
+    assert ae.journal.jobs_started == 1
+
+
+def test_a_worker_killed_between_start_and_answer(ae, monkeypatch):
+    task = Task(object_name="JOBS.DEACTIVATED")
+    task.operator = task.make()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(task.operator.hook), "start", killed_after(type(task.operator.hook).start))
+        with pytest.raises(SystemExit):
+            task.start()
+    assert task.run()["run_id"] == ae.run().run_id
+    assert ae.journal.jobs_started == 1
+
+
+def killed_after(start):
+    def run(*args, **kwargs):
+        start(*args, **kwargs)
+        raise SystemExit
+
+    return run
+
+
+def test_a_worker_killed_before_the_start(ae, monkeypatch):
+    task = Task(object_name="JOBS.OK")
+    with monkeypatch.context() as patch:
+        patch.setattr(AutomicExecuteOperator, "submit", killed_before)
+        with pytest.raises(SystemExit):
+            task.start()
+    task.run()
+    assert ae.journal.jobs_started == 1
+
+
+def killed_before(self, context, correlation_id):
+    raise SystemExit
+
+
+def test_a_lost_answer_is_looked_for(ae):
+    ae.faults.add("submit", "reset", processed=True)
+    assert Task(object_name="JOBS.OK", alias="my alias").run()["status"] == 1900
+    assert ae.journal.submits == 1
+    assert ae.run().body["alias"].startswith("MY_ALIAS#AF-")
+
+
+def test_a_start_that_automic_works_off_late_is_found_by_the_retry(ae, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(ae.airflow_connection(timeout=0.3)))
+    ae.faults.add("submit", "silence", seconds=1, processed=False)
+    task = Task(object_name="JOBS.OK")
+    with pytest.raises(SubmitUnknownError, match="may still start it"):
+        task.run()
+    assert (ae.journal.submits, ae.journal.jobs_started) == (1, 0)
+    mark = AutomicHook().protocol().alias("JOBS.OK", task.store[DURABLE_KEY]["intent"])
+    late = AutomicHook().execute("JOBS.OK", alias=mark)  # what lay in Automic's queue
+    assert task.run()["run_id"] == int(late.job_id)
+    assert ae.journal.jobs_started == 1
+
+
+def test_a_start_that_was_dropped_after_all_is_made_by_the_retry(ae, monkeypatch):
+    monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(ae.airflow_connection(timeout=0.3)))
+    ae.faults.add("submit", "silence", seconds=1, processed=False)
+    task = Task(object_name="JOBS.OK")
+    with pytest.raises(SubmitUnknownError):
+        task.run()
+    assert task.run()["status"] == 1900
+    assert ae.journal.jobs_started == 1
+
+
+def test_without_the_mark_a_lost_answer_fails_the_task(ae, monkeypatch):
+    ae.faults.add("submit", "reset", processed=True)
+    task = Task(object_name="JOBS.OK", alias="MINE", correlate=False)
+    with pytest.raises(SubmitUnknownError):
+        task.run()
+    with pytest.raises(SubmitUnknownError, match="correlate=False"):
+        task.run()
+    assert ae.run().body["alias"] == "MINE"
+    task.context["ti"].max_tries += 1  # a person has cleared the task
+    assert task.run()["status"] == 1900
+    assert ae.journal.jobs_started == 2
+
+
+# -- the same before Airflow 3.3, which has no task state
+
+
+class OldTask(Task):
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        del self.context["task_state_store"]
+
+    def clear(self) -> None:
+        """What Airflow does when a person clears a task."""
+        self.context["ti"].max_tries = self.context["ti"].try_number + 1
+
+
+def test_without_memory_a_killed_worker_s_run_is_found_by_its_alias(ae):
+    task = OldTask(object_name="JOBS.DEACTIVATED")
+    task.start()  # and the worker dies
+    task.start()  # and again, while it reattaches
+    assert task.run()["run_id"] == ae.run().run_id
+    assert ae.journal.jobs_started == 1
+    task.clear()
+    assert task.run()["run_id"] != ae.runs[0].run_id
+    assert ae.journal.jobs_started == 2
+
+
+def test_without_memory_a_failed_run_is_not_taken_up(ae):
+    ae.script(object_name="JOBS.OK", status=1800)
+    task = OldTask(object_name="JOBS.OK")
+    with pytest.raises(JobFailedError):
+        task.run()
+    assert task.run()["status"] == 1900
+    assert [run.status for run in ae.runs] == [1800, 1900]
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_without_memory_a_restart_is_followed_all_the_same(ae, follow):
+    task = OldTask(object_name="JOBS.RESTARTED", follow_restarts=follow)
+    task.start()
+    ae.clock.advance(1)
+    if follow:
+        assert task.run()["run_id"] == 1000002
+    else:
+        with pytest.raises(JobFailedError):
+            task.run()
+    assert ae.journal.jobs_started == (1 if follow else 2)
+
+
+@pytest.mark.parametrize("arguments", [{"reattach": False}, {"correlate": False}])
+def test_without_memory_and_mark_a_retry_starts_anew(ae, arguments):
+    task = OldTask(object_name="JOBS.OK", **arguments)
+    task.start()
+    task.run()
+    assert ae.journal.jobs_started == 2
+
+
+def test_an_object_that_cannot_be_started(ae):
+    with pytest.raises(SubmitError, match=r"UNKNOWN\.JOB"):
+        Task(object_name="UNKNOWN.JOB").run()
+    assert ae.journal.submits == 1
+
+
+def test_a_run_that_nobody_knows_any_more_is_not_started_again(ae):
+    task = Task(object_name="JOBS.GONE")
+    for _ in range(2):
+        with pytest.raises(JobExpiredError, match=r"archived.*reattach=False"):
+            task.run()
+    assert ae.journal.jobs_started == 1
+    with pytest.raises(JobExpiredError):
+        Task(object_name="JOBS.GONE", reattach=False).run()
+    assert ae.journal.jobs_started == 2
+
+
+# -- cancelling
+
+
+def test_the_deadline_cancels_with_the_children(ae):
+    with pytest.raises(JobTimeoutError, match="It was cancelled"):
+        Task(object_name="JOBP.FOREVER", timeout=0.3).run()
+    ae.clock.advance(1)
+    assert [run.status for run in ae.runs] == [1850, 1851, 1851]
+
+
+def test_a_killed_task_cancels_its_run(ae):
+    task = Task(object_name="JOBS.FOREVER")
+    deferral = task.start()
+    task.operator.on_kill()
+    ae.clock.advance(1)
+    assert ae.run().status == 1850
+    with pytest.raises(JobCancelledError):
+        task.resume(deferral)
+
+
+def test_the_trigger_cancels_with_the_children(ae):
+    deferral = Task(object_name="JOBP.FOREVER").start()
+    asyncio.run(deferral.trigger.on_kill())
+    ae.clock.advance(1)
+    assert [run.status for run in ae.runs] == [1850, 1851, 1851]
+
+
+@pytest.mark.parametrize("killed", [True, False], ids=["trigger told", "trigger not told"])
+def test_clearing_a_waiting_task_cancels_its_run_and_starts_a_new_one(ae, killed):
+    # Airflow tells the trigger only if the triggerer had it already; the new try makes up for that.
+    task = Task(object_name="JOBS.FOREVER")
+    waiting = task.start()
+    task.context["ti"].max_tries += 1
+    if killed:
+        asyncio.run(waiting.trigger.on_kill())
+        assert ae.run().status == 1571
+    again = task.start()
+    ae.clock.advance(1)
+    assert isinstance(again, TaskDeferred)
+    assert [run.status for run in ae.runs] == [1850, 1550]
+    ae.finish_run()
+    assert task.resume(again)["run_id"] == ae.run().run_id
+
+
+def test_clearing_with_cancel_on_kill_off_goes_on_with_the_run(ae):
+    task = Task(object_name="JOBS.FOREVER", cancel_on_kill=False)
+    task.start()
+    task.context["ti"].max_tries += 1
+    reattached = task.start()
+    ae.finish_run()
+    assert task.resume(reattached)["run_id"] == ae.run().run_id
+    assert ae.journal.jobs_started == 1
+
+
+def test_a_run_cancelled_in_automic_is_not_started_again(ae):
+    task = Task(object_name="JOBS.FOREVER")
+    waiting = task.start()
+    ae.finish_run(status=1850)
+    with pytest.raises(JobCancelledError):
+        task.resume(waiting)
+    assert ae.journal.jobs_started == 1
+
+
+# -- restarts in Automic
+
+
+@pytest.mark.parametrize("wait", [0, 10])
+def test_a_restart_in_automic_is_followed(ae, wait):
+    ae.script(object_name="JOBS.RESTARTED", status=1800, restart={"run_seconds": wait, "status": 1900})
+    task = Task(object_name="JOBS.RESTARTED", follow_restarts=True)
+    deferral = task.resume(task.start())
+    if wait:
+        assert isinstance(deferral, TaskDeferred)
+        assert deferral.kwargs["run"]["followed"]
+        assert (
+            task.store["async_job"]["job"]["job_id"] == str(ae.run().run_id)
+            if "async_job" in task.store
+            else True
+        )
+        ae.clock.advance(11)
+        deferral = task.resume(deferral)
+    assert (deferral["run_id"], deferral["status"]) == (ae.run().run_id, 1900)
+    assert len(ae.runs) == 2
+
+
+def test_a_restart_that_failed_too_is_the_last_word(ae):
+    ae.script(object_name="JOBS.RESTARTED", restart={"run_seconds": 0})
+    with pytest.raises(JobFailedError, match=r"1000002"):
+        Task(object_name="JOBS.RESTARTED", follow_restarts=True).run()
+
+
+def test_restarts_are_not_followed_unasked(ae):
+    with pytest.raises(JobFailedError):
+        Task(object_name="JOBS.RESTARTED").run()
+
+
+def test_a_worker_that_died_takes_up_the_restart(ae):
+    task = Task(object_name="JOBS.RESTARTED", follow_restarts=True)
+    task.start()
+    ae.clock.advance(1)
+    assert task.run()["run_id"] == 1000002
+    assert ae.journal.jobs_started == 1
+    plain = Task(object_name="JOBS.FAIL", follow_restarts=True)
+    plain.start()
+    ae.clock.advance(1)
+    with pytest.raises(JobFailedError):
+        plain.run()
+    assert ae.journal.jobs_started == 3  # nobody had restarted it, so the retry did
+
+
+def test_a_restart_is_polled_at_the_normal_pace(ae):
+    operator = Task(object_name="JOBS.OK").make()
+    run = {"callback": True, "letter_seen": 0.0}
+    assert operator.trigger_arguments(run)["policy"]["poll_interval"] == 120.0
+    followed = operator.trigger_arguments({**run, "followed": True})
+    assert "policy" not in followed  # the base's own then
+    assert followed["callback"]  # should Automic call back for the restart after all
+
+
+# -- without waiting
+
+
+def test_starting_only(ae):
+    value = Task(object_name="JOBS.FOREVER", wait=False).run()
+    assert value == {
+        "run_id": ae.run().run_id,
+        "status": None,
+        "status_text": None,
+        "start_time": None,
+        "end_time": None,
+        "runtime": None,
+        "via": None,
+    }
+
+
+def moment(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "waits"),
+    [
+        ({}, True),
+        ({"wait": False}, False),
+        ({"execution_option": "recurring", "recurring": {"execute_after": "PT5M"}}, False),
+        ({"execution_option": "recurring", "recurring": {"execute_after": "PT5M"}, "wait": True}, True),
+        ({"execution_option": "once", "once": {"execution_date_time": moment(3600)}}, False),
+        ({"execution_option": "once", "once": {"execution_date_time": moment(3600)}, "wait": True}, True),
+        ({"execution_option": "once", "once": {"execution_date_time": moment(-60)}}, True),
+        ({"execution_option": "once", "once": {"wait_for_manual_release": True}}, True),
+    ],
+)
+def test_what_is_waited_for(ae, arguments, waits):
+    task = Task(object_name="JOBS.FOREVER", **arguments)
+    assert task.make().waits() is waits
+    assert isinstance(task.start(), TaskDeferred) is waits
+    assert ae.journal.jobs_started == 1
+
+
+# -- arguments
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"execution_option": "recurring", "recurring": {"a": 1}, "callback": True}, "never calls back"),
+        ({"callback": True, "wait": False}, "contradict"),
+        ({"execution_option": "twice"}, "execution_option"),
+        ({"execution_option": "once"}, "needs the block once"),
+        ({"on_not_run": "ignore"}, "on_not_run"),
+        ({"fetch_reports": "sometimes"}, "fetch_reports"),
+    ],
+)
+def test_mistakes_are_told_when_the_dag_is_parsed(arguments, says):
+    with pytest.raises(ConfigurationError, match=says):
+        AutomicExecuteOperator(task_id="t", object_name="JOBS.X", **arguments)
+
+
+def test_the_operator_is_templated():
+    with DAG("d", schedule=None):
+        operator = AutomicExecuteOperator(
+            task_id="t",
+            object_name="JOBS.{{ name }}",
+            inputs={"DAY#": "{{ day }}"},
+            execution_option="{{ how }}",
+            once={"execution_date_time": "{{ day }}T08:00:00Z"},
+        )
+    operator.render_template_fields({"name": "X", "day": "2026-01-02", "how": "once"})
+    assert operator.object_name == "JOBS.X"
+    assert operator.inputs == {"DAY#": "2026-01-02"}
+    assert not AutomicExecuteOperator(
+        task_id="u",
+        object_name=operator.object_name,
+        execution_option=operator.execution_option,
+        once={"execution_date_time": "2999-01-02T08:00:00Z"},
+    ).waits()
+
+
+def test_the_operator_is_mappable():
+    with DAG("d", schedule=None):
+        AutomicExecuteOperator.partial(task_id="t", automic_queue="FAST").expand(
+            object_name=["JOBS.A", "JOBS.B"]
+        )
+
+
+# -- callbacks: address and headers (the rest is in the system tests)
+
+
+@pytest.mark.parametrize("headers", [None, {"X-Gateway": "1"}, {"authorization": "Basic gateway"}])
+def test_where_the_secret_goes(ae, headers, monkeypatch):
+    from airflow_async_provider._callbacks.address import new_address
+    from airflow_async_provider._jobs import callback
+
+    announced = []
+    monkeypatch.setattr(callback, "expect", lambda task, registration: announced.append(registration))
+    task = Task(
+        object_name="JOBS.SILENT",
+        callback=True,
+        callback_base_url="https://airflow.example",
+        callback_headers=headers,
+    )
+    deferral = task.start()
+    http = ae.run().body["callback"]["http"]
+    if headers and "authorization" in headers:
+        secret = http["url"].rsplit("/", 1)[1]
+        assert http["headers"] == headers
+    else:
+        secret = http["headers"].pop("Authorization").removeprefix("Bearer ")
+        assert http["headers"] == (headers or {})
+        assert secret not in http["url"]
+    (registration,) = announced
+    assert registration.protocol == "automic"
+    assert registration.options == {"client": "100", "fail_on_blocked": True, "correlate": True}
+    assert len(secret) == len(new_address("https://a", registration_key()).secret)
+    assert secret not in json.dumps(
+        [task.store, deferral.trigger.serialize(), deferral.kwargs, repr(task.operator)]
+    )
+    assert deferral.trigger.callback
+    assert deferral.trigger.policy["poll_interval"] == 120.0
+
+
+def registration_key():
+    from airflow_async_provider._callbacks.address import TaskKey
+
+    return TaskKey("d", "r", "t")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"wait": False},
+        {"execution_option": "recurring", "recurring": {"execute_after": "PT5M"}, "wait": True},
+        {"callback": False},
+    ],
+)
+def test_no_callback_where_none_would_help(ae, arguments):
+    Task(object_name="JOBS.FOREVER", callback_base_url="https://airflow.example", **arguments).start()
+    assert "callback" not in ae.run().body
+
+
+# -- reports
+
+
+class Lines:
+    """A logger that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, message: str, *args: Any) -> None:
+        self.lines.append(message % args)
+
+    warning = info
+
+
+@pytest.mark.parametrize(
+    ("name", "when", "shown"),
+    [
+        ("JOBS.FAIL", "on_failure", True),
+        ("JOBS.FAIL", "never", False),
+        ("JOBS.OK", "on_failure", False),
+        ("JOBS.OK", "always", True),
+        ("JOBS.SKIPPED", "on_failure", False),
+        ("JOBS.GONE", "always", False),
+    ],
+)
+def test_when_reports_are_shown(ae, name, when, shown):
+    task = Task(object_name=name, fetch_reports=when, on_not_run="success")
+    with pytest.MonkeyPatch.context() as patch:
+        logged = []
+        patch.setattr(
+            "airflow_async_provider.operators._automic_base.log_report",
+            lambda hook, handle, log: logged.append(handle.job_id),
+        )
+        try:
+            task.run()
+        except (JobFailedError, JobExpiredError):
+            assert name != "JOBS.OK"
+    assert bool(logged) is shown
+
+
+@pytest.fixture
+def ended(ae):
+    def start(**plan):
+        ae.script(run_seconds=0, **plan)
+        operator = Task(object_name="JOBS.X", wait=False).make()
+        value = operator.execute(Task(object_name="JOBS.X").context)
+        return operator.hook, operator.protocol().handle(value["run_id"], at=0.0)
+
+    return start
+
+
+def test_a_report_is_one_group(ended):
+    hook, handle = ended(report=["first\r\nsec", "ond\nthird"])
+    log = Lines()
+    log_report(hook, handle, log)
+    assert log.lines == [
+        f"::group::Report REP of Automic run {handle.job_id}",
+        "first",
+        "second",
+        "third",
+        "::endgroup::",
+    ]
+
+
+def test_a_report_that_cannot_be_read_fails_nothing(ae, ended):
+    hook, handle = ended(report=["x"])
+    ae.faults.add("report", "garbage")
+    log = Lines()
+    log_report(hook, handle, log)
+    assert log.lines[1] == "::endgroup::"
+    assert "could not be read" in log.lines[2]
+
+
+def test_no_report_in_the_database(ae, ended):
+    hook, handle = ended()
+    ae.run().set_status(1550)
+    log = Lines()
+    log_report(hook, handle, log)
+    assert log.lines == [f"Automic has no report of run {handle.job_id} in its database."]
+
+
+def test_without_output_the_activation_report_is_shown(ae, ended):
+    hook, handle = ended()
+    ae.faults.add("reports", "garbage", body='[{"type": "ACT", "is_db": true}]')
+    log = Lines()
+    log_report(hook, handle, log)
+    assert log.lines[0].startswith("::group::Report ACT")
+
+
+def test_a_long_report_shows_its_beginning_and_its_end():
+    lines = list(shortened(f"line {n}" for n in range(10_000)))
+    assert len(lines) == FIRST_LINES + 1 + LAST_LINES
+    assert lines[0] == "line 0"
+    assert lines[FIRST_LINES] == f"… {10_000 - FIRST_LINES - LAST_LINES} lines left out …"
+    assert lines[-1] == "line 9999"
+    assert list(shortened(["x" * 5000])) == ["x" * 2000 + "…"]
+    assert len(list(shortened(str(n) for n in range(FIRST_LINES + LAST_LINES)))) == FIRST_LINES + LAST_LINES
+
+
+def test_a_report_without_line_breaks_and_one_without_end(ended, monkeypatch):
+    hook, handle = ended(report=["x" * 3000] * 3)
+    log = Lines()
+    log_report(hook, handle, log)
+    assert log.lines[1:-1] == ["x" * 2000 + "…"] * 3
+    monkeypatch.setattr("airflow_async_provider.operators._automic_report.MOST_PAGES", 2)
+    log = Lines()
+    log_report(hook, handle, log)
+    assert "more than 2 pages" in log.lines[-2]
+
+
+# -- the extra link
+
+
+@pytest.mark.parametrize(
+    ("template", "link"),
+    [
+        ("https://awi.example/{client}/{run_id}?a={b}", "https://awi.example/100/1000001?a={b}"),
+        (None, ""),
+    ],
+)
+def test_the_extra_link_leads_to_the_run(ae, monkeypatch, template, link):
+    extra = {"run_url": template} if template else {}
+    monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(ae.airflow_connection(**extra)))
+    (button,) = AutomicExecuteOperator.operator_extra_links
+    assert button.name == "Automic run"
+    task = Task(object_name="JOBS.OK")
+    assert button.get_link(task.make(), ti_key=None) == ""
+    deferral = task.start()
+    assert button.get_link(task.operator, ti_key=None) == link  # while it waits
+    task.resume(deferral)
+    assert button.get_link(task.operator, ti_key=None) == link
+    started = Task(object_name="JOBS.OK", wait=False)
+    started.run()
+    assert button.get_link(started.operator, ti_key=None) == link.replace("1000001", "1000002")
+
+
+# -- the sensor
+
+
+def test_the_sensor_waits_for_a_run_of_somebody_else(ae):
+    started = Task(object_name="JOBS.OK", wait=False).run()
+    run_id = started["run_id"]
+    for given in (run_id, str(run_id), f"{run_id:010}", started):
+        value = Task(AutomicExecutionSensor, run_id=given).run()
+        assert (value["run_id"], value["status"], value["via"]) == (run_id, 1900, "poll")
+
+
+def test_the_sensor_looks_once_before_it_defers(ae):
+    run_id = Task(object_name="JOBS.OK", wait=False).run()["run_id"]
+    ae.clock.advance(10)
+    sensor = Task(AutomicExecutionSensor, run_id=run_id)
+    sensor.run()
+    assert sensor.deferrals == 0
+
+
+def test_the_sensor_cancels_nothing(ae):
+    run_id = Task(object_name="JOBS.FOREVER", wait=False).run()["run_id"]
+    sensor = Task(AutomicExecutionSensor, run_id=run_id, timeout=0.2)
+    with pytest.raises(JobTimeoutError, match="may still be running"):
+        sensor.run()
+    assert ae.run().status == 1550
+
+
+def test_the_sensor_and_runs_that_end_badly(ae):
+    run_id = Task(object_name="JOBS.RESTARTED", wait=False).run()["run_id"]
+    with pytest.raises(JobFailedError):
+        Task(AutomicExecutionSensor, run_id=run_id).run()
+    assert Task(AutomicExecutionSensor, run_id=run_id, follow_restarts=True).run()["run_id"] == run_id + 1
+    with pytest.raises(JobExpiredError):
+        Task(AutomicExecutionSensor, run_id=999).run()
+    for nonsense in ({}, "", "abc"):
+        with pytest.raises(ConfigurationError, match="no RunID"):
+            Task(AutomicExecutionSensor, run_id=nonsense).run()
+    with pytest.raises(NotImplementedError):
+        Task(AutomicExecutionSensor, run_id=1).make().submit({}, "x")

@@ -1,0 +1,688 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trigger and the two loops that watch a job, against the simulated ASO and its faults."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from airflow_async_provider._polling import loop as waiting
+from airflow_async_provider._polling import policy
+from airflow_async_provider._polling.loop import Outcome, awatch, moved, watch
+from airflow_async_provider._polling.policy import PollPolicy, Wait
+from airflow_async_provider._transport import triggerer
+from airflow_async_provider.errors import TransientError
+from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
+from airflow_async_provider.protocols import HttpRequest, HttpResponse, JobHandle, JobState, JobStatus
+from airflow_async_provider.protocols import _registry as registry
+from airflow_async_provider.protocols._jaggaer_aso import JaggaerAsoProtocol
+from airflow_async_provider.simulators.aso import AsoSimulator
+from airflow_async_provider.simulators.frame import running as simulating
+from airflow_async_provider.triggers import async_job
+from airflow_async_provider.triggers.async_job import AsyncJobTrigger
+from tests.support.byte_server import ByteServer, Exchange, running, status
+from tests.support.one_task import fired
+
+CONN_ID = "jaggaer_aso_default"
+FAST = {"poll_interval": 0.05, "max_poll_interval": 0.08}
+KEYS = {"version", "state", "native", "via", "polls", "errors"}
+
+Aso = Callable[..., AsoSimulator]
+
+FLOOR = policy.SHORTEST_SLEEP
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "SHORTEST_SLEEP", 0.02)
+
+
+@pytest.fixture
+def aso(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aso]:
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> AsoSimulator:
+            simulator = stack.enter_context(simulating(AsoSimulator(**options)))
+            monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(simulator.airflow_connection()))
+            return simulator
+
+        yield start
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ByteServer]]:
+    with ExitStack() as stack:
+
+        def start(*steps: Any) -> ByteServer:
+            found = stack.enter_context(running(steps=list(steps)))
+            connection = {"conn_type": "jaggaer_aso", "host": found.origin, "password": "token"}
+            monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection))
+            return found
+
+        yield start
+
+
+def submit() -> JobHandle:
+    return JaggaerAsoHook().submit("event/7/apiItems/async")
+
+
+def a_trigger(
+    job: JobHandle | dict[str, Any],
+    *,
+    deadline: float = 60,
+    policy: dict[str, Any] | None = None,
+    **given: Any,
+) -> AsyncJobTrigger:
+    arguments: dict[str, Any] = {
+        "job": job.to_dict() if isinstance(job, JobHandle) else job,
+        "conn_id": None,
+        "policy": {**FAST, **(policy or {})},
+        "deadline": time.time() + deadline,
+        "deferred_at": time.time(),
+        "settle": 0.0,
+        **given,
+    }
+    return AsyncJobTrigger(**json.loads(json.dumps(arguments)))
+
+
+def event_of(job: JobHandle | dict[str, Any], **given: Any) -> dict[str, Any]:
+    return asyncio.run(asyncio.wait_for(fired(a_trigger(job, **given)), 30))
+
+
+# -- how a wait ends
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [("completed", "succeeded"), ("failed", "failed"), ("cancelled", "cancelled")]
+)
+def test_the_end_of_a_job_is_the_end_of_the_wait(aso: Aso, outcome: str, state: str) -> None:
+    simulator = aso(processing_seconds=0.2, outcome=outcome)
+    event = event_of(submit())
+    assert event == {
+        "version": 1,
+        "state": state,
+        "native": outcome,
+        "via": "poll",
+        "polls": simulator.journal.polls,
+        "errors": 0,
+    }
+    assert event["polls"] >= 2
+
+
+def test_an_event_holds_no_result_url(aso: Aso) -> None:
+    simulator = aso(processing_seconds=0)
+    event = event_of(submit())
+    assert set(event) == KEYS
+    assert simulator.job().result_url
+    assert "://" not in json.dumps(event)
+
+
+def test_the_deadline(aso: Aso) -> None:
+    simulator = aso(processing_seconds=None)
+    event = event_of(submit(), deadline=0.4)
+    assert (event["state"], event["native"]) == ("timeout", "processing")
+    assert set(event) == KEYS
+    assert 2 <= simulator.journal.polls <= 15
+
+
+def test_a_deadline_that_has_passed(aso: Aso) -> None:
+    simulator = aso(processing_seconds=None)
+    assert event_of(submit(), deadline=-1)["state"] == "timeout"
+    assert simulator.journal.polls == 0
+
+
+def test_an_expired_status_url_is_an_expiry(aso: Aso) -> None:
+    simulator = aso(processing_seconds=None, status_expires=1)
+    event = event_of(submit())
+    assert (event["state"], event["native"], event["errors"]) == ("expired", "403", 0)
+    assert len(simulator.journal.entries("status", status=403)) == 1
+
+
+def test_a_403_before_that_is_a_matter_of_rights(aso: Aso) -> None:
+    simulator = aso(processing_seconds=None)
+    job = submit()
+    simulator.faults.add("status", "http_status", status=403, times=None)
+    event = event_of(job)
+    assert (event["state"], event["error"], event["http_status"]) == ("error", "AuthorizationError", 403)
+    assert set(event) == KEYS | {"error", "http_status"}
+    assert simulator.journal.polls == 1
+
+
+def test_credentials_that_are_no_longer_good(aso: Aso) -> None:
+    simulator = aso(processing_seconds=None)
+    job = submit()
+    simulator.tokens.revoke()
+    event = event_of(job)
+    assert (event["state"], event["error"], event["http_status"]) == ("error", "AuthenticationError", 401)
+    assert simulator.journal.polls == 1
+
+
+def test_a_status_url_elsewhere_is_not_asked(aso: Aso) -> None:
+    simulator = aso()
+    event = event_of(JobHandle("jaggaer_aso", "x", 1.0, simulator.result_url_base + "/x"))
+    assert (event["state"], event["error"], event["http_status"]) == ("error", "OriginError", None)
+    assert not simulator.journal.entries()
+
+
+@pytest.mark.parametrize(
+    ("job", "error"),
+    [
+        ({"protocol": "no.such", "job_id": "x"}, "ConfigurationError"),
+        ({"protocol": "jaggaer_aso", "job_id": "x"}, "ConfigurationError"),
+        ({"nothing": 1}, "ValueError"),
+    ],
+)
+def test_a_job_that_cannot_be_watched_is_an_event_and_no_crash(
+    aso: Aso, job: dict[str, Any], error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aso()
+    monkeypatch.setenv("AIRFLOW_CONN_HTTP_DEFAULT", '{"conn_type": "http", "host": "http://127.0.0.1:1"}')
+    event = event_of(job)
+    assert (event["state"], event["error"]) == ("error", error)
+    assert event["polls"] <= 1
+
+
+def test_a_connection_that_is_not_there(aso: Aso) -> None:
+    aso()
+    event = event_of(submit(), conn_id="no_such")  # Airflow says so also when it only cannot look
+    assert (event["state"], event["error"], event["errors"]) == ("error", "TransientError", event["polls"])
+
+
+# -- troubles that pass
+
+
+@pytest.mark.parametrize(
+    ("fault", "options"),
+    [
+        ("http_status", {"status": 503}),
+        ("http_status", {"status": 500, "body": "<html>"}),
+        ("garbage", {}),
+        ("alter", {"remove": ["status"]}),
+        ("alter", {"update": {"status": "dancing"}}),
+        ("reset", {}),
+        ("cut", {}),
+        ("redirect", {"location": "/nowhere"}),
+    ],
+)
+def test_a_trouble_that_passes_is_waited_out(aso: Aso, fault: str, options: dict[str, Any]) -> None:
+    simulator = aso(processing_seconds=0)
+    job = submit()
+    times = 1 if fault == "redirect" else 3
+    simulator.faults.add("status", fault, times=times, **options)
+    event = event_of(job)
+    if fault == "redirect":  # followed within the origin, to a place that is not there
+        assert (event["state"], event["error"], event["http_status"]) == ("error", "RequestRefusedError", 404)
+    else:
+        assert event["state"] == "succeeded"
+        # aiohttp asks a second time by itself where a kept connection is reset
+        assert event["errors"] in ((1, 2) if fault == "reset" else (0,) if "update" in options else (3,))
+
+
+def test_a_short_silence_is_waited_out(aso: Aso, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator = aso(processing_seconds=0)
+    job = submit()
+    connection = simulator.airflow_connection()
+    connection["extra"]["timeout"] = 0.3
+    monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection))
+    simulator.faults.add("status", "silence", seconds=1.0)
+    event = event_of(job)
+    assert (event["state"], event["errors"]) == ("succeeded", 1)
+
+
+@pytest.mark.parametrize(("code", "as_date"), [(429, False), (503, True)])
+def test_retry_after_is_honoured(aso: Aso, code: int, as_date: bool) -> None:
+    simulator = aso(processing_seconds=0)
+    job = submit()
+    seconds = 2 if as_date else 1  # a date has whole seconds, so up to one of them is lost
+    simulator.faults.add("status", "http_status", status=code, retry_after=seconds, as_date=as_date)
+    assert event_of(job)["state"] == "succeeded"
+    first, second = simulator.journal.entries("status")
+    assert second.at - first.at >= 0.95
+
+
+def test_a_retry_after_of_nothing_makes_no_hot_loop(aso: Aso, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "SHORTEST_SLEEP", FLOOR)
+    simulator = aso(processing_seconds=None)
+    job = submit()
+    simulator.faults.add("status", "http_status", status=503, retry_after=0, times=None)
+    event = event_of(job, policy={"max_consecutive_errors": 4})
+    assert (event["state"], event["polls"]) == ("error", 4)
+    asked = [e.at for e in simulator.journal.entries("status")]
+    assert min(b - a for a, b in itertools.pairwise(asked)) >= 0.15
+
+
+@pytest.mark.parametrize(
+    ("fault", "options", "error", "http_status"),
+    [
+        ("http_status", {"status": 503}, "TransientError", 503),
+        ("reset", {}, "TransientError", None),
+        ("garbage", {}, "UnreadableAnswerError", 200),
+        ("alter", {"update": {"status": "dancing"}}, "UnreadableAnswerError", None),
+    ],
+)
+def test_a_trouble_that_stays_ends_the_wait(
+    aso: Aso, fault: str, options: dict[str, Any], error: str, http_status: int | None
+) -> None:
+    simulator = aso(processing_seconds=None)
+    job = submit()
+    simulator.faults.add("status", fault, times=None, **options)
+    event = event_of(job, policy={"max_consecutive_errors": 3, "max_unreadable": 3})
+    assert (event["state"], event["error"], event["http_status"]) == ("error", error, http_status)
+    assert event["polls"] == 3
+
+
+def test_a_remote_that_is_down_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator = AsoSimulator(processing_seconds=0.1)
+    with simulating(simulator):
+        monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(simulator.airflow_connection()))
+        job = submit()
+        port = simulator.ports["api"]
+    events: list[dict[str, Any]] = []
+    waiting_for_it = threading.Thread(
+        target=lambda: events.append(event_of(job, policy={"max_consecutive_errors": 1000}))
+    )
+    waiting_for_it.start()
+    time.sleep(0.8)  # a few questions that nobody answers
+    with simulating(simulator, port=port):
+        waiting_for_it.join(20)
+    assert events[0]["state"] == "succeeded"
+    assert events[0]["errors"] >= 1
+
+
+# -- when the task may be resumed
+
+
+def test_the_settle_time_is_kept(aso: Aso) -> None:
+    aso(processing_seconds=0)
+    job = submit()
+    began = time.monotonic()
+    assert event_of(job, settle=0.6)["state"] == "succeeded"
+    assert time.monotonic() - began >= 0.6
+
+
+def test_a_restarted_triggerer_does_not_wait_again(aso: Aso) -> None:
+    aso(processing_seconds=0)
+    trigger = a_trigger(submit(), settle=30, deferred_at=time.time() - async_job.LONG_AGO - 31)
+    assert asyncio.run(asyncio.wait_for(fired(trigger), 10))["state"] == "succeeded"
+
+
+# -- many of them
+
+
+def test_a_hundred_jobs_share_session_connection_and_look_up(
+    aso: Aso, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = aso(processing_seconds=0.3)
+    job = submit()
+    look_ups: list[str] = []
+    real = JaggaerAsoHook.aget_connection.__func__
+
+    async def counting(cls: type[JaggaerAsoHook], conn_id: str) -> Any:
+        look_ups.append(conn_id)
+        return await real(cls, conn_id)
+
+    monkeypatch.setattr(JaggaerAsoHook, "aget_connection", classmethod(counting))
+
+    async def all_of_them() -> list[dict[str, Any]]:
+        events = await asyncio.gather(*[fired(a_trigger(job)) for _ in range(100)])
+        assert asyncio.get_running_loop() not in triggerer._pools
+        return events
+
+    events = asyncio.run(all_of_them())
+    assert {e["state"] for e in events} == {"succeeded"}
+    assert look_ups == [CONN_ID]
+    assert simulator.journal.polls == sum(e["polls"] for e in events)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_cancelled_trigger_leaves_nothing_behind(aso: Aso) -> None:
+    simulator = aso(processing_seconds=None)
+    job = submit()
+
+    async def cancelled() -> None:
+        task = asyncio.create_task(fired(a_trigger(job)))
+        while simulator.journal.polls < 1:  # noqa: ASYNC110 - the simulator runs in a thread
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert asyncio.get_running_loop() not in triggerer._pools
+
+    asyncio.run(asyncio.wait_for(cancelled(), 20))
+    gc.collect()
+
+
+# -- what a trigger is for Airflow
+
+
+def test_its_serialized_form_is_complete(aso: Aso) -> None:
+    aso()
+    trigger = a_trigger(submit(), conn_id="mine", cancel_on_kill=False)
+    path, arguments = trigger.serialize()
+    assert path == "airflow_async_provider.triggers.async_job.AsyncJobTrigger"
+    assert AsyncJobTrigger(**arguments).serialize() == (path, arguments)
+    assert json.loads(json.dumps(arguments)) == arguments
+
+
+def test_its_repr_shows_no_url(aso: Aso) -> None:
+    aso()
+    job = submit()
+    trigger = a_trigger(job)
+    for text in (repr(trigger), str(trigger)):
+        assert "asyncStatus" not in text
+        assert "://" not in text
+        assert job.job_id in text
+
+
+# -- a killed task
+
+
+class Cancellable(JaggaerAsoProtocol):
+    """ASO, had it a way to cancel a job."""
+
+    def cancel(self, handle: JobHandle) -> HttpRequest | None:
+        return HttpRequest("DELETE", "cancel")
+
+
+@pytest.fixture
+def cancellable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Cancellable)
+
+
+PROCESSING = status(200, b'{"status": "processing"}')
+COMPLETED = status(200, b'{"status": "failed"}')
+
+
+def kill(server: ByteServer, **given: Any) -> None:
+    job = JobHandle("jaggaer_aso", "x", time.time(), server.origin + "/s")
+    asyncio.run(asyncio.wait_for(a_trigger(job, **given).on_kill(), 20))
+
+
+def asked(server: ByteServer) -> list[str]:
+    return [f"{r.method} {r.target}" for r in server.requests]
+
+
+@pytest.mark.usefixtures("cancellable")
+def test_a_killed_task_cancels_its_job(server: Callable[..., ByteServer]) -> None:
+    found = server(PROCESSING, status(204))
+    kill(found)
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
+def kill_with(monkeypatch: pytest.MonkeyPatch, server: ByteServer, map_index: int, answer: Any) -> None:
+    """A kill while Airflow says this about the task; the call to its supervisor is played."""
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    def get_task_states(**asked: Any) -> Any:
+        assert asked == {"dag_id": "d", "task_ids": ["t"], "run_ids": ["r"], "map_index": map_index}
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(get_task_states))
+    trigger = a_trigger(JobHandle("jaggaer_aso", "x", time.time(), server.origin + "/s"))
+    trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=map_index)
+    asyncio.run(asyncio.wait_for(trigger.on_kill(), 20))
+
+
+@pytest.mark.usefixtures("cancellable")
+@pytest.mark.parametrize(("map_index", "name"), [(-1, "t"), (3, "t_3")])
+def test_a_task_that_another_triggerer_has_taken_over_keeps_its_job(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch, map_index: int, name: str
+) -> None:
+    found = server()
+    kill_with(monkeypatch, found, map_index, {"r": {name: "deferred"}})
+    assert not found.requests
+
+
+@pytest.mark.usefixtures("cancellable")
+@pytest.mark.parametrize(
+    "answer", [{"r": {"t": "failed"}}, {"r": {"t": None}}, {"r": {}}, {}, RuntimeError("no answer")]
+)
+def test_a_task_that_waits_no_more_was_killed(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    found = server(PROCESSING, status(204))
+    kill_with(monkeypatch, found, -1, answer)
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
+@pytest.mark.usefixtures("cancellable")
+def test_a_kill_that_airflow_cuts_off_is_brought_to_its_end(server: Callable[..., ByteServer]) -> None:
+    """Airflow 3.3.2 repeats its cancellation about once a second, into the middle of what it has begun."""
+
+    def slowly(exchange: Exchange) -> None:
+        time.sleep(0.5)
+        PROCESSING(exchange)
+
+    found = server(slowly, status(204))
+
+    async def cut_off() -> None:
+        job = JobHandle("jaggaer_aso", "x", time.time(), found.origin + "/s")
+        killing = asyncio.create_task(a_trigger(job).on_kill())
+        await asyncio.sleep(0.1)
+        killing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await killing
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        await asyncio.wait(others, timeout=20)
+
+    asyncio.run(cut_off())
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
+@pytest.mark.usefixtures("cancellable")
+def test_a_job_that_has_ended_is_left_alone(server: Callable[..., ByteServer]) -> None:
+    found = server(COMPLETED)
+    kill(found)
+    assert asked(found) == ["GET /s"]
+
+
+@pytest.mark.usefixtures("cancellable")
+@pytest.mark.parametrize("step", [status(503), status(200, b"<html>"), status(401)])
+def test_a_job_whose_state_cannot_be_read_is_cancelled(server: Callable[..., ByteServer], step: Any) -> None:
+    found = server(step, status(204))
+    kill(found)
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
+@pytest.mark.usefixtures("cancellable")
+def test_a_question_that_hangs_does_not_use_up_the_time_for_cancelling(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def silence(exchange: Exchange) -> None:
+        exchange.server.ended.wait(20)
+        exchange.last = True
+
+    monkeypatch.setattr(async_job, "LOOK_BEFORE_CANCEL", 0.3)
+    found = server(silence, status(204))
+    kill(found)
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
+@pytest.mark.usefixtures("cancellable")
+@pytest.mark.parametrize("step", [status(409), status(503), status(403)])
+def test_a_cancellation_that_fails_is_told_and_no_crash(server: Callable[..., ByteServer], step: Any) -> None:
+    found = server(PROCESSING, step)
+    kill(found)
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
+def test_where_nothing_can_be_cancelled_nothing_is_sent(server: Callable[..., ByteServer]) -> None:
+    found = server(PROCESSING)
+    kill(found)
+    assert asked(found) == ["GET /s"]
+
+
+def test_who_does_not_want_it_is_not_asked(server: Callable[..., ByteServer]) -> None:
+    found = server()
+    kill(found, cancel_on_kill=False)
+    assert not found.requests
+
+
+def test_a_kill_without_a_connection_is_no_crash(server: Callable[..., ByteServer]) -> None:
+    found = server()
+    kill(found, conn_id="no_such")
+    assert not found.requests
+
+
+# -- the two loops
+
+
+class Lines:
+    """A log."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def info(self, event: str, /, *args: Any) -> None:
+        self.lines.append("I " + event % args)
+
+    def warning(self, event: str, /, *args: Any) -> None:
+        self.lines.append("W " + event % args)
+
+
+def a_wait(seconds: float = 30, **policy: Any) -> Wait:
+    return Wait(PollPolicy(**{**FAST, **policy}), time.time() + seconds)
+
+
+@pytest.fixture(params=["worker", "triggerer"])
+def watching(request: pytest.FixtureRequest) -> Callable[..., Outcome]:
+    def run(handle: JobHandle, wait: Wait, log: Lines) -> Outcome:
+        if request.param == "worker":
+            return watch(JaggaerAsoHook(), handle, wait, log)
+        return asyncio.run(awatch(JaggaerAsoHook(), handle, wait, log))
+
+    return run
+
+
+def test_both_loops_tell_changes_and_signs_of_life(
+    aso: Aso, watching: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "FIRST_HEARTBEAT", 0.15)
+    simulator = aso(processing_seconds=0.6)
+    job = submit()
+    simulator.faults.add("status", "http_status", status=503, skip=1)
+    log = Lines()
+    outcome = watching(job, a_wait(), log)
+    assert outcome.state == "succeeded"
+    assert outcome.status is not None
+    assert outcome.status.result is not None
+    said = "\n".join(log.lines)
+    assert said.count("running (processing)") == 1
+    assert "question 2 brought no answer (1 in a row): HTTP 503" in said
+    assert 1 <= said.count("still processing; watched for") <= 3  # ever more rarely
+    assert log.lines[-1].endswith("succeeded (completed)") or "still" in log.lines[-1]
+
+
+def test_both_loops_stop_at_the_deadline(aso: Aso, watching: Callable[..., Outcome]) -> None:
+    aso(processing_seconds=None)
+    outcome = watching(submit(), a_wait(0.6), Lines())
+    assert (outcome.state, outcome.native, outcome.status, outcome.error) == (
+        "timeout",
+        "processing",
+        None,
+        None,
+    )
+
+
+def test_both_loops_ask_nothing_when_it_is_too_late(aso: Aso, watching: Callable[..., Outcome]) -> None:
+    simulator = aso(processing_seconds=None)
+    outcome = watching(submit(), a_wait(-1), Lines())
+    assert (outcome.state, outcome.polls, outcome.native) == ("timeout", 0, "")
+    assert simulator.journal.polls == 0
+
+
+def test_both_loops_give_up(aso: Aso, watching: Callable[..., Outcome]) -> None:
+    simulator = aso(processing_seconds=None)
+    job = submit()
+    simulator.faults.add("status", "http_status", status=503, times=None)
+    outcome = watching(job, a_wait(max_consecutive_errors=2), Lines())
+    assert (outcome.state, outcome.polls, outcome.errors) == ("error", 2, 2)
+    assert isinstance(outcome.error, TransientError)
+    assert outcome.status is None
+
+
+def test_a_worker_s_wait_can_be_broken_off(aso: Aso) -> None:
+    aso(processing_seconds=None)
+
+    def killed(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        watch(JaggaerAsoHook(), submit(), a_wait(), Lines(), sleep=killed)
+
+
+class Moving(JaggaerAsoProtocol):
+    """A remote that moves its monitor with every answer."""
+
+    def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+        number = int(response.json_object()["n"])
+        if number == 3:
+            return JobStatus(JobState.SUCCEEDED, native="done")
+        return JobStatus(JobState.RUNNING, native=f"step {number}", status_url=f"/s/{number + 1}")
+
+
+def test_both_loops_follow_a_monitor_that_moves(
+    server: Callable[..., ByteServer], watching: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Moving)
+    found = server(*[status(200, b'{"n": %d}' % n) for n in (1, 2, 3)])
+    job = JobHandle("jaggaer_aso", "x", time.time(), found.origin + "/s/1")
+    assert watching(job, a_wait(), Lines()).state == "succeeded"
+    assert asked(found) == ["GET /s/1", "GET /s/2", "GET /s/3"]
+    assert moved(job, JobStatus(JobState.RUNNING)) is job
+
+
+def test_a_foreign_error_becomes_an_event_without_its_text(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Broken(JaggaerAsoProtocol):
+        def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+            raise RuntimeError(f"cannot read {response.url} canary-5e7b1c")
+
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Broken)
+    found = server(PROCESSING)
+    event = event_of(JobHandle("jaggaer_aso", "x", time.time(), found.origin + "/s"))
+    assert (event["state"], event["error"], event["http_status"]) == ("error", "RuntimeError", None)
+    assert "canary" not in json.dumps(event)
+    said = "".join(capfd.readouterr())
+    assert "canary" not in said
+    assert "a defect" in said
+    assert "read_status" in said
+
+
+def test_nothing_in_the_event_loop_waits_for_anything_else(aso: Aso, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not by sleeping and not for a name; loading TLS certificates is tested with the transport."""
+    aso(processing_seconds=0.2, token=None)
+    job = submit()
+    mine = threading.get_ident()
+    seen: list[str] = []
+
+    def watched(module: Any, name: str) -> None:
+        real = getattr(module, name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if threading.get_ident() == mine:
+                seen.append(name)
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, call)
+
+    watched(time, "sleep")
+    watched(socket, "getaddrinfo")
+    assert event_of(job)["state"] == "succeeded"
+    assert seen == []
+    time.sleep(0)
+    assert seen == ["sleep"]  # it would have been seen

@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests, demo and benchmarks start: a real Airflow, a private PostgreSQL, simulators, an S3 server."""
+
+from tests.support.harness.client import AirflowApiError, AirflowClient
+from tests.support.harness.postgres import Postgres, PostgresMissingError
+from tests.support.harness.processes import NotReadyError, free_port, wait_until
+from tests.support.harness.real_airflow import RealAirflow
+
+__all__ = [
+    "AirflowApiError",
+    "AirflowClient",
+    "NotReadyError",
+    "Postgres",
+    "PostgresMissingError",
+    "RealAirflow",
+    "free_port",
+    "wait_until",
+]

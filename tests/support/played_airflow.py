@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Airflow's part in one process, for operators that are woken by callbacks.
+
+The receiver is the real one, on a real socket; the operator, the trigger, the mailbox and the registration
+are the real ones. Played are what lies around them: XCom and task state are dictionaries, and a deferral is
+followed by hand. How all of it goes with a real Airflow is in the system tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
+try:
+    from airflow.sdk.exceptions import TaskDeferred
+except ImportError:  # Airflow 3.1
+    from airflow.exceptions import TaskDeferred
+
+from airflow_async_provider._callbacks import airflow_internals as internals
+from airflow_async_provider._callbacks import handling
+from airflow_async_provider._callbacks.address import PREFIX, TaskKey
+from airflow_async_provider._callbacks.registration import (
+    DURABLE_KEY,
+    DURABLE_LETTER_KEY,
+    MAILBOX_KEY,
+    REGISTRATION_KEY,
+)
+
+LONGEST = 20.0
+
+
+class Store(dict[str, Any]):
+    """Airflow's task_state_store as the worker sees it."""
+
+    def set(self, key: str, value: Any) -> None:
+        self[key] = json.loads(json.dumps(value))  # it must be JSON
+
+    def delete(self, key: str) -> None:
+        self.pop(key, None)
+
+
+class PlayedAirflow:
+    """One task instance over its tries, and the receiver at :attr:`url`."""
+
+    def __init__(self) -> None:
+        self.key = TaskKey("d", "manual__2026-11-22T00:00:00+00:00", "t", -1)
+        self.xcoms: dict[str, Any] = {}
+        self.store = Store()
+        self.state = "running"
+        self.deferred_at: datetime | None = None
+        self.woken: queue.Queue[dict[str, Any]] = queue.Queue()
+        self.max_tries = 1
+        self.deferrals = 0
+        self.triggers: list[Any] = []
+        self.url = ""
+        self.outlet_events = OutletEventAccessors()
+
+    @property
+    def ti(self) -> Any:
+        return SimpleNamespace(
+            id="0193",
+            dag_id=self.key.dag_id,
+            run_id=self.key.run_id,
+            task_id=self.key.task_id,
+            map_index=-1,
+            max_tries=self.max_tries,
+        )
+
+    @property
+    def context(self) -> dict[str, Any]:
+        return {"ti": self.ti, "task_state_store": self.store, "outlet_events": self.outlet_events}
+
+    def new_try(self) -> None:
+        """A new try begins by clearing the task's XComs."""
+        self.xcoms.clear()
+        self.state, self.deferred_at = "running", None
+
+    def clear(self) -> None:
+        """A person clears the task: Airflow raises max_tries, a retry does not."""
+        self.max_tries += 1
+        self.new_try()
+
+    def run(self, make: Any) -> Any:
+        """
+        One try, from its beginning to its end.
+
+        :param make: makes the operator; called anew on every worker
+        """
+        self.state = "running"
+        work = partial(make().execute, self.context)
+        while True:
+            try:
+                result = work()
+            except TaskDeferred as deferral:
+                self.deferrals += 1
+                event = asyncio.run(asyncio.wait_for(self._wait(deferral), LONGEST))
+                kwargs = json.loads(json.dumps(deferral.kwargs))
+                self.state, self.deferred_at = "running", None
+                method = deferral.method_name
+                work = partial(getattr(make(), method), self.context, event=event, **kwargs)
+            except BaseException:
+                self.state = "failed"
+                raise
+            else:
+                self.state = "success"
+                return result
+
+    async def _wait(self, deferral: TaskDeferred) -> dict[str, Any]:
+        _, arguments = deferral.trigger.serialize()
+        trigger = type(deferral.trigger)(**json.loads(json.dumps(arguments)))
+        trigger.task_instance = self.ti
+        self.triggers.append(trigger)
+        self.deferred_at = datetime.now(UTC)
+        self.state = "deferred"
+        fired = asyncio.ensure_future(anext(aiter(trigger.run())))
+        try:
+            while True:
+                with contextlib.suppress(queue.Empty):
+                    return self.woken.get_nowait()
+                if fired.done():
+                    self.state = "scheduled"
+                    return dict(fired.result().payload)
+                await asyncio.sleep(0.01)
+        finally:
+            fired.cancel()
+            await asyncio.gather(fired, return_exceptions=True)
+
+    # -- what the receiver asks Airflow
+
+    def resume(self, session: Any, task_instance: Any, event: dict[str, Any]) -> None:
+        self.state = "scheduled"
+        self.woken.put(json.loads(json.dumps(event)))
+
+    def put_letter(self, session: Any, task_instance: Any, stored: str) -> None:
+        self.xcoms[MAILBOX_KEY] = stored
+
+    def keep_letter(self, session: Any, task: TaskKey, stored: str) -> None:
+        self.store.set(DURABLE_LETTER_KEY, stored)
+
+    def connection_of(self, conn_id: str) -> Any:
+        from airflow.sdk import BaseHook
+
+        return BaseHook.get_connection(conn_id)
+
+    def until(self, condition: Any) -> None:
+        end = time.monotonic() + LONGEST
+        while not condition():
+            assert time.monotonic() < end, "it did not happen"
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedAirflow]:
+    """A played Airflow with a running receiver."""
+    played = PlayedAirflow()
+    mine = lambda task: task == played.key  # noqa: E731 - one line
+    lock = threading.RLock()
+
+    @contextlib.contextmanager
+    def transaction() -> Iterator[None]:
+        with lock:
+            yield
+
+    replaced = {
+        "transaction": transaction,
+        "registration_of": lambda s, task: played.xcoms.get(REGISTRATION_KEY) if mine(task) else None,
+        "letter_of": lambda s, task: played.xcoms.get(MAILBOX_KEY),
+        "durable_of": lambda s, task: played.store.get(DURABLE_KEY, {}) if mine(task) else {},
+        "lock_task": lambda s, task: played if mine(task) else None,
+        "state_of": lambda ti: ti.state,
+        "deferred_at": lambda ti: ti.deferred_at if ti.state == "deferred" else None,
+        "put_letter": played.put_letter,
+        "keep_letter": played.keep_letter,
+        "resume": played.resume,
+        "connection_of": played.connection_of,
+        "count": lambda *a, **k: None,
+        "timing": lambda *a, **k: None,
+    }
+    for name, function in replaced.items():
+        monkeypatch.setattr(internals, name, function)
+
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    def set_xcom(key: str, value: Any, **where: Any) -> None:
+        played.xcoms[key] = json.loads(json.dumps(value))
+
+    async def aget_one(key: str, **where: Any) -> Any:
+        return played.xcoms.get(key)
+
+    monkeypatch.setattr(BaseXCom, "set", set_xcom)
+    monkeypatch.setattr(BaseXCom, "get_one", lambda key, **where: played.xcoms.get(key))
+    monkeypatch.setattr(BaseXCom, "aget_one", aget_one, raising=False)
+    monkeypatch.setattr(handling, "_keys", handling._Keys())
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
+    with receiver() as url:
+        played.url = url
+        yield played
+
+
+@contextlib.contextmanager
+def receiver() -> Iterator[str]:
+    """The receiver, mounted as in Airflow's API server."""
+    import uvicorn
+    from fastapi import FastAPI
+
+    from airflow_async_provider._callbacks.receiver import build_app
+
+    app = FastAPI()
+    app.mount(PREFIX, build_app())
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    end = time.monotonic() + LONGEST
+    while not server.started:
+        assert thread.is_alive(), "the receiver did not start"
+        assert time.monotonic() < end, "the receiver did not start"
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(LONGEST)

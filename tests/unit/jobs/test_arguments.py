@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments that Airflow touches, and operators as DAG files make them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG, Param
+from airflow.sdk.definitions.param import ParamsDict
+
+from airflow_async_provider._jobs.arguments import query_of
+from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator, JaggaerAsoSubmitOperator
+from airflow_async_provider.protocols import JobHandle
+from airflow_async_provider.sensors.async_job import AsyncJobSensor, job_of
+from airflow_async_provider.transfers.async_result import AsyncResultDownloadOperator
+
+HANDLE = JobHandle("jaggaer_aso", "abc", 1.0, "https://ees.example/s").to_dict()
+
+
+class Marked(ParamsDict):
+    """Params as Airflow hands them over, with the mark of where they come from; not so on 3.1."""
+
+    def __init__(self, values: dict[str, Any], sources: dict[str, str] | None) -> None:
+        super().__init__(values)
+        self.sources = sources
+
+    def get_param(self, key: str) -> Any:
+        return SimpleNamespace() if self.sources is None else SimpleNamespace(source=self.sources[key])
+
+
+class Dag:
+    params = ParamsDict({"folder": "/tmp", "page": 1})
+
+
+def test_no_params_are_no_query() -> None:
+    assert query_of(None) == {}
+    assert query_of({}) == {}
+
+
+def test_a_plain_dictionary_is_the_task_s_own() -> None:
+    assert query_of({"page": 1}, Dag) == {"page": 1}
+
+
+def test_what_airflow_marks_as_the_dag_s_stays_here() -> None:
+    params = Marked({"folder": "/tmp", "page": 1}, {"folder": "dag", "page": "task"})
+    assert query_of(params, Dag) == {"page": 1}
+
+
+def test_without_a_mark_what_equals_the_dag_s_is_the_dag_s() -> None:
+    params = Marked({"folder": "/tmp", "page": 2, "q": "x"}, None)
+    assert query_of(params, Dag) == {"page": 2, "q": "x"}
+    assert query_of(params) == {"folder": "/tmp", "page": 2, "q": "x"}
+
+
+# -- operators in a DAG
+
+
+def a_dag(**options: Any) -> DAG:
+    return DAG("d", schedule=None, **options)
+
+
+@pytest.mark.parametrize("given", [{"page": 2, "filter": "{{ ds }}"}, {"folder": "own"}, None, {}])
+def test_a_dag_s_params_never_reach_the_remote(given: dict[str, Any] | None) -> None:
+    with a_dag(params={"folder": Param("/tmp", type="string"), "other": 1}):
+        task = JaggaerAsoDownloadOperator(task_id="t", endpoint="e/async", destination="/x", params=given)
+    assert task.query == (given or {})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "about"),
+    [
+        ({"poll_interval": 0}, "poll_interval"),
+        ({"poll_interval": -1}, "poll_interval"),
+        ({"poll_interval": float("inf")}, "poll_interval"),
+        ({"max_poll_interval": float("nan")}, "max_poll_interval"),
+        ({"timeout": float("inf")}, "timeout"),
+        ({"timeout": "1h"}, "timeout"),
+        ({"linger": -1}, "linger"),
+        ({"max_consecutive_errors": 0}, "max_consecutive_errors"),
+    ],
+)
+def test_times_that_make_no_sense_are_told_when_the_dag_is_parsed(wrong: dict[str, Any], about: str) -> None:
+    with pytest.raises(ValueError, match=about):
+        JaggaerAsoSubmitOperator(task_id="t", endpoint="e/async", **wrong)
+
+
+def test_times_may_be_timedeltas_and_the_longest_pause_follows_the_first() -> None:
+    task = JaggaerAsoSubmitOperator(
+        task_id="t",
+        endpoint="e/async",
+        poll_interval=timedelta(minutes=5),
+        timeout=timedelta(days=2),
+        linger=timedelta(seconds=3),
+    )
+    assert (task.poll_interval, task.max_poll_interval, task.timeout, task.linger) == (300, 300, 172800, 3)
+
+
+OPERATORS = [
+    (JaggaerAsoDownloadOperator, {"endpoint": "e/async", "destination": "/x"}),
+    (JaggaerAsoSubmitOperator, {"endpoint": "e/async"}),
+    (AsyncJobSensor, {"job": HANDLE}),
+    (AsyncResultDownloadOperator, {"job": HANDLE, "destination": "/x"}),
+]
+
+
+@pytest.mark.parametrize(("cls", "arguments"), OPERATORS, ids=lambda v: getattr(v, "__name__", ""))
+def test_template_fields_are_attributes(cls: Any, arguments: dict[str, Any]) -> None:
+    task = cls(task_id="t", **arguments)
+    assert "conn_id" in task.template_fields
+    for name in task.template_fields:
+        assert hasattr(task, name)
+
+
+@pytest.mark.parametrize(("cls", "arguments"), OPERATORS, ids=lambda v: getattr(v, "__name__", ""))
+def test_templates_are_rendered(cls: Any, arguments: dict[str, Any]) -> None:
+    templated = {name: "{{ run_id }}" for name in arguments if name != "job"}
+    with a_dag():
+        task = cls(task_id="t", **{**arguments, **templated}, conn_id="c_{{ run_id }}")
+    task.render_template_fields({"run_id": "r1", "dag": task.dag, "task": task})
+    assert task.conn_id == "c_r1"
+    for name in templated:
+        assert getattr(task, name) == "r1"
+
+
+@pytest.mark.parametrize(("cls", "arguments"), OPERATORS, ids=lambda v: getattr(v, "__name__", ""))
+def test_every_operator_can_be_mapped(cls: Any, arguments: dict[str, Any]) -> None:
+    (name, value), *rest = arguments.items()
+    with a_dag():
+        mapped = cls.partial(task_id="t", **dict(rest)).expand(**{name: [value, value]})
+    one = mapped.unmap({name: value})
+    assert isinstance(one, cls)
+    assert getattr(one, name) == value
+
+
+def test_params_can_be_mapped() -> None:
+    with a_dag(params={"folder": "/tmp"}):
+        mapped = JaggaerAsoSubmitOperator.partial(task_id="t", endpoint="e/async").expand(
+            params=[{"page": 1}, {"page": 2}]
+        )
+    assert mapped.unmap({"params": {"page": 2}}).query == {"page": 2}
+
+
+def test_a_dag_s_param_without_a_value_is_not_asked_for() -> None:
+    with a_dag(params={"folder": Param(type="string")}):
+        task = JaggaerAsoSubmitOperator(task_id="t", endpoint="e/async", params={"page": 1})
+    assert task.query == {"page": 1}
+
+
+@pytest.mark.parametrize(
+    "job", [None, "{{ nothing }}", {}, {"job_id": "x"}, 7, {"protocol": "p", "job_id": "j", "version": 9}]
+)
+def test_what_is_no_job_is_said_to_be_none(job: Any) -> None:
+    with pytest.raises(ConfigurationError, match="argument job"):
+        job_of(job)

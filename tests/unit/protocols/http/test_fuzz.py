@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any bytes, headers and status codes lead to a state or to an error of our tree, and leak nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_async_provider.errors import AsyncJobError
+from airflow_async_provider.protocols import Headers, HttpResponse, JobHandle, JobState, JobStatus
+from airflow_async_provider.protocols._http.azure import AzureProtocol
+from airflow_async_provider.protocols._http.google import GoogleProtocol
+from airflow_async_provider.protocols._http.location import LocationProtocol
+from airflow_async_provider.protocols._http.odata import ODataProtocol
+from airflow_async_provider.protocols._http.profile import HttpProfile
+from airflow_async_provider.protocols._http.status_field import StatusFieldProtocol
+
+PROFILES: list[HttpProfile] = [
+    LocationProtocol(),
+    LocationProtocol(result_url_field="resultUrl"),
+    LocationProtocol(refetch_result=True, redirect_means_done=False),
+    AzureProtocol(),
+    AzureProtocol(final_state_via="original-uri"),
+    GoogleProtocol(),
+    GoogleProtocol(result_field="response.a", not_found_means_running=True),
+    ODataProtocol(),
+    StatusFieldProtocol(),
+    StatusFieldProtocol(
+        status_path="jobs/{job_id}",
+        status_expires_field="ttl",
+        result_url_field="resultUrl",
+        result_expires_field="ttl",
+    ),
+]
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
+words = st.sampled_from(
+    ["Succeeded", "failed", "Canceled", "running", "done", "completed", "https://a/b", "/x", ".."]
+)
+keys = st.sampled_from(
+    ["status", "done", "error", "response", "result", "name", "id", "statusUrl", "resultUrl", "ttl", "code",
+     "message", "properties", "resourceLocation", "a"]
+)  # fmt: skip
+documents = st.recursive(
+    scalars | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=6),
+    max_leaves=12,
+)
+bodies = (
+    st.binary(max_size=60)
+    | documents.map(lambda d: json.dumps(d).encode())
+    | documents.map(lambda d: b"HTTP/1.1 200 OK\r\nLocation: /x\r\n\r\n" + json.dumps(d).encode())
+    | st.just(b"[" * 100_000)
+    | st.just(b'{"status": "\\ud800", "id": "\\ud800", "name": "\\udfff"}')
+    | st.just(b'{"status": ' + b"9" * 5000 + b"}")
+)
+values = (
+    st.text(st.characters(max_codepoint=255), max_size=30)
+    | st.sampled_from(
+        ["/monitors/1", "https://api.example/m", "https://other.example/m?sig=s", "http://[", "200", "503 no",
+         "-1",
+         "application/http", "application/json", "text/plain", "Fri, 31 Dec 1999 23:59:59 GMT", "1e999"]
+    )
+)  # fmt: skip
+names = st.sampled_from(
+    ["Location", "Operation-Location", "Azure-AsyncOperation", "AsyncResult", "Retry-After", "Content-Type",
+     "Date", "X-Request-Id"]
+)  # fmt: skip
+responses = st.builds(
+    HttpResponse,
+    status=st.sampled_from(
+        [200, 201, 202, 204, 301, 302, 303, 307, 400, 401, 403, 404, 409, 410, 422, 429, 500, 503]
+    )
+    | st.integers(100, 999),
+    headers=st.dictionaries(names, values, max_size=5).map(Headers),
+    body=bodies,
+    received_at=st.floats(0, 4e9),
+    url=st.sampled_from(["https://api.example/jobs", "https://api.example/monitors/1", "http://[", "", "/x"]),
+)
+handles = st.builds(
+    JobHandle,
+    protocol=st.just("x"),
+    job_id=st.text(max_size=10),
+    submitted_at=st.just(0.0),
+    status_url=st.sampled_from(["https://api.example/monitors/1", "jobs/7", "/jobs/7", "http://["]),
+    expires_at=st.none() | st.floats(0, 4e9),
+    data=st.sampled_from([{}, {"monitor": "location"}, {"final_url": "/x"}, {"final_url": 5}]),
+)
+
+
+def check(status: JobStatus) -> None:
+    assert isinstance(status.state, JobState)
+    json.dumps([status.native, status.message]).encode()
+    (status.native + (status.message or "")).encode()  # what a database refuses must not get that far
+    assert len(status.native) <= 90
+    assert "\0" not in status.native
+    if status.result is not None and status.result.url:
+        url = status.result.url
+        # Anything short, and any id, may be the same by chance.
+        assert url not in repr(replace(status, request_id=None)) or len(url) < 4
+        assert "://" not in (status.request_id or "")
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
+@given(response=responses)
+def test_any_answer_to_a_submission(profile: HttpProfile, response: HttpResponse) -> None:
+    try:
+        submitted = profile.read_submit(response)
+    except AsyncJobError:
+        return
+    assert JobHandle.from_dict(json.loads(json.dumps(submitted.handle.to_dict()))) == submitted.handle
+    assert submitted.handle.job_id
+    if submitted.status is None:
+        assert profile.status(submitted.handle).url == submitted.handle.status_url
+        profile.cancel(submitted.handle)
+    else:
+        check(submitted.status)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
+@given(handle=handles, response=responses)
+def test_any_answer_of_a_monitor(profile: HttpProfile, handle: JobHandle, response: HttpResponse) -> None:
+    try:
+        check(profile.read_status(handle, response))
+    except AsyncJobError:
+        return
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
+@given(body=bodies)
+def test_any_callback(profile: HttpProfile, body: bytes) -> None:
+    check(profile.read_callback(Headers(), body))
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
+@given(handle=handles, response=responses)
+def test_any_answer_to_a_cancellation(
+    profile: HttpProfile, handle: JobHandle, response: HttpResponse
+) -> None:
+    try:
+        assert profile.read_cancel(handle, response) in (True, False)
+    except AsyncJobError:
+        return
