@@ -30,7 +30,7 @@ Every error this package raises, one tree.
     │   └── DestinationExistsError  ``if_exists="fail"`` and something is there
     └── CallbackError               a callback could not be understood
 
-All carry their facts as attributes (:attr:`AsyncJobError.job`, ``state``, ``native``, ``http_status``,
+All carry their facts as attributes (:attr:`AsyncJobError.job`, ``state``, ``remote_status``, ``http_status``,
 ``request_id`` …), so code never parses a message. No attribute and no message holds a credential, a result
 URL or a callback secret; messages name hosts and paths only.
 """
@@ -45,7 +45,7 @@ class AsyncJobError(Exception):
     :param message: what happened, to which job, and what to do about it
     :param job: the job's display name (never a credential or a signed URL)
     :param state: the normalised state, a value of :class:`~airflow_async_provider.protocols.JobState`
-    :param native: the state in the remote's own word
+    :param remote_status: the state in the remote's own word
     :param http_status: status of the answer this is about
     :param request_id: the remote's id of that request, to quote to its support
     """
@@ -59,14 +59,14 @@ class AsyncJobError(Exception):
         *,
         job: str | None = None,
         state: str | None = None,
-        native: str | None = None,
+        remote_status: str | None = None,
         http_status: int | None = None,
         request_id: str | None = None,
     ) -> None:
         super().__init__(message)
         self.job = job
         self.state = state
-        self.native = native
+        self.remote_status = remote_status
         self.http_status = http_status
         self.request_id = request_id
 

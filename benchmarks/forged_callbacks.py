@@ -167,10 +167,10 @@ async def measure(world: Any, given: Any) -> tuple[list[dict[str, Any]], dict[st
 def strangers(world: Any) -> dict[str, str]:
     """Addresses by what a wrong secret finds there, all about equally long."""
     from airflow_async_provider._callbacks.address import TaskKey, new_address
-    from airflow_async_provider._callbacks.registration import MOST_CALLBACKS
+    from airflow_async_provider._callbacks.registration import MAX_CALLBACKS
     from tests.support.callback_world import HAS_TASK_STATE
 
-    numbers = {"one callback": 1, "all callbacks": MOST_CALLBACKS} if HAS_TASK_STATE else {}
+    numbers = {"one callback": 1, "all callbacks": MAX_CALLBACKS} if HAS_TASK_STATE else {}
     tasks = {name: world.task() for name in ("no memory", *numbers)}
     for name, number in numbers.items():
         task = tasks[name]

@@ -30,10 +30,10 @@ NO_HASH = "0" * 64
 
 #: Longer task identities than this come from nobody's Airflow: dag, run and task ids hold 250 characters
 #: each, which are at most six bytes in JSON.
-LONGEST_TOKEN = 8192
+MAX_TOKEN = 8192
 
 #: Longer secrets than this are nobody's either.
-LONGEST_SECRET = 512
+MAX_SECRET = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class TaskKey:
     @classmethod
     def decode(cls, token: str) -> TaskKey | None:
         """The task instance in a path segment, None for anything that :meth:`encode` did not make."""
-        if not token or len(token) > LONGEST_TOKEN or not token.isascii():
+        if not token or len(token) > MAX_TOKEN or not token.isascii():
             return None
         try:
             raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
@@ -144,6 +144,6 @@ def hash_of(secret: str) -> str:
 def matches(secret: str | None, known_hash: Any) -> bool:
     """Whether a secret is the one whose hash is known; takes the same time whatever differs."""
     expected = known_hash if isinstance(known_hash, str) and len(known_hash) == 64 else NO_HASH
-    given = secret if secret and len(secret) <= LONGEST_SECRET else ""
+    given = secret if secret and len(secret) <= MAX_SECRET else ""
     same = hmac.compare_digest(hash_of(given).encode(), expected.encode("utf-8", "replace"))
     return same and bool(given)

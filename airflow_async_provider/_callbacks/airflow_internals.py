@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._callbacks.address import TaskKey
 from airflow_async_provider._callbacks.registration import (
+    DURABLE_DELIVERY_KEY,
     DURABLE_KEY,
-    DURABLE_LETTER_KEY,
     MAILBOX_KEY,
     REGISTRATION_KEY,
 )
@@ -37,7 +37,7 @@ OPEN_STATES = frozenset({"scheduled", "queued", "running", "deferred", "restarti
 OUR_TRIGGERS = "airflow_async_provider."
 
 #: A callback waits so long for somebody else's lock on its task (seconds); then its sender repeats it.
-LONGEST_LOCK = 15.0
+MAX_LOCK = 15.0
 
 
 @contextmanager
@@ -77,7 +77,7 @@ def registration_of(session: Session, task: TaskKey) -> Any:
     return _xcom(session, task, REGISTRATION_KEY)
 
 
-def letter_of(session: Session, task: TaskKey) -> Any:
+def delivery_of(session: Session, task: TaskKey) -> Any:
     """The accepted callback of a task, as stored; None when there is none."""
     return _xcom(session, task, MAILBOX_KEY)
 
@@ -97,7 +97,7 @@ def _xcom(session: Session, task: TaskKey, key: str) -> Any:
     )
 
 
-def put_letter(session: Session, task_instance: Any, stored: str) -> None:
+def put_delivery(session: Session, task_instance: Any, stored: str) -> None:
     """Store an accepted callback, in the form in which the execution API stores XComs of tasks."""
     from airflow.models.xcom import XComModel
     from sqlalchemy import delete
@@ -128,7 +128,7 @@ def durable_of(session: Session, task: TaskKey) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def keep_letter(session: Session, task: TaskKey, stored: str) -> None:
+def keep_delivery(session: Session, task: TaskKey, stored: str) -> None:
     """Store an accepted callback where a new try still finds it; does nothing before Airflow 3.3."""
     try:
         from airflow.state import TaskScope, get_state_backend
@@ -139,7 +139,7 @@ def keep_letter(session: Session, task: TaskKey, stored: str) -> None:
     days = conf.getint("state_store", "default_retention_days", fallback=0)
     get_state_backend().set(
         TaskScope(**_scope(task)),
-        DURABLE_LETTER_KEY,
+        DURABLE_DELIVERY_KEY,
         json.dumps(stored),
         expires_at=datetime.now(UTC) + timedelta(days=days) if days > 0 else None,
         session=session,
@@ -183,7 +183,7 @@ def lock_task(session: Session, task: TaskKey) -> Any:
         )
     elif dialect == "postgresql":
         # Its default is to wait for ever, with a thread and a connection of the API server.
-        session.execute(text(f"SET LOCAL lock_timeout = {int(LONGEST_LOCK * 1000)}"))
+        session.execute(text(f"SET LOCAL lock_timeout = {int(MAX_LOCK * 1000)}"))
     return session.scalar(select(TI).where(*which).with_for_update(of=TI))
 
 

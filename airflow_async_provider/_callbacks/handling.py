@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks.address import NO_HASH, TaskKey, matches
-from airflow_async_provider._callbacks.mailbox import letter_for
+from airflow_async_provider._callbacks.mailbox import delivery_for
 from airflow_async_provider._callbacks.registration import (
-    LONGEST_MESSAGE,
-    MOST_CALLBACKS,
-    Letter,
+    MAX_CALLBACKS,
+    MAX_MESSAGE,
+    Delivery,
     Registration,
     as_stored,
     from_stored,
@@ -99,7 +99,7 @@ def authenticate(token: str, secret: str | None) -> Claim | None:
     """
     task = TaskKey.decode(token)
     if task is None:
-        _whose(secret, [], 1 + MOST_CALLBACKS)
+        _whose(secret, [], 1 + MAX_CALLBACKS)
         return None
     with internals.transaction() as session:
         stored = internals.registration_of(session, task)
@@ -108,7 +108,7 @@ def authenticate(token: str, secret: str | None) -> Claim | None:
         if found is None:
             # A new try clears the task's XComs; what its submissions expected is still in its memory.
             memory = internals.durable_of(session, task) or from_stored(as_stored(_NOTHING))
-            found = _whose(secret, _callbacks(memory), MOST_CALLBACKS)
+            found = _whose(secret, _callbacks(memory), MAX_CALLBACKS)
     return Claim(task, found) if found else None
 
 
@@ -155,13 +155,13 @@ def take(claim: Claim, headers: Headers, body: bytes) -> Verdict:
 
     :raises Exception: what the database raises; nothing was stored then
     """
-    letter = _read(claim.registration, headers, body)
-    if letter is None:
+    delivery = _read(claim.registration, headers, body)
+    if delivery is None:
         return Verdict.IGNORED
-    return deliver(claim, letter)
+    return deliver(claim, delivery)
 
 
-def _read(registration: Registration, headers: Headers, body: bytes) -> Letter | None:
+def _read(registration: Registration, headers: Headers, body: bytes) -> Delivery | None:
     """What a callback says; None when that is no news for its task ("the job has started")."""
     now, pollable = time.time(), registration.pollable
     try:
@@ -173,11 +173,11 @@ def _read(registration: Registration, headers: Headers, body: bytes) -> Letter |
         if too_deep(value):
             raise CallbackError("its result is nested too deeply")
         delivery_id = getattr(protocol, "delivery_id", _no_delivery_id)(headers, body)
-        return Letter(
+        return Delivery(
             state=status.state.value,
-            native=plain(status.native),
+            remote_status=plain(status.remote_status),
             received_at=now,
-            message=None if status.message is None else plain(status.message, LONGEST_MESSAGE),
+            message=None if status.message is None else plain(status.message, MAX_MESSAGE),
             value=value,
             detail=dict(status.detail),
             delivery_id=None if delivery_id is None else plain(delivery_id),
@@ -191,8 +191,8 @@ def _read(registration: Registration, headers: Headers, body: bytes) -> Letter |
     # The sender is who it says; only its words are strange, and asking it to repeat them helps nobody. But
     # the remote may be asked now, and a task that cannot ask must not wait for a callback that has been.
     if pollable:
-        return Letter(state="running", native="unreadable", received_at=now)
-    return Letter(state="error", native="unreadable", received_at=now, error=UNREADABLE)
+        return Delivery(state="running", remote_status="unreadable", received_at=now)
+    return Delivery(state="error", remote_status="unreadable", received_at=now, error=UNREADABLE)
 
 
 def where(error: BaseException) -> str:
@@ -204,38 +204,40 @@ def where(error: BaseException) -> str:
 
 def refuse_size(claim: Claim) -> Verdict:
     """Tell the task that its callback was too large to be taken, so that it fails instead of hanging."""
-    return deliver(claim, Letter(state="error", native="too large", received_at=time.time(), error=TOO_LARGE))
+    return deliver(
+        claim, Delivery(state="error", remote_status="too large", received_at=time.time(), error=TOO_LARGE)
+    )
 
 
-def deliver(claim: Claim, letter: Letter) -> Verdict:
-    """Put a letter into the mailbox of its task and wake it, in one transaction."""
+def deliver(claim: Claim, delivery: Delivery) -> Verdict:
+    """Put a delivery into the mailbox of its task and wake it, in one transaction."""
     task, registration = claim.task, claim.registration
-    letter = replace(letter, submission=registration.submission)
+    delivery = replace(delivery, submission=registration.submission)
     with internals.transaction() as session:
         task_instance = internals.lock_task(session, task)
         if not _is_awaited(session, claim, task_instance):
             return Verdict.LATE
         waiting_since = internals.deferred_at(task_instance)
-        known = letter_for(registration.submission, internals.letter_of(session, task))
+        known = delivery_for(registration.submission, internals.delivery_of(session, task))
         repeated = known is not None and (
-            known.same_as(letter)
+            known.same_as(delivery)
             # The first word about a job that cannot be asked stands.
-            or (registration.keep_body and known.state != "error" and known.job_id == letter.job_id)
+            or (registration.keep_body and known.state != "error" and known.job_id == delivery.job_id)
         )
         if known and repeated:
             if waiting_since is None or known.received_at < waiting_since.timestamp():
                 return Verdict.DUPLICATE
             # It came during this wait and the task still waits: nobody has taken it out, perhaps because no
             # triggerer is there to do so.
-            letter = known
+            delivery = known
         else:
-            internals.put_letter(session, task_instance, letter.to_text())
+            internals.put_delivery(session, task_instance, delivery.to_text())
             if registration.keep_body:
-                internals.keep_letter(session, task, letter.to_text())
-        # Too early: the task's own trigger takes the letter out when the settle time is over.
+                internals.keep_delivery(session, task, delivery.to_text())
+        # Too early: the task's own trigger takes the delivery out when the settle time is over.
         if waiting_since is None or waiting_since.timestamp() + registration.settle > time.time():
             return Verdict.DUPLICATE if repeated else Verdict.ACCEPTED
-        internals.resume(session, task_instance, letter.to_event())
+        internals.resume(session, task_instance, delivery.to_event())
         return Verdict.WOKEN
 
 

@@ -16,7 +16,7 @@ from airflow_async_provider._callbacks.registration import (
     EMPTY_MAILBOX,
     MAILBOX_KEY,
     REGISTRATION_KEY,
-    Letter,
+    Delivery,
     Registration,
 )
 
@@ -34,7 +34,7 @@ def expect(task: TaskKey, registration: Registration, *, empty: bool = True) -> 
         BaseXCom.set(key=MAILBOX_KEY, value=EMPTY_MAILBOX, **_where(task))
 
 
-def look(task: TaskKey, submission: str = "") -> Letter | None:
+def look(task: TaskKey, submission: str = "") -> Delivery | None:
     """
     The accepted callback, None when there is none.
 
@@ -43,15 +43,15 @@ def look(task: TaskKey, submission: str = "") -> Letter | None:
     """
     from airflow.sdk.bases.xcom import BaseXCom
 
-    return letter_for(submission, BaseXCom.get_one(key=MAILBOX_KEY, **_where(task)))
+    return delivery_for(submission, BaseXCom.get_one(key=MAILBOX_KEY, **_where(task)))
 
 
-async def alook(task: TaskKey, submission: str = "") -> Letter | None:
+async def alook(task: TaskKey, submission: str = "") -> Delivery | None:
     """Async twin of :func:`look`, for the triggerer."""
     from airflow.sdk.bases.xcom import BaseXCom
 
     if hasattr(BaseXCom, "aget_one"):  # Airflow >= 3.3
-        return letter_for(submission, await BaseXCom.aget_one(key=MAILBOX_KEY, **_where(task)))
+        return delivery_for(submission, await BaseXCom.aget_one(key=MAILBOX_KEY, **_where(task)))
     # Not asyncio.to_thread: the supervisor's connection lives on this event loop, and in Airflow 3.1 the
     # call finds its way back to it only from a thread that asgiref has made.
     from asgiref.sync import sync_to_async
@@ -59,10 +59,10 @@ async def alook(task: TaskKey, submission: str = "") -> Letter | None:
     return await sync_to_async(look)(task, submission)
 
 
-def letter_for(submission: str, stored: Any) -> Letter | None:
-    """A letter as it was stored, unless it answers another submission."""
-    letter = Letter.from_dict(stored)
-    return letter if letter and (not submission or letter.submission == submission) else None
+def delivery_for(submission: str, stored: Any) -> Delivery | None:
+    """A delivery as it was stored, unless it answers another submission."""
+    delivery = Delivery.from_dict(stored)
+    return delivery if delivery and (not submission or delivery.submission == submission) else None
 
 
 def key_of(task_instance: Any) -> TaskKey:

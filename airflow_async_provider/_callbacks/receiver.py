@@ -23,7 +23,7 @@ from starlette.requests import ClientDisconnect
 
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks import handling
-from airflow_async_provider._callbacks.address import LONGEST_TOKEN, ROUTE
+from airflow_async_provider._callbacks.address import MAX_TOKEN, ROUTE
 from airflow_async_provider._callbacks.handling import Claim, KeyMissingError
 from airflow_async_provider._settings import callback_max_bytes
 from airflow_async_provider.protocols._http_messages import Headers
@@ -42,7 +42,7 @@ _MARKER = f"{ROUTE}/"
 RETRY_AFTER = 15
 
 #: A body must be there within so many seconds; a stranger may not hold a connection for longer.
-LONGEST_READ = 30.0
+MAX_READ = 30.0
 
 #: Refusals are logged once in so many seconds, with their number: a flood must not fill the disk.
 REFUSAL_LOG_PAUSE = 60.0
@@ -116,7 +116,7 @@ def hide_secret(scope: Scope) -> None:
     head, found, tail = scope["path"].partition(_MARKER)
     if found and "/" in tail:
         token = tail.split("/", 1)[0]
-        shown = token if len(token) <= LONGEST_TOKEN else "unknown"
+        shown = token if len(token) <= MAX_TOKEN else "unknown"
         scope["path"] = f"{head}{_MARKER}{shown}/hidden"
         scope["raw_path"] = scope["path"].encode("ascii", "replace")
     scope["query_string"] = b""
@@ -183,7 +183,7 @@ class _Body:
         self.late = False
         self._stream = request.stream()
         self._ended = False
-        self._seconds_left = LONGEST_READ
+        self._seconds_left = MAX_READ
 
     async def read(self, limit: int) -> bool:
         """Read on, up to a limit; True when the body is whole and no larger."""

@@ -15,13 +15,13 @@ from airflow_async_provider.protocols._redaction import printable
 REGISTRATION_KEY = "async_job_callback_expected"
 MAILBOX_KEY = "async_job_callback_received"
 
-#: Keys of the task's durable state (Airflow >= 3.3), see ``_jobs.memory``. The letter has a row of its
+#: Keys of the task's durable state (Airflow >= 3.3), see ``_jobs.memory``. The delivery has a row of its
 #: own: the worker writes the other one, and neither may overwrite what the other has just written.
 DURABLE_KEY = "async_job"
-DURABLE_LETTER_KEY = "async_job_callback"
+DURABLE_DELIVERY_KEY = "async_job_callback"
 
 #: Callbacks of so many submissions are still known as authentic (and change nothing, but for the latest).
-MOST_CALLBACKS = 5
+MAX_CALLBACKS = 5
 
 VERSION = 1
 
@@ -29,8 +29,8 @@ VERSION = 1
 EMPTY_MAILBOX = "nothing yet"
 
 #: The remote's word for a state, and its explanation (characters): they go into events, messages and logs.
-LONGEST_NATIVE = 200
-LONGEST_MESSAGE = 2000
+MAX_REMOTE_STATUS = 200
+MAX_MESSAGE = 2000
 
 #: A result that is nested deeper than this is refused: what one process can still read, another, deeper in
 #: its own calls, cannot.
@@ -102,12 +102,12 @@ class Registration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class Delivery:
     """
     An accepted callback in the mailbox.
 
     :param state: a job state as the callback gave it, or ``error`` with ``error`` set; a hint, not the truth
-    :param native: the remote's word
+    :param remote_status: the remote's word
     :param received_at: epoch seconds, the API server's clock
     :param message: the remote's explanation, bounded
     :param value: the result, only where the callback is its only bearer
@@ -118,7 +118,7 @@ class Letter:
     """
 
     state: str
-    native: str = ""
+    remote_status: str = ""
     received_at: float = 0.0
     message: str | None = None
     value: Any = field(default=None, repr=False)
@@ -136,7 +136,7 @@ class Letter:
         return as_stored(self.to_dict())
 
     @classmethod
-    def from_dict(cls, value: Any) -> Letter | None:
+    def from_dict(cls, value: Any) -> Delivery | None:
         """Rebuild from :meth:`to_dict` or :meth:`to_text`; None for anything else; later keys are ignored."""
         value = from_stored(value)
         if not isinstance(value, Mapping) or value.get("version") != VERSION or "state" not in value:
@@ -154,18 +154,18 @@ class Letter:
         about = self.detail.get("job_id")
         return None if about is None else str(about)
 
-    def same_as(self, other: Letter) -> bool:
-        """Whether two letters say the same: a delivery that was repeated."""
+    def same_as(self, other: Delivery) -> bool:
+        """Whether two deliveries say the same: a delivery that was repeated."""
         if self.delivery_id and other.delivery_id:
             return self.delivery_id == other.delivery_id
-        return (self.state, self.native, self.error) == (other.state, other.native, other.error)
+        return (self.state, self.remote_status, self.error) == (other.state, other.remote_status, other.error)
 
     def to_status(self) -> JobStatus:
         """The job's state as the callback gave it, with the result that it brought."""
         state = JobState(self.state) if self.state in set(JobState) else JobState.RUNNING
         return JobStatus(
             state,
-            native=self.native,
+            remote_status=self.remote_status,
             message=self.message,
             result=Result(value=self.value) if state is JobState.SUCCEEDED else None,
             detail=dict(self.detail),
@@ -176,7 +176,7 @@ class Letter:
         event: dict[str, Any] = {
             "version": VERSION,
             "state": self.state,
-            "native": self.native,
+            "remote_status": self.remote_status,
             "via": "callback",
             "polls": 0,
             "errors": 0,
@@ -213,7 +213,7 @@ def from_stored(value: Any) -> Any:
         return None
 
 
-def plain(text: Any, limit: int = LONGEST_NATIVE) -> str:
+def plain(text: Any, limit: int = MAX_REMOTE_STATUS) -> str:
     """A word of the remote, bounded and printable: it goes into events, which are rows, and into logs."""
     return printable(str(text)[:limit])
 

@@ -3,15 +3,15 @@
 
 from airflow_async_provider._download.destination.base import IfExists, open_destination
 from airflow_async_provider._download.fetch import DownloadReport, download, write_bytes, write_chunks
-from airflow_async_provider._download.source.http import HttpSource, Persistence
+from airflow_async_provider._download.source.http import DownloadRetryPolicy, HttpSource
 from airflow_async_provider._download.source.parallel import Parallel
 
 __all__ = [
     "DownloadReport",
+    "DownloadRetryPolicy",
     "HttpSource",
     "IfExists",
     "Parallel",
-    "Persistence",
     "download",
     "open_destination",
     "write_bytes",

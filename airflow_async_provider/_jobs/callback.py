@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_async_provider import _settings as settings
 from airflow_async_provider._callbacks.address import CallbackAddress, hash_of, new_address
 from airflow_async_provider._callbacks.mailbox import expect, key_of, look
-from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES, Letter, Registration
+from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES, Delivery, Registration
 from airflow_async_provider._jobs.memory import Durable
 from airflow_async_provider._jobs.messages import describe, seconds
 from airflow_async_provider._jobs.run import LINGER_INTERVAL, AsyncJobOperator
@@ -170,7 +170,7 @@ class CallbackJobOperator(AsyncJobOperator):
         )
         return {
             "callback": True,
-            "letter_seen": run.get("letter_seen", 0.0),
+            "last_delivery_at": run.get("last_delivery_at", 0.0),
             "submission": run.get("submission", ""),
             "policy": slow.to_dict(),
         }
@@ -183,31 +183,31 @@ class CallbackJobOperator(AsyncJobOperator):
         """
         if protocol_of(handle).pollable:
             return super().truth(context, handle, event)
-        letter = self._letter(context) or Durable(context, self.log).letter()
-        if letter is None or letter.job_id not in (None, handle.job_id):
-            return JobStatus(JobState.RUNNING, native="no callback yet")
-        if letter.error is not None:
+        delivery = self._delivery(context) or Durable(context, self.log).delivery()
+        if delivery is None or delivery.job_id not in (None, handle.job_id):
+            return JobStatus(JobState.RUNNING, remote_status="no callback yet")
+        if delivery.error is not None:
             if self.may_resubmit(JobStatus(JobState.EXPIRED)):
                 self._active = None
                 Durable(context, self.log).clear()
             raise CallbackError(
-                f"The callback of the {describe(handle)} came but could not be taken ({letter.native}), and "
-                f"nothing else brings its result. If it was too large: callback_max_bytes is "
+                f"The callback of the {describe(handle)} came but could not be taken "
+                f"({delivery.remote_status}), and nothing else brings its result. If it was too large: callback_max_bytes is "
                 f"{self.callback_max_bytes}. If it was unreadable: the API server's log says why.",
                 job=handle.job_id,
-                state=letter.state,
-                native=letter.native,
+                state=delivery.state,
+                remote_status=delivery.remote_status,
             )
-        return letter.to_status()
+        return delivery.to_status()
 
-    def _letter(self, context: Context, seen: float = 0.0) -> Letter | None:
+    def _delivery(self, context: Context, seen: float = 0.0) -> Delivery | None:
         """The callback in the mailbox, unless it was dealt with already."""
         try:
-            letter = look(key_of(context["ti"]), self._submission)
+            delivery = look(key_of(context["ti"]), self._submission)
         except Exception as e:  # noqa: BLE001 - the trigger looks again, and where that can be done, it polls
             self.log.warning("Could not look for a callback: %s", type(e).__name__)
             return None
-        return letter if letter and letter.received_at > seen else None
+        return delivery if delivery and delivery.received_at > seen else None
 
     def _run_of(self, handle: JobHandle, *, restarts: int = 0) -> dict[str, Any]:
         return {**super()._run_of(handle, restarts=restarts), "submission": self._submission}
@@ -231,24 +231,24 @@ class CallbackJobOperator(AsyncJobOperator):
     def _watch(self, context: Context, run: dict[str, Any]) -> Any:
         if run.get("callback"):
             handle = self._active = JobHandle.from_dict(run["job"])
-            letter = self._letter(context, run.get("letter_seen", 0.0))
-            if letter is None and not protocol_of(handle).pollable:
-                letter = self._linger_at_mailbox(context, run)
-                if letter is None and not self.deferrable:
+            delivery = self._delivery(context, run.get("last_delivery_at", 0.0))
+            if delivery is None and not protocol_of(handle).pollable:
+                delivery = self._linger_at_mailbox(context, run)
+                if delivery is None and not self.deferrable:
                     return self._complete(context, run, {"state": "timeout"})
-            if letter is not None:  # faster than the deferral, which it saves
-                return self._complete(context, run, letter.to_event())
+            if delivery is not None:  # faster than the deferral, which it saves
+                return self._complete(context, run, delivery.to_event())
         return super()._watch(context, run)
 
-    def _linger_at_mailbox(self, context: Context, run: Mapping[str, Any]) -> Letter | None:
+    def _linger_at_mailbox(self, context: Context, run: Mapping[str, Any]) -> Delivery | None:
         """Wait on the worker, as ``linger`` and ``deferrable`` say, for a remote that cannot be asked."""
         until = min(run["deadline"], time.time() + self.linger) if self.deferrable else run["deadline"]
         self.linger = 0.0
-        letter = None
-        while letter is None and time.time() < until:
+        delivery = None
+        while delivery is None and time.time() < until:
             time.sleep(min(LINGER_INTERVAL, max(0.0, until - time.time())))
-            letter = self._letter(context, run.get("letter_seen", 0.0))
-        return letter
+            delivery = self._delivery(context, run.get("last_delivery_at", 0.0))
+        return delivery
 
 
 def _known_hook(hook: type[Any]) -> str | None:

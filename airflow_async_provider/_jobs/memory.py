@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider._callbacks.mailbox import letter_for
+from airflow_async_provider._callbacks.mailbox import delivery_for
 from airflow_async_provider._callbacks.registration import (
+    DURABLE_DELIVERY_KEY,
     DURABLE_KEY,
-    DURABLE_LETTER_KEY,
-    MOST_CALLBACKS,
-    Letter,
+    MAX_CALLBACKS,
+    Delivery,
 )
 from airflow_async_provider._polling.loop import Log
 from airflow_async_provider.errors import ConfigurationError
@@ -80,19 +80,19 @@ class Durable:
         """Remember the job."""
         self.save(job=dict(job), **facts)
 
-    def letter(self) -> Letter | None:
+    def delivery(self) -> Delivery | None:
         """The callback of the latest submission, where it is the only bearer of the result and has come."""
         if self._store is None:
             return None
         callbacks = self.load().get("callbacks") or [{}]
         submission = str(callbacks[0].get("secret_hash") or "-")[:16]
-        return letter_for(submission, self._store.get(DURABLE_LETTER_KEY))
+        return delivery_for(submission, self._store.get(DURABLE_DELIVERY_KEY))
 
     def expect(self, registration: Mapping[str, Any]) -> None:
         """Remember an announced callback, so that the receiver knows it as authentic after a new try."""
         if self._store is not None:
             saved = self.load()
-            known = [dict(registration), *saved.get("callbacks", [])][:MOST_CALLBACKS]
+            known = [dict(registration), *saved.get("callbacks", [])][:MAX_CALLBACKS]
             self._store.set(DURABLE_KEY, {**saved, "version": VERSION, "callbacks": known})
 
     def done(self) -> None:
@@ -128,7 +128,7 @@ class Durable:
         saved = self.load()
         if callbacks := saved.get("callbacks"):
             if any(known.get("keep_body") for known in callbacks):
-                self._store.delete(DURABLE_LETTER_KEY)  # may be large, and nobody will ask for it again
+                self._store.delete(DURABLE_DELIVERY_KEY)  # may be large, and nobody will ask for it again
             self._store.set(DURABLE_KEY, {"version": VERSION, "callbacks": callbacks})
         elif saved:
             self._store.delete(DURABLE_KEY)

@@ -29,7 +29,7 @@ from airflow_async_provider.errors import (
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 
 #: More than this (seconds, about 30 years) is a mistake, such as milliseconds; JSON knows no infinity.
-LONGEST_TIME = 1e9
+MAX_TIME = 1e9
 
 #: Redirects that ask for the same request at another address, so that nothing was done at this one (RFC 9110
 #: §15.4). After a POST, 302 and 303 may as well lead to what it has brought about.
@@ -55,7 +55,7 @@ def seconds(value: Any, name: str) -> float:
     :raises ValueError: it is not a time, or negative
     """
     number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < LONGEST_TIME:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < MAX_TIME:
         raise ValueError(f"{name} must be a number of seconds or a timedelta, not {value!r}")
     return float(number)
 
@@ -101,15 +101,17 @@ def error_for(handle: JobHandle, status: JobStatus, advice: str = "") -> JobErro
     cls, words = _ERRORS[status.state]
     said = f" The remote said: {status.message}" if status.message else ""
     return cls(
-        f"The {describe(handle)} {words}; last state {status.native!r}.{said} {advice}".strip(),
+        f"The {describe(handle)} {words}; last state {status.remote_status!r}.{said} {advice}".strip(),
         job=handle.job_id,
         state=status.state.value,
-        native=status.native,
+        remote_status=status.remote_status,
         request_id=status.request_id,
     )
 
 
-def timeout_error(handle: JobHandle, native: str, timeout: float, *, cancelled: bool) -> JobTimeoutError:
+def timeout_error(
+    handle: JobHandle, remote_status: str, timeout: float, *, cancelled: bool
+) -> JobTimeoutError:
     """The deadline has passed."""
     fate = (
         "It was cancelled at the remote."
@@ -117,9 +119,9 @@ def timeout_error(handle: JobHandle, native: str, timeout: float, *, cancelled: 
         else "It could not be cancelled and may still be running at the remote."
     )
     return JobTimeoutError(
-        f"The {describe(handle)} did not end within its timeout of {timeout:g} s; last state {native!r}. "
-        f"{fate} Give it more time with the argument timeout.",
+        f"The {describe(handle)} did not end within its timeout of {timeout:g} s; last state "
+        f"{remote_status!r}. {fate} Give it more time with the argument timeout.",
         job=handle.job_id,
         state="timeout",
-        native=native,
+        remote_status=remote_status,
     )

@@ -86,7 +86,7 @@ class AsyncJobOperator(SubmittingOperator):
     def callback_lost(self, handle: JobHandle, event: Mapping[str, Any]) -> None:
         """A callback came that could not be taken, and the job is still running: polls go on."""
         self.log.warning(
-            "The callback of the %s could not be taken: %s.", describe(handle), event.get("native")
+            "The callback of the %s could not be taken: %s.", describe(handle), event.get("remote_status")
         )
 
     def pace(self, run: Mapping[str, Any]) -> str:
@@ -208,13 +208,13 @@ class AsyncJobOperator(SubmittingOperator):
             **run,
             "via": event.get("via", "poll"),
             "polls": run["polls"] + event.get("polls", 0),
-            "letter_seen": event.get("received_at") or run.get("letter_seen", 0.0),
+            "last_delivery_at": event.get("received_at") or run.get("last_delivery_at", 0.0),
         }
         try:
             status = status or self.truth(context, handle, event)
         except RemoteError as e:
             if event.get("state") == "timeout":
-                raise self._timed_out(context, handle, str(event.get("native", ""))) from e
+                raise self._timed_out(context, handle, str(event.get("remote_status", ""))) from e
             if event.get("state") == "expired":
                 raise self._unreachable(context, handle, e) from e
             trouble = isinstance(e, TransientError | UnreadableAnswerError)
@@ -236,7 +236,7 @@ class AsyncJobOperator(SubmittingOperator):
     ) -> Any:
         why = event.get("state")
         if why == "timeout" or time.time() >= run["deadline"]:
-            raise self._timed_out(context, handle, status.native)
+            raise self._timed_out(context, handle, status.remote_status)
         if why == "expired":
             raise self._unreachable(context, handle, None)
         if why == "error" and event.get("via") == "callback":
@@ -246,10 +246,10 @@ class AsyncJobOperator(SubmittingOperator):
                 f"Watching the {describe(handle)} was given up after {event.get('polls')} questions, "
                 f"{event.get('errors')} of them failed (last: {event.get('error')}, HTTP "
                 f"{event.get('http_status')}; connection {self.hook.conn_id!r}). It is still "
-                f"{status.native!r} at the remote; a retry of this task goes on with it.",
+                f"{status.remote_status!r} at the remote; a retry of this task goes on with it.",
                 job=handle.job_id,
             )
-        self.log.info("Woken as %s, but the remote still says %s: waiting on.", why, status.native)
+        self.log.info("Woken as %s, but the remote still says %s: waiting on.", why, status.remote_status)
         return self._watch(context, run)
 
     def _settle(self, context: Context, run: dict[str, Any], status: JobStatus) -> Any:
@@ -270,9 +270,9 @@ class AsyncJobOperator(SubmittingOperator):
         Durable(context, self.log).done()
         return value
 
-    def _timed_out(self, context: Context, handle: JobHandle, native: str) -> JobError:
+    def _timed_out(self, context: Context, handle: JobHandle, remote_status: str) -> JobError:
         cancelled = self.cancel_on_kill and self._cancel(handle)
-        error = timeout_error(handle, native, self.timeout, cancelled=cancelled)
+        error = timeout_error(handle, remote_status, self.timeout, cancelled=cancelled)
         return self._forget(context, error) if cancelled else error
 
     def _forget(self, context: Context, error: JobError) -> JobError:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 #: How often in a row a monitor's "ask there" is followed when the truth is read.
-MOST_MOVES = 5
+MAX_MOVES = 5
 
 #: Template fields that tell where a job is started, who is told of its end and where its result goes, but not
 #: what the job is.
@@ -115,7 +115,7 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
 
     def truth(self, context: Context, handle: JobHandle, event: Mapping[str, Any]) -> JobStatus:
         """What the remote says now; the event that woke the task is only a hint."""
-        for _ in range(MOST_MOVES):
+        for _ in range(MAX_MOVES):
             status = self.hook.status(handle)
             if status.state is not JobState.RUNNING or moved(handle, status) == handle:
                 break
@@ -178,13 +178,15 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
             status = wanted
         if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
             self.log.info(
-                "Reattached to the %s that an earlier try started; state %r.", describe(handle), status.native
+                "Reattached to the %s that an earlier try started; state %r.",
+                describe(handle),
+                status.remote_status,
             )
             self.announce_again(context, durable)
             return self._run_of(handle, restarts=restarts), status
         if not self.may_resubmit(status):
             raise error_for(handle, status)
-        self.log.info("The %s of an earlier try ended as %r.", describe(handle), status.native)
+        self.log.info("The %s of an earlier try ended as %r.", describe(handle), status.remote_status)
         return None
 
     def _after_clearing(
@@ -225,7 +227,9 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
             if e.http_status not in (404, 410):
                 raise
             return JobStatus(
-                JobState.EXPIRED, native=str(e.http_status), message="the remote no longer knows the job"
+                JobState.EXPIRED,
+                remote_status=str(e.http_status),
+                message="the remote no longer knows the job",
             )
 
     def _is_another(self, handle: JobHandle, saved: Mapping[str, Any]) -> bool:
@@ -316,7 +320,7 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
             "via": "poll",
             "polls": 0,
             "callback": self.callback_expected,
-            "letter_seen": 0.0,
+            "last_delivery_at": 0.0,
         }
 
     def job_label(self) -> str:

@@ -22,10 +22,10 @@ from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 #: A sign of life in the task log after so many seconds, then at ever longer intervals (factor 2), but once in
 #: so many seconds.
 FIRST_HEARTBEAT = 60.0
-RAREST_HEARTBEAT = 3600.0
+MAX_HEARTBEAT = 3600.0
 
 #: Of a remote's explanation, in a line of the task log (characters).
-LONGEST_MESSAGE = 200
+MAX_MESSAGE = 200
 
 EVENT_VERSION = 1
 
@@ -46,14 +46,14 @@ class Outcome:
     How a wait ended.
 
     :param state: a :class:`~..protocols.JobState` value, or ``timeout``, ``error``
-    :param native: the remote's last word
+    :param remote_status: the remote's last word
     :param via: ``poll`` or ``callback``
     :param error: what made us give up, for ``error``
     :param status: the answer that ended the wait, where there was one
     """
 
     state: str
-    native: str = ""
+    remote_status: str = ""
     via: str = "poll"
     polls: int = 0
     errors: int = 0
@@ -65,7 +65,7 @@ class Outcome:
         event: dict[str, Any] = {
             "version": EVENT_VERSION,
             "state": self.state,
-            "native": self.native,
+            "remote_status": self.remote_status,
             "via": self.via,
             "polls": self.polls,
             "errors": self.errors,
@@ -98,7 +98,7 @@ class Heartbeat:
         waited = self.waited
         if waited < self._next:
             return False
-        self._next = waited + min(waited, RAREST_HEARTBEAT)
+        self._next = waited + min(waited, MAX_HEARTBEAT)
         return True
 
 
@@ -113,8 +113,8 @@ class _Teller:
         self._told = ""
 
     def status(self, status: JobStatus) -> None:
-        if status.native != self._told:
-            self._told = status.native
+        if status.remote_status != self._told:
+            self._told = status.remote_status
             self._log.info("Job %s: %s (%s)", self._handle.job_id, status.state.value, said(status))
         self.alive()
 
@@ -191,10 +191,10 @@ async def awatch(hook: AsyncApiHook, handle: JobHandle, wait: Wait, log: Log) ->
 def said(status: JobStatus) -> str:
     """The remote's word, with the beginning of its explanation where there is one."""
     message = " ".join((status.message or "").split())
-    if not message or message == status.native:
-        return status.native
-    short = message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + "…"
-    return f"{status.native}: {short}" if status.native else short
+    if not message or message == status.remote_status:
+        return status.remote_status
+    short = message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
+    return f"{status.remote_status}: {short}" if status.remote_status else short
 
 
 def spoken(seconds: float) -> str:
@@ -224,8 +224,8 @@ def _after(wait: Wait, status: JobStatus) -> Sleep | Stop:
         time.time(),
         # A blocked job ends the wait too: whether to go on is the operator's decision, with the protocol.
         ended=status.state is not JobState.RUNNING,
-        native=status.native,
-        understood=status.understood,
+        remote_status=status.remote_status,
+        recognised=status.recognised,
         retry_after=status.retry_after,
     )
 
@@ -234,7 +234,7 @@ def _outcome(step: Stop, wait: Wait, status: JobStatus | None) -> Outcome:
     state = status.state.value if step.reason == "ended" and status else step.reason
     return Outcome(
         state=state,
-        native=status.native if status else wait.native,
+        remote_status=status.remote_status if status else wait.remote_status,
         polls=wait.polls,
         errors=wait.errors,
         error=step.error,

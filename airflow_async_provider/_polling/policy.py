@@ -111,7 +111,7 @@ class Wait:
     errors: int = 0
     errors_in_row: int = 0
     unreadable_in_row: int = 0
-    native: str = ""
+    remote_status: str = ""
     _pause: float = 0.0
     _random: random.Random = field(default=_RANDOM, repr=False)
 
@@ -129,23 +129,23 @@ class Wait:
         now: float,
         *,
         ended: bool,
-        native: str,
-        understood: bool = True,
+        remote_status: str,
+        recognised: bool = True,
         retry_after: float | None = None,
     ) -> Sleep | Stop:
         """
         After an answer that could be read.
 
         :param ended: the job is in a state that will not change by itself
-        :param native: the remote's word; a new one sets the pace back to the start
-        :param understood: False when the word is not a documented one
+        :param remote_status: the remote's word; a new one sets the pace back to the start
+        :param recognised: False when the word is not a documented one
         :param retry_after: seconds that the remote asked for
         """
         self.polls += 1
         self.errors_in_row = 0
         if ended:
             return Stop("ended")
-        if understood:
+        if recognised:
             self.unreadable_in_row = 0
         else:
             self.unreadable_in_row += 1
@@ -153,12 +153,12 @@ class Wait:
                 return Stop(
                     "error",
                     UnreadableAnswerError(
-                        f"The remote answered with the unknown state {native!r} "
+                        f"The remote answered with the unknown state {remote_status!r} "
                         f"{self.unreadable_in_row} times in a row."
                     ),
                 )
-        changed = native != self.native
-        self.native = native
+        changed = remote_status != self.remote_status
+        self.remote_status = remote_status
         return self._next(now, retry_after, changed=changed)
 
     def failed(self, now: float, error: Exception) -> Sleep | Stop:

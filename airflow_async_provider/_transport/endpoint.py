@@ -152,7 +152,7 @@ class WireRequest:
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
-    most: int | None = None
+    max_body_bytes: int | None = None
 
     def headers_with(self, credentials: Mapping[str, str]) -> dict[str, str]:
         """
@@ -221,7 +221,7 @@ def prepare(remote: Remote, request: HttpRequest) -> WireRequest:
         except (TypeError, ValueError, RecursionError) as e:
             raise ConfigurationError(f"The body of the request cannot be sent as JSON: {e}") from None
         headers = merged({"Content-Type": "application/json"}, headers)
-    return WireRequest(request.method, url, headers, body, request.most)
+    return WireRequest(request.method, url, headers, body, request.max_body_bytes)
 
 
 def merged(*layers: Mapping[str, str]) -> dict[str, str]:

@@ -12,8 +12,8 @@ from airflow_async_provider.protocols._http_messages import HttpRequest
 T = TypeVar("T")
 
 #: Tries of one request, and the longest pause between two that a task sits out on a worker (seconds).
-MOST_TRIES = 5
-LONGEST_PAUSE = 60.0
+MAX_TRIES = 5
+MAX_PAUSE = 60.0
 
 
 def may_repeat(request: HttpRequest, error: BaseException) -> bool:
@@ -26,7 +26,7 @@ def may_repeat(request: HttpRequest, error: BaseException) -> bool:
     return (
         isinstance(error, TransientError)
         and (request.repeatable or not error.sent or error.http_status == 429)
-        and (error.retry_after or 0) <= LONGEST_PAUSE
+        and (error.retry_after or 0) <= MAX_PAUSE
     )
 
 
@@ -34,7 +34,7 @@ def with_retries(
     request: HttpRequest,
     exchange: Callable[[], T],
     *,
-    tries: int = MOST_TRIES,
+    tries: int = MAX_TRIES,
     unreadable: bool = False,
 ) -> T:
     """
@@ -48,7 +48,7 @@ def with_retries(
     """
     import tenacity
 
-    growing = tenacity.wait_exponential(multiplier=0.5, max=LONGEST_PAUSE) + tenacity.wait_random(0, 0.5)
+    growing = tenacity.wait_exponential(multiplier=0.5, max=MAX_PAUSE) + tenacity.wait_random(0, 0.5)
 
     def pause(state: tenacity.RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

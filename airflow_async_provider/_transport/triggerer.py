@@ -35,7 +35,7 @@ from airflow_async_provider._transport.endpoint import (
     wire_headers,
 )
 from airflow_async_provider._transport.environment import ca_file, check_ca_file, proxy_for
-from airflow_async_provider._transport.worker import MOST_REDIRECTS
+from airflow_async_provider._transport.worker import MAX_REDIRECTS
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthenticationError,
@@ -48,11 +48,11 @@ from airflow_async_provider.errors import (
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
 
 #: Sockets of one event loop, in all and to one host: ten thousand waits share these.
-MOST_SOCKETS = 100
-MOST_SOCKETS_PER_HOST = 32
+MAX_SOCKETS = 100
+MAX_SOCKETS_PER_HOST = 32
 
 #: Different sets of headers kept for one remote: polls of one kind need one, and nothing needs many.
-MOST_HEADS = 16
+MAX_HEADS = 16
 
 
 @dataclass(slots=True)
@@ -61,7 +61,7 @@ class _Pool:
     users: int = 0
     #: Taken before the session is asked, whose time limit would count the wait for a socket: a thousand jobs
     #: at a slow remote would then fail of their own crowd.
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_SOCKETS))
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_SOCKETS))
     turns_at: dict[str, asyncio.Semaphore] = field(default_factory=dict)
     fetches: weakref.WeakKeyDictionary[Auth, asyncio.Task[AsyncJobError | None]] = field(
         default_factory=weakref.WeakKeyDictionary
@@ -131,7 +131,7 @@ def _enter() -> _Pool:
         entry = _pools[loop] = _Pool(
             aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=MOST_SOCKETS, limit_per_host=MOST_SOCKETS_PER_HOST, ttl_dns_cache=60
+                    limit=MAX_SOCKETS, limit_per_host=MAX_SOCKETS_PER_HOST, ttl_dns_cache=60
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
@@ -204,13 +204,13 @@ async def _work_out(entry: _Pool, remote: Remote, wire: WireRequest) -> _Ready:
         tls=await _tls(remote.verify) if where.startswith("https:") else True,
         proxy=entry.proxy_for(where, remote.proxy),
         timeout=_timeout(remote.timeout),
-        turns=entry.turns_at.setdefault(where, asyncio.Semaphore(MOST_SOCKETS_PER_HOST)),
+        turns=entry.turns_at.setdefault(where, asyncio.Semaphore(MAX_SOCKETS_PER_HOST)),
     )
 
 
 def _head(remote: Remote, wire: WireRequest) -> _Head:
     key = tuple(wire.headers.items())
-    if key not in remote.kept and len(remote.kept) >= MOST_HEADS:
+    if key not in remote.kept and len(remote.kept) >= MAX_HEADS:
         return _Head(wire.headers)
     head: _Head = remote.kept.setdefault(key, _Head(wire.headers))
     return head
@@ -255,17 +255,17 @@ async def _fetch_token(remote: Remote) -> AsyncJobError | None:
 
 async def _follow(ready: _Ready, response: HttpResponse, credentials: Mapping[str, str]) -> HttpResponse:
     """The answer behind the redirects, as far as they may be followed."""
-    for followed in range(MOST_REDIRECTS + 1):
+    for followed in range(MAX_REDIRECTS + 1):
         wire = ready.wire
         target = redirect_target(
             ready.remote, wire.method, wire.url, response.status, response.headers.get("Location")
         )
         if target is None:
             return response
-        if followed < MOST_REDIRECTS:
+        if followed < MAX_REDIRECTS:
             ready = await _work_out(ready.entry, ready.remote, replace(wire, url=target, body=None))
             response = await _exchange(ready, credentials)
-    raise OriginError(f"{ready.where} redirected more than {MOST_REDIRECTS} times.")
+    raise OriginError(f"{ready.where} redirected more than {MAX_REDIRECTS} times.")
 
 
 async def _exchange(ready: _Ready, credentials: Mapping[str, str]) -> HttpResponse:
@@ -296,7 +296,7 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
             proxy=ready.proxy,
             timeout=ready.timeout,
         ) as answer:
-            body, complete = await _read(answer, where, wire.most)
+            body, complete = await _read(answer, where, wire.max_body_bytes)
             if answer.status >= 300:
                 body = masked(body, headers)
             return HttpResponse(
@@ -315,7 +315,7 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
         raise TransientError(f"The request to {where} failed: {_reason(e)}") from None
 
 
-async def _read(answer: aiohttp.ClientResponse, where: str, most: int | None) -> tuple[bytes, bool]:
+async def _read(answer: aiohttp.ClientResponse, where: str, max_body_bytes: int | None) -> tuple[bytes, bool]:
     """The body, and whether that is all of it."""
     chunks: list[bytes] = []
     size = 0
@@ -324,8 +324,8 @@ async def _read(answer: aiohttp.ClientResponse, where: str, most: int | None) ->
         # A short answer has arrived with its headers and is taken out as it lies there.
         chunk = content.read_nowait() if content.is_eof() else await content.readany()
         size += len(chunk)
-        if most is not None and size > most:
-            return b"".join([*chunks, chunk])[:most], False
+        if max_body_bytes is not None and size > max_body_bytes:
+            return b"".join([*chunks, chunk])[:max_body_bytes], False
         if size > LARGEST_ANSWER:
             raise UnreadableAnswerError(
                 f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",

@@ -29,7 +29,7 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
 
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 
 #: Connections that a thread keeps: to so many hosts, so many to each.
 KEPT_HOSTS = 10
@@ -78,7 +78,7 @@ def credential_headers(remote: Remote) -> dict[str, str]:
 
 
 def _follow(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
-    for _ in range(MOST_REDIRECTS + 1):
+    for _ in range(MAX_REDIRECTS + 1):
         response = exchange(remote, wire, credentials)
         target = redirect_target(
             remote, wire.method, wire.url, response.status, response.headers.get("Location")
@@ -86,7 +86,7 @@ def _follow(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> H
         if target is None:
             return response
         wire = replace(wire, url=target, body=None)
-    raise OriginError(f"{place(wire.url)} redirected more than {MOST_REDIRECTS} times.")
+    raise OriginError(f"{place(wire.url)} redirected more than {MAX_REDIRECTS} times.")
 
 
 def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
@@ -124,7 +124,7 @@ def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> 
                 timeout=(min(10.0, remote.timeout), remote.timeout),
             ) as answer,
         ):
-            body, complete = _read(answer, where, wire.most)
+            body, complete = _read(answer, where, wire.max_body_bytes)
             limit.check(where)
             if answer.status_code >= 300:
                 body = masked(body, headers)
@@ -137,15 +137,15 @@ def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> 
         raise _failure(e, where, begun=limit.begun) from None
 
 
-def _read(answer: Any, where: str, most: int | None) -> tuple[bytes, bool]:
+def _read(answer: Any, where: str, max_body_bytes: int | None) -> tuple[bytes, bool]:
     """The body, and whether that is all of it."""
     chunks: list[bytes] = []
     size = 0
     # read1 gives what has come; the other ways wait for a whole block.
     while chunk := answer.raw.read1(65536, decode_content=True):
         size += len(chunk)
-        if most is not None and size > most:
-            return b"".join([*chunks, chunk])[:most], False
+        if max_body_bytes is not None and size > max_body_bytes:
+            return b"".join([*chunks, chunk])[:max_body_bytes], False
         if size > LARGEST_ANSWER:
             raise UnreadableAnswerError(
                 f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",

@@ -53,7 +53,7 @@ log = logging.getLogger(__name__)
 PAGE_SIZE = 500
 
 #: Pages of one walk: 10,000 runs.
-MOST_PAGES = 20
+MAX_PAGES = 20
 
 #: Questions that a page must be expected to answer; below it single GETs are cheaper for Automic.
 ASKS_PER_PAGE = 5
@@ -68,17 +68,17 @@ FIRST_AGE = 5.0
 OLDEST = 60.0
 
 #: How often a list may fail to show a run before the run is looked for elsewhere.
-MOST_MISSES = 2
+MAX_MISSES = 2
 
 #: For how long a run that no list shows is asked for singly before the list is tried again (seconds).
 LOOK_AGAIN = 600.0
 
 #: Rest of a list that failed (seconds); doubles with each failure in a row.
 FIRST_REST = 30.0
-LONGEST_REST = 600.0
+MAX_REST = 600.0
 
 #: For how long a Retry-After of the list is handed to all that ask, so that they do not ask singly instead.
-LONGEST_HOLD = 60.0
+MAX_HOLD = 60.0
 
 #: A run that nobody has asked for in so many seconds is not waited for any more.
 FORGET = 900.0
@@ -117,7 +117,7 @@ class SharedList:
         self._remote = remote
         self._protocol = protocol
         self._filters = filters
-        self._asks: deque[float] = deque(maxlen=ASKS_PER_PAGE * MOST_PAGES)
+        self._asks: deque[float] = deque(maxlen=ASKS_PER_PAGE * MAX_PAGES)
         self._snapshot: Snapshot | None = None
         self._pages = (0.0, 1)
         self._walk: asyncio.Task[Snapshot | AsyncJobError] | None = None
@@ -167,7 +167,7 @@ class SharedList:
             walk = ExecutionWalk(self._protocol, page_size=PAGE_SIZE, **filters)
             response, pages = None, 0
             # Those who wait must not wait much longer than for one request.
-            while walk.next and pages < MOST_PAGES and time.monotonic() < began + self._remote.timeout:
+            while walk.next and pages < MAX_PAGES and time.monotonic() < began + self._remote.timeout:
                 response = await send(self._remote, walk.next)
                 records |= {number(record["run_id"]) or 0: record for record in walk.take(response)}
                 pages += 1
@@ -189,12 +189,12 @@ class SharedList:
 
     def _failed(self, error: AsyncJobError) -> None:
         now, asked = time.monotonic(), getattr(error, "retry_after", None) or 0.0
-        rest = min(FIRST_REST * 2**self._failures, LONGEST_REST)
+        rest = min(FIRST_REST * 2**self._failures, MAX_REST)
         self._failures = min(self._failures + 1, 10)
         self._rests_until = now + max(rest, asked)
         if isinstance(error, TransientError):
             # A copy: the error itself holds its traceback, and that the event loop.
-            self._held = (now + min(asked, LONGEST_HOLD), copy(error))
+            self._held = (now + min(asked, MAX_HOLD), copy(error))
             return
         log.warning(
             "The list of Automic's executions cannot be used, so waiting runs are asked for singly for "
@@ -286,11 +286,11 @@ class Batch:
             run.since, missed = now, False  # no time frame could have held it
         run.activated = activated if is_timestamp(activated) else ""
         run.misses += missed
-        lost = run.misses >= MOST_MISSES
+        lost = run.misses >= MAX_MISSES
         if run.looked_for_in is self._marked and (lost or not is_marked(status.detail.get("alias"))):
             run.looked_for_in, run.since, run.misses = self._activated, now, 0
         elif lost:
-            run.alone_until, run.misses = now + LOOK_AGAIN, MOST_MISSES - 1
+            run.alone_until, run.misses = now + LOOK_AGAIN, MAX_MISSES - 1
 
     def _time_frame(self) -> dict[str, Any] | None:
         """From the earliest to the latest activation of the runs that are looked for by it."""
@@ -328,7 +328,7 @@ def _goes_on(
         )
     except UnreadableAnswerError:
         return None
-    return status if status.state is JobState.RUNNING and status.understood else None
+    return status if status.state is JobState.RUNNING and status.recognised else None
 
 
 _batches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], Batch]] = (

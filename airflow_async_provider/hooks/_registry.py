@@ -21,7 +21,7 @@ HOOKS: Mapping[str, str] = {
 }
 
 #: Generic profiles and users' own protocols live on Airflow's standard ``http`` connections.
-GENERIC = f"{_HERE}.http_async.HttpAsyncHook"
+GENERIC = f"{_HERE}.http_async.HttpAsyncJobHook"
 
 
 def hook_for(job: JobHandle | Mapping[str, Any], conn_id: str | None = None) -> AsyncApiHook:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: How long a chain of restarts is followed at once.
-MOST_RESTARTS = 50
+MAX_RESTARTS = 50
 
 #: What names a run: its number, its job handle, or the handle as an XCom holds it.
 Run = str | int | JobHandle | Mapping[str, Any]
@@ -212,7 +212,7 @@ class AutomicHook(BatchedPolls):
     def last_restart(self, job: JobHandle) -> JobHandle | None:
         """The last of the runs that are restarts of this one, or restarts of those; None without any."""
         last = None
-        for _ in range(MOST_RESTARTS):
+        for _ in range(MAX_RESTARTS):
             found = self._restart_of(last or job)
             if found is None:
                 break

@@ -49,7 +49,7 @@ NO_HEADERS = frozenset(
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-class HttpAsyncHook(AsyncApiHook):
+class HttpAsyncJobHook(AsyncApiHook):
     """
     Talks to any HTTP API with an ordinary ``http`` connection.
 

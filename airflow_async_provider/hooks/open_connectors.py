@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 #: SAP ends a transfer of a file after this time ("Technical Restrictions", seconds).
-LONGEST_TRANSFER = 3600.0
+MAX_TRANSFER = 3600.0
 
 
 @with_form(OPEN_CONNECTORS)
@@ -201,7 +201,7 @@ class OpenConnectorsHook(AsyncApiHook):
         callback_url: str | None = None,
         correlation_id: str | None = None,
         aws_conn_id: str | None = "aws_default",
-        timeout: float = LONGEST_TRANSFER,
+        timeout: float = MAX_TRANSFER,
     ) -> JobHandle:
         """
         Start a bulk upload with a file that is streamed, never held in memory.

@@ -133,11 +133,14 @@ class AutomicJobOperator(AsyncJobOperator):
         :raises AirflowSkipException: it did not run, and ``on_not_run`` is ``skip``
         """
         handle = JobHandle.from_dict(run["job"])
-        if self.on_not_run == "skip" and state_of(int(status.native)) is JobState.NOT_RUN:
+        if self.on_not_run == "skip" and state_of(int(status.remote_status)) is JobState.NOT_RUN:
             # A task that is cleared after this wants a new run, as after a success.
             self._active = None
             Durable(context, self.log).done()
-            _skip(f"The {describe(handle)} ended without having run: {status.native} {status.message or ''}")
+            _skip(
+                f"The {describe(handle)} ended without having run: {status.remote_status} "
+                f"{status.message or ''}"
+            )
         return facts_of(handle, status, via=run["via"])
 
     def _settle(self, context: Context, run: dict[str, Any], status: JobStatus) -> Any:

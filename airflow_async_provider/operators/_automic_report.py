@@ -17,10 +17,10 @@ PREFERRED = ("REP", "ACT")
 #: What goes into the log of a long report: its beginning, and its end, where the reason of a failure is.
 FIRST_LINES = 200
 LAST_LINES = 800
-LONGEST_LINE = 2000
+MAX_LINE = 2000
 
 #: Reading on for the end of a report has an end of its own (pages).
-MOST_PAGES = 1000
+MAX_PAGES = 1000
 
 
 def log_report(hook: AutomicHook, handle: JobHandle, log: Log) -> None:
@@ -49,13 +49,13 @@ def _lines(pages: Iterable[str]) -> Iterator[str]:
     """Lines of a report; a page may end within a line."""
     rest = ""
     for number, page in enumerate(pages):
-        if number >= MOST_PAGES:
+        if number >= MAX_PAGES:
             yield rest
-            yield f"(the report has more than {MOST_PAGES} pages; the rest is in Automic)"
+            yield f"(the report has more than {MAX_PAGES} pages; the rest is in Automic)"
             return
         *lines, rest = (rest + page).replace("\r\n", "\n").split("\n")
         yield from lines
-        if len(rest) > LONGEST_LINE:  # no line break in sight: do not collect a whole report
+        if len(rest) > MAX_LINE:  # no line break in sight: do not collect a whole report
             yield rest
             rest = ""
     if rest:
@@ -67,7 +67,7 @@ def shortened(lines: Iterable[str]) -> Iterator[str]:
     last: deque[str] = deque(maxlen=LAST_LINES)
     left_out = -LAST_LINES
     for number, line in enumerate(lines):
-        short = line if len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + "…"
+        short = line if len(line) <= MAX_LINE else line[:MAX_LINE] + "…"
         if number < FIRST_LINES:
             yield short
         else:

@@ -21,7 +21,7 @@ from airflow_async_provider.errors import (
     ResultMissingError,
     SubmitUnknownError,
 )
-from airflow_async_provider.hooks.open_connectors import LONGEST_TRANSFER, OpenConnectorsHook
+from airflow_async_provider.hooks.open_connectors import MAX_TRANSFER, OpenConnectorsHook
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 from airflow_async_provider.protocols._open_connectors.bulk import OpenConnectorsBulkProtocol
 
@@ -112,7 +112,7 @@ class _BulkOperator(CallbackJobOperator):
             f"errors are in the log of this task.{self.mending}",
             job=handle.job_id,
             state=status.state.value,
-            native=status.native,
+            remote_status=status.remote_status,
             request_id=status.request_id,
         )
 
@@ -282,7 +282,7 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
         source: str,
         format: str = "csv",  # noqa: A002 - the vendor's word
         metadata: Mapping[str, Any] | None = None,
-        send_timeout: float | timedelta = LONGEST_TRANSFER,
+        send_timeout: float | timedelta = MAX_TRANSFER,
         aws_conn_id: str | None = "aws_default",
         **kwargs: Any,
     ) -> None:

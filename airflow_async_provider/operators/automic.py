@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 #: Runs of so many earlier tries are looked for where Airflow does not remember them.
-MOST_TRIES = 5
+MAX_TRIES = 5
 
 
 class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
@@ -209,7 +209,7 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
     ) -> tuple[dict[str, Any], JobStatus | None] | None:
         """Before Airflow 3.3 a task has no memory across its tries; Automic has one: the aliases."""
         protocol, last = self.protocol(), context["ti"].try_number - 1
-        for number in range(last, max(0, last - MOST_TRIES), -1):
+        for number in range(last, max(0, last - MAX_TRIES), -1):
             mark = self._mark(protocol, _name_of_try(context, number))
             found = self.hook.look_up(protocol, mark)
             if found is None:
@@ -218,11 +218,14 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
             status = self.interpret(self.truth(context, handle, {}))
             if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
                 self.log.info(
-                    "Found the %s that try %d started; state %r.", describe(handle), number, status.native
+                    "Found the %s that try %d started; state %r.",
+                    describe(handle),
+                    number,
+                    status.remote_status,
                 )
                 return self._run_of(handle), status
             run = self._restarted(context, durable, handle)
-            self.log.info("The %s of try %d ended as %r.", describe(handle), number, status.native)
+            self.log.info("The %s of try %d ended as %r.", describe(handle), number, status.remote_status)
             return None if run is None else (run, None)
         return None
 

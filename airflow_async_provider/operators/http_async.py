@@ -17,7 +17,7 @@ from airflow_async_provider._jobs.callback import CallbackJobOperator
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.store import StoresResult, source_of
 from airflow_async_provider.errors import ConfigurationError, DownloadError, SubmitUnknownError
-from airflow_async_provider.hooks.http_async import HttpAsyncHook
+from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.operators._http_arguments import (
     body_of,
     cancel_option,
@@ -107,7 +107,7 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
         self,
         *,
         endpoint: str,
-        http_conn_id: str = HttpAsyncHook.default_conn_name,
+        http_conn_id: str = HttpAsyncJobHook.default_conn_name,
         method: str = "POST",
         params: Mapping[str, Any] | None = None,
         json: Any = None,
@@ -165,9 +165,9 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
         self.callback_header = callback_header
 
     @cached_property
-    def hook(self) -> HttpAsyncHook:
+    def hook(self) -> HttpAsyncJobHook:
         """The hook."""
-        return HttpAsyncHook(self.http_conn_id)
+        return HttpAsyncJobHook(self.http_conn_id)
 
     @cached_property
     def protocol(self) -> JobProtocol:

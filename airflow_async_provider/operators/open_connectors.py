@@ -203,12 +203,12 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
                 "task with reattach=False.",
                 job=e.job,
                 state=e.state,
-                native=e.native,
+                remote_status=e.remote_status,
             ) from e
 
-    def _timed_out(self, context: Context, handle: JobHandle, native: str) -> JobError:
+    def _timed_out(self, context: Context, handle: JobHandle, remote_status: str) -> JobError:
         if self.pull_queued:
-            return super()._timed_out(context, handle, native)
+            return super()._timed_out(context, handle, remote_status)
         return JobTimeoutError(
             f"No webhook came for the {describe(handle)} within its timeout of {self.timeout:g} s. SAP was "
             f"given the address {handle.data.get('callback_url')} (and a secret behind it). Check that SAP "
@@ -218,7 +218,7 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
             "a retry of this task goes on waiting for it. Give it more time with the argument timeout.",
             job=handle.job_id,
             state="timeout",
-            native=native,
+            remote_status=remote_status,
         )
 
     # -- the result ---------------------------------------------------------------------------------------

@@ -26,7 +26,7 @@ from airflow_async_provider.protocols._json_path import MISSING, parse, read
 Conditions = Sequence[str | Sequence[str]]
 
 #: More conditions, or longer ones, are a mistake; rules are stored with the job.
-MOST_CONDITIONS = 50
+MAX_CONDITIONS = 50
 
 
 class CallbackRule:
@@ -43,8 +43,8 @@ class CallbackRule:
     def __init__(self, conditions: Any, *, name: str) -> None:
         if isinstance(conditions, str | bytes) or not isinstance(conditions, Sequence):
             raise ConfigurationError(f"{name} is a list of conditions such as ['error', 'status==FAILED'].")
-        if len(conditions) > MOST_CONDITIONS:
-            raise ConfigurationError(f"{name} has more than {MOST_CONDITIONS} conditions.")
+        if len(conditions) > MAX_CONDITIONS:
+            raise ConfigurationError(f"{name} has more than {MAX_CONDITIONS} conditions.")
         self._alternatives = tuple(_tests(condition, name) for condition in conditions)
         #: as given, with lists for sequences: JSON-able
         self.conditions: list[str | list[str]] = [c if isinstance(c, str) else list(c) for c in conditions]

@@ -65,8 +65,8 @@ class HttpRequest:
     :param repeatable: True when sending it twice does no harm, so the transport may try again after a
         lost answer; a submission that starts a job is not repeatable
     :param headers: further headers; they win over the connection's own of the same name
-    :param most: read at most so many bytes of the answer's body and hand over the beginning, where the
-        answer may be the result itself; None: an answer beyond the transport's bound is an error
+    :param max_body_bytes: read at most so many bytes of the answer's body and hand over the beginning, where
+        the answer may be the result itself; None: an answer beyond the transport's bound is an error
     """
 
     method: str
@@ -76,7 +76,7 @@ class HttpRequest:
     body: bytes | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     repeatable: bool = True
-    most: int | None = None
+    max_body_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class HttpResponse:
 
     :param received_at: the receiving process's clock (epoch seconds): a protocol has no clock of its own
     :param url: the URL that answered, after redirects
-    :param complete: False when the body is only the beginning (see :attr:`HttpRequest.most`)
+    :param complete: False when the body is only the beginning (see :attr:`HttpRequest.max_body_bytes`)
     """
 
     status: int

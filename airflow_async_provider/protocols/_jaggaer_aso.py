@@ -46,7 +46,7 @@ STATES: Mapping[str, JobState] = {
 EXPIRY_SLACK = 5.0
 
 #: Numbers beyond this are no seconds that anybody meant (about 30 years); not-a-number is neither.
-LONGEST_LIFE = 1e9
+MAX_LIFE = 1e9
 
 
 class JaggaerAsoProtocol(JobProtocol):
@@ -143,25 +143,27 @@ class JaggaerAsoProtocol(JobProtocol):
         if response.status == 403 and _has_expired(handle, response.received_at):
             return JobStatus(
                 JobState.EXPIRED,
-                native="403",
+                remote_status="403",
                 message="the status URL has expired",
                 request_id=request_id(response.headers),
             )
         raise_for_answer(response, job=job, doing="asking for the status of")
         answer = response.json_object(job=job)
-        native = answer.get("status")
-        if not isinstance(native, str):
+        remote_status = answer.get("status")
+        if not isinstance(remote_status, str):
             raise UnreadableAnswerError(
                 f"HTTP {response.status} for {job}: the answer has no status.",
                 excerpt=excerpt(response.body),
                 job=job,
                 http_status=response.status,
             )
-        state = STATES.get(native.strip().lower())
+        state = STATES.get(remote_status.strip().lower())
         return JobStatus(
             state or JobState.RUNNING,
-            native=native.strip() if state else excerpt(native.encode("utf-8", "replace"), 80),
-            understood=state is not None,
+            remote_status=remote_status.strip()
+            if state
+            else excerpt(remote_status.encode("utf-8", "replace"), 80),
+            recognised=state is not None,
             retry_after=retry_after(response.headers, response.received_at),
             result=self._result(answer, response, job) if state is JobState.SUCCEEDED else None,
             request_id=request_id(response.headers),
@@ -193,6 +195,6 @@ def _has_expired(handle: JobHandle, now: float) -> bool:
 
 def _seconds(value: Any) -> float | None:
     """A JSON number as seconds; None for anything else (a bool is no number)."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LONGEST_LIFE:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MAX_LIFE:
         return float(value)
     return None

@@ -123,21 +123,21 @@ class JobStatus:
     What the remote says about a job at one moment.
 
     :param state: normalised state
-    :param native: the remote's own word or code
+    :param remote_status: the remote's own word or code
     :param message: the remote's explanation, bounded, without secrets
     :param retry_after: seconds that the remote asked us to wait before the next question
     :param result: set once succeeded, where the remote hands out a result
-    :param understood: False when the remote's word is unknown: it counts as running, for a bounded time
+    :param recognised: False when the remote's word is unknown: it counts as running, for a bounded time
     :param detail: further JSON-able facts for the operator's return value, without secrets
     :param status_url: where to ask from now on, when the remote has moved the monitor; None: as before
     """
 
     state: JobState
-    native: str = ""
+    remote_status: str = ""
     message: str | None = None
     retry_after: float | None = None
     result: Result | None = None
-    understood: bool = True
+    recognised: bool = True
     request_id: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     status_url: str | None = field(default=None, repr=False)

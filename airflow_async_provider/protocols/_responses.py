@@ -30,7 +30,7 @@ REQUEST_ID_HEADERS = (
 )
 
 #: Nobody means a longer wait than this; it bounds what a hostile or broken header can do (seconds).
-LONGEST_RETRY_AFTER = 24 * 3600.0
+MAX_RETRY_AFTER = 24 * 3600.0
 
 
 def retry_after(headers: Headers, received_at: float) -> float | None:
@@ -46,7 +46,7 @@ def retry_after(headers: Headers, received_at: float) -> float | None:
     if not value:
         return None
     if value.isascii() and value.isdigit():
-        return min(float(value), LONGEST_RETRY_AFTER)
+        return min(float(value), MAX_RETRY_AFTER)
     try:  # a few services send fractions, although the RFC says digits
         seconds = float(value)
     except ValueError:
@@ -54,7 +54,7 @@ def retry_after(headers: Headers, received_at: float) -> float | None:
         if moment is None:
             return None
         seconds = moment - (http_date(headers.get("Date", "")) or received_at)
-    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER) if math.isfinite(seconds) else None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER) if math.isfinite(seconds) else None
 
 
 def http_date(value: str) -> float | None:

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from airflow_async_provider._jobs.arguments import query_of
 from airflow_async_provider.errors import ConfigurationError
-from airflow_async_provider.hooks.http_async import HttpAsyncHook
+from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.operators._http_arguments import profile_name, profile_of
 from airflow_async_provider.protocols._http.urls import digest
 from airflow_async_provider.protocols._job import JobHandle
@@ -44,7 +44,7 @@ class HttpAsyncJobSensor(AsyncJobSensor):
     def __init__(
         self,
         *,
-        http_conn_id: str = HttpAsyncHook.default_conn_name,
+        http_conn_id: str = HttpAsyncJobHook.default_conn_name,
         status_url: str | None = None,
         endpoint: str | None = None,
         params: Mapping[str, Any] | None = None,
@@ -63,9 +63,9 @@ class HttpAsyncJobSensor(AsyncJobSensor):
         self.profile_options = profile_options
 
     @cached_property
-    def hook(self) -> HttpAsyncHook:
+    def hook(self) -> HttpAsyncJobHook:
         """The hook."""
-        return HttpAsyncHook(self.http_conn_id)
+        return HttpAsyncJobHook(self.http_conn_id)
 
     def execute(self, context: Context) -> Any:
         """Make a handle of the address, then wait as for any job."""

@@ -17,7 +17,7 @@ import aiohttp
 TICK = 0.02
 ANSWER_SECONDS = 10.0
 #: Messages under way at the same time.
-MOST_AT_ONCE = 64
+MAX_AT_ONCE = 64
 
 Message = TypeVar("Message")
 
@@ -82,7 +82,7 @@ class Outbox(Generic[Message]):
 
     async def background(self, app: Any) -> AsyncIterator[None]:
         """Send for as long as the application lives."""
-        connector = aiohttp.TCPConnector(limit=MOST_AT_ONCE, ssl=False)  # a demo's receiver signs for itself
+        connector = aiohttp.TCPConnector(limit=MAX_AT_ONCE, ssl=False)  # a demo's receiver signs for itself
         async with aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=ANSWER_SECONDS),

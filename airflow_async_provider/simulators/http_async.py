@@ -49,7 +49,7 @@ CONVENTIONS: tuple[type[Convention], ...] = (
 BUCKET = "http.sim.results"
 
 #: longest wait that a ``Prefer: wait=n`` is granted (real seconds)
-LONGEST_WAIT = 30.0
+MAX_WAIT = 30.0
 
 
 class HttpAsyncSimulator(Simulator):
@@ -280,7 +280,7 @@ class HttpAsyncSimulator(Simulator):
     async def _ends_within(self, job: HttpJob, seconds: float) -> bool:
         """Wait for a job for so many real seconds, as RFC 7240 §4.3 wants it."""
         loop = asyncio.get_running_loop()
-        end = loop.time() + min(seconds, LONGEST_WAIT)
+        end = loop.time() + min(seconds, MAX_WAIT)
         while job.state == "running" and loop.time() < end:  # noqa: ASYNC110 - a test may end it in its thread
             await asyncio.sleep(0.01)
         return job.state != "running"

@@ -74,10 +74,11 @@ class AsyncResultDownloadOperator(StoresResult, PlainErrors, BaseOperator):
         status = self.hook.status(handle)
         if status.state is JobState.RUNNING:
             raise JobError(
-                f"The {describe(handle)} is still {status.native!r}: put an AsyncJobSensor before this task.",
+                f"The {describe(handle)} is still {status.remote_status!r}: put an AsyncJobSensor before "
+                "this task.",
                 job=handle.job_id,
                 state=status.state.value,
-                native=status.native,
+                remote_status=status.remote_status,
             )
         if status.state is not JobState.SUCCEEDED:
             raise error_for(handle, status)

@@ -12,7 +12,7 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_async_provider._callbacks.mailbox import alook, key_of
-from airflow_async_provider._callbacks.registration import Letter
+from airflow_async_provider._callbacks.registration import Delivery
 from airflow_async_provider._callbacks.task_state import astill_waits
 from airflow_async_provider._polling.loop import Heartbeat, Outcome, awatch, spoken
 from airflow_async_provider._polling.policy import PollPolicy, Wait
@@ -32,14 +32,14 @@ LONG_AGO = 120.0
 SLACK = 1.5
 
 #: The longest pause between two looks into the mailbox (seconds): each crosses to the database.
-RAREST_LOOK = 300.0
+MAX_LOOK = 300.0
 
 #: A killed task gives us half a minute (``[triggerer] on_kill_timeout``), and cancelling is what counts.
 LOOK_BEFORE_CANCEL = 10.0
 
 
 #: Cancelling may take this long (seconds); Airflow's own limit, ``on_kill_timeout``, cannot hold it.
-LONGEST_CANCELLING = 60.0
+MAX_CANCELLING = 60.0
 
 #: What cancels jobs beside the triggers that it began in; an event loop itself does not hold its tasks.
 _cancelling: set[asyncio.Task[None]] = set()
@@ -52,7 +52,7 @@ class AsyncJobTrigger(BaseTrigger):
     """
     Watches one job of any protocol and fires once, with states and counters only.
 
-    Events: ``{"version", "state", "native", "via", "polls", "errors"}`` and, for the state ``error``,
+    Events: ``{"version", "state", "remote_status", "via", "polls", "errors"}`` and, for the state ``error``,
     ``"error"`` (class name) and ``"http_status"``. ``state`` is a
     :class:`~airflow_async_provider.protocols.JobState` value, ``timeout`` or ``error``. Never raises for
     a remote failure: the operator, back on a worker, reads the truth once more and raises.
@@ -66,7 +66,7 @@ class AsyncJobTrigger(BaseTrigger):
         before the scheduler has processed its worker's exit is taken for failed
     :param cancel_on_kill: cancel the remote job when a user clears the task or marks it (Airflow >= 3.3)
     :param callback: a callback is expected too: look into the mailbox
-    :param letter_seen: epoch seconds of the last callback that the operator has dealt with already
+    :param last_delivery_at: epoch seconds of the last callback that the operator has dealt with already
     :param submission: name of the submission whose callback counts
     :param version: layout of these arguments
     :param later: what a later version of this package has added without a new layout: kept and not used
@@ -83,7 +83,7 @@ class AsyncJobTrigger(BaseTrigger):
         settle: float = 10.0,
         cancel_on_kill: bool = True,
         callback: bool = False,
-        letter_seen: float = 0.0,
+        last_delivery_at: float = 0.0,
         submission: str = "",
         version: int = TRIGGER_VERSION,
         **later: Any,
@@ -97,7 +97,7 @@ class AsyncJobTrigger(BaseTrigger):
         self.settle = settle
         self.cancel_on_kill = cancel_on_kill
         self.callback = callback
-        self.letter_seen = letter_seen
+        self.last_delivery_at = last_delivery_at
         self.submission = submission
         self.version = version
         self.later = later
@@ -115,7 +115,7 @@ class AsyncJobTrigger(BaseTrigger):
                 "settle": self.settle,
                 "cancel_on_kill": self.cancel_on_kill,
                 "callback": self.callback,
-                "letter_seen": self.letter_seen,
+                "last_delivery_at": self.last_delivery_at,
                 "submission": self.submission,
                 "version": self.version,
                 **self.later,
@@ -174,20 +174,20 @@ class AsyncJobTrigger(BaseTrigger):
         handle = self._handle
         if not self.callback:
             return (await self._poll(handle)).to_event()
-        letter = await self._look()
-        if letter is not None:
-            return letter.to_event()
+        delivery = await self._look()
+        if delivery is not None:
+            return delivery.to_event()
         polls = asyncio.ensure_future(
             self._poll(handle) if protocol_of(handle).pollable else self._until_deadline()
         )
-        letters = asyncio.ensure_future(self._letters(started))
+        deliveries = asyncio.ensure_future(self._deliveries(started))
         try:
-            await asyncio.wait({polls, letters}, return_when=asyncio.FIRST_COMPLETED)
-            return letters.result() if letters.done() else polls.result().to_event()
+            await asyncio.wait({polls, deliveries}, return_when=asyncio.FIRST_COMPLETED)
+            return deliveries.result() if deliveries.done() else polls.result().to_event()
         finally:
             polls.cancel()
-            letters.cancel()
-            await asyncio.gather(polls, letters, return_exceptions=True)
+            deliveries.cancel()
+            await asyncio.gather(polls, deliveries, return_exceptions=True)
 
     async def _poll(self, handle: JobHandle) -> Outcome:
         wait = Wait(PollPolicy.from_dict(self.policy), self.deadline, handle.expires_at)
@@ -202,7 +202,7 @@ class AsyncJobTrigger(BaseTrigger):
                 self.log.info("Job %s: no callback yet; waited for %s", self.job.get("job_id"), waited)
         return Outcome("timeout")
 
-    async def _letters(self, started: float) -> dict[str, Any]:
+    async def _deliveries(self, started: float) -> dict[str, Any]:
         """
         Look into the mailbox again when the receiver may wake the task by itself, then ever more rarely.
 
@@ -212,20 +212,20 @@ class AsyncJobTrigger(BaseTrigger):
         pause = self._until_settled(started) + SLACK
         while True:
             await asyncio.sleep(pause)
-            letter = await self._look()
-            if letter is not None:
-                return letter.to_event()
-            pause = min(max(pause * 3, 10.0), RAREST_LOOK)
+            delivery = await self._look()
+            if delivery is not None:
+                return delivery.to_event()
+            pause = min(max(pause * 3, 10.0), MAX_LOOK)
 
-    async def _look(self) -> Letter | None:
+    async def _look(self) -> Delivery | None:
         if self.task_instance is None:
             return None
         try:
-            letter = await alook(key_of(self.task_instance), self.submission)
+            delivery = await alook(key_of(self.task_instance), self.submission)
         except Exception as e:  # noqa: BLE001 - a look that fails must not end the wait; polls go on
             self.log.warning("Could not look for a callback: %s", _said(e))
             return None
-        return letter if letter and letter.received_at > self.letter_seen else None
+        return delivery if delivery and delivery.received_at > self.last_delivery_at else None
 
     def _until_settled(self, started: float) -> float:
         """Seconds until the task may be resumed, counted from our start, which is after the deferral."""
@@ -250,7 +250,7 @@ class AsyncJobTrigger(BaseTrigger):
 
     async def _cancel_job(self) -> None:
         try:
-            async with asyncio.timeout(LONGEST_CANCELLING):
+            async with asyncio.timeout(MAX_CANCELLING):
                 await self._cancel_unless_alive()
         except Exception as e:  # noqa: BLE001 - Airflow would log it whole, and a foreign one may hold a URL
             job_id = self.job.get("job_id")
@@ -301,7 +301,7 @@ class AsyncJobTrigger(BaseTrigger):
             return False
         if status.state in (JobState.RUNNING, JobState.BLOCKED):
             return False
-        self.log.info("Job %s has ended (%s); nothing to cancel.", handle.job_id, status.native)
+        self.log.info("Job %s has ended (%s); nothing to cancel.", handle.job_id, status.remote_status)
         return True
 
 

@@ -42,7 +42,7 @@ class AsyncJobEventTrigger(BaseEventTrigger):
     the same job every night gives one event a night. What has fired is remembered with the asset (Airflow >=
     3.3); before that, a restarted triggerer may fire the last end once more.
 
-    The event's payload: ``{"version", "state", "native", "protocol", "job_id"}``.
+    The event's payload: ``{"version", "state", "remote_status", "protocol", "job_id"}``.
 
     :param job: the job handle, as a dictionary: a submit task's return value, or the ``handle()`` of an
         :class:`~airflow_async_provider.sensors.http_async.HttpAsyncJobSensor` for a status document
@@ -149,7 +149,11 @@ class AsyncJobEventTrigger(BaseEventTrigger):
             return
         if self._last is None:
             self._last = await self._remembered()
-        facts = {"state": status.state.value, "native": status.native, "detail": dict(status.detail)}
+        facts = {
+            "state": status.state.value,
+            "remote_status": status.remote_status,
+            "detail": dict(status.detail),
+        }
         seen = _digest(facts) if status.state.ended else RUNNING
         if seen == self._last:
             return
@@ -160,7 +164,7 @@ class AsyncJobEventTrigger(BaseEventTrigger):
                 {
                     "version": EVENT_VERSION,
                     "state": status.state.value,
-                    "native": status.native,
+                    "remote_status": status.remote_status,
                     "protocol": handle.protocol,
                     "job_id": handle.job_id,
                 }

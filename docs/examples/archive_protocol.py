@@ -55,15 +55,15 @@ class ArchiveProtocol(JobProtocol):
     def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
         """A phase, unknown ones count as running; 410 is an order that the archive has forgotten."""
         if response.status == 410:
-            return JobStatus(JobState.EXPIRED, native="410")
+            return JobStatus(JobState.EXPIRED, remote_status="410")
         raise_for_answer(response, job=f"order {handle.job_id}", doing="asking for")
         answer = response.json_object(job=handle.job_id)
         state = PHASES.get(answer.get("phase"))
         file = answer.get("file")
         return JobStatus(
             state or JobState.RUNNING,
-            native=str(answer.get("phase")),
-            understood=state is not None,
+            remote_status=str(answer.get("phase")),
+            recognised=state is not None,
             message=answer.get("note"),
             retry_after=retry_after(response.headers, response.received_at),
             result=Result(url=file, authorized=True) if file else None,

@@ -34,4 +34,4 @@ class Ping(JobProtocol):
 
     def read_callback(self, headers: Headers, body: bytes) -> JobStatus:
         said: dict[str, Any] = json.loads(body)
-        return JobStatus(JobState.SUCCEEDED, native=said["ping"])
+        return JobStatus(JobState.SUCCEEDED, remote_status=said["ping"])

@@ -28,11 +28,11 @@ import requests
 
 from airflow_async_provider._callbacks.address import PREFIX, CallbackAddress, TaskKey, hash_of, new_address
 from airflow_async_provider._callbacks.registration import (
+    DURABLE_DELIVERY_KEY,
     DURABLE_KEY,
-    DURABLE_LETTER_KEY,
     MAILBOX_KEY,
     REGISTRATION_KEY,
-    Letter,
+    Delivery,
     Registration,
 )
 from tests.support.harness import Postgres, PostgresMissingError
@@ -80,13 +80,13 @@ class Waiting:
     # What came of it
 
     @property
-    def letter(self) -> Letter | None:
-        return Letter.from_dict(self.world.xcom(self.key, MAILBOX_KEY))
+    def delivery(self) -> Delivery | None:
+        return Delivery.from_dict(self.world.xcom(self.key, MAILBOX_KEY))
 
     @property
-    def kept_letter(self) -> Letter | None:
-        value = self.world.task_state(self.key, DURABLE_LETTER_KEY)
-        return Letter.from_dict(value)
+    def kept_delivery(self) -> Delivery | None:
+        value = self.world.task_state(self.key, DURABLE_DELIVERY_KEY)
+        return Delivery.from_dict(value)
 
     @property
     def row(self) -> dict[str, Any]:

@@ -33,8 +33,8 @@ from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks import handling
 from airflow_async_provider._callbacks.address import PREFIX, TaskKey
 from airflow_async_provider._callbacks.registration import (
+    DURABLE_DELIVERY_KEY,
     DURABLE_KEY,
-    DURABLE_LETTER_KEY,
     MAILBOX_KEY,
     REGISTRATION_KEY,
 )
@@ -144,11 +144,11 @@ class PlayedAirflow:
         self.state = "scheduled"
         self.woken.put(json.loads(json.dumps(event)))
 
-    def put_letter(self, session: Any, task_instance: Any, stored: str) -> None:
+    def put_delivery(self, session: Any, task_instance: Any, stored: str) -> None:
         self.xcoms[MAILBOX_KEY] = stored
 
-    def keep_letter(self, session: Any, task: TaskKey, stored: str) -> None:
-        self.store.set(DURABLE_LETTER_KEY, stored)
+    def keep_delivery(self, session: Any, task: TaskKey, stored: str) -> None:
+        self.store.set(DURABLE_DELIVERY_KEY, stored)
 
     def connection_of(self, conn_id: str) -> Any:
         from airflow.sdk import BaseHook
@@ -177,13 +177,13 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedAirflow]:
     replaced = {
         "transaction": transaction,
         "registration_of": lambda s, task: played.xcoms.get(REGISTRATION_KEY) if mine(task) else None,
-        "letter_of": lambda s, task: played.xcoms.get(MAILBOX_KEY),
+        "delivery_of": lambda s, task: played.xcoms.get(MAILBOX_KEY),
         "durable_of": lambda s, task: played.store.get(DURABLE_KEY, {}) if mine(task) else {},
         "lock_task": lambda s, task: played if mine(task) else None,
         "state_of": lambda ti: ti.state,
         "deferred_at": lambda ti: ti.deferred_at if ti.state == "deferred" else None,
-        "put_letter": played.put_letter,
-        "keep_letter": played.keep_letter,
+        "put_delivery": played.put_delivery,
+        "keep_delivery": played.keep_delivery,
         "resume": played.resume,
         "connection_of": played.connection_of,
         "count": lambda *a, **k: None,

@@ -41,7 +41,7 @@ def test_the_docstring_draws_the_tree_as_it_is() -> None:
 def test_every_error_travels_with_its_facts(cls: type[AsyncJobError]) -> None:
     facts = {"job": "j", "http_status": 503, "request_id": "r"}
     if cls not in (TransientError, UnreadableAnswerError):
-        facts |= {"state": "failed", "native": "kaputt"}
+        facts |= {"state": "failed", "remote_status": "kaputt"}
     error = cls("what happened", **facts)
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(twin) is cls

@@ -21,7 +21,7 @@ from airflow_async_provider.errors import DownloadError
 MIB: Final = 1024 * 1024
 
 #: S3's limits: parts of one upload, and bytes of a part that is not the last.
-MOST_PARTS: Final = 10_000
+MAX_PARTS: Final = 10_000
 SMALLEST_PART: Final = 5 * MIB
 
 #: Our own sizes: (CONCURRENCY + 1) x PART bytes are held in memory. Importing the amazon provider alone takes
@@ -36,7 +36,7 @@ PARTS_OF_ONE_SIZE: Final = 800
 
 #: What is waited for parts under way before an upload is given up (seconds); Airflow kills a task that takes
 #: longer than a minute to end.
-LONGEST_GIVING_UP: Final = 20.0
+MAX_GIVING_UP: Final = 20.0
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def part_size(number: int, *, length: int | None, smallest: int) -> int:
     smallest = max(smallest, SMALLEST_PART)
     if length is None:
         return int(smallest << ((number - 1) // PARTS_OF_ONE_SIZE))
-    needed = -(-length // MOST_PARTS)
+    needed = -(-length // MAX_PARTS)
     return max(smallest, -(-needed // MIB) * MIB)
 
 
@@ -125,10 +125,8 @@ class MultipartUpload:
     def _send_all(self, pool: ThreadPoolExecutor, first: bytearray, source: ByteSource) -> None:
         buffer, number = first, 1
         while buffer:
-            if number > MOST_PARTS:
-                raise DownloadError(
-                    f"The result has more than {MOST_PARTS} parts, S3's limit for one object."
-                )
+            if number > MAX_PARTS:
+                raise DownloadError(f"The result has more than {MAX_PARTS} parts, S3's limit for one object.")
             self._running[pool.submit(self._send, number, buffer)] = buffer
             number += 1
             size = part_size(number, length=self._length, smallest=self._smallest)
@@ -168,7 +166,7 @@ class MultipartUpload:
         running = [future for future in self._running if not future.done()]
         self._abort()
         if running:
-            wait(running, timeout=LONGEST_GIVING_UP)
+            wait(running, timeout=MAX_GIVING_UP)
             self._abort()
 
     def _abort(self) -> None:

@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Persistence:
+class DownloadRetryPolicy:
     """
     How hard a source tries. All times in seconds.
 
@@ -92,7 +92,7 @@ class HttpSource(ByteSource):
         proxy: str | None = None,
         timeout: tuple[float, float] = (10.0, 60.0),
         expires_at: float | None = None,
-        persistence: Persistence | None = None,
+        persistence: DownloadRetryPolicy | None = None,
         parallel: Parallel | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.time,
@@ -109,7 +109,7 @@ class HttpSource(ByteSource):
             connections=rules.connections + 2,  # the single one and the probe come on top
         )
         self.expires_at = expires_at
-        self.persistence = persistence or Persistence()
+        self.persistence = persistence or DownloadRetryPolicy()
         self._sleep = sleep
         self._clock = clock
         self._response: StreamResponse | None = None

@@ -18,7 +18,7 @@ from airflow_async_provider._transport.time_limit import TimeLimit
 from airflow_async_provider.errors import DownloadError, OriginError
 from airflow_async_provider.protocols._http_messages import Headers
 
-MOST_REDIRECTS = 5
+MAX_REDIRECTS = 5
 
 #: To so many hosts connections are kept: redirects may lead from range to range to another one.
 KEPT_HOSTS = 5
@@ -152,14 +152,14 @@ class UrlOpener:
             if etag is not None:
                 wanted["If-Match"] = etag
         url = self._url
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             response = self._authorized(url, wanted)
             location = response.headers.get("Location")
             if response.status not in REDIRECTS or not location:
                 return response
             response.body.close()
             url = follow(url, location)
-        raise DownloadError(f"{self.where} redirects more than {MOST_REDIRECTS} times.")
+        raise DownloadError(f"{self.where} redirects more than {MAX_REDIRECTS} times.")
 
     def close(self) -> None:
         """Drop kept connections."""

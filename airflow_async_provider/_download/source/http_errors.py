@@ -12,7 +12,7 @@ from airflow_async_provider.protocols._redaction import excerpt
 from airflow_async_provider.protocols._responses import is_transient, request_id, retry_after
 
 #: How much of an error body is read (bytes). S3's are below 1 KiB.
-LONGEST_ERROR_BODY = 16 * 1024
+MAX_ERROR_BODY = 16 * 1024
 
 #: Codes of S3 and Google Cloud Storage for a signature or session whose time is over.
 EXPIRED_CODES = frozenset({"ExpiredToken", "RequestExpired", "TokenExpired"})
@@ -100,7 +100,7 @@ def _says_expired(code: str, body: bytes) -> bool:
 def _bounded(response: StreamResponse) -> bytes:
     body = b""
     try:
-        while len(body) < LONGEST_ERROR_BODY and (data := response.body.read(LONGEST_ERROR_BODY)):
+        while len(body) < MAX_ERROR_BODY and (data := response.body.read(MAX_ERROR_BODY)):
             body += data
     except BrokenOffError:
         pass  # the status has come, and says enough

@@ -193,7 +193,7 @@ def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpS
             f"The result of the {describe(handle)} is no longer offered: its URL has expired.",
             job=handle.job_id,
             state=status.state.value,
-            native=status.native,
+            remote_status=status.remote_status,
         )
     remote = hook.remote
     url = remote.resolve(result.url)

@@ -223,7 +223,7 @@ class AutomicProtocol(AutomicApi, JobProtocol):
         if response.status == 404 and (failure := answers.failure_of(response)).code == answers.NO_SUCH_RUN:
             return JobStatus(
                 JobState.EXPIRED,
-                native="404",
+                remote_status="404",
                 message=answers.no_such_run(failure),
                 request_id=request_id(response.headers),
             )

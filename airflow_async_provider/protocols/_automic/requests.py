@@ -19,7 +19,7 @@ from airflow_async_provider.errors import ConfigurationError
 EXECUTION_OPTIONS = ("execute", "once", "recurring")
 
 #: Length of an alias (community list "AE limits": 200, the same as an object name).
-LONGEST_ALIAS = 200
+MAX_ALIAS = 200
 
 #: What an alias may hold: letters, digits, "_" and ".", and of the others what ALIAS_SPECIAL_CHARACTERS in
 #: UC_CLIENT_SETTINGS lists, by default "-#".
@@ -123,7 +123,7 @@ def correlated_alias(name: str, correlation_id: str) -> str:
     :param correlation_id: any text that stands for this one submission
     """
     suffix = "#" + correlation_suffix(correlation_id)
-    return _NOT_IN_ALIAS.sub("_", name.upper())[: LONGEST_ALIAS - len(suffix)] + suffix
+    return _NOT_IN_ALIAS.sub("_", name.upper())[: MAX_ALIAS - len(suffix)] + suffix
 
 
 def execution_body(
@@ -148,9 +148,9 @@ def execution_body(
     check_execution_option(execution_option, once=once, recurring=recurring, callback=bool(callback_url))
     if not str(object_name or "").strip():
         raise ConfigurationError("object_name is empty: name the Automic object to start.")
-    if alias is not None and len(alias) > LONGEST_ALIAS:
+    if alias is not None and len(alias) > MAX_ALIAS:
         raise ConfigurationError(
-            f"The alias has {len(alias)} characters, Automic allows {LONGEST_ALIAS}: shorten it."
+            f"The alias has {len(alias)} characters, Automic allows {MAX_ALIAS}: shorten it."
         )
     body: dict[str, Any] = {
         "object_name": str(object_name).strip(),

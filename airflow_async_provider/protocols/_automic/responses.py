@@ -51,7 +51,7 @@ RECORD_FIELDS = (
     "estimated_runtime",
 )
 
-_LONGEST_TEXT = 500
+_MAX_TEXT = 500
 #: Beyond it nothing is a number of Automic's, and databases and JSON readers begin to differ.
 _LARGEST = 1 << 63
 
@@ -91,7 +91,7 @@ def failure_of(response: HttpResponse) -> AutomicFailure:
 
 
 def _said(value: Any) -> str:
-    return excerpt(str(value or "").encode("utf-8", "replace"), _LONGEST_TEXT)
+    return excerpt(str(value or "").encode("utf-8", "replace"), _MAX_TEXT)
 
 
 def raise_for_automic(response: HttpResponse, *, job: str, doing: str) -> None:
@@ -162,15 +162,15 @@ def status_of_record(
 
     :raises UnreadableAnswerError: the record has no status
     """
-    native = record.get("status")
-    if native is None or isinstance(native, dict | list):
+    remote_status = record.get("status")
+    if remote_status is None or isinstance(remote_status, dict | list):
         raise UnreadableAnswerError(
             f"HTTP {response.status} for {job}: the answer has no status.",
             excerpt=excerpt(response.body),
             job=job,
             http_status=response.status,
         )
-    code = number(native)
+    code = number(remote_status)
     state = state_of(code) if code is not None else None
     text = _text(record.get("status_text")) or (text_of(code) if code is not None else "")
     message = text or None
@@ -182,10 +182,10 @@ def status_of_record(
             state = JobState.RUNNING
     return JobStatus(
         state or JobState.RUNNING,
-        native=_text(str(native))[:80] if code is None else str(code)[:80],
+        remote_status=_text(str(remote_status))[:80] if code is None else str(code)[:80],
         message=message,
         retry_after=retry_after(response.headers, response.received_at),
-        understood=state is not None,
+        recognised=state is not None,
         request_id=request_id(response.headers),
         detail={
             "run_id": number(record.get("run_id")),
@@ -337,9 +337,9 @@ def callback_hint(body: bytes) -> JobStatus:
     state = state_of(code) if code is not None else None
     return JobStatus(
         state or JobState.RUNNING,
-        native="" if code is None else str(code)[:80],
+        remote_status="" if code is None else str(code)[:80],
         message="the callback names no status" if code is None else (text_of(code) or None),
-        understood=state is not None,
+        recognised=state is not None,
         detail={
             "run_id": run_id,
             "status": code,
@@ -368,4 +368,4 @@ def _plain(value: Any) -> Any:
 
 def _text(value: Any) -> str:
     """Text on one line, bounded, without what databases and logs choke on."""
-    return printable(" ".join(value.split())[:_LONGEST_TEXT]) if isinstance(value, str) else ""
+    return printable(" ".join(value.split())[:_MAX_TEXT]) if isinstance(value, str) else ""

@@ -89,7 +89,7 @@ class AzureProtocol(HttpProfile):
             return {"final_url": absolute(location, response, job="the job", what="Location")}
         return {}
 
-    def most(self, handle: JobHandle) -> int | None:
+    def max_body_bytes(self, handle: JobHandle) -> int | None:
         """Of a ``Location`` alone, the last answer is the result."""
         whole = self.result_field or self.result_url_field or handle.data.get("monitor") != "location"
         return None if whole else 1024 * 1024
@@ -102,8 +102,8 @@ class AzureProtocol(HttpProfile):
             return self.gone(response)
         raise_for_answer(response, job=job, doing="asking for the status of")
         document = json_or_none(response.body)
-        native = document.get("status") if document else None
-        if not isinstance(native, str):
+        remote_status = document.get("status") if document else None
+        if not isinstance(remote_status, str):
             if response.status == 202:
                 return self.going_on(response, "202")
             raise UnreadableAnswerError(
@@ -112,33 +112,40 @@ class AzureProtocol(HttpProfile):
                 job=job,
                 http_status=response.status,
             )
-        state = STATES.get(native.strip().lower(), JobState.RUNNING)
+        state = STATES.get(remote_status.strip().lower(), JobState.RUNNING)
         if state is JobState.RUNNING:
             header = next((h for h in MONITOR_HEADERS if response.headers.get(h)), MONITOR_HEADERS[0])
             return self.going_on(
-                response, native, status_url=self.moved(handle, response, job=job, header=header)
+                response, remote_status, status_url=self.moved(handle, response, job=job, header=header)
             )
         if state is not JobState.SUCCEEDED:
-            return self.ended(state, response, native, error_text(document))
-        return self._succeeded(handle, document or {}, response, job, native)
+            return self.ended(state, response, remote_status, error_text(document))
+        return self._succeeded(handle, document or {}, response, job, remote_status)
 
     def _succeeded(
-        self, handle: JobHandle, document: Mapping[str, Any], response: HttpResponse, job: str, native: str
+        self,
+        handle: JobHandle,
+        document: Mapping[str, Any],
+        response: HttpResponse,
+        job: str,
+        remote_status: str,
     ) -> JobStatus:
         own = self.result_field or self.result_url_field or self.refetch_result
         if own or self.final_state_via == "monitor":
-            return self.finished(response, job=job, native=native)
+            return self.finished(response, job=job, remote_status=remote_status)
         resource = document.get("resourceLocation")
         inline = document.get("result")
         final = handle.data.get("final_url")
         if self.final_state_via is None and inline is not None:
-            return self.finished(response, job=job, native=native, value=inline)
+            return self.finished(response, job=job, remote_status=remote_status, value=inline)
         if self.final_state_via is None and isinstance(resource, str) and resource:
             final = resource
         if isinstance(final, str) and final:
             result: Result = self.result_at(final, response, job=job)
-            return JobStatus(JobState.SUCCEEDED, native=one_line(native, 80), result=result)
-        return self.finished(response, job=job, native=native, value=document.get("properties", document))
+            return JobStatus(JobState.SUCCEEDED, remote_status=one_line(remote_status, 80), result=result)
+        return self.finished(
+            response, job=job, remote_status=remote_status, value=document.get("properties", document)
+        )
 
     def _read_location(self, handle: JobHandle, response: HttpResponse, job: str) -> JobStatus:
         """202 goes on; then comes exactly the job's final answer, so a 4xx is the job's own failure."""
@@ -148,15 +155,17 @@ class AzureProtocol(HttpProfile):
         raise_for_answer(response, job=job, doing="asking for the status of")
         if status == 202:
             return self.going_on(response, "202", status_url=self.moved(handle, response, job=job))
-        return self.finished(response, job=job, native=str(status))
+        return self.finished(response, job=job, remote_status=str(status))
 
     def callback_status(self, document: Mapping[str, Any]) -> JobStatus | None:
         """A status document may come as a callback, too."""
-        native = document.get("status")
-        if not isinstance(native, str):
+        remote_status = document.get("status")
+        if not isinstance(remote_status, str):
             return None
-        state = STATES.get(native.strip().lower(), JobState.RUNNING)
+        state = STATES.get(remote_status.strip().lower(), JobState.RUNNING)
         message = error_text(document) if state is JobState.FAILED else None
         return JobStatus(
-            state, native=one_line(native, 80), message=one_line(message, 500) if message else None
+            state,
+            remote_status=one_line(remote_status, 80),
+            message=one_line(message, 500) if message else None,
         )

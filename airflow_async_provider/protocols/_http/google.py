@@ -89,14 +89,14 @@ class GoogleProtocol(HttpProfile):
         if not done:
             return self.going_on(response, "running")
         if operation.get("error") is not None:
-            state, native, message = _failure(operation)
-            return self.ended(state, response, native, message)
+            state, remote_status, message = _failure(operation)
+            return self.ended(state, response, remote_status, message)
         if self.result_field or self.result_url_field:
-            return self.finished(response, job=job, native="done")
+            return self.finished(response, job=job, remote_status="done")
         value = operation.get("response")
         return JobStatus(
             JobState.SUCCEEDED,
-            native="done",
+            remote_status="done",
             result=None if value is None else Result(value=value),
             request_id=request_id(response.headers),
         )
@@ -106,11 +106,13 @@ class GoogleProtocol(HttpProfile):
         if document.get("done") is not True:
             return None
         if document.get("error") is not None:
-            state, native, message = _failure(document)
-            return JobStatus(state, native=native, message=one_line(message, 500) if message else None)
+            state, remote_status, message = _failure(document)
+            return JobStatus(
+                state, remote_status=remote_status, message=one_line(message, 500) if message else None
+            )
         value = document.get("response")
         return JobStatus(
-            JobState.SUCCEEDED, native="done", result=None if value is None else Result(value=value)
+            JobState.SUCCEEDED, remote_status="done", result=None if value is None else Result(value=value)
         )
 
 
@@ -118,5 +120,9 @@ def _failure(operation: Mapping[str, Any]) -> tuple[JobState, str, str | None]:
     error = operation["error"]
     code = error.get("code") if isinstance(error, dict) else None
     cancelled = code == CANCELLED and not isinstance(code, bool)
-    native = f"error {code}" if isinstance(code, int) else "error"
-    return JobState.CANCELLED if cancelled else JobState.FAILED, one_line(native, 80), error_text(operation)
+    remote_status = f"error {code}" if isinstance(code, int) else "error"
+    return (
+        JobState.CANCELLED if cancelled else JobState.FAILED,
+        one_line(remote_status, 80),
+        error_text(operation),
+    )

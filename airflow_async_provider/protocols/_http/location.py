@@ -73,4 +73,4 @@ class LocationProtocol(HttpProfile):
         raise_for_answer(response, job=job, doing="asking for the status of")
         if response.status == 202:
             return self.going_on(response, "202", status_url=self.moved(handle, response, job=job))
-        return self.finished(response, job=job, native=str(response.status))
+        return self.finished(response, job=job, remote_status=str(response.status))

@@ -68,17 +68,20 @@ class ODataProtocol(HttpProfile):
         if response.status == 202:
             return self.going_on(response, "202", status_url=self.moved(handle, response, job=job))
         final = _unwrapped(response, job)
-        native = str(final.status)
+        remote_status = str(final.status)
         location = final.headers.get("Location", "")
         if 200 <= final.status < 300:
             # A wrapped answer cannot be had unwrapped by asking for it again.
-            return self.finished(final, job=job, native=native, again=final.body is response.body)
+            return self.finished(
+                final, job=job, remote_status=remote_status, again=final.body is response.body
+            )
         if final.status in (302, 303) and location:
             return replace(
-                self.ended(JobState.SUCCEEDED, final, native), result=self.result_at(location, final, job=job)
+                self.ended(JobState.SUCCEEDED, final, remote_status),
+                result=self.result_at(location, final, job=job),
             )
         text = error_text(json_or_none(final.body)) or excerpt(final.body)
-        return self.ended(JobState.FAILED, final, native, text)
+        return self.ended(JobState.FAILED, final, remote_status, text)
 
 
 def _unwrapped(response: HttpResponse, job: str) -> HttpResponse:

@@ -225,9 +225,9 @@ class HttpProfile(HttpOutcome):
                 f"Job {handle.job_id} ended when it was submitted: its result came with that answer, and it "
                 "cannot be asked for."
             )
-        return HttpRequest("GET", handle.status_url, most=self.most(handle))
+        return HttpRequest("GET", handle.status_url, max_body_bytes=self.max_body_bytes(handle))
 
-    def most(self, handle: JobHandle) -> int | None:
+    def max_body_bytes(self, handle: JobHandle) -> int | None:
         """How much of the monitor's answer is worth reading; all of it where a part has to be found in it."""
         return None if self.result_field or self.result_url_field else self.largest_inline
 
@@ -267,14 +267,14 @@ class HttpProfile(HttpOutcome):
 
     def read_callback(self, headers: Headers, body: bytes) -> JobStatus:
         """
-        Read a callback: the state if it names one, else "look for yourself" (RUNNING, native "callback").
+        Read a callback: the state if it names one, else RUNNING with the remote status "callback".
 
         The conventions say nothing about callbacks, so none is ever wrong.
         """
         document = json_or_none(body)
         status = None if document is None else self.callback_status(document)
         return status or JobStatus(
-            JobState.RUNNING, native="callback", message="a callback came that names no state"
+            JobState.RUNNING, remote_status="callback", message="a callback came that names no state"
         )
 
     def callback_status(self, document: Mapping[str, Any]) -> JobStatus | None:
@@ -318,7 +318,7 @@ class HttpProfile(HttpOutcome):
     def synchronous(self, response: HttpResponse) -> Submitted:
         """The job was done before the answer came."""
         # The endpoint that took the job must not be asked again for its result.
-        status = self.finished(response, job="the job", native=str(response.status), again=False)
+        status = self.finished(response, job="the job", remote_status=str(response.status), again=False)
         return Submitted(self.handle(response, None), status)
 
     def _template(self, text: str) -> PathTemplate:

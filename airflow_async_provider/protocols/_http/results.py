@@ -35,7 +35,9 @@ class HttpOutcome(JobProtocol):
     result_authorized: bool | None = None
     refetch_result: bool = False
 
-    def going_on(self, response: HttpResponse, native: str, *, status_url: str | None = None) -> JobStatus:
+    def going_on(
+        self, response: HttpResponse, remote_status: str, *, status_url: str | None = None
+    ) -> JobStatus:
         """
         The job goes on.
 
@@ -43,19 +45,19 @@ class HttpOutcome(JobProtocol):
         """
         return JobStatus(
             JobState.RUNNING,
-            native=one_line(native, 80),
+            remote_status=one_line(remote_status, 80),
             retry_after=retry_after(response.headers, response.received_at),
             request_id=request_id(response.headers),
             status_url=status_url,
         )
 
     def ended(
-        self, state: JobState, response: HttpResponse, native: str, message: str | None = None
+        self, state: JobState, response: HttpResponse, remote_status: str, message: str | None = None
     ) -> JobStatus:
         """The job ended without a result."""
         return JobStatus(
             state,
-            native=one_line(native, 80),
+            remote_status=one_line(remote_status, 80),
             message=one_line(message, 500) if message else None,
             request_id=request_id(response.headers),
         )
@@ -85,7 +87,7 @@ class HttpOutcome(JobProtocol):
         url = absolute(target, response, job=job, what="Location")
         return JobStatus(
             JobState.SUCCEEDED,
-            native=str(response.status),
+            remote_status=str(response.status),
             result=Result(url=url, authorized=False),
             request_id=request_id(response.headers),
         )
@@ -105,7 +107,7 @@ class HttpOutcome(JobProtocol):
         response: HttpResponse,
         *,
         job: str,
-        native: str,
+        remote_status: str,
         value: Any = json_path.MISSING,
         again: bool = True,
     ) -> JobStatus:
@@ -118,7 +120,7 @@ class HttpOutcome(JobProtocol):
         """
         return JobStatus(
             JobState.SUCCEEDED,
-            native=one_line(native, 80),
+            remote_status=one_line(remote_status, 80),
             result=self.result(response, job=job, value=value, again=again),
             request_id=request_id(response.headers),
         )

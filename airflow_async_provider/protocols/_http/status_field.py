@@ -110,10 +110,10 @@ class StatusFieldProtocol(HttpProfile):
         document = json_or_none(response.body) or {}
         job_id = id_text(json_path.read(document, self.id_field))
         status_url = self._status_url(document, job_id, response)
-        native = self._word(document)
-        state = self._state(native)
-        if status_url is None and response.status != 202 and (native is None or state.ended):
-            if native is None:
+        remote_status = self._word(document)
+        state = self._state(remote_status)
+        if status_url is None and response.status != 202 and (remote_status is None or state.ended):
+            if remote_status is None:
                 return self.synchronous(response)
             return Submitted(
                 self.handle(response, None, job_id=job_id), self._read(document, response, "the job")
@@ -128,7 +128,7 @@ class StatusFieldProtocol(HttpProfile):
             )
         seconds = _seconds(document, self.status_expires_field)
         handle = self.handle(response, status_url, job_id=job_id, expires_in=seconds)
-        ended = state.ended and native is not None
+        ended = state.ended and remote_status is not None
         return Submitted(handle, self._read(document, response, f"job {handle.job_id}") if ended else None)
 
     def _status_url(self, document: Any, job_id: str | None, response: HttpResponse) -> str | None:
@@ -160,7 +160,7 @@ class StatusFieldProtocol(HttpProfile):
                 return self.going_on(response, "202")
             if self.redirect_means_done and was_redirected(handle.status_url or "", response):
                 own = replace(self, result_url_field=None, result_field=None)
-                return own.finished(response, job=job, native=str(response.status))
+                return own.finished(response, job=job, remote_status=str(response.status))
             raise UnreadableAnswerError(
                 f"HTTP {response.status} for {job}: there is no status word at {self.status_field!r}.",
                 excerpt=excerpt(response.body),
@@ -170,15 +170,15 @@ class StatusFieldProtocol(HttpProfile):
         return self._read(document, response, job)
 
     def _read(self, document: Any, response: HttpResponse, job: str) -> JobStatus:
-        native = self._word(document) or ""
-        state = self._state(native)
+        remote_status = self._word(document) or ""
+        state = self._state(remote_status)
         if state is JobState.RUNNING:
-            return self.going_on(response, native)
+            return self.going_on(response, remote_status)
         if state is not JobState.SUCCEEDED:
-            return self.ended(state, response, native, self._message(document))
+            return self.ended(state, response, remote_status, self._message(document))
         return JobStatus(
             state,
-            native=one_line(native, 80),
+            remote_status=one_line(remote_status, 80),
             result=self._result(document, response, job),
             request_id=request_id(response.headers),
         )
@@ -205,12 +205,14 @@ class StatusFieldProtocol(HttpProfile):
 
     def callback_status(self, document: Mapping[str, Any]) -> JobStatus | None:
         """A callback with the same status word; the result is taken from the monitor."""
-        native = self._word(document)
-        if native is None:
+        remote_status = self._word(document)
+        if remote_status is None:
             return None
-        state = self._state(native)
+        state = self._state(remote_status)
         text = self._message(document) if state not in (JobState.RUNNING, JobState.SUCCEEDED) else None
-        return JobStatus(state, native=one_line(native, 80), message=one_line(text, 500) if text else None)
+        return JobStatus(
+            state, remote_status=one_line(remote_status, 80), message=one_line(text, 500) if text else None
+        )
 
 
 def _seconds(document: Any, path: str | None) -> float | None:

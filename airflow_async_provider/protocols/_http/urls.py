@@ -16,7 +16,7 @@ SIGNATURE_PARAMETERS = frozenset(
 )
 
 #: Nobody's monitor has an address longer than this; the handle that keeps it must stay small (characters).
-LONGEST_URL = 8000
+MAX_URL = 8000
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -43,7 +43,7 @@ def absolute(reference: str, response: HttpResponse, *, job: str, what: str) -> 
         )
         # Reading the port checks it. A user in a URL would be a credential from the other side.
         usable = usable and (parts.port is None or parts.port > 0) and "@" not in parts.netloc
-        usable = usable and not (parts.netloc and not parts.scheme) and len(url) <= LONGEST_URL
+        usable = usable and not (parts.netloc and not parts.scheme) and len(url) <= MAX_URL
         # One parser's host is another one's path with these characters in it.
         usable = usable and not any(c <= " " or c == "\\" or "\x7f" <= c <= "\x9f" for c in url)
         url.encode()

@@ -211,11 +211,13 @@ class OpenConnectorsBulkProtocol(JobProtocol):
                     request_id=error.request_id,
                 )
             # Jobs are kept for a few days; asking for one that is gone will not bring it back.
-            return JobStatus(JobState.EXPIRED, native="404", message=str(error), request_id=error.request_id)
+            return JobStatus(
+                JobState.EXPIRED, remote_status="404", message=str(error), request_id=error.request_id
+            )
         raise_for_platform_answer(response, job=job, doing="asking for the status of")
         answer = response.json_object(job=job)
         status = read_state(answer)
-        if not status.native:
+        if not status.remote_status:
             raise UnreadableAnswerError(
                 f"HTTP {response.status} for {job}: the answer has neither jobStatus nor status.",
                 excerpt=shown(response.body, 200),
@@ -227,11 +229,11 @@ class OpenConnectorsBulkProtocol(JobProtocol):
             result = self.file(handle)
         return JobStatus(
             status.state,
-            native=status.native,
+            remote_status=status.remote_status,
             message=status.message,
             retry_after=retry_after(response.headers, response.received_at),
             result=result,
-            understood=status.understood,
+            recognised=status.recognised,
             request_id=request_id(response.headers),
             detail=status.detail,
         )
@@ -308,7 +310,7 @@ class OpenConnectorsBulkProtocol(JobProtocol):
         webhook_id = identifier(headers.get(DELIVERY_HEADER, ""))
         if not job_id and not webhook_id:
             return None
-        return f"bulk:{job_id or ''}:{webhook_id or ''}:{status.native}"
+        return f"bulk:{job_id or ''}:{webhook_id or ''}:{status.remote_status}"
 
 
 def _segment(handle: JobHandle) -> str:

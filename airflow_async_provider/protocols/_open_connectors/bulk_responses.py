@@ -68,9 +68,9 @@ def read_state(answer: Mapping[str, Any]) -> JobStatus:
     said = answer.get("statusMessage") or answer.get("message")
     return JobStatus(
         state or JobState.RUNNING,
-        native=shown(word, 80),
+        remote_status=shown(word, 80),
         message=shown(said) if isinstance(said, str) else None,
-        understood=state is not None,
+        recognised=state is not None,
         detail=detail,
     )
 
@@ -123,9 +123,9 @@ def read_notification(headers: Headers, body: bytes) -> JobStatus:
     error = document.get("error")
     return JobStatus(
         JobState.FAILED if error else status.state,
-        native=status.native or ("error" if error else ""),
+        remote_status=status.remote_status or ("error" if error else ""),
         message=shown(error) if error else status.message,
-        understood=status.understood or bool(error),
+        recognised=status.recognised or bool(error),
         detail=detail,
     )
 

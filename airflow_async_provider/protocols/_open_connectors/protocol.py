@@ -238,13 +238,13 @@ class OpenConnectorsProtocol(JobProtocol):
             if (found := _first(views, field)) is not None
         }
         word = next((v["eventStatus"] for v in views if isinstance(v.get("eventStatus"), str)), "")
-        native = shown(word, 80)
+        remote_status = shown(word, 80)
         sign = self._failure.holds(*views)
         if sign is not None:
             said = f"{error}; " if str(error) else ""
             return JobStatus(
                 JobState.FAILED,
-                native=native or "failed",
+                remote_status=remote_status or "failed",
                 message=f"{said}taken for failed because of {sign}; the webhook's body began: "
                 f"{shown(body, SHOWN_BODY)!r}",
                 request_id=error.request_id,
@@ -253,9 +253,12 @@ class OpenConnectorsProtocol(JobProtocol):
         response = next((v["response"] for v in views if v.get("response") is not None), None)
         succeeded = response is not None if self._success is None else self._success.holds(*views)
         if not succeeded:
-            return JobStatus(JobState.RUNNING, native=native or "notified", detail=detail)
+            return JobStatus(JobState.RUNNING, remote_status=remote_status or "notified", detail=detail)
         return JobStatus(
-            JobState.SUCCEEDED, native=native or "responded", result=Result(value=response), detail=detail
+            JobState.SUCCEEDED,
+            remote_status=remote_status or "responded",
+            result=Result(value=response),
+            detail=detail,
         )
 
     def delivery_id(self, headers: Headers, body: bytes) -> str | None:

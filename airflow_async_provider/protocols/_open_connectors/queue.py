@@ -90,7 +90,7 @@ class OpenConnectorsQueueProtocol(OpenConnectorsProtocol):
                 job=job,
                 http_status=response.status,
             )
-        best = JobStatus(JobState.RUNNING, native="dispatched")
+        best = JobStatus(JobState.RUNNING, remote_status="dispatched")
         for document in queued_webhooks(deliveries, handle.job_id):
             status = self.read_webhook(document, json.dumps(document).encode())
             if status.state.ended:

@@ -31,7 +31,7 @@ from airflow_async_provider.protocols._responses import (
     retry_after,
 )
 
-LONGEST_MESSAGE = 300
+MAX_MESSAGE = 300
 
 #: A URL in somebody's text may be ours, with a callback's secret in its path, or a signed one.
 _URL = re.compile(r"""(?i)\b(https?):(?:\\?/){2}(?:[^\s/\\"'<>?#]*@)?([^\s/\\"'<>?#,;]*)[^\s"'<>]*""")
@@ -64,7 +64,7 @@ def identifier(value: Any) -> str | None:
     return None
 
 
-def shown(text: Any, limit: int = LONGEST_MESSAGE) -> str:
+def shown(text: Any, limit: int = MAX_MESSAGE) -> str:
     """Somebody else's text for a message: one line, bounded, secrets masked, URLs cut to their host."""
     if isinstance(text, bytes):
         text = text[: limit * 8].decode("utf-8", "replace")

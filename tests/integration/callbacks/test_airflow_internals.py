@@ -19,7 +19,12 @@ import pytest
 
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks.address import TaskKey
-from airflow_async_provider._callbacks.registration import MAILBOX_KEY, REGISTRATION_KEY, Letter, Registration
+from airflow_async_provider._callbacks.registration import (
+    MAILBOX_KEY,
+    REGISTRATION_KEY,
+    Delivery,
+    Registration,
+)
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
     OURS,
@@ -50,13 +55,15 @@ def test_an_announced_callback_is_read_as_the_execution_api_has_stored_it(world:
     assert nothing is None
 
 
-@pytest.mark.parametrize("stored", [Letter(state="succeeded", native="1900").to_text(), HOSTILE, "json:{}"])
-def test_a_letter_is_read_by_the_task_as_it_was_put(world: World, stored: str) -> None:
+@pytest.mark.parametrize(
+    "stored", [Delivery(state="succeeded", remote_status="1900").to_text(), HOSTILE, "json:{}"]
+)
+def test_a_delivery_is_read_by_the_task_as_it_was_put(world: World, stored: str) -> None:
     task = world.task()
 
     for _ in range(2):  # the second one replaces the first
         with internals.transaction() as session:
-            internals.put_letter(session, internals.lock_task(session, task.key), stored)
+            internals.put_delivery(session, internals.lock_task(session, task.key), stored)
 
     assert world.xcom(task.key, MAILBOX_KEY) == stored
     try:
@@ -66,13 +73,13 @@ def test_a_letter_is_read_by_the_task_as_it_was_put(world: World, stored: str) -
 
     assert deserialize(stored) == stored  # what the SDK does to what it got
     with internals.transaction() as session:
-        assert internals.letter_of(session, task.key) == stored
+        assert internals.delivery_of(session, task.key) == stored
 
 
-def test_a_letter_of_a_mapped_task_is_its_own(world: World) -> None:
+def test_a_delivery_of_a_mapped_task_is_its_own(world: World) -> None:
     task = world.task(map_index=3)
     with internals.transaction() as session:
-        internals.put_letter(session, internals.lock_task(session, task.key), "json:{}")
+        internals.put_delivery(session, internals.lock_task(session, task.key), "json:{}")
 
     assert world.xcom(task.key, MAILBOX_KEY) == "json:{}"
     assert world.xcom(TaskKey(task.key.dag_id, task.key.run_id, task.key.task_id), MAILBOX_KEY) is None
@@ -82,8 +89,8 @@ def test_the_memory_of_a_task(world: World) -> None:
     task = world.task()
     with internals.transaction() as session:
         assert internals.durable_of(session, task.key) == {}
-        internals.keep_letter(session, task.key, HOSTILE)
-        internals.keep_letter(session, task.key, HOSTILE)
+        internals.keep_delivery(session, task.key, HOSTILE)
+        internals.keep_delivery(session, task.key, HOSTILE)
     if not HAS_TASK_STATE:
         with internals.transaction() as session:
             assert internals.durable_of(session, task.key) == {}
@@ -98,9 +105,9 @@ def test_the_memory_of_a_task(world: World) -> None:
         memory = internals.durable_of(session, task.key)
     assert memory["job"] == {"job_id": "7"}
     assert Registration.from_dict(memory["callbacks"][0]) == registration
-    from airflow_async_provider._callbacks.registration import DURABLE_LETTER_KEY
+    from airflow_async_provider._callbacks.registration import DURABLE_DELIVERY_KEY
 
-    assert world.task_state(task.key, DURABLE_LETTER_KEY) == HOSTILE
+    assert world.task_state(task.key, DURABLE_DELIVERY_KEY) == HOSTILE
 
 
 def test_a_memory_that_is_none_of_ours_is_empty(world: World) -> None:
@@ -149,7 +156,7 @@ def test_the_trigger_is_the_one_that_operators_defer_with() -> None:
 
 def test_a_resumed_task_gets_the_event_beside_what_it_deferred_with(world: World) -> None:
     task = world.task()
-    event = Letter(state="succeeded", native="1900 ✓", received_at=1.5).to_event()
+    event = Delivery(state="succeeded", remote_status="1900 ✓", received_at=1.5).to_event()
 
     with internals.transaction() as session:
         internals.resume(session, internals.lock_task(session, task.key), event)
@@ -189,7 +196,7 @@ def test_an_error_undoes_the_whole_transaction(world: World) -> None:
     def broken() -> None:
         with internals.transaction() as session:
             locked = internals.lock_task(session, task.key)
-            internals.put_letter(session, locked, "json:{}")
+            internals.put_delivery(session, locked, "json:{}")
             internals.resume(session, locked, {})
             raise RuntimeError("on purpose")
 
@@ -203,7 +210,7 @@ def test_an_error_undoes_the_whole_transaction(world: World) -> None:
 def test_a_lock_of_somebody_else_ends_the_wait(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     from sqlalchemy import text
 
-    monkeypatch.setattr(internals, "LONGEST_LOCK", 0.3)
+    monkeypatch.setattr(internals, "MAX_LOCK", 0.3)
     task = world.task()
     caught: list[BaseException] = []
 

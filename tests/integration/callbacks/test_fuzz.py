@@ -30,7 +30,7 @@ from hypothesis import strategies as st
 from airflow_async_provider._callbacks import address
 from airflow_async_provider._callbacks.address import PREFIX, TaskKey, hash_of
 from airflow_async_provider._callbacks.receiver import build_app
-from airflow_async_provider._callbacks.registration import DURABLE_KEY, MOST_CALLBACKS, Registration
+from airflow_async_provider._callbacks.registration import DURABLE_KEY, MAX_CALLBACKS, Registration
 from tests.integration.callbacks.test_strangers import ENDED, ROOT, raw, request, undated
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
@@ -64,7 +64,7 @@ def task(world: World) -> Iterator[Waiting]:
     rows, everything = world.counts(), world.everything()
     yield waiting
     assert waiting.state == "deferred"
-    assert waiting.letter is None
+    assert waiting.delivery is None
     assert world.counts() == rows
     assert world.everything() == everything
 
@@ -314,7 +314,7 @@ def effort(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[Any]]]:
 
 
 #: Hashes, in constant time, whatever was given: what the task expects and all that it may remember.
-COMPARED = [(64, 64)] * (1 + MOST_CALLBACKS)
+COMPARED = [(64, 64)] * (1 + MAX_CALLBACKS)
 
 
 def test_unknown_task_and_wrong_secret_cost_and_get_the_same(
@@ -359,7 +359,7 @@ def test_unknown_task_and_wrong_secret_cost_and_get_the_same(
 
 def _too_much(task: Waiting) -> None:
     """More than a worker writes there, and rubbish among it."""
-    task.remember(*[task.expect()] * (MOST_CALLBACKS + 3))
+    task.remember(*[task.expect()] * (MAX_CALLBACKS + 3))
     memory = task.world.task_state(task.key, DURABLE_KEY)
     task.world.set_task_state(task.key, DURABLE_KEY, {**memory, "callbacks": [7, *memory["callbacks"]]})
 
@@ -375,7 +375,7 @@ TASKS: dict[str, Callable[[Waiting], None]] = {
     "an empty memory": lambda t: t.remember(),
     "no more than a job": lambda t: t.world.set_task_state(t.key, DURABLE_KEY, {"version": 1, "job": {}}),
     "one callback": lambda t: t.remember(t.expect(), job={"job_id": "7"}),
-    "as many as there are": lambda t: t.remember(*[t.expect()] * MOST_CALLBACKS, job={"job_id": "7"}),
+    "as many as there are": lambda t: t.remember(*[t.expect()] * MAX_CALLBACKS, job={"job_id": "7"}),
     "too many": _too_much,
     "callbacks that are none": lambda t: t.world.set_task_state(
         t.key, DURABLE_KEY, {"version": 1, "callbacks": "rubbish"}
@@ -396,5 +396,5 @@ def test_what_is_no_token_is_compared_all_the_same(
 @given(secret=st.text(max_size=600), known=st.text(max_size=70) | st.none() | st.integers())
 def test_secrets_match_their_own_hash_and_nothing_else(secret: str, known: Any) -> None:
     assert address.matches(secret, known) is False
-    assert address.matches(secret, hash_of(secret)) is (0 < len(secret) <= address.LONGEST_SECRET)
+    assert address.matches(secret, hash_of(secret)) is (0 < len(secret) <= address.MAX_SECRET)
     assert address.matches(None, hash_of("")) is False

@@ -76,7 +76,7 @@ def test_a_callback_that_comes_while_the_task_defers_waits_for_it(world: World) 
         assert posting.result(LONGEST).status_code == 200
 
     assert task.state == "deferred"
-    assert task.letter is not None  # for the trigger, when the settle time is over
+    assert task.delivery is not None  # for the trigger, when the settle time is over
 
 
 def test_and_wakes_it_when_no_settle_time_is_wanted(world: World) -> None:
@@ -99,14 +99,14 @@ def test_a_task_that_defers_while_a_callback_is_stored_finds_it(
 ) -> None:
     task = world.task("running", settle=0.0)
     storing, go_on, tried = threading.Event(), threading.Event(), threading.Event()
-    real = internals.put_letter
+    real = internals.put_delivery
 
     def slowly(*arguments: Any) -> None:
         storing.set()
         assert go_on.wait(LONGEST)
         real(*arguments)
 
-    monkeypatch.setattr(internals, "put_letter", slowly)
+    monkeypatch.setattr(internals, "put_delivery", slowly)
     done = threading.Event()
     done.set()
 
@@ -126,7 +126,7 @@ def test_a_task_that_defers_while_a_callback_is_stored_finds_it(
         switching.result(LONGEST)
 
     assert task.state == "deferred"
-    assert task.letter is not None  # the trigger's first look finds it
+    assert task.delivery is not None  # the trigger's first look finds it
 
 
 def test_two_at_the_same_moment_wake_once(world: World, wakes: list[Any]) -> None:
@@ -181,15 +181,15 @@ def test_the_secret_is_looked_at_again_under_the_lock(world: World, monkeypatch:
     task, other = world.task(), world.task()
     real = handling.deliver
 
-    def late(claim: Any, letter: Any) -> Any:
+    def late(claim: Any, delivery: Any) -> Any:
         task.address = type(task.address)(task.address.url, other.address.secret)
         task.expect()
-        return real(claim, letter)
+        return real(claim, delivery)
 
     monkeypatch.setattr(handling, "deliver", late)
     assert task.post(ENDED).status_code == 200
     assert task.state == "deferred"
-    assert task.letter is None
+    assert task.delivery is None
 
 
 # -- the database away
@@ -247,7 +247,7 @@ def test_with_the_row_locked_for_long_too(
 ) -> None:
     if world.dialect == "sqlite":
         pytest.skip("it has no row locks; the lock of the whole file is tried above")
-    monkeypatch.setattr(internals, "LONGEST_LOCK", 0.3)
+    monkeypatch.setattr(internals, "MAX_LOCK", 0.3)
     task, other = world.task(), world.task()
     with world.session() as session:
         internals.lock_task(session, task.key)
@@ -279,7 +279,7 @@ def test_nothing_is_acknowledged_that_was_not_committed(
     with monkeypatch.context() as patched:
         patched.setattr(internals, "transaction", broken)
         assert task.post(ENDED).status_code == 503
-    assert task.letter is None
+    assert task.delivery is None
     assert task.post(ENDED).status_code == 200
     assert task.state == "scheduled"
 
@@ -294,7 +294,7 @@ SCHEME = {
     "algorithm": "sha256",
     "encoding": "hex",
 }
-HOOK = "airflow_async_provider.hooks.http_async.HttpAsyncHook"
+HOOK = "airflow_async_provider.hooks.http_async.HttpAsyncJobHook"
 
 
 def connect(monkeypatch: pytest.MonkeyPatch, name: str, key: str | None, scheme: Any = None) -> None:
@@ -359,7 +359,7 @@ def test_no_other_signature_does(signed: Waiting, name: str, caplog: pytest.LogC
     answer = signed.post(ENDED, headers=FORGED[name])
     assert (answer.status_code, answer.content) == (plain.status_code, plain.content)
     assert signed.state == "deferred"
-    assert signed.letter is None
+    assert signed.delivery is None
     assert KEY not in caplog.text
 
 

@@ -74,13 +74,13 @@ def test_a_callback_wakes_its_task(world: World, where: str, method: str, counte
     assert event == {
         "version": 1,
         "state": "succeeded",
-        "native": "1900",
+        "remote_status": "1900",
         "via": "callback",
         "polls": 0,
         "errors": 0,
     }
-    assert task.letter is not None
-    assert task.letter.native == "1900"
+    assert task.delivery is not None
+    assert task.delivery.remote_status == "1900"
     assert counted == ["callback.woken", "callback.handling"]
 
 
@@ -90,7 +90,7 @@ def test_within_the_settle_time_it_is_only_put_into_the_mailbox(world: World, co
     assert taken(task.post(ENDED))
 
     assert task.state == "deferred"
-    assert task.letter is not None
+    assert task.delivery is not None
     assert counted[0] == "callback.accepted"
 
 
@@ -106,7 +106,7 @@ def test_a_task_that_has_not_deferred_finds_it_in_its_mailbox(world: World, stat
     task = world.task(state)
     assert taken(task.post(ENDED))
     assert task.state == state
-    assert task.letter is not None
+    assert task.delivery is not None
 
 
 def test_a_task_of_a_mapped_operator_is_told_from_its_brothers(world: World) -> None:
@@ -135,7 +135,7 @@ def test_the_notification_that_a_job_has_begun_wakes_only_who_can_ask(
     assert taken(asks.post({"status": 1550}))
     assert taken(listens.post({"eventId": "e-1", "eventStatus": "started"}))
     assert (asks.state, listens.state) == ("scheduled", "deferred")
-    assert listens.letter is None
+    assert listens.delivery is None
     assert "callback.ignored" in counted
 
 
@@ -145,12 +145,12 @@ def test_a_result_that_only_the_callback_bears_is_kept(world: World) -> None:
     assert taken(task.post(RESPONSE))
 
     assert task.state == "scheduled"
-    assert task.letter is not None
-    assert task.letter.value == {"rows": [1, 2]}
-    assert task.letter.detail["job_id"] == "e-1"
+    assert task.delivery is not None
+    assert task.delivery.value == {"rows": [1, 2]}
+    assert task.delivery.detail["job_id"] == "e-1"
     assert "rows" not in json.dumps(task.event)
     if HAS_TASK_STATE:
-        assert task.kept_letter == task.letter
+        assert task.kept_delivery == task.delivery
 
 
 # -- repeated, late, for nobody
@@ -168,24 +168,24 @@ def test_one_with_other_news_replaces_the_first_where_the_remote_can_be_asked(wo
     task = world.task("running")
     task.post({"status": 1550})
     task.post(ENDED)
-    assert task.letter is not None
-    assert task.letter.native == "1900"
+    assert task.delivery is not None
+    assert task.delivery.remote_status == "1900"
 
 
 def test_the_first_word_stands_where_it_is_the_only_one(world: World) -> None:
     task = world.task("running", **MUTE)
     for body in (RESPONSE, {**RESPONSE, "response": {"rows": []}}, {"eventId": "e-1", "error": "x"}):
         assert taken(task.post(body))
-    assert task.letter is not None
-    assert task.letter.value == {"rows": [1, 2]}
+    assert task.delivery is not None
+    assert task.delivery.value == {"rows": [1, 2]}
 
 
 def test_but_not_if_it_was_about_another_job_or_could_not_be_taken(world: World) -> None:
     task = world.task("running", **MUTE)
     for body in (b"rubbish", {**RESPONSE, "eventId": "e-0"}, RESPONSE):
         assert taken(task.post(body))
-    assert task.letter is not None
-    assert (task.letter.job_id, task.letter.error) == ("e-1", None)
+    assert task.delivery is not None
+    assert (task.delivery.job_id, task.delivery.error) == ("e-1", None)
 
 
 def test_one_that_nobody_took_out_wakes_when_it_is_repeated(world: World, wakes: list[Any]) -> None:
@@ -198,7 +198,7 @@ def test_one_that_nobody_took_out_wakes_when_it_is_repeated(world: World, wakes:
     assert taken(task.post(ENDED))
 
     assert task.state == "scheduled"
-    assert wakes == [task.letter.to_event()]
+    assert wakes == [task.delivery.to_event()]
 
 
 def test_one_that_was_dealt_with_before_this_wait_does_not(world: World) -> None:
@@ -219,7 +219,7 @@ def test_for_ended_and_cleared_tasks_it_is_too_late(
     before = world.counts()
     assert taken(task.post(ENDED))
     assert task.state == state
-    assert task.letter is None
+    assert task.delivery is None
     assert world.counts() == before
     assert counted[0] == "callback.late"
 
@@ -228,7 +228,7 @@ def test_after_the_deadline_it_is_too_late(world: World) -> None:
     task = world.task(deadline=time.time() - 1)
     assert taken(task.post(ENDED))
     assert task.state == "deferred"
-    assert task.letter is None
+    assert task.delivery is None
 
 
 def test_after_a_new_submission_the_old_address_is_good_for_nothing(world: World) -> None:
@@ -245,7 +245,7 @@ def test_after_a_new_submission_the_old_address_is_good_for_nothing(world: World
 
     assert taken(answer) if HAS_TASK_STATE else answer.status_code == 401
     assert task.state == "deferred"
-    assert task.letter is None
+    assert task.delivery is None
 
 
 # -- a new try
@@ -261,7 +261,7 @@ def test_a_new_try_that_starts_anew_wants_nothing_of_the_old_one(world: World, c
 
     assert taken(answer) if HAS_TASK_STATE else answer.status_code == 401
     assert counted[0] == ("callback.late" if HAS_TASK_STATE else "callback.refused")
-    assert task.letter is None
+    assert task.delivery is None
 
 
 @pytest.mark.skipif(not HAS_TASK_STATE, reason="tasks remember nothing before Airflow 3.3")
@@ -276,9 +276,9 @@ def test_a_new_try_that_takes_up_the_job_gets_its_callback_before_it_says_so(
 
     assert taken(task.post(RESPONSE if facts else ENDED))
 
-    assert task.letter is not None
-    assert task.letter.submission == registration.submission
-    assert (task.kept_letter == task.letter) is bool(facts)
+    assert task.delivery is not None
+    assert task.delivery.submission == registration.submission
+    assert (task.kept_delivery == task.delivery) is bool(facts)
 
 
 # -- words that cannot be understood
@@ -321,9 +321,9 @@ def test_what_no_database_takes_arrives_all_the_same(world: World) -> None:
     value = {"nul": "a\0b", "half": "\ud800", "__classname__": "builtins.int", "__data__": 1, "é": "漢🐘"}
     assert taken(task.post(json.dumps({"eventId": "e\0", "eventStatus": "done\0\ud800", "response": value})))
     assert task.state == "scheduled"
-    assert task.letter is not None
-    assert task.letter.value == value
-    assert task.event["native"].isprintable()
+    assert task.delivery is not None
+    assert task.delivery.value == value
+    assert task.event["remote_status"].isprintable()
 
 
 def test_a_protocol_that_breaks_is_no_reason_for_a_500(
@@ -357,7 +357,7 @@ def test_protocols_that_the_api_server_does_not_know(
     task = world.task(**facts)
     assert taken(task.post(ENDED))
     assert task.state == "scheduled"
-    assert task.event["native"] == "unreadable"
+    assert task.event["remote_status"] == "unreadable"
     assert "An authentic callback cannot be read" in logged(caplog)
     assert "tests.support.callback_protocols" not in sys.modules
 
@@ -367,7 +367,7 @@ def test_a_protocol_of_the_users_own_may_be_admitted(world: World, monkeypatch: 
     task = world.task(protocol=path, options={})
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_PROTOCOLS", f"other.Thing, {path} ,")
     assert taken(task.post({"ping": "pong"}))
-    assert task.event["native"] == "pong"
+    assert task.event["remote_status"] == "pong"
     sys.modules.pop("tests.support.callback_protocols")  # the next database's turn begins without it
 
 
@@ -389,7 +389,7 @@ def test_a_defect_of_ours_is_no_500_either(
     assert "RuntimeError in broken" in logged(caplog)
     assert "payload" not in logged(caplog)
     assert counted == ["callback.unavailable"]
-    assert task.letter is None
+    assert task.delivery is None
     assert taken(task.post(ENDED))
 
 

@@ -156,7 +156,7 @@ def test_other_methods_are_not_taken(world: World, method: str, caplog: pytest.L
     answer = task.post(ENDED, method=method)
     assert answer.status_code == 405
     assert task.state == "deferred"
-    assert task.letter is None
+    assert task.delivery is None
     assert logged(caplog) == ""
 
 
@@ -266,21 +266,21 @@ def test_how_much_a_sender_may_send(
 
     assert answer.status_code == status
     assert task.state == "scheduled"
-    assert task.letter is not None
+    assert task.delivery is not None
     if status == 413:
         assert (task.event["state"], task.event["error"]) == ("error", "CallbackTooLargeError")
-        assert task.letter.value is None
+        assert task.delivery.value is None
     else:
-        assert len(task.letter.value) == size - len(frame)
+        assert len(task.delivery.value) == size - len(frame)
 
 
 def test_one_that_was_too_large_may_come_again_smaller(world: World) -> None:
     task = world.task("running", max_bytes=1000, **MUTE)
     assert task.post(b"x" * 1001).status_code == 413
-    assert task.letter is not None
-    assert task.letter.error == "CallbackTooLargeError"
+    assert task.delivery is not None
+    assert task.delivery.error == "CallbackTooLargeError"
     assert task.post(b'{"response": 1}').status_code == 200
-    assert task.letter.value == 1
+    assert task.delivery.value == 1
 
 
 def test_the_limit_for_strangers_is_an_option(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,14 +334,14 @@ def test_a_stranger_who_drips_is_refused_like_any_other(
         "unknown task": f"{ROOT}/{unknown}/{task.address.secret}",
         "no token": f"{ROOT}/rubbish/{task.address.secret}",
     }[who]
-    monkeypatch.setattr(receiver, "LONGEST_READ", IN_TIME)
+    monkeypatch.setattr(receiver, "MAX_READ", IN_TIME)
 
     answer, to_come = drip(world.url, *framed(path))
 
     assert to_come > 0
     assert answer.startswith(b"HTTP/1.1 401 ")
     assert undated(answer) == undated(raw(world.url, request(f"/{task.path}/wrong")))
-    assert (task.state, task.letter) == ("deferred", None)
+    assert (task.state, task.delivery) == ("deferred", None)
 
 
 @pytest.mark.parametrize("framed", [in_bytes, in_chunks])
@@ -352,13 +352,13 @@ def test_an_authentic_sender_who_drips_may_try_again(
     if more:  # it is the part beyond what strangers may send that drips
         monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_MAX_BYTES", "0")
     task = world.task()
-    monkeypatch.setattr(receiver, "LONGEST_READ", IN_TIME)
+    monkeypatch.setattr(receiver, "MAX_READ", IN_TIME)
 
     answer, to_come = drip(world.url, *framed(f"/{task.path}/{task.address.secret}"))
 
     assert to_come > 0
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert (task.state, task.letter) == ("deferred", None)
+    assert (task.state, task.delivery) == ("deferred", None)
     assert task.post(ENDED).status_code == 200
 
 
@@ -376,7 +376,7 @@ def test_the_time_is_for_the_whole_body_however_often_it_is_read_on(
 
     assert (answer[:12], to_come) == (b"HTTP/1.1 200", 0)
     first, rest = allowed
-    assert first == receiver.LONGEST_READ
+    assert first == receiver.MAX_READ
     assert rest < first  # what the first bytes took is gone
 
 
@@ -384,13 +384,13 @@ def test_the_time_is_for_the_whole_body_however_often_it_is_read_on(
 def test_an_authentic_sender_who_falls_silent_may_try_again(
     world: World, monkeypatch: pytest.MonkeyPatch, more: bool
 ) -> None:
-    monkeypatch.setattr(receiver, "LONGEST_READ", IN_TIME)
+    monkeypatch.setattr(receiver, "MAX_READ", IN_TIME)
     if more:  # it is the part beyond what strangers may send that does not come
         monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_MAX_BYTES", "5")
     task = world.task()
     slow = request(f"/{task.path}/{task.address.secret}", ENDED)
     assert raw(world.url, slow[:-10]).startswith(b"HTTP/1.1 408 ")
-    assert task.letter is None
+    assert task.delivery is None
     assert task.post(ENDED).status_code == 200
 
 
@@ -400,7 +400,7 @@ def test_a_sender_who_hangs_up_leaves_no_trace(world: World, caplog: pytest.LogC
         with connected(world.url) as connection:
             connection.sendall(request(f"/{task.path}/{task.address.secret}", ENDED)[:-5])
     assert task.post(b"rubbish", secret="wrong").status_code == 401
-    assert task.letter is None
+    assert task.delivery is None
     assert [r for r in caplog.records if r.levelno >= logging.ERROR] == []
 
 

@@ -275,7 +275,7 @@ async def test_a_type_that_cannot_be_read_does_not_keep_from_cancelling(ae, hook
     assert hook.cancel(first)
     assert await hook.acancel(second)
     ae.clock.advance(1)
-    assert [hook.status(job).native for job in (first, second)] == ["1850", "1850"]
+    assert [hook.status(job).remote_status for job in (first, second)] == ["1850", "1850"]
 
 
 async def test_a_known_type_spares_a_question(ae, hook):
@@ -304,7 +304,7 @@ def test_restarts_are_followed_to_the_last(ae, hook):
 
 
 def test_an_endless_chain_of_restarts_is_not_followed_for_ever(ae, hook, monkeypatch):
-    monkeypatch.setattr("airflow_async_provider.hooks.automic.MOST_RESTARTS", 1)
+    monkeypatch.setattr("airflow_async_provider.hooks.automic.MAX_RESTARTS", 1)
     ae.script(run_seconds=0)
     job = hook.execute("JOBS.X")
     second = hook.restart(job)

@@ -185,7 +185,7 @@ async def test_pages_may_be_shorter_than_asked_for(ae, hook):
 
 @pytest.mark.parametrize("automic_simulator", [{"longest_page": 2}], indirect=True)
 async def test_a_walk_has_an_end(ae, hook, monkeypatch):
-    monkeypatch.setattr(automic_batch, "MOST_PAGES", 3)
+    monkeypatch.setattr(automic_batch, "MAX_PAGES", 3)
     async with pool():
         handles = started(ae, 12)
         states, lists, _ = await round_of(ae, hook, handles)
@@ -245,7 +245,7 @@ async def test_a_record_that_says_nothing_is_asked_for_singly(ae, hook):
     async with pool():
         statuses = await ask(hook, handles)
     assert [status.state for status in statuses] == [RUNNING] * 12
-    assert [status.understood for status in statuses].index(False) == 8
+    assert [status.recognised for status in statuses].index(False) == 8
     assert counts(ae) == (1, FIRST + 3)
 
 

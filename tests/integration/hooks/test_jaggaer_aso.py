@@ -574,7 +574,7 @@ def test_the_hook_of_a_job(aso: Aso) -> None:
     assert hook_for(job).conn_id == CONN_ID
     assert hook_for(job.to_dict(), "mine").conn_id == "mine"
     generic = hook_for(JobHandle("my.own.Protocol", "x", 1.0), "mine")
-    assert type(generic).__name__ == "HttpAsyncHook"
+    assert type(generic).__name__ == "HttpAsyncJobHook"
 
 
 def test_steps_are_used(server: Start) -> None:

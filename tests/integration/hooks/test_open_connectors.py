@@ -251,7 +251,7 @@ def test_before_anything_is_queued_the_request_is_running(sap, hook):
     handle = submit(hook, callback_url=None, queue_url="http://127.0.0.1:9/q")
     sap.journal.wait(lambda j: j.noted("webhook_queued") == 1)
     status = hook.status(handle)
-    assert (status.state, status.native) == (JobState.RUNNING, "started")
+    assert (status.state, status.remote_status) == (JobState.RUNNING, "started")
     sap.requests.finish(outcome="failed")
     sap.journal.wait(lambda j: j.noted("webhook_queued") == 2)
     assert hook.status(handle).state is JobState.FAILED

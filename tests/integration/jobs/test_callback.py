@@ -18,12 +18,12 @@ from airflow_async_provider._callbacks.registration import (
     EMPTY_MAILBOX,
     MAILBOX_KEY,
     REGISTRATION_KEY,
-    Letter,
+    Delivery,
     Registration,
 )
 from airflow_async_provider._jobs import callback as callback_module
 from airflow_async_provider.errors import CallbackError, ConfigurationError, JobTimeoutError, ResultError
-from airflow_async_provider.hooks.http_async import HttpAsyncHook
+from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.operators.open_connectors import OpenConnectorsAsyncRequestOperator
 from airflow_async_provider.triggers import async_job
@@ -184,7 +184,7 @@ def test_a_hook_of_the_users_own_is_known_by_ours(
     remote: CallingRemote,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    class OwnHook(HttpAsyncHook):
+    class OwnHook(HttpAsyncJobHook):
         pass
 
     connect(monkeypatch, remote, **SIGNED)
@@ -192,7 +192,7 @@ def test_a_hook_of_the_users_own_is_known_by_ours(
     announced()
     registration = Registration.from_dict(played.xcoms[REGISTRATION_KEY])
     assert registration is not None
-    assert registration.hook == "airflow_async_provider.hooks.http_async.HttpAsyncHook"
+    assert registration.hook == "airflow_async_provider.hooks.http_async.HttpAsyncJobHook"
     assert registration.signature == {
         "kind": "hmac",
         "header": "X-Signature",
@@ -253,8 +253,8 @@ def test_one_for_an_earlier_submission_in_the_mailbox_is_none(
     played: PlayedAirflow, remote: CallingRemote
 ) -> None:
     def stale() -> None:
-        letter = Letter(state="succeeded", received_at=time.time(), submission="0" * 16)
-        played.xcoms[MAILBOX_KEY] = letter.to_text()
+        delivery = Delivery(state="succeeded", received_at=time.time(), submission="0" * 16)
+        played.xcoms[MAILBOX_KEY] = delivery.to_text()
 
     seen: list[int] = []
     other = meanwhile(
@@ -307,13 +307,13 @@ def test_a_task_that_a_callback_has_woken_cancels_nothing(
     played: PlayedAirflow, remote: CallingRemote
 ) -> None:
     job = remote.jobs["j0"] = RemoteJob("j0", "one", None)
-    letter = Letter(state="running", received_at=100.0, submission="ab" * 8)
-    played.xcoms[MAILBOX_KEY] = letter.to_text()
+    delivery = Delivery(state="running", received_at=100.0, submission="ab" * 8)
+    played.xcoms[MAILBOX_KEY] = delivery.to_text()
 
-    killed(played, remote, job, submission="ab" * 8, letter_seen=99.0)
+    killed(played, remote, job, submission="ab" * 8, last_delivery_at=99.0)
     assert (job.asked, job.cancelled) == (0, 0)
 
-    killed(played, remote, job, submission="ab" * 8, letter_seen=100.0)  # that one was dealt with before
+    killed(played, remote, job, submission="ab" * 8, last_delivery_at=100.0)  # that one was dealt with before
     assert (job.asked, job.cancelled) == (1, 1)
 
 

@@ -14,7 +14,7 @@ import pytest
 from airflow_async_provider._polling import policy
 from airflow_async_provider.errors import TransientError
 from airflow_async_provider.hooks import _endpoint_cache as remotes
-from airflow_async_provider.hooks.http_async import HttpAsyncHook
+from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.simulators.http_async import HttpAsyncSimulator
 from tests.support.one_task import LONGEST, OneTask, fired
@@ -82,13 +82,13 @@ def test_one_that_is_not_known_yet_is_asked_for_again(
     api: HttpAsyncSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     look_ups: list[str] = []
-    real = HttpAsyncHook.aget_connection.__func__  # type: ignore[attr-defined] # a class method has it
+    real = HttpAsyncJobHook.aget_connection.__func__  # type: ignore[attr-defined] # a class method has it
 
-    async def counting(cls: type[HttpAsyncHook], conn_id: str) -> Any:
+    async def counting(cls: type[HttpAsyncJobHook], conn_id: str) -> Any:
         look_ups.append(conn_id)
         return await real(cls, conn_id)
 
-    monkeypatch.setattr(HttpAsyncHook, "aget_connection", classmethod(counting))
+    monkeypatch.setattr(HttpAsyncJobHook, "aget_connection", classmethod(counting))
 
     async def meanwhile() -> None:
         with monkeypatch.context() as away:

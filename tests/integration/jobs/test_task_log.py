@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._callbacks.registration import Letter
+from airflow_async_provider._callbacks.registration import Delivery
 from airflow_async_provider._jobs.callback import CallbackJobOperator
 from airflow_async_provider._polling import loop as waiting
 from airflow_async_provider._polling import policy
@@ -316,14 +316,14 @@ async def test_a_wait_for_nothing_but_a_callback_shows_signs_of_life(
 
 async def test_airflow_s_word_about_a_user_is_explained(lines: Callable[[], str]) -> None:
     class Answered(AsyncJobTrigger):
-        async def _look(self) -> Letter | None:  # the mailbox lies in Airflow's database
-            return Letter.from_dict(
+        async def _look(self) -> Delivery | None:  # the mailbox lies in Airflow's database
+            return Delivery.from_dict(
                 {
                     "version": 1,
                     "received_at": time.time(),
                     "submission": "",
                     "state": "succeeded",
-                    "native": "1900",
+                    "remote_status": "1900",
                     "job_id": "7",
                 }
             )

@@ -27,11 +27,11 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._callbacks.registration import (
+    DURABLE_DELIVERY_KEY,
     DURABLE_KEY,
-    DURABLE_LETTER_KEY,
     MAILBOX_KEY,
     REGISTRATION_KEY,
-    Letter,
+    Delivery,
     Registration,
 )
 from airflow_async_provider._jobs.memory import Durable
@@ -130,9 +130,9 @@ def test_the_receiver_still_knows_whom_to_expect(
         assert registration.deadline > time.time()
 
 
-LETTER = Letter(
+DELIVERY = Delivery(
     state="succeeded",
-    native="completed",
+    remote_status="completed",
     received_at=THEN,
     message="well",
     value={"rows": [1]},
@@ -144,10 +144,10 @@ LETTER = Letter(
 
 def test_a_callback_in_the_mailbox_is_still_read() -> None:
     if folder := os.environ.get("MAKE_SAMPLES"):
-        (SAMPLES / folder / "letter.json").write_text(json.dumps(LETTER.to_text()) + "\n", "utf-8")
+        (SAMPLES / folder / "delivery.json").write_text(json.dumps(DELIVERY.to_text()) + "\n", "utf-8")
     for version in VERSIONS:
-        stored = json.loads((SAMPLES / version / "letter.json").read_text("utf-8"))
-        assert Letter.from_dict(stored) == LETTER
+        stored = json.loads((SAMPLES / version / "delivery.json").read_text("utf-8"))
+        assert Delivery.from_dict(stored) == DELIVERY
 
 
 def test_a_watcher_of_assets_is_still_made() -> None:
@@ -169,7 +169,7 @@ def test_a_watcher_of_assets_is_still_made() -> None:
 def test_further_keys_of_a_later_version_are_ignored() -> None:
     handle = JobHandle("automic", "7", THEN)
     assert JobHandle.from_dict({**handle.to_dict(), "colour": "red"}) == handle
-    assert Letter.from_dict({**LETTER.to_dict(), "colour": "red"}) == LETTER
+    assert Delivery.from_dict({**DELIVERY.to_dict(), "colour": "red"}) == DELIVERY
     registration = Registration(secret_hash="a" * 64, deadline=THEN, protocol="automic")
     assert Registration.from_dict({**registration.to_dict(), "colour": "red"}) == registration
     policy = PollPolicy()
@@ -184,7 +184,7 @@ def test_a_handle_of_a_later_version_says_what_to_do() -> None:
 
 def test_letters_and_registrations_of_a_later_version_are_none() -> None:
     """So the receiver refuses the callback, and its remote repeats it, or polling makes up for it."""
-    assert Letter.from_dict({**LETTER.to_dict(), "version": 2}) is None
+    assert Delivery.from_dict({**DELIVERY.to_dict(), "version": 2}) is None
     registration = Registration(secret_hash="a" * 64, deadline=THEN, protocol="automic")
     assert Registration.from_dict({**registration.to_dict(), "version": 2}) is None
 
@@ -230,7 +230,7 @@ def test_a_memory_that_is_none_is_empty(memory: Any) -> None:
 
 
 def test_keys_of_mailbox_and_memory_are_part_of_the_layout() -> None:
-    assert (REGISTRATION_KEY, MAILBOX_KEY, DURABLE_KEY, DURABLE_LETTER_KEY) == (
+    assert (REGISTRATION_KEY, MAILBOX_KEY, DURABLE_KEY, DURABLE_DELIVERY_KEY) == (
         "async_job_callback_expected",
         "async_job_callback_received",
         "async_job",

@@ -151,7 +151,7 @@ def test_a_run_watched_on_the_worker(ae, arguments):
 
 
 @pytest.mark.parametrize(
-    ("name", "error", "native"),
+    ("name", "error", "remote_status"),
     [
         ("JOBS.FAIL", JobFailedError, "1800"),
         ("JOBS.LOST", JobFailedError, "1815"),
@@ -159,11 +159,11 @@ def test_a_run_watched_on_the_worker(ae, arguments):
         ("JOBP.BLOCKED", JobBlockedError, "1560"),
     ],
 )
-def test_runs_that_end_badly(ae, name, error, native):
+def test_runs_that_end_badly(ae, name, error, remote_status):
     task = Task(object_name=name)
     with pytest.raises(error, match=name.replace(".", r"\.")) as caught:
         task.run()
-    assert caught.value.native == native
+    assert caught.value.remote_status == remote_status
     assert caught.value.job == str(ae.run(-1 if name.startswith("JOBS") else 0).run_id)
 
 
@@ -191,7 +191,7 @@ def test_a_blocked_workflow_may_be_waited_for(ae):
     task = Task(object_name="JOBP.BLOCKED", fail_on_blocked=False, timeout=1.0, cancel_on_kill=False)
     with pytest.raises(JobTimeoutError) as caught:
         task.run()
-    assert caught.value.native == "1560"
+    assert caught.value.remote_status == "1560"
 
 
 @pytest.mark.parametrize("name", ["JOBS.OK", "JOBS.SKIPPED"])
@@ -509,7 +509,7 @@ def test_a_worker_that_died_takes_up_the_restart(ae):
 
 def test_a_restart_is_polled_at_the_normal_pace(ae):
     operator = Task(object_name="JOBS.OK").make()
-    run = {"callback": True, "letter_seen": 0.0}
+    run = {"callback": True, "last_delivery_at": 0.0}
     assert operator.trigger_arguments(run)["policy"]["poll_interval"] == 120.0
     followed = operator.trigger_arguments({**run, "followed": True})
     assert "policy" not in followed  # the base's own then
@@ -762,7 +762,7 @@ def test_a_report_without_line_breaks_and_one_without_end(ended, monkeypatch):
     log = Lines()
     log_report(hook, handle, log)
     assert log.lines[1:-1] == ["x" * 2000 + "…"] * 3
-    monkeypatch.setattr("airflow_async_provider.operators._automic_report.MOST_PAGES", 2)
+    monkeypatch.setattr("airflow_async_provider.operators._automic_report.MAX_PAGES", 2)
     log = Lines()
     log_report(hook, handle, log)
     assert "more than 2 pages" in log.lines[-2]

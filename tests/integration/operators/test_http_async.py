@@ -253,7 +253,7 @@ class PlainProtocol(JobProtocol):
 
     def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
         word = response.json_object()["status"]
-        return JobStatus(JobState.SUCCEEDED if word == self.word else JobState.RUNNING, native=word)
+        return JobStatus(JobState.SUCCEEDED if word == self.word else JobState.RUNNING, remote_status=word)
 
 
 @pytest.mark.parametrize("deferrable", [False, True])

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._callbacks.registration import DURABLE_KEY
-from airflow_async_provider._download.source.http import Persistence as Impatient
+from airflow_async_provider._download.source.http import DownloadRetryPolicy as Impatient
 from airflow_async_provider._polling import policy
 from airflow_async_provider.errors import (
     AsyncJobError,
@@ -193,7 +193,14 @@ def test_an_event_that_comes_too_early_is_only_a_hint(aso: Aso, task: OneTask, t
     simulator = aso(processing_seconds=None)
     make = download(tmp_path / "x")
     deferral = task.begin(make)
-    lie = {"version": 1, "state": "succeeded", "native": "completed", "via": "poll", "polls": 1, "errors": 0}
+    lie = {
+        "version": 1,
+        "state": "succeeded",
+        "remote_status": "completed",
+        "via": "poll",
+        "polls": 1,
+        "errors": 0,
+    }
     with pytest.raises(TaskDeferred):
         make().execute_complete(task.context, event=lie, **task.deferrals[0])
     simulator.job().finish()
@@ -258,7 +265,7 @@ def test_a_bad_end_is_told_and_a_retry_starts_anew(
         task.run(download(tmp_path / "x", deferrable=deferrable))
     for part in (f"GET {ITEMS}", "s old", repr(outcome)):
         assert part in str(caught.value)
-    assert caught.value.native == outcome
+    assert caught.value.remote_status == outcome
     assert not task.store
     simulator.script(outcome="completed")
     assert task.run(download(tmp_path / "x", deferrable=deferrable))["bytes"] == 5000
@@ -451,7 +458,7 @@ def test_a_result_that_never_appears(
 ) -> None:
     from airflow_async_provider._download.source import http as source
 
-    monkeypatch.setattr(source, "Persistence", lambda: Impatient(patience_404=0.2))
+    monkeypatch.setattr(source, "DownloadRetryPolicy", lambda: Impatient(patience_404=0.2))
     simulator = aso(processing_seconds=0, not_found_first=10_000)
     make = download(tmp_path / "x", deferrable=False)
     with pytest.raises(ResultMissingError):
@@ -999,7 +1006,7 @@ class Moving(JaggaerAsoProtocol):
     def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
         number = int(response.json_object()["n"])
         state = JobState.FAILED if number == 9 else JobState.RUNNING
-        return JobStatus(state, native=f"step {number}", status_url=f"/s/{number + 1}")
+        return JobStatus(state, remote_status=f"step {number}", status_url=f"/s/{number + 1}")
 
 
 def test_the_truth_is_read_where_the_monitor_is_now(
@@ -1011,7 +1018,14 @@ def test_the_truth_is_read_where_the_monitor_is_now(
     make = download(tmp_path / "x")
     task.begin(make)
     found.steps.extend(status(200, b'{"n": %d}' % n) for n in (7, 8, 9))
-    event = {"version": 1, "state": "failed", "native": "step 9", "via": "poll", "polls": 1, "errors": 0}
+    event = {
+        "version": 1,
+        "state": "failed",
+        "remote_status": "step 9",
+        "via": "poll",
+        "polls": 1,
+        "errors": 0,
+    }
     with pytest.raises(JobFailedError):
         make().execute_complete(task.context, event=event, **task.deferrals[0])
     assert [r.target for r in found.requests[1:]] == ["/s", "/s/8", "/s/9"]
@@ -1026,7 +1040,7 @@ def test_a_monitor_that_never_stops_moving_is_not_followed_for_ever(
     make = download(tmp_path / "x")
     task.begin(make)
     found.steps.extend(status(200, b'{"n": %d}' % n) for n in range(100, 200))
-    event = {"version": 1, "state": "failed", "native": "?", "via": "poll", "polls": 1, "errors": 0}
+    event = {"version": 1, "state": "failed", "remote_status": "?", "via": "poll", "polls": 1, "errors": 0}
     with pytest.raises(TaskDeferred):
         make().execute_complete(task.context, event=event, **task.deferrals[0])
     assert len(found.requests) < 10

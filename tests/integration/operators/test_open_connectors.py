@@ -76,7 +76,7 @@ def simulator(**options: Any) -> Any:
 def no_pauses(monkeypatch):
     """Another try of a request comes at once here: what is tested is that it comes."""
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(again, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(again, "MAX_PAUSE", 0.01)
 
 
 @pytest.fixture
@@ -578,8 +578,8 @@ def test_a_killed_download_is_cancelled_by_put(sap, airflow, tmp_path):
 def test_a_file_that_is_gone_is_collected_anew_by_a_retry(sap, airflow, try_, tmp_path, monkeypatch):
     from airflow_async_provider._download.source import http as source
 
-    impatient = source.Persistence(patience_404=0.1)
-    monkeypatch.setattr(source, "Persistence", lambda: impatient)
+    impatient = source.DownloadRetryPolicy(patience_404=0.1)
+    monkeypatch.setattr(source, "DownloadRetryPolicy", lambda: impatient)
     sap.faults.add("result", "http_status", status=404, times=None)
     with pytest.raises(JobExpiredError, match="A retry of this task collects it anew"):
         try_(OpenConnectorsBulkDownloadOperator, **DOWNLOAD, destination=str(tmp_path / "c"))

@@ -107,7 +107,7 @@ def check_the_one_after(answer: Answer) -> None:
 requests = st.sampled_from(
     [
         HttpRequest("GET", "fuzz"),
-        HttpRequest("GET", "fuzz", most=100),
+        HttpRequest("GET", "fuzz", max_body_bytes=100),
         HttpRequest("POST", "fuzz", json={"a": 1}, repeatable=False),
         HttpRequest("HEAD", "fuzz"),
     ]
@@ -131,7 +131,7 @@ def test_any_bytes(server: RawServer, ask: Ask, data: bytes, ending: str, reques
     server.scripts[b"/fuzz"] = Script(data, ending)
     answer, after = ask(Remote(server.origin, timeout=LONG), request)
     event(type(answer).__name__)
-    check(answer, most=request.most or LARGEST)
+    check(answer, max_body_bytes=request.max_body_bytes or LARGEST)
     check_the_one_after(after)
 
 
@@ -145,7 +145,7 @@ def test_any_bytes_and_the_connection_stays_open(
     server.scripts[b"/fuzz"] = Script(data, "keep")
     answer, after = ask(Remote(server.origin, timeout=LONG), request)
     event(type(answer).__name__)
-    check(answer, most=request.most or LARGEST)
+    check(answer, max_body_bytes=request.max_body_bytes or LARGEST)
     check_the_one_after(after)
 
 

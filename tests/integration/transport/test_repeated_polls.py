@@ -76,7 +76,7 @@ async def test_equal_polls_are_worked_out_once(
     hook, handle = JaggaerAsoHook("polled"), a_handle(f"{server.origin}/status/a%2fb?x=%7e")
     async with triggerer.pool():
         for _ in range(3):
-            assert (await hook.astatus(handle)).native == "processing"
+            assert (await hook.astatus(handle)).remote_status == "processing"
         assert len(prepared) == 1
         moved = replace(handle, status_url=f"{server.origin}/moved")
         await hook.astatus(moved)
@@ -140,7 +140,7 @@ async def test_a_redirect_is_followed_anew_each_time(start: Start) -> None:
 
 
 async def test_the_last_redirect_that_is_followed_may_lead_to_an_answer(start: Start) -> None:
-    most = triggerer.MOST_REDIRECTS
+    most = triggerer.MAX_REDIRECTS
     server = start(*[redirect("/on")] * most, status(304))
     assert (await triggerer.send(Remote(server.origin), HttpRequest("GET", "x"))).status == 304
     assert len(server.requests) == most + 1
@@ -155,7 +155,7 @@ async def test_a_request_outlives_the_session_it_was_first_sent_with(start: Star
 
 
 async def test_requests_with_other_headers_keep_their_own(start: Start) -> None:
-    count = 3 * triggerer.MOST_HEADS
+    count = 3 * triggerer.MAX_HEADS
     server = start(*[PROCESSING] * 2 * count)
     remote = Remote(server.origin, auth=token("t"), headers={"Accept": "a/b"})
     requests = [Repeated.of(HttpRequest("GET", "x", headers={"X-Job": str(n)})) for n in range(count)]
@@ -165,7 +165,7 @@ async def test_requests_with_other_headers_keep_their_own(start: Start) -> None:
     assert sent(server, "x-job") == [str(n) for n in range(count)] * 2
     assert set(sent(server)) == {"Bearer t"}
     assert set(sent(server, "accept")) == {"a/b"}
-    assert len(remote.kept) == triggerer.MOST_HEADS
+    assert len(remote.kept) == triggerer.MAX_HEADS
 
 
 async def test_two_connections_to_one_host_keep_their_credentials_apart(start: Start) -> None:
@@ -199,18 +199,18 @@ async def test_a_crowd_at_a_slow_host_leaves_places_for_others(start: Start) -> 
     async with triggerer.pool():
         crowd = [
             asyncio.create_task(triggerer.send(Remote(slow.origin), HttpRequest("GET", "x")))
-            for _ in range(3 * triggerer.MOST_SOCKETS_PER_HOST)
+            for _ in range(3 * triggerer.MAX_SOCKETS_PER_HOST)
         ]
-        while len(slow.requests) < triggerer.MOST_SOCKETS_PER_HOST:  # noqa: ASYNC110 - a thread counts
+        while len(slow.requests) < triggerer.MAX_SOCKETS_PER_HOST:  # noqa: ASYNC110 - a thread counts
             await asyncio.sleep(0.01)
         assert (await triggerer.send(Remote(quick.origin), HttpRequest("GET", "x"))).status == 200
         entry = triggerer._pools[asyncio.get_running_loop()]
         for task in crowd:
             task.cancel()
         await asyncio.gather(*crowd, return_exceptions=True)
-        assert entry.turns._value == triggerer.MOST_SOCKETS
-        assert {turns._value for turns in entry.turns_at.values()} == {triggerer.MOST_SOCKETS_PER_HOST}
-        assert len(slow.requests) == triggerer.MOST_SOCKETS_PER_HOST
+        assert entry.turns._value == triggerer.MAX_SOCKETS
+        assert {turns._value for turns in entry.turns_at.values()} == {triggerer.MAX_SOCKETS_PER_HOST}
+        assert len(slow.requests) == triggerer.MAX_SOCKETS_PER_HOST
 
 
 def test_a_repeated_request_is_frozen_and_tells_nothing() -> None:

@@ -225,7 +225,7 @@ def test_redirects_in_a_circle_end(start: Start, send: Send) -> None:
     server = start(*[redirect("/x")] * 20)
     with pytest.raises(OriginError, match="more than"):
         send(Remote(server.origin), get())
-    assert len(server.requests) == worker.MOST_REDIRECTS + 1
+    assert len(server.requests) == worker.MAX_REDIRECTS + 1
 
 
 # -- no answer
@@ -756,7 +756,7 @@ def test_nothing_is_left_open(start: Start, certificate: Path, counting: ByteSer
 async def test_a_crowd_waits_for_its_turn_and_nobody_s_time_runs_out(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggerer, "MOST_SOCKETS_PER_HOST", 2)
+    monkeypatch.setattr(triggerer, "MAX_SOCKETS_PER_HOST", 2)
     together = threading.Semaphore(2)
 
     def slow(exchange: Exchange) -> None:

@@ -36,7 +36,7 @@ from tests.support.one_task import fired
 
 CONN_ID = "jaggaer_aso_default"
 FAST = {"poll_interval": 0.05, "max_poll_interval": 0.08}
-KEYS = {"version", "state", "native", "via", "polls", "errors"}
+KEYS = {"version", "state", "remote_status", "via", "polls", "errors"}
 
 Aso = Callable[..., AsoSimulator]
 
@@ -112,7 +112,7 @@ def test_the_end_of_a_job_is_the_end_of_the_wait(aso: Aso, outcome: str, state: 
     assert event == {
         "version": 1,
         "state": state,
-        "native": outcome,
+        "remote_status": outcome,
         "via": "poll",
         "polls": simulator.journal.polls,
         "errors": 0,
@@ -131,7 +131,7 @@ def test_an_event_holds_no_result_url(aso: Aso) -> None:
 def test_the_deadline(aso: Aso) -> None:
     simulator = aso(processing_seconds=None)
     event = event_of(submit(), deadline=0.4)
-    assert (event["state"], event["native"]) == ("timeout", "processing")
+    assert (event["state"], event["remote_status"]) == ("timeout", "processing")
     assert set(event) == KEYS
     assert 2 <= simulator.journal.polls <= 15
 
@@ -145,7 +145,7 @@ def test_a_deadline_that_has_passed(aso: Aso) -> None:
 def test_an_expired_status_url_is_an_expiry(aso: Aso) -> None:
     simulator = aso(processing_seconds=None, status_expires=1)
     event = event_of(submit())
-    assert (event["state"], event["native"], event["errors"]) == ("expired", "403", 0)
+    assert (event["state"], event["remote_status"], event["errors"]) == ("expired", "403", 0)
     assert len(simulator.journal.entries("status", status=403)) == 1
 
 
@@ -589,7 +589,7 @@ def test_both_loops_tell_changes_and_signs_of_life(
 def test_both_loops_stop_at_the_deadline(aso: Aso, watching: Callable[..., Outcome]) -> None:
     aso(processing_seconds=None)
     outcome = watching(submit(), a_wait(0.6), Lines())
-    assert (outcome.state, outcome.native, outcome.status, outcome.error) == (
+    assert (outcome.state, outcome.remote_status, outcome.status, outcome.error) == (
         "timeout",
         "processing",
         None,
@@ -600,7 +600,7 @@ def test_both_loops_stop_at_the_deadline(aso: Aso, watching: Callable[..., Outco
 def test_both_loops_ask_nothing_when_it_is_too_late(aso: Aso, watching: Callable[..., Outcome]) -> None:
     simulator = aso(processing_seconds=None)
     outcome = watching(submit(), a_wait(-1), Lines())
-    assert (outcome.state, outcome.polls, outcome.native) == ("timeout", 0, "")
+    assert (outcome.state, outcome.polls, outcome.remote_status) == ("timeout", 0, "")
     assert simulator.journal.polls == 0
 
 
@@ -630,8 +630,8 @@ class Moving(JaggaerAsoProtocol):
     def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
         number = int(response.json_object()["n"])
         if number == 3:
-            return JobStatus(JobState.SUCCEEDED, native="done")
-        return JobStatus(JobState.RUNNING, native=f"step {number}", status_url=f"/s/{number + 1}")
+            return JobStatus(JobState.SUCCEEDED, remote_status="done")
+        return JobStatus(JobState.RUNNING, remote_status=f"step {number}", status_url=f"/s/{number + 1}")
 
 
 def test_both_loops_follow_a_monitor_that_moves(

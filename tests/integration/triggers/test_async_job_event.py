@@ -111,7 +111,7 @@ def test_an_end_is_told_once(server: Callable[..., ByteServer]) -> None:
     assert event == {
         "version": 1,
         "state": "succeeded",
-        "native": "completed",
+        "remote_status": "completed",
         "protocol": job["protocol"],
         "job_id": job["job_id"],
     }

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from airflow_async_provider._callbacks import address as module
 from airflow_async_provider._callbacks.address import (
-    LONGEST_SECRET,
-    LONGEST_TOKEN,
+    MAX_SECRET,
+    MAX_TOKEN,
     NO_HASH,
     CallbackAddress,
     TaskKey,
@@ -116,7 +116,7 @@ def test_what_is_no_task_is_none(value: object) -> None:
     | st.binary().map(lambda b: base64.urlsafe_b64encode(b).decode())
     | st.text("abcAB01-_=+/%. \0é")
 )
-@example("A" * (LONGEST_TOKEN + 1))
+@example("A" * (MAX_TOKEN + 1))
 @example("\ud800")
 def test_no_text_breaks_decoding(token: str) -> None:
     key = TaskKey.decode(token)
@@ -171,7 +171,7 @@ def test_secrets_are_fresh_long_and_hidden() -> None:
     assert len({a.secret for a in addresses}) == 50
     for address in addresses:
         assert len(base64.urlsafe_b64decode(address.secret + "=")) == 32  # 256 bits
-        assert len(address.secret) <= LONGEST_SECRET
+        assert len(address.secret) <= MAX_SECRET
         assert address.secret not in repr(address)
         assert address.secret not in str(address)
         assert address.secret not in hash_of(address.secret)
@@ -180,7 +180,7 @@ def test_secrets_are_fresh_long_and_hidden() -> None:
 
 @given(st.text(max_size=600), st.text(max_size=80) | st.none() | st.integers() | st.just(NO_HASH))
 def test_only_the_secret_itself_matches(secret: str, other: object) -> None:
-    assert matches(secret, hash_of(secret)) is (0 < len(secret) <= LONGEST_SECRET)
+    assert matches(secret, hash_of(secret)) is (0 < len(secret) <= MAX_SECRET)
     assert matches(secret, other) is False
     assert matches(secret + "x", hash_of(secret)) is False
 
@@ -190,7 +190,7 @@ def test_nothing_matches_where_nothing_is_known() -> None:
     assert not matches("", NO_HASH)
     assert not matches("", hash_of(""))
     assert not matches(None, hash_of(""))
-    assert not matches("x" * (LONGEST_SECRET + 1), hash_of("x" * (LONGEST_SECRET + 1)))
+    assert not matches("x" * (MAX_SECRET + 1), hash_of("x" * (MAX_SECRET + 1)))
 
 
 def test_every_comparison_is_made_in_constant_time_and_over_the_same_length(

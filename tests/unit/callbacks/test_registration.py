@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_async_provider._callbacks.mailbox import letter_for
+from airflow_async_provider._callbacks.mailbox import delivery_for
 from airflow_async_provider._callbacks.registration import (
     DEEPEST_VALUE,
     EMPTY_MAILBOX,
-    LONGEST_NATIVE,
-    Letter,
+    MAX_REMOTE_STATUS,
+    Delivery,
     Registration,
     as_stored,
     from_stored,
@@ -32,8 +32,8 @@ STORED_REGISTRATION = (
     '"conn_id":"automic_default","hook":"airflow_async_provider.hooks.automic.AutomicHook","signature":null,'
     '"max_bytes":1048576,"settle":10.0,"pollable":true,"keep_body":false}'
 )
-STORED_LETTER = (
-    'json:{"version":1,"state":"succeeded","native":"1900","received_at":1793321000.25,"message":null,'
+STORED_DELIVERY = (
+    'json:{"version":1,"state":"succeeded","remote_status":"1900","received_at":1793321000.25,"message":null,'
     '"value":{"rows":[1,2]},"detail":{"job_id":"7"},"delivery_id":"d-1","error":null,'
     '"submission":"abababababababab"}'
 )
@@ -64,34 +64,34 @@ def test_a_stored_registration_is_read() -> None:
     assert found.submission == "abababababababab"
 
 
-def test_a_stored_letter_is_read() -> None:
-    found = Letter.from_dict(STORED_LETTER)
-    assert found == Letter(
+def test_a_stored_delivery_is_read() -> None:
+    found = Delivery.from_dict(STORED_DELIVERY)
+    assert found == Delivery(
         state="succeeded",
-        native="1900",
+        remote_status="1900",
         received_at=1793321000.25,
         value={"rows": [1, 2]},
         detail={"job_id": "7"},
         delivery_id="d-1",
         submission="ab" * 8,
     )
-    assert found.to_text() == STORED_LETTER
-    assert Letter.from_dict(found.to_dict()) == found
+    assert found.to_text() == STORED_DELIVERY
+    assert Delivery.from_dict(found.to_dict()) == found
 
 
 def test_fields_of_later_versions_are_ignored_and_missing_ones_have_defaults() -> None:
     assert Registration.from_dict(changed(STORED_REGISTRATION, novelty=[1])) is not None
-    assert Letter.from_dict(changed(STORED_LETTER, novelty=[1])) == Letter.from_dict(STORED_LETTER)
+    assert Delivery.from_dict(changed(STORED_DELIVERY, novelty=[1])) == Delivery.from_dict(STORED_DELIVERY)
     short = Registration.from_dict('json:{"version":1,"secret_hash":"x","deadline":1,"protocol":"p"}')
     assert (short.max_bytes, short.settle, short.pollable, short.keep_body) == (1048576, 10.0, True, False)
-    assert Letter.from_dict('json:{"version":1,"state":"failed"}') == Letter(state="failed")
+    assert Delivery.from_dict('json:{"version":1,"state":"failed"}') == Delivery(state="failed")
 
 
-@pytest.mark.parametrize("stored", [STORED_REGISTRATION, STORED_LETTER])
+@pytest.mark.parametrize("stored", [STORED_REGISTRATION, STORED_DELIVERY])
 @pytest.mark.parametrize("version", [0, 2, None, "1"])
 def test_another_layout_is_not_guessed_at(stored: str, version: Any) -> None:
     assert Registration.from_dict(changed(stored, version=version)) is None
-    assert Letter.from_dict(changed(stored, version=version)) is None
+    assert Delivery.from_dict(changed(stored, version=version)) is None
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_an_edited_registration_is_none(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"received_at": "x"}, {"received_at": None}, {"detail": 3}])
-def test_an_edited_letter_is_none(changes: dict[str, Any]) -> None:
-    assert Letter.from_dict(changed(STORED_LETTER, **changes)) is None
+def test_an_edited_delivery_is_none(changes: dict[str, Any]) -> None:
+    assert Delivery.from_dict(changed(STORED_DELIVERY, **changes)) is None
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_an_edited_letter_is_none(changes: dict[str, Any]) -> None:
 )
 def test_anything_else_is_none(value: Any) -> None:
     assert Registration.from_dict(value) is None
-    assert Letter.from_dict(value) is None
+    assert Delivery.from_dict(value) is None
 
 
 def test_a_registration_holds_no_secret() -> None:
@@ -141,12 +141,12 @@ def test_a_registration_holds_no_secret() -> None:
 
 @given(JSON)
 def test_any_result_comes_back(value: Any) -> None:
-    letter = Letter(state="succeeded", value=value, detail={"x": value})
-    assert Letter.from_dict(letter.to_text()) == letter
+    delivery = Delivery(state="succeeded", value=value, detail={"x": value})
+    assert Delivery.from_dict(delivery.to_text()) == delivery
 
 
 def test_a_result_is_not_shown() -> None:
-    assert "the result" not in repr(Letter(state="succeeded", value="the result"))
+    assert "the result" not in repr(Delivery(state="succeeded", value="the result"))
 
 
 def test_what_is_stored_is_text_that_neither_the_database_nor_airflow_takes_apart() -> None:
@@ -159,60 +159,64 @@ def test_what_is_stored_is_text_that_neither_the_database_nor_airflow_takes_apar
 
 
 def test_a_result_that_is_no_json_is_stored_as_its_text() -> None:
-    letter = Letter.from_dict(Letter(state="succeeded", value={"at": b"\x00"}).to_text())
-    assert letter.value == {"at": "b'\\x00'"}
+    delivery = Delivery.from_dict(Delivery(state="succeeded", value={"at": b"\x00"}).to_text())
+    assert delivery.value == {"at": "b'\\x00'"}
 
 
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
-        ({"delivery_id": "1"}, {"delivery_id": "1", "native": "x"}, True),
+        ({"delivery_id": "1"}, {"delivery_id": "1", "remote_status": "x"}, True),
         ({"delivery_id": "1"}, {"delivery_id": "2"}, False),
         ({"delivery_id": "1"}, {}, True),
         ({}, {"received_at": 5.0, "message": "again"}, True),
-        ({}, {"native": "1800"}, False),
+        ({}, {"remote_status": "1800"}, False),
         ({}, {"state": "failed"}, False),
         ({}, {"error": "CallbackError"}, False),
     ],
 )
 def test_which_letters_are_the_same_delivery(one: Any, other: Any, same: bool) -> None:
-    first = Letter(**{"state": "succeeded", "native": "1900", **one})
-    second = Letter(**{"state": "succeeded", "native": "1900", **other})
+    first = Delivery(**{"state": "succeeded", "remote_status": "1900", **one})
+    second = Delivery(**{"state": "succeeded", "remote_status": "1900", **other})
     assert first.same_as(second) is same
     assert second.same_as(first) is same
 
 
-def test_a_letter_is_for_one_submission() -> None:
-    assert letter_for("ab" * 8, STORED_LETTER) is not None
-    assert letter_for("", STORED_LETTER) is not None
-    assert letter_for("cd" * 8, STORED_LETTER) is None
-    assert letter_for("ab" * 8, EMPTY_MAILBOX) is None
+def test_a_delivery_is_for_one_submission() -> None:
+    assert delivery_for("ab" * 8, STORED_DELIVERY) is not None
+    assert delivery_for("", STORED_DELIVERY) is not None
+    assert delivery_for("cd" * 8, STORED_DELIVERY) is None
+    assert delivery_for("ab" * 8, EMPTY_MAILBOX) is None
 
 
 def test_an_event_carries_states_and_counters_only() -> None:
-    letter = Letter(state="error", native="n", message="m", value="v", detail={"d": 1}, error="CallbackError")
-    assert letter.to_event() == {
+    delivery = Delivery(
+        state="error", remote_status="n", message="m", value="v", detail={"d": 1}, error="CallbackError"
+    )
+    assert delivery.to_event() == {
         "version": 1,
         "state": "error",
-        "native": "n",
+        "remote_status": "n",
         "via": "callback",
         "polls": 0,
         "errors": 0,
         "received_at": 0.0,
         "error": "CallbackError",
     }
-    assert "error" not in Letter(state="succeeded").to_event()
+    assert "error" not in Delivery(state="succeeded").to_event()
 
 
 @pytest.mark.parametrize("state", list(JobState))
-def test_a_letter_becomes_a_status(state: JobState) -> None:
-    status = Letter(state=state.value, native="n", message="m", value=[1], detail={"d": 1}).to_status()
-    assert (status.state, status.native, status.message, status.detail) == (state, "n", "m", {"d": 1})
+def test_a_delivery_becomes_a_status(state: JobState) -> None:
+    status = Delivery(
+        state=state.value, remote_status="n", message="m", value=[1], detail={"d": 1}
+    ).to_status()
+    assert (status.state, status.remote_status, status.message, status.detail) == (state, "n", "m", {"d": 1})
     assert (status.result is not None) is (state is JobState.SUCCEEDED)
 
 
 def test_a_state_of_a_later_version_counts_as_running() -> None:
-    assert Letter(state="levitating").to_status().state is JobState.RUNNING
+    assert Delivery(state="levitating").to_status().state is JobState.RUNNING
 
 
 @pytest.mark.parametrize(
@@ -220,7 +224,7 @@ def test_a_state_of_a_later_version_counts_as_running() -> None:
     [
         ("1900", "1900"),
         ("a\0b\nc\ud800", "a?b?c?"),
-        ("x" * 999, "x" * LONGEST_NATIVE),
+        ("x" * 999, "x" * MAX_REMOTE_STATUS),
         (7, "7"),
         ("é✓", "é✓"),
     ],
@@ -246,5 +250,5 @@ def test_what_is_nested_too_deeply(shape: str) -> None:
 
 
 def test_job_ids_of_letters_are_text() -> None:
-    assert Letter(state="failed", detail={"job_id": 7}).job_id == "7"
-    assert Letter(state="failed").job_id is None
+    assert Delivery(state="failed", detail={"job_id": 7}).job_id == "7"
+    assert Delivery(state="failed").job_id is None

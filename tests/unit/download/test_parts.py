@@ -17,7 +17,7 @@ from airflow_async_provider._download import DownloadReport, open_destination
 from airflow_async_provider._download.destination.local_file import LocalFile
 from airflow_async_provider._download.destination.object_storage import StoredObject
 from airflow_async_provider._download.destination.s3 import S3Object
-from airflow_async_provider._download.destination.s3_multipart import MIB, MOST_PARTS, PART, part_size
+from airflow_async_provider._download.destination.s3_multipart import MAX_PARTS, MIB, PART, part_size
 from airflow_async_provider._download.progress import Progress, duration, size
 from airflow_async_provider._download.source.base import ChunkSource, fill
 from airflow_async_provider._download.source.http import is_strong
@@ -44,11 +44,11 @@ GIB = 1024 * MIB
 )
 def test_parts_of_a_known_length(length: int, expected: int) -> None:
     assert part_size(1, length=length, smallest=PART) == expected
-    assert -(-length // expected) <= MOST_PARTS
+    assert -(-length // expected) <= MAX_PARTS
 
 
 def test_parts_of_an_unknown_length_grow_and_reach_the_largest_object() -> None:
-    sizes = [part_size(n, length=None, smallest=PART) for n in range(1, MOST_PARTS + 1)]
+    sizes = [part_size(n, length=None, smallest=PART) for n in range(1, MAX_PARTS + 1)]
     assert sizes == sorted(sizes)
     assert sizes[799] == 8 * MIB
     assert sizes[800] == 16 * MIB

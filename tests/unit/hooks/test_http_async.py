@@ -14,7 +14,7 @@ from airflow_async_provider._transport.auth import basic
 from airflow_async_provider._transport.endpoint import Remote
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._registry import hook_for
-from airflow_async_provider.hooks.http_async import NO_HEADERS, HttpAsyncHook
+from airflow_async_provider.hooks.http_async import NO_HEADERS, HttpAsyncJobHook
 from airflow_async_provider.protocols import JobHandle
 from airflow_async_provider.protocols._signatures import HmacScheme, StandardWebhooks
 
@@ -25,7 +25,7 @@ def connection(extra: Any = None, **fields: Any) -> Connection:
 
 
 def remote(extra: Any = None, **fields: Any) -> Remote:
-    return HttpAsyncHook.remote_from(connection(extra, **fields))
+    return HttpAsyncJobHook.remote_from(connection(extra, **fields))
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_results_on_the_remote_itself_get_all_headers(monkeypatch: pytest.Monkey
         {"conn_type": "http", "host": "http://api.example", "login": "u", "extra": {"X-Key": "k"}}
     )
     monkeypatch.setenv("AIRFLOW_CONN_C", uri)
-    hook = HttpAsyncHook("c")
+    hook = HttpAsyncJobHook("c")
     expected = {"Authorization": basic("u", ""), "X-Key": "k"}
     assert hook.credentials_for("http://api.example/files/1") == expected
     assert hook.credentials_for("http://api.example/files/1", refused=expected) == {}
@@ -185,13 +185,13 @@ def test_results_on_the_remote_itself_get_all_headers(monkeypatch: pytest.Monkey
 )
 def test_the_signature_of_callbacks_is_described_in_the_connection(described: Any, scheme: Any) -> None:
     conn = connection({"callback_secret": "k", "callback_signature": described})
-    assert HttpAsyncHook.signature_scheme(conn) == scheme
-    assert HttpAsyncHook.signature_key(conn) == "k"
+    assert HttpAsyncJobHook.signature_scheme(conn) == scheme
+    assert HttpAsyncJobHook.signature_key(conn) == "k"
 
 
 def test_without_a_secret_there_is_no_signature() -> None:
-    assert HttpAsyncHook.signature_scheme(connection()) is None
-    assert HttpAsyncHook.signature_key(connection()) is None
+    assert HttpAsyncJobHook.signature_scheme(connection()) is None
+    assert HttpAsyncJobHook.signature_key(connection()) is None
 
 
 @pytest.mark.parametrize(
@@ -204,13 +204,13 @@ def test_without_a_secret_there_is_no_signature() -> None:
 )
 def test_half_a_signature_is_refused(extra: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
-        HttpAsyncHook.signature_scheme(connection(extra))
+        HttpAsyncJobHook.signature_scheme(connection(extra))
 
 
 # -- submission
 
 
-class _Recorder(HttpAsyncHook):
+class _Recorder(HttpAsyncJobHook):
     """Keeps the request that would be sent."""
 
     def start(self, protocol: Any, request: Any, **_: Any) -> Any:
@@ -243,5 +243,5 @@ def test_a_protocol_that_cannot_submit_is_named(hook: _Recorder) -> None:
 
 def test_the_generic_profiles_live_on_http_connections() -> None:
     hook = hook_for(JobHandle("http_location", "7", 0.0))
-    assert type(hook) is HttpAsyncHook
+    assert type(hook) is HttpAsyncJobHook
     assert hook.conn_id == "http_default"

@@ -89,10 +89,10 @@ def test_a_job_is_described_by_what_it_is_and_how_old() -> None:
     ],
 )
 def test_every_bad_end_has_its_error(state: JobState, error: type[JobError]) -> None:
-    status = JobStatus(state, native="their word", message="because", request_id="r-1")
+    status = JobStatus(state, remote_status="their word", message="because", request_id="r-1")
     found = error_for(a_handle(label="GET event/7/async"), status)
     assert type(found) is error
-    assert (found.job, found.state, found.native, found.request_id) == (
+    assert (found.job, found.state, found.remote_status, found.request_id) == (
         "abc123",
         state.value,
         "their word",
@@ -108,7 +108,7 @@ def test_a_passed_deadline_says_what_became_of_the_job() -> None:
     cancelled = timeout_error(a_handle(label="x"), "processing", 60, cancelled=True)
     left = timeout_error(a_handle(label="x"), "processing", 60.5, cancelled=False)
     assert isinstance(cancelled, JobTimeoutError)
-    assert (cancelled.state, cancelled.native) == ("timeout", "processing")
+    assert (cancelled.state, cancelled.remote_status) == ("timeout", "processing")
     assert "timeout of 60 s" in str(cancelled)
     assert "was cancelled" in str(cancelled)
     assert "60.5 s" in str(left)

@@ -47,8 +47,8 @@ def seconds(step: Sleep | Stop) -> float:
     return step.seconds
 
 
-def running(wait: Wait, now: float = NOW, native: str = "processing", **answer: Any) -> Sleep | Stop:
-    return wait.asked(now, ended=False, native=native, **answer)
+def running(wait: Wait, now: float = NOW, remote_status: str = "processing", **answer: Any) -> Sleep | Stop:
+    return wait.asked(now, ended=False, remote_status=remote_status, **answer)
 
 
 # -- the arguments
@@ -96,8 +96,8 @@ def test_a_new_word_sets_the_pace_back() -> None:
     wait = a_wait()
     for _ in range(4):
         running(wait)
-    assert seconds(running(wait, native="storing")) == 10
-    assert seconds(running(wait, native="storing")) == 20
+    assert seconds(running(wait, remote_status="storing")) == 10
+    assert seconds(running(wait, remote_status="storing")) == 20
 
 
 def test_jitter_goes_both_ways_and_stays_within_bounds() -> None:
@@ -161,7 +161,7 @@ def test_a_long_retry_after_is_obeyed_however_often_it_is_said() -> None:
 
 
 def test_an_end_is_an_end() -> None:
-    assert running_then(lambda wait: wait.asked(NOW, ended=True, native="completed")) == Stop("ended")
+    assert running_then(lambda wait: wait.asked(NOW, ended=True, remote_status="completed")) == Stop("ended")
 
 
 def test_the_deadline_cuts_a_pause_and_leaves_one_last_question() -> None:
@@ -173,7 +173,7 @@ def test_the_deadline_cuts_a_pause_and_leaves_one_last_question() -> None:
 
 def test_an_end_seen_by_the_last_question_counts() -> None:
     wait = a_wait(timeout=25)
-    assert wait.asked(NOW + 25.5, ended=True, native="completed") == Stop("ended")
+    assert wait.asked(NOW + 25.5, ended=True, remote_status="completed") == Stop("ended")
 
 
 def test_a_deadline_that_has_passed_is_not_even_asked_for() -> None:
@@ -264,8 +264,8 @@ def test_unreadable_answers_have_their_own_smaller_budget() -> None:
 def test_an_unknown_word_is_running_for_a_bounded_time() -> None:
     wait = a_wait(PollPolicy(max_unreadable=3))
     for _ in range(2):
-        assert isinstance(running(wait, native="dancing", understood=False), Sleep)
-    stop = running(wait, native="dancing", understood=False)
+        assert isinstance(running(wait, remote_status="dancing", recognised=False), Sleep)
+    stop = running(wait, remote_status="dancing", recognised=False)
     assert isinstance(stop, Stop)
     assert stop.reason == "error"
     assert isinstance(stop.error, UnreadableAnswerError)
@@ -275,7 +275,7 @@ def test_an_unknown_word_is_running_for_a_bounded_time() -> None:
 def test_a_known_word_between_unknown_ones_renews_the_patience() -> None:
     wait = a_wait(PollPolicy(max_unreadable=2))
     for _ in range(10):
-        assert isinstance(running(wait, native="dancing", understood=False), Sleep)
+        assert isinstance(running(wait, remote_status="dancing", recognised=False), Sleep)
         assert isinstance(running(wait), Sleep)
 
 
@@ -343,8 +343,10 @@ def test_every_path_sleeps_or_stops_and_ends_with_the_deadline(
         if isinstance(event, Exception):
             step = wait.failed(now, event)
         elif isinstance(event, tuple):
-            native, understood, hint = event
-            step = wait.asked(now, ended=False, native=native, understood=understood, retry_after=hint)
+            remote_status, understood, hint = event
+            step = wait.asked(
+                now, ended=False, remote_status=remote_status, recognised=understood, retry_after=hint
+            )
         else:
             step = wait.failed(now, TransientError("429", retry_after=event))
     assert asked_after_expiry <= 1

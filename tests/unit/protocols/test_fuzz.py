@@ -224,9 +224,9 @@ def storable(value: Any) -> None:
 
 def check_status(status: JobStatus) -> None:
     assert isinstance(status.state, JobState)
-    storable([status.native, status.message, status.request_id, dict(status.detail)])
-    assert len(status.native) <= 200
-    assert status.native.isprintable()
+    storable([status.remote_status, status.message, status.request_id, dict(status.detail)])
+    assert len(status.remote_status) <= 200
+    assert status.remote_status.isprintable()
     assert len(status.message or "") <= 4000
     assert (status.message or "").isprintable()
     assert len(status.request_id or "") <= 320

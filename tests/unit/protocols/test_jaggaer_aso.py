@@ -165,7 +165,7 @@ def test_a_refused_submission(status: int, error: type[AsyncJobError]) -> None:
 
 def test_a_job_that_runs() -> None:
     status = read({"status": "processing"}, retry_after="9")
-    assert (status.state, status.native, status.understood) == (JobState.RUNNING, "processing", True)
+    assert (status.state, status.remote_status, status.recognised) == (JobState.RUNNING, "processing", True)
     assert status.retry_after == 9
     assert status.result is None
 
@@ -230,14 +230,14 @@ def test_an_excerpt_of_an_unreadable_answer_holds_no_signature() -> None:
 
 def test_an_unknown_word_is_running_but_not_understood() -> None:
     status = read({"status": "dancing"})
-    assert (status.state, status.native, status.understood) == (JobState.RUNNING, "dancing", False)
+    assert (status.state, status.remote_status, status.recognised) == (JobState.RUNNING, "dancing", False)
 
 
 def test_an_unknown_word_cannot_carry_anything_into_events_and_logs() -> None:
     status = read({"status": f"see\n{RESULT_URL} " + "\ud800x" * 100})
-    assert "canary" not in status.native
-    assert "\n" not in status.native
-    assert len(status.native) <= 81
+    assert "canary" not in status.remote_status
+    assert "\n" not in status.remote_status
+    assert len(status.remote_status) <= 81
 
 
 # -- 403
@@ -245,7 +245,7 @@ def test_an_unknown_word_cannot_carry_anything_into_events_and_logs() -> None:
 
 def test_403_after_the_status_url_s_life_is_an_expiry() -> None:
     status = read(b"", 403, NOW + 1800, x_request_id="r-1")
-    assert (status.state, status.native, status.request_id) == (JobState.EXPIRED, "403", "r-1")
+    assert (status.state, status.remote_status, status.request_id) == (JobState.EXPIRED, "403", "r-1")
 
 
 def test_403_before_it_is_a_matter_of_rights() -> None:
@@ -352,8 +352,8 @@ def test_any_answer_about_a_job_is_a_state_or_an_error_of_ours(
         assert "canary" not in str(e)  # noqa: PT017 - either way out is fine, both are looked at
     else:
         assert isinstance(status.state, JobState)
-        assert status.native.isprintable()
-        assert "canary" not in status.native
+        assert status.remote_status.isprintable()
+        assert "canary" not in status.remote_status
         assert (status.result is not None) == (status.state is JobState.SUCCEEDED)
         if status.result is not None and status.result.url is not None:
             assert status.result.url.isascii()

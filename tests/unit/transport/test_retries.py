@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import tenacity
 
-from airflow_async_provider._transport.retries import LONGEST_PAUSE, MOST_TRIES, may_repeat, with_retries
+from airflow_async_provider._transport.retries import MAX_PAUSE, MAX_TRIES, may_repeat, with_retries
 from airflow_async_provider.errors import (
     AuthenticationError,
     AuthorizationError,
@@ -46,8 +46,8 @@ class Exchange:
     [
         (GET, TransientError("503"), True),
         (GET, TransientError("refused", sent=False), True),
-        (GET, TransientError("429", retry_after=LONGEST_PAUSE), True),
-        (GET, TransientError("429", retry_after=LONGEST_PAUSE + 1), False),
+        (GET, TransientError("429", retry_after=MAX_PAUSE), True),
+        (GET, TransientError("429", retry_after=MAX_PAUSE + 1), False),
         (GET, AuthenticationError("401"), False),
         (GET, AuthorizationError("403"), False),
         (GET, RequestRefusedError("404"), False),
@@ -65,10 +65,10 @@ def test_what_may_be_repeated(request_: HttpRequest, error: Exception, repeat: b
 
 
 def test_pauses_grow(pauses: list[float]) -> None:
-    exchange = Exchange(*[TransientError("503")] * (MOST_TRIES - 1))
+    exchange = Exchange(*[TransientError("503")] * (MAX_TRIES - 1))
     assert with_retries(GET, exchange) == "answer"
-    assert exchange.calls == MOST_TRIES
-    assert len(pauses) == MOST_TRIES - 1
+    assert exchange.calls == MAX_TRIES
+    assert len(pauses) == MAX_TRIES - 1
     for i, pause in enumerate(pauses):
         assert 0.5 * 2**i <= pause <= 0.5 * 2**i + 0.5
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._download import HttpSource, Persistence
+from airflow_async_provider._download import DownloadRetryPolicy, HttpSource
 from airflow_async_provider._transport.environment import CA_VARIABLES
 from airflow_async_provider.errors import (
     ConfigurationError,
@@ -188,7 +188,7 @@ def test_refused_connection_is_given_up_after_the_attempts(caplog: pytest.LogCap
     with running() as server:
         url = server.url
     slept = Slept()
-    source = HttpSource(url, sleep=slept, persistence=Persistence(max_attempts=3))
+    source = HttpSource(url, sleep=slept, persistence=DownloadRetryPolicy(max_attempts=3))
     with pytest.raises(DownloadError, match="3 attempts in a row") as caught:
         source.read()
     assert "Connection refused" in str(caught.value)
@@ -199,7 +199,7 @@ def test_refused_connection_is_given_up_after_the_attempts(caplog: pytest.LogCap
 def test_pauses_grow_with_jitter_and_are_bounded(server: ByteServer) -> None:
     server.steps = [hang_up()] * 10
     slept = Slept()
-    rules = Persistence(max_attempts=8, first_wait=1, longest_wait=5)
+    rules = DownloadRetryPolicy(max_attempts=8, first_wait=1, longest_wait=5)
     with pytest.raises(DownloadError):
         source_of(server, sleep=slept, persistence=rules).read()
     assert len(server.requests) == 8
@@ -216,7 +216,7 @@ def test_a_server_that_gives_a_few_bytes_per_connection_is_given_up(server: Byte
 
 def test_progress_sets_the_attempts_back(server: ByteServer) -> None:
     server.steps = [serve(cut=100_000)] * 14
-    source = source_of(server, persistence=Persistence(max_attempts=2))
+    source = source_of(server, persistence=DownloadRetryPolicy(max_attempts=2))
     assert read_all(source) == CONTENT
     assert source.resumes == 14
 
@@ -441,7 +441,7 @@ def test_overload_is_waited_out_as_long_as_the_server_asks(server: ByteServer) -
         status(400, b"<Error><Code>RequestTimeout</Code><Message>idle</Message></Error>"),
     ]
     slept = Slept()
-    source = source_of(server, sleep=slept, persistence=Persistence(longest_wait=60))
+    source = source_of(server, sleep=slept, persistence=DownloadRetryPolicy(longest_wait=60))
     assert read_all(source) == CONTENT
     assert slept[:2] == [7, 60]
 
@@ -484,7 +484,7 @@ def test_404_is_given_up_after_the_patience(server: ByteServer) -> None:
 def test_no_patience(server: ByteServer) -> None:
     server.steps = [status(404)]
     with pytest.raises(ResultMissingError, match=r"not there\. "):
-        source_of(server, persistence=Persistence(patience_404=0)).read()
+        source_of(server, persistence=DownloadRetryPolicy(patience_404=0)).read()
     assert len(server.requests) == 1
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._download import HttpSource, Parallel, Persistence, download
+from airflow_async_provider._download import DownloadRetryPolicy, HttpSource, Parallel, download
 from airflow_async_provider.errors import ResultChangedError, ResultExpiredError
 from tests.support.byte_server import EXPIRED, ByteServer, Exchange, Step, redirect, running, serve, status
 
@@ -32,7 +32,7 @@ def server() -> Iterator[ByteServer]:
 
 def source_of(server: ByteServer, **settings: Any) -> HttpSource:
     settings.setdefault("parallel", EAGER)
-    settings.setdefault("persistence", Persistence(first_wait=0.01))
+    settings.setdefault("persistence", DownloadRetryPolicy(first_wait=0.01))
     return HttpSource(server.url, timeout=(2.0, 5.0), **settings)
 
 

@@ -109,7 +109,7 @@ UNKNOWN = [
 @pytest.mark.parametrize(("code", "state"), KNOWN + UNKNOWN)
 def test_the_state_follows_from_the_range(code, state):
     status = AE.read_status(RUN, answer({"status": code}))
-    assert (status.state, status.native, status.understood) == (state, str(code), True)
+    assert (status.state, status.remote_status, status.recognised) == (state, str(code), True)
 
 
 def test_the_table_is_exactly_what_is_tested():
@@ -128,18 +128,18 @@ def test_every_code_from_1300_to_1999_is_classed():
 
 
 @pytest.mark.parametrize(
-    "native", [0, 1, 999, 1000, 1299, 2000, 12345, -1900, 1900.5, "ENDED_OK", True, "", 10**30]
+    "remote_status", [0, 1, 999, 1000, 1299, 2000, 12345, -1900, 1900.5, "ENDED_OK", True, "", 10**30]
 )
-def test_what_is_no_status_code_is_said_not_to_be_understood(native):
-    status = AE.read_status(RUN, answer({"status": native, "status_text": "strange"}))
-    assert (status.state, status.understood) == (JobState.RUNNING, False)
+def test_what_is_no_status_code_is_said_not_to_be_understood(remote_status):
+    status = AE.read_status(RUN, answer({"status": remote_status, "status_text": "strange"}))
+    assert (status.state, status.recognised) == (JobState.RUNNING, False)
     assert status.message == "strange"
 
 
-@pytest.mark.parametrize("native", [1900, "1900", " 001900 ", 1900.0])
-def test_numbers_come_in_several_dresses(native):
-    status = AE.read_status(RUN, answer({"status": native}))
-    assert (status.state, status.native, status.message) == (
+@pytest.mark.parametrize("remote_status", [1900, "1900", " 001900 ", 1900.0])
+def test_numbers_come_in_several_dresses(remote_status):
+    status = AE.read_status(RUN, answer({"status": remote_status}))
+    assert (status.state, status.remote_status, status.message) == (
         JobState.SUCCEEDED,
         "1900",
         "ENDED_OK - ended normally",
@@ -155,7 +155,7 @@ def test_a_blocked_run_is_said_to_need_somebody():
 def test_a_blocked_run_may_be_waited_for():
     patient = AutomicProtocol("100", fail_on_blocked=False)
     status = patient.read_status(RUN, answer({"status": 1562, "status_text": "HELD"}))
-    assert (status.state, status.native, status.understood) == (JobState.RUNNING, "1562", True)
+    assert (status.state, status.remote_status, status.recognised) == (JobState.RUNNING, "1562", True)
     assert status.message.startswith("HELD: ")
 
 
@@ -215,7 +215,7 @@ def test_an_answer_without_a_status_is_unreadable(body):
 
 def test_a_run_of_another_client_or_one_archived_away_is_expired():
     status = AE.read_status(RUN, answer(NO_RUN, 404))
-    assert (status.state, status.native) == (JobState.EXPIRED, "404")
+    assert (status.state, status.remote_status) == (JobState.EXPIRED, "404")
     assert "another client" in status.message
     assert "archived" in status.message
 
@@ -709,7 +709,7 @@ TEMPLATE = {
 
 
 @pytest.mark.parametrize(
-    ("body", "run_id", "native", "state"),
+    ("body", "run_id", "remote_status", "state"),
     [
         ({"runid": "0000000008", "object_type": "SCRI", "execution_status": "1900"}, 8, "1900", "succeeded"),
         ({"run_id": 2303535, "name": "JOBP.M", "status": 1900}, 2303535, "1900", "succeeded"),
@@ -733,11 +733,11 @@ TEMPLATE = {
         (b"RUN_ID=0000000007&EXECUTION_STATUS=1801", 7, "1801", "failed"),
     ],
 )  # fmt: skip
-def test_any_form_of_callback_gives_a_hint(body, run_id, native, state):
+def test_any_form_of_callback_gives_a_hint(body, run_id, remote_status, state):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     hint = AE.read_callback(Headers(), raw)
-    assert (hint.detail["run_id"], hint.native, hint.state.value) == (run_id, native, state)
-    assert hint.understood is (state != "running")
+    assert (hint.detail["run_id"], hint.remote_status, hint.state.value) == (run_id, remote_status, state)
+    assert hint.recognised is (state != "running")
 
 
 def test_what_else_a_template_says():
@@ -802,7 +802,7 @@ def test_any_answer_leads_to_a_value_or_to_an_error_of_our_tree(reader, body, st
 def test_any_callback_leads_to_a_status(body):
     hint = AE.read_callback(Headers(), body)
     json.dumps(hint.detail, allow_nan=False)
-    assert len(hint.native) <= 80
+    assert len(hint.remote_status) <= 80
 
 
 def test_asking_for_the_status():

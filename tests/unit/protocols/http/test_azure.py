@@ -63,7 +63,7 @@ def test_200_without_a_monitor_is_the_result() -> None:
 @pytest.mark.parametrize("word", ["NotStarted", "Running", "Accepted", "Provisioning", "Brand new word"])
 def test_any_word_that_is_not_final_means_running(word: str) -> None:
     status = PROFILE.read_status(HANDLE, answer(200, {"status": word}, Retry_After="7"))
-    assert (status.state, status.native, status.retry_after, status.understood) == (
+    assert (status.state, status.remote_status, status.retry_after, status.recognised) == (
         JobState.RUNNING,
         word,
         7.0,
@@ -83,7 +83,7 @@ def test_any_word_that_is_not_final_means_running(word: str) -> None:
 def test_failed_and_canceled_come_with_the_error(word: str, state: JobState) -> None:
     body = {"status": word, "error": {"code": "Quota", "message": "no more\nroom"}}
     status = PROFILE.read_status(HANDLE, answer(200, body))
-    assert (status.state, status.native, status.message) == (state, word, "Quota: no more room")
+    assert (status.state, status.remote_status, status.message) == (state, word, "Quota: no more room")
 
 
 def test_a_result_inside_the_monitor() -> None:
@@ -180,7 +180,7 @@ class TestLocationAlone:
         status = PROFILE.read_status(
             self.handle, answer(code, {"error": {"code": "Conflict", "message": "taken"}})
         )
-        assert (status.state, status.native, status.message) == (
+        assert (status.state, status.remote_status, status.message) == (
             JobState.FAILED,
             str(code),
             "Conflict: taken",

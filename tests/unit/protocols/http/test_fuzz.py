@@ -94,10 +94,10 @@ handles = st.builds(
 
 def check(status: JobStatus) -> None:
     assert isinstance(status.state, JobState)
-    json.dumps([status.native, status.message]).encode()
-    (status.native + (status.message or "")).encode()  # what a database refuses must not get that far
-    assert len(status.native) <= 90
-    assert "\0" not in status.native
+    json.dumps([status.remote_status, status.message]).encode()
+    (status.remote_status + (status.message or "")).encode()  # what a database refuses must not get that far
+    assert len(status.remote_status) <= 90
+    assert "\0" not in status.remote_status
     if status.result is not None and status.result.url:
         url = status.result.url
         # Anything short, and any id, may be the same by chance.

@@ -58,12 +58,12 @@ def test_an_answer_that_is_no_operation_is_unreadable(body: Any) -> None:
 @pytest.mark.parametrize("body", [{"name": NAME}, {"name": NAME, "done": False, "error": {"code": 3}}])
 def test_done_false_or_left_out_means_running(body: Any) -> None:
     status = PROFILE.read_status(HANDLE, answer(200, body, Retry_After="9"))
-    assert (status.state, status.native, status.retry_after) == (JobState.RUNNING, "running", 9.0)
+    assert (status.state, status.remote_status, status.retry_after) == (JobState.RUNNING, "running", 9.0)
 
 
 def test_done_with_response_is_success() -> None:
     status = PROFILE.read_status(HANDLE, answer(200, {"name": NAME, "done": True, "response": {"uri": "x"}}))
-    assert (status.state, status.native) == (JobState.SUCCEEDED, "done")
+    assert (status.state, status.remote_status) == (JobState.SUCCEEDED, "done")
     assert status.result is not None
     assert status.result.value == {"uri": "x"}
 
@@ -86,7 +86,7 @@ def test_a_result_url_inside_the_response() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "state", "native", "message"),
+    ("error", "state", "remote_status", "message"),
     [
         ({"code": 3, "message": "bad"}, JobState.FAILED, "error 3", "3: bad"),
         ({"code": 1, "message": "stopped"}, JobState.CANCELLED, "error 1", "1: stopped"),
@@ -95,11 +95,11 @@ def test_a_result_url_inside_the_response() -> None:
     ],
 )
 def test_done_with_error_is_failure_and_code_1_is_cancelled(
-    error: Any, state: JobState, native: str, message: str | None
+    error: Any, state: JobState, remote_status: str, message: str | None
 ) -> None:
     body = {"name": NAME, "done": True, "error": error}
     status = PROFILE.read_status(HANDLE, answer(200, body))
-    assert (status.state, status.native, status.message) == (state, native, message)
+    assert (status.state, status.remote_status, status.message) == (state, remote_status, message)
     called = PROFILE.read_callback(Headers(), json.dumps(body).encode())
     assert (called.state, called.message) == (state, message)
 

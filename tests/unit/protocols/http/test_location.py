@@ -80,7 +80,7 @@ def test_synchronous_completion_without_content_has_no_result() -> None:
 )
 def test_retry_after_in_both_forms(value: str, seconds: float | None) -> None:
     status = PROFILE.read_status(HANDLE, answer(202, Retry_After=value))
-    assert (status.state, status.native, status.retry_after) == (JobState.RUNNING, "202", seconds)
+    assert (status.state, status.remote_status, status.retry_after) == (JobState.RUNNING, "202", seconds)
 
 
 def test_202_may_move_the_monitor() -> None:
@@ -92,7 +92,7 @@ def test_202_may_move_the_monitor() -> None:
 
 def test_200_is_the_result() -> None:
     status = PROFILE.read_status(HANDLE, answer(200, {"rows": 3}, X_Request_Id="r"))
-    assert (status.state, status.native, status.request_id) == (JobState.SUCCEEDED, "200", "r")
+    assert (status.state, status.remote_status, status.request_id) == (JobState.SUCCEEDED, "200", "r")
     assert status.result is not None
     assert status.result.value == {"rows": 3}
 
@@ -100,7 +100,7 @@ def test_200_is_the_result() -> None:
 @pytest.mark.parametrize("code", [302, 303])
 def test_a_redirect_to_elsewhere_is_done_and_fetched_without_credentials(code: int) -> None:
     status = PROFILE.read_status(HANDLE, answer(code, Location="https://bucket.example/f?sig=s"))
-    assert (status.state, status.native) == (JobState.SUCCEEDED, str(code))
+    assert (status.state, status.remote_status) == (JobState.SUCCEEDED, str(code))
     assert status.result is not None
     assert status.result.url == "https://bucket.example/f?sig=s"
     assert not status.result.authorized
@@ -128,7 +128,7 @@ def test_a_monitor_that_moved_to_a_foreign_host_is_not_followed(code: int) -> No
 def test_a_4xx_of_the_monitor_may_be_declared_the_jobs_own_failure() -> None:
     profile = LocationProtocol(client_errors_are_final=True)
     status = profile.read_status(HANDLE, answer(422, {"title": "Broken", "detail": "no rows"}))
-    assert (status.state, status.native, status.message) == (JobState.FAILED, "422", "no rows")
+    assert (status.state, status.remote_status, status.message) == (JobState.FAILED, "422", "no rows")
     assert profile.read_status(HANDLE, answer(410)).state is JobState.FAILED
     for code in (401, 403, 429, 503):
         with pytest.raises(RemoteError):

@@ -50,7 +50,7 @@ def test_202_goes_on_with_location_again() -> None:
 @pytest.mark.parametrize("verdict", ["200", "200 OK", " 200"])
 def test_async_result_200_is_success(verdict: str) -> None:
     status = PROFILE.read_status(HANDLE, answer(200, {"value": [1]}, AsyncResult=verdict))
-    assert (status.state, status.native) == (JobState.SUCCEEDED, "200")
+    assert (status.state, status.remote_status) == (JobState.SUCCEEDED, "200")
     assert status.result is not None
     assert status.result.value == {"value": [1]}
 
@@ -72,7 +72,7 @@ def test_async_result_204_is_success_without_a_result() -> None:
 def test_async_result_of_an_error_is_a_failure_of_the_job(verdict: str) -> None:
     body = {"error": {"code": "E1", "message": "no"}}
     status = PROFILE.read_status(HANDLE, answer(200, body, AsyncResult=verdict))
-    assert (status.state, status.native, status.message) == (JobState.FAILED, verdict[:3], "E1: no")
+    assert (status.state, status.remote_status, status.message) == (JobState.FAILED, verdict[:3], "E1: no")
 
 
 @pytest.mark.parametrize("verdict", ["", "ok", "2000", "999"])
@@ -98,7 +98,7 @@ def test_a_wrapped_answer_is_unwrapped(eol: bytes, refetch: bool) -> None:
 def test_a_wrapped_failure_fails() -> None:
     wrapped = b"HTTP/1.1 503 Service Unavailable\r\n\r\ncancelled by the service"
     status = PROFILE.read_status(HANDLE, answer(200, wrapped, Content_Type="application/http;v=1"))
-    assert (status.state, status.native, status.message) == (
+    assert (status.state, status.remote_status, status.message) == (
         JobState.FAILED,
         "503",
         "cancelled by the service",

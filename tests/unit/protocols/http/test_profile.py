@@ -223,7 +223,7 @@ def test_a_job_that_ended_at_once_cannot_be_asked_for(profile: type[HttpProfile]
 def test_404_means_running_only_where_allowed(profile: type[HttpProfile]) -> None:
     patient = profile(not_found_means_running=True)
     status = patient.read_status(job(patient), answer(404, Retry_After="4"))
-    assert (status.state, status.native, status.retry_after) == (JobState.RUNNING, "404", 4.0)
+    assert (status.state, status.remote_status, status.retry_after) == (JobState.RUNNING, "404", 4.0)
     with pytest.raises(Exception, match="HTTP 404") as e:
         profile().read_status(job(profile()), answer(404))
     assert e.type.__name__ == "RequestRefusedError"
@@ -303,7 +303,7 @@ def test_a_callback_that_names_no_state_means_look_for_yourself(
     profile: type[HttpProfile], body: bytes
 ) -> None:
     status = profile().read_callback(Headers(), body)
-    assert (status.state, status.native, status.understood) == (JobState.RUNNING, "callback", True)
+    assert (status.state, status.remote_status, status.recognised) == (JobState.RUNNING, "callback", True)
 
 
 # -- addresses
@@ -581,7 +581,7 @@ def test_only_a_part_is_read_where_the_answer_may_be_the_result(
     profile: HttpProfile, data: dict[str, str], bounded: bool
 ) -> None:
     request = profile.status(JobHandle(profile.name, "7", 0.0, MONITOR, data=data))
-    assert (request.most is not None) is bounded
+    assert (request.max_body_bytes is not None) is bounded
 
 
 def test_a_synchronous_result_is_never_fetched_again() -> None:

@@ -106,7 +106,7 @@ def test_an_end_in_the_first_answer_is_taken(extra: dict[str, str]) -> None:
 @pytest.mark.parametrize("word", ["queued", "PENDING", "running", "a word nobody told us", "7"])
 def test_unknown_words_mean_running(word: str) -> None:
     status = PROFILE.read_status(HANDLE, answer(200, {"status": word}, Retry_After="2"))
-    assert (status.state, status.native, status.retry_after, status.understood) == (
+    assert (status.state, status.remote_status, status.retry_after, status.recognised) == (
         JobState.RUNNING,
         word,
         2.0,
@@ -195,7 +195,7 @@ def test_a_document_without_the_word_is_unreadable(body: Any) -> None:
 
 
 def test_202_without_the_word_goes_on() -> None:
-    assert PROFILE.read_status(HANDLE, answer(202)).native == "202"
+    assert PROFILE.read_status(HANDLE, answer(202)).remote_status == "202"
 
 
 @pytest.mark.parametrize(

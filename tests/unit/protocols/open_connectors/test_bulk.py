@@ -169,12 +169,12 @@ def test_starts_that_bring_no_job(response, error):
 @pytest.mark.parametrize("field", ["jobStatus", "status"])
 def test_every_spelling_of_a_state(word, state, field):
     status = PROTOCOL.read_status(HANDLE, answer(200, {field: word}))
-    assert (status.state, status.native, status.understood) == (state, word, True)
+    assert (status.state, status.remote_status, status.recognised) == (state, word, True)
 
 
 def test_an_unknown_word_is_running_and_not_understood():
     status = PROTOCOL.read_status(HANDLE, answer(200, {"jobStatus": "PAUSED"}))
-    assert (status.state, status.understood) == (JobState.RUNNING, False)
+    assert (status.state, status.recognised) == (JobState.RUNNING, False)
 
 
 @pytest.mark.parametrize(

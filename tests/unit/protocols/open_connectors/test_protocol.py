@@ -644,7 +644,7 @@ def test_the_end_counts_more_than_the_start_in_either_order():
     assert QUEUE.read_status(HANDLE, queued(start, PAGE)).state is JobState.SUCCEEDED
     assert QUEUE.read_status(HANDLE, queued(PAGE, start)).state is JobState.SUCCEEDED
     status = QUEUE.read_status(HANDLE, queued(start))
-    assert (status.state, status.native) == (JobState.RUNNING, "started")
+    assert (status.state, status.remote_status) == (JobState.RUNNING, "started")
     failed = QUEUE.read_status(HANDLE, queued({"eventId": 1028, "error": "broken"}))
     assert failed.state is JobState.FAILED
     assert "broken" in (failed.message or "")
@@ -662,7 +662,7 @@ def test_the_end_counts_more_than_the_start_in_either_order():
 )
 def test_webhooks_of_others_and_nonsense_leave_the_job_running(response):
     status = QUEUE.read_status(HANDLE, response)
-    assert (status.state, status.native) == (JobState.RUNNING, "dispatched")
+    assert (status.state, status.remote_status) == (JobState.RUNNING, "dispatched")
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"x", b"null"])
