@@ -6,6 +6,7 @@ Every error this package raises, one tree.
 
     AsyncJobError
     ├── ConfigurationError          the connection or an argument is wrong; nothing was sent
+    │   └── JobElsewhereError       the connection points to another system than the job's; nothing was sent
     ├── SubmitError                 the remote refused to start the job; no job exists
     │   └── SubmitUnknownError      the answer was lost: a job may or may not exist
     ├── JobError                    the job itself ended badly
@@ -73,6 +74,14 @@ class AsyncJobError(Exception):
 
 class ConfigurationError(AsyncJobError, ValueError):
     """The connection or an argument is wrong. Nothing was sent."""
+
+
+class JobElsewhereError(ConfigurationError):
+    """
+    A job belongs to another system than the one that its connection points to now.
+
+    Nothing was asked, taken over or cancelled: a job of that id may be somebody else's there.
+    """
 
 
 class SubmitError(AsyncJobError):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The mailbox as the task sees it: XCom, read and written through the supervisor.
+What the task and its trigger ask of Airflow: the mailbox (XCom), and how it stands with the task itself.
 
 The base class of XCom is used on purpose, past a configured XCom backend: the receiver reads and writes the
 same rows in the database and knows no backend.
@@ -83,3 +83,36 @@ def _where(task: TaskKey) -> Mapping[str, Any]:
         "task_id": task.task_id,
         "map_index": task.map_index,
     }
+
+
+def state_of_task(task_instance: Any) -> str | None:
+    """
+    The state of a task instance at this moment, asked through the supervisor.
+
+    :raises Exception: Airflow did not answer
+    """
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    task = key_of(task_instance)
+    states = RuntimeTaskInstance.get_task_states(
+        dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id], map_index=task.map_index
+    )
+    name = task.task_id if task.map_index < 0 else f"{task.task_id}_{task.map_index}"
+    state = (states.get(task.run_id) or {}).get(name)
+    return None if state is None else str(getattr(state, "value", state))
+
+
+async def is_still_deferred(task_instance: Any) -> bool:
+    """
+    Whether a task is deferred at this moment.
+
+    Airflow (before 3.4) tells a trigger that "a user action" has ended it also when another triggerer has
+    taken it over: the first one stood still for longer than ``[triggerer] triggerer_health_check_threshold``,
+    and goes on. Then the task waits as before, in the other triggerer, and its job must not be cancelled.
+
+    :raises Exception: Airflow did not answer
+    """
+    from asgiref.sync import sync_to_async
+
+    # Not asyncio.to_thread, see alook.
+    return await sync_to_async(state_of_task)(task_instance) == "deferred"

@@ -1,13 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading arguments that Airflow has touched before the operator sees them, and telling them apart later."""
+"""Reading and checking the arguments of operators, when the DAG is parsed."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
+import inspect
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any
 
 from airflow.sdk.definitions.param import ParamsDict
+
+from airflow_async_provider.errors import ConfigurationError
+
+#: More than this (seconds, about 30 years) is a mistake, such as milliseconds; JSON knows no infinity.
+MAX_TIME = 1e9
+
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def query_of(params: Mapping[str, Any] | None, dag: Any = None) -> dict[str, Any]:
@@ -37,10 +46,80 @@ def query_of(params: Mapping[str, Any] | None, dag: Any = None) -> dict[str, Any
     return query
 
 
-def digest_of(arguments: Mapping[str, Any]) -> str:
+def seconds(value: Any, name: str, *, zero: bool = True) -> float:
     """
-    A short digest of arguments, to tell later whether they have changed.
+    A time argument as seconds.
 
-    What has no constant ``repr`` of its own, which is nothing that could be sent, counts as changed.
+    :param value: seconds, or a timedelta
+    :param zero: whether 0 makes sense
+    :raises ConfigurationError: it is no such time
     """
-    return hashlib.sha256(repr(dict(arguments)).encode("utf-8", "backslashreplace")).hexdigest()[:16]
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    good = not isinstance(number, bool) and isinstance(number, int | float) and 0 <= number < MAX_TIME
+    if not good or (number == 0 and not zero):
+        kind = "a number of seconds" if zero else "more than 0 seconds (a number)"
+        raise ConfigurationError(f"{name} must be {kind} or a timedelta, not {value!r}.")
+    return float(number)
+
+
+def one_of(value: Any, name: str, known: Iterable[str]) -> Any:
+    """
+    A word argument, checked when the DAG is parsed.
+
+    :raises ConfigurationError: it is none of the known words; names the nearest one
+    """
+    words = tuple(known)
+    if value in words:
+        return value
+    raise ConfigurationError(
+        f"{name} must be one of {', '.join(map(repr, words))}, not {value!r}.{nearest(str(value), words)}"
+    )
+
+
+def method_of(value: str) -> str:
+    """
+    An HTTP method argument; a template is taken as it is.
+
+    :raises ConfigurationError: it is none
+    """
+    return value if "{{" in value else str(one_of(value.upper(), "method", METHODS))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """``Did you mean 'x'?``, or nothing where no known word is near."""
+    found = get_close_matches(word, tuple(known), n=1, cutoff=0.6)
+    return f" Did you mean {found[0]!r}?" if found else ""
+
+
+def refuse_unknown(cls: type[Any], given: Iterable[str], *, without: Iterable[str] = ()) -> None:
+    """
+    Refuse arguments that no class of an operator takes, with the nearest word that one does.
+
+    :param without: arguments of a base class that this operator has no use for
+    :raises ConfigurationError: there is one
+    """
+    takes: set[str] = set()
+    for base in cls.__mro__:
+        if init := vars(base).get("__init__"):
+            named = inspect.signature(inspect.unwrap(init)).parameters.values()
+            takes |= {p.name for p in named if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)}
+    takes -= set(without)
+    for name in given:
+        if name not in takes and not name.startswith("_"):
+            raise ConfigurationError(
+                f"{cls.__name__} takes no argument {name!r}.{nearest(name, sorted(takes))}"
+            )
+
+
+def one_connection(conn_id: str | None, http_conn_id: str | None, default: str) -> str:
+    """
+    The connection of a task that takes it under either name.
+
+    :raises ConfigurationError: two different ones
+    """
+    if conn_id is not None and http_conn_id is not None and conn_id != http_conn_id:
+        raise ConfigurationError(
+            f"conn_id={conn_id!r} and http_conn_id={http_conn_id!r} are two names for one "
+            "thing: give one of them."
+        )
+    return conn_id or http_conn_id or default

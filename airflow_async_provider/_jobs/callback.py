@@ -1,254 +1,228 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What operators add whose remote can call back: the address, its one-time secret, the slow safety net."""
+"""The part of a run that expects a callback: the address, its one-time secret, the slow safety net."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider import _settings as settings
+from airflow_async_provider import _settings
 from airflow_async_provider._callbacks.address import CallbackAddress, hash_of, new_address
 from airflow_async_provider._callbacks.mailbox import expect, key_of, look
-from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES, Delivery, Registration
-from airflow_async_provider._jobs.memory import Durable
-from airflow_async_provider._jobs.messages import describe, seconds
-from airflow_async_provider._jobs.run import LINGER_INTERVAL, AsyncJobOperator
-from airflow_async_provider._polling.loop import spoken_range
+from airflow_async_provider._callbacks.registration import Delivery, Registration
+from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._polling.policy import PollPolicy
 from airflow_async_provider.errors import CallbackError, ConfigurationError
 from airflow_async_provider.hooks._connection import extra_of
 from airflow_async_provider.hooks._registry import GENERIC, HOOKS
-from airflow_async_provider.protocols._base import JobProtocol
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
+from airflow_async_provider.protocols._job import JobState, JobStatus
 from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow_async_provider._jobs.run import JobRun
+    from airflow_async_provider._jobs.task import CallbackSettings
 
 #: A callback that comes so long after the deadline is still answered, but changes nothing (seconds).
 GRACE = 60.0
 
+DONE_ALREADY = (
+    " The job has been carried out: once you know that it may run again, clear the task with reattach=False."
+)
 
-class CallbackJobOperator(AsyncJobOperator):
+#: Pause between two looks into the mailbox while the worker lingers (seconds).
+LOOK_INTERVAL = 1.0
+
+
+class CallbackPart:
     """
-    Base of the operators whose job is announced by a callback.
+    What a run knows of the callback that it expects.
 
     The address is the operator's ``callback_base_url``, else ``callback_base_url`` in the connection's
     extra, else the provider option ``[async_provider] callback_base_url``, else Airflow's ``[api] base_url``.
 
-    :param callback: True asks for a callback, False never does; None (default) does when one of the first
-        three addresses is set, and says in the log when it does not
-    :param callback_base_url: where the remote reaches Airflow's API server
-    :param callback_max_bytes: largest callback body (bytes); a larger one fails the job with that reason
-    :param safety_poll_interval: pause between questions while a callback is expected (seconds or timedelta);
-        polling goes on as the safety net for callbacks that never come
+    :param run: the run
+    :param settings: what the task says about callbacks, None where its remote system sends none
     """
 
-    def __init__(
-        self,
-        *,
-        callback: bool | None = None,
-        callback_base_url: str | None = None,
-        callback_max_bytes: int = DEFAULT_MAX_BYTES,
-        safety_poll_interval: float | timedelta = 120.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.callback = callback
-        self.callback_base_url = callback_base_url
-        self.callback_max_bytes = callback_max_bytes
-        self.safety_poll_interval = seconds(safety_poll_interval, "safety_poll_interval")
-        #: Address and secret of this submission, for :meth:`submit`; None when no callback is asked for.
-        self.callback_address: CallbackAddress | None = None
-        #: Name of the submission whose callback is waited for.
-        self._submission = ""
+    def __init__(self, run: JobRun, settings: CallbackSettings | None) -> None:
+        self._run = run
+        self._settings = settings
+        #: Address and secret of this submission; None when no callback is asked for.
+        self.address: CallbackAddress | None = None
+        self._registered = ""
+        self._lingered = False
 
-    def callback_protocol(self) -> JobProtocol:
-        """The protocol that reads the callback."""
-        raise NotImplementedError
+    @classmethod
+    def of(cls, run: JobRun) -> CallbackPart:
+        """The part for a run."""
+        return cls(run, run.task.callback_settings())
+
+    @property
+    def submission(self) -> str:
+        """Name of the submission whose callback is expected; empty when none is."""
+        return self._registered
+
+    # -- asking for one -----------------------------------------------------------------------------------
 
     def base_url(self) -> tuple[str | None, bool]:
         """
-        Where the remote reaches us.
+        Where the remote system reaches us.
 
         :return: the address, and whether somebody set it on purpose (Airflow's own is only a fallback)
         """
         chosen = (
-            self.callback_base_url
-            or extra_of(self.hook.connection).get("callback_base_url")
-            or settings.callback_base_url()
+            (self._settings.base_url if self._settings else None)
+            or extra_of(self._run.task.hook.connection).get("callback_base_url")
+            or _settings.callback_base_url()
         )
-        return (str(chosen), True) if chosen else (settings.api_base_url(), False)
+        return (str(chosen), True) if chosen else (_settings.api_base_url(), False)
 
-    def announce(self, context: Context, durable: Durable) -> None:
-        """Make an address with a fresh secret and tell the receiver what to expect, before submitting."""
-        self.callback_address = None
-        self.callback_expected = False
-        self._submission = ""
+    def register(self) -> None:
+        """
+        Make an address with a fresh secret and tell the receiver what to expect, before submitting.
+
+        :raises ConfigurationError: a callback is wanted and there is no address for it
+        """
+        settings, log = self._settings, self._run.log
+        self.address, self._registered = None, ""
+        if settings is None or settings.wanted is False:
+            return
         base, on_purpose = self.base_url()
-        if self.callback is False or (self.callback is None and not on_purpose):
-            if self.callback is None:
-                self.log.info(
-                    "No callback is asked for, as no callback_base_url is set (operator, connection or "
-                    "[async_provider]); the job is polled."
-                )
+        if settings.wanted is None and not on_purpose:
+            log.info(
+                "No callback is asked for, as no callback_base_url is set (operator, connection or "
+                "[async_provider]); the job is polled."
+            )
             return
         if not base:
             raise ConfigurationError(
                 "A callback is wanted but there is no address for it: set callback_base_url on the operator, "
                 "in the connection's extra or in [async_provider], or [api] base_url."
             )
-        task = key_of(context["ti"])
+        task = key_of(self._run.context["ti"])
         address = new_address(base, task)
         _mask(address.secret)
-        registration = self.registration(address)
-        durable.expect(registration.to_dict())
+        registration = self._registration(settings, address)
+        self._run.memory.expect(registration.to_dict())
         expect(task, registration)
-        self.callback_address = address
-        self.callback_expected = True
-        self._submission = registration.submission
-        self.log.info("Asked for a callback to %s.", address.url)
+        self.address, self._registered = address, registration.submission
+        log.info("Asked for a callback to %s.", address.url)
 
-    def registration(self, address: CallbackAddress) -> Registration:
-        """What the receiver must know."""
-        protocol = self.callback_protocol()
-        scheme = self.hook.signature_scheme(self.hook.connection)
+    def register_again(self) -> None:
+        """The job of an earlier try still knows its address: expect its callback in this try too."""
+        past = self._run.memory.now.callbacks if self._settings is not None else ()
+        registration = Registration.from_dict(past[0]) if past else None
+        if registration is None:
+            return
+        registration = replace(registration, deadline=self._deadline())
+        expect(key_of(self._run.context["ti"]), registration, empty=False)
+        self._registered = registration.submission
+
+    def _registration(self, settings: CallbackSettings, address: CallbackAddress) -> Registration:
+        hook, protocol = self._run.task.hook, settings.protocol
+        scheme = hook.signature_scheme(hook.connection)
         return Registration(
             secret_hash=hash_of(address.secret),
-            deadline=time.time() + self.timeout + GRACE,
-            protocol=protocol.name,
+            deadline=self._deadline(),
+            protocol=settings.protocol_name,
             options=protocol.options(),
-            conn_id=self.hook.conn_id,
-            hook=_known_hook(type(self.hook)),
+            conn_id=hook.conn_id,
+            hook=_known_hook(type(hook)),
             signature=None if scheme is None else scheme.to_dict(),
-            max_bytes=self.callback_max_bytes,
-            settle=settings.settle_seconds(),
+            max_bytes=settings.max_bytes,
+            settle=_settings.settle_seconds(),
             pollable=protocol.pollable,
             keep_body=not protocol.pollable,
         )
 
-    def announce_again(self, context: Context, durable: Durable) -> None:
-        """The job of an earlier try still knows its address: expect its callback in this try too."""
-        past = durable.load().get("callbacks") or []
-        registration = Registration.from_dict(past[0]) if past else None
-        if registration is None:
-            return
-        registration = replace(registration, deadline=time.time() + self.timeout + GRACE)
-        expect(key_of(context["ti"]), registration, empty=False)
-        self.callback_expected = True
-        self._submission = registration.submission
+    def _deadline(self) -> float:
+        return time.time() + self._run.settings.timeout + GRACE
 
-    def pace(self, run: Mapping[str, Any]) -> str:
-        """How the end of the job will be noticed, in words."""
-        if not run.get("callback"):
-            return super().pace(run)
-        if not protocol_of(JobHandle.from_dict(run["job"])).pollable:
-            return "Its callback wakes this task; this API cannot be asked."
-        if not self.deferrable:
-            return super().pace(run)
-        every = spoken_range(*self._safety_pace())
-        return f"Its callback wakes this task; in case it is lost, the triggerer asks every {every}."
+    # -- waiting for it -----------------------------------------------------------------------------------
 
-    def _safety_pace(self) -> tuple[float, float]:
-        return (
-            max(self.safety_poll_interval, self.poll_interval),
-            max(self.safety_poll_interval, self.max_poll_interval),
-        )
+    def polling(self) -> PollPolicy | None:
+        """The slow pace of the triggerer while a callback is expected; None when none is."""
+        record = self._run.record
+        return self._settings.policy if self._settings is not None and record.submission else None
 
-    def trigger_arguments(self, run: Mapping[str, Any]) -> dict[str, Any]:
-        """With a callback on its way the poll is the slow safety net."""
-        if not run.get("callback"):
+    def trigger_arguments(self) -> dict[str, Any]:
+        """Further arguments of the trigger."""
+        record, policy = self._run.record, self.polling()
+        if policy is None:
             return {}
-        first, longest = self._safety_pace()
-        slow = PollPolicy(
-            poll_interval=first,
-            max_poll_interval=longest,
-            max_consecutive_errors=self.max_consecutive_errors,
-        )
-        return {
+        facts = {
             "callback": True,
-            "last_delivery_at": run.get("last_delivery_at", 0.0),
-            "submission": run.get("submission", ""),
-            "policy": slow.to_dict(),
+            "last_delivery_at": record.last_delivery_at,
+            "submission": record.submission,
         }
+        # What continues the job at the remote system is not known to call back.
+        return facts if record.followed else {**facts, "policy": policy.to_dict()}
 
-    def truth(self, context: Context, handle: JobHandle, event: Mapping[str, Any]) -> JobStatus:
-        """
-        What the remote says now; where it cannot be asked, what its callback said.
-
-        :raises CallbackError: the callback came but could not be taken, and with it the result is lost
-        """
-        if protocol_of(handle).pollable:
-            return super().truth(context, handle, event)
-        delivery = self._delivery(context) or Durable(context, self.log).delivery()
-        if delivery is None or delivery.job_id not in (None, handle.job_id):
-            return JobStatus(JobState.RUNNING, remote_status="no callback yet")
-        if delivery.error is not None:
-            if self.may_resubmit(JobStatus(JobState.EXPIRED)):
-                self._active = None
-                Durable(context, self.log).clear()
-            raise CallbackError(
-                f"The callback of the {describe(handle)} came but could not be taken "
-                f"({delivery.remote_status}), and nothing else brings its result. If it was too large: callback_max_bytes is "
-                f"{self.callback_max_bytes}. If it was unreadable: the API server's log says why.",
-                job=handle.job_id,
-                state=delivery.state,
-                remote_status=delivery.remote_status,
-            )
-        return delivery.to_status()
-
-    def _delivery(self, context: Context, seen: float = 0.0) -> Delivery | None:
-        """The callback in the mailbox, unless it was dealt with already."""
-        try:
-            delivery = look(key_of(context["ti"]), self._submission)
-        except Exception as e:  # noqa: BLE001 - the trigger looks again, and where that can be done, it polls
-            self.log.warning("Could not look for a callback: %s", type(e).__name__)
+    def wait_on_worker(self) -> Delivery | None:
+        """A callback that is faster than the deferral, or that the worker itself may wait for."""
+        record = self._run.record
+        if not record.submission:
             return None
-        return delivery if delivery and delivery.received_at > seen else None
+        delivery = self._delivery()
+        settings = self._run.settings
+        if delivery is not None or self._lingered or protocol_of(record.handle).pollable:
+            return delivery
+        self._lingered = True
+        until = record.deadline
+        if settings.deferrable:
+            until = min(until, time.time() + settings.linger)
+        while delivery is None and time.time() < until:
+            time.sleep(min(LOOK_INTERVAL, max(0.0, until - time.time())))
+            delivery = self._delivery()
+        return delivery
 
-    def _run_of(self, handle: JobHandle, *, restarts: int = 0) -> dict[str, Any]:
-        return {**super()._run_of(handle, restarts=restarts), "submission": self._submission}
-
-    def _complete(
-        self,
-        context: Context,
-        run: Mapping[str, Any],
-        event: Mapping[str, Any],
-        status: JobStatus | None = None,
-    ) -> Any:
-        self._submission = run.get("submission", "")
+    def resumed(self, event: Mapping[str, Any]) -> None:
+        """The task runs again: tell how long the way from the callback was."""
         if received_at := event.get("received_at"):
             from airflow_async_provider._callbacks.airflow_internals import timing
 
             took = max(0.0, time.time() - received_at)
             timing("callback.wake", took)
-            self.log.info("Woken by a callback, %.2f s after it came.", took)
-        return super()._complete(context, run, event, status)
+            self._run.log.info("Resumed by a callback, %.2f s after it was received.", took)
 
-    def _watch(self, context: Context, run: dict[str, Any]) -> Any:
-        if run.get("callback"):
-            handle = self._active = JobHandle.from_dict(run["job"])
-            delivery = self._delivery(context, run.get("last_delivery_at", 0.0))
-            if delivery is None and not protocol_of(handle).pollable:
-                delivery = self._linger_at_mailbox(context, run)
-                if delivery is None and not self.deferrable:
-                    return self._complete(context, run, {"state": "timeout"})
-            if delivery is not None:  # faster than the deferral, which it saves
-                return self._complete(context, run, delivery.to_event())
-        return super()._watch(context, run)
+    def fetch_status(self) -> JobStatus:
+        """
+        What the callback said, for a remote system that cannot be asked.
 
-    def _linger_at_mailbox(self, context: Context, run: Mapping[str, Any]) -> Delivery | None:
-        """Wait on the worker, as ``linger`` and ``deferrable`` say, for a remote that cannot be asked."""
-        until = min(run["deadline"], time.time() + self.linger) if self.deferrable else run["deadline"]
-        self.linger = 0.0
-        delivery = None
-        while delivery is None and time.time() < until:
-            time.sleep(min(LINGER_INTERVAL, max(0.0, until - time.time())))
-            delivery = self._delivery(context, run.get("last_delivery_at", 0.0))
-        return delivery
+        :raises CallbackError: it came but could not be taken, and with it the result is lost
+        """
+        handle, memory = self._run.handle, self._run.memory
+        delivery = self._delivery(since=0.0) or memory.delivery()
+        if delivery is None or delivery.job_id not in (None, handle.job_id):
+            return JobStatus(JobState.RUNNING, remote_status="no callback yet")
+        if delivery.error is None:
+            return delivery.to_status()
+        again = self._run.task.may_start_again(JobStatus(JobState.EXPIRED))
+        error = CallbackError(
+            f"The callback of the {describe(handle)} came but could not be taken "
+            f"({delivery.remote_status}), and nothing else brings its result. If it was too large: "
+            f"callback_max_bytes is {self._settings.max_bytes if self._settings else 0}. If it was "
+            "unreadable: the API server's log says why." + ("" if again else DONE_ALREADY),
+            job=handle.job_id,
+            state=delivery.state,
+            remote_status=delivery.remote_status,
+        )
+        if again:
+            self._run.forget(error)
+        raise error
+
+    def _delivery(self, *, since: float | None = None) -> Delivery | None:
+        """The callback in the mailbox, unless it was dealt with already."""
+        record = self._run.record
+        try:
+            delivery = look(key_of(self._run.context["ti"]), record.submission)
+        except Exception as e:  # noqa: BLE001 - the trigger looks again, and where that can be done, it polls
+            self._run.log.warning("Could not look for a callback: %s", type(e).__name__)
+            return None
+        seen = record.last_delivery_at if since is None else since
+        return delivery if delivery and delivery.received_at > seen else None
 
 
 def _known_hook(hook: type[Any]) -> str | None:

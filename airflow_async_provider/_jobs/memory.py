@@ -8,9 +8,11 @@ Nothing secret goes in: a handle holds none, and of a callback secret only the h
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from airflow_async_provider._callbacks.mailbox import delivery_for
+from airflow_async_provider._callbacks.mailbox import delivery_for, state_of_task
 from airflow_async_provider._callbacks.registration import (
     DURABLE_DELIVERY_KEY,
     DURABLE_KEY,
@@ -19,45 +21,68 @@ from airflow_async_provider._callbacks.registration import (
 )
 from airflow_async_provider._polling.loop import Log
 from airflow_async_provider.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from airflow_async_provider.protocols._job import JobHandle
 
 VERSION = 1
+
+#: States of a task in which this worker's try is over. Without a memory nothing tells the try's id, but only
+#: jobs of remote systems that can be searched are ever taken up by another try then.
+_OF_ANOTHER_TRY = frozenset({"deferred", "queued", "scheduled", "up_for_retry"})
 
 #: Apart from the rest, as it comes and goes while a result is stored.
 UPLOAD_KEY = "async_job_upload"
 UPLOAD_FACTS = frozenset({"bucket", "key", "upload_id"})
 
 
-class Durable:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
     """
-    The memory of one task instance.
+    What earlier tries have left.
 
-    :param context: Airflow's task context
-    :param log: told once when this Airflow has no such memory
+    :param correlation_id: our own name for the job, the same on every try until the job is known
+    :param handle: the job, once it is known
+    :param owner: the try that has the job now, see :func:`try_of`
+    :param max_tries: Airflow's number at that time, which grows when a person clears the task
+    :param clear_number: the DAG run's, which grows when a person clears any task of the run
+    :param restarts: how often the job was started anew within its try
+    :param conn_id: connection that it was started by
+    :param origin: where that connection pointed
+    :param arguments: digests of the arguments that it was started with
+    :param done: its result is where it shall be
+    :param blocked: it was left to a person, who will resolve it and then clear the task
+    :param callbacks: registrations of the last submissions, the newest first; the receiver reads them
     """
 
-    def __init__(self, context: Mapping[str, Any], log: Log) -> None:
-        self._store: Any = context.get("task_state_store")
-        self._log: Log | None = log
+    correlation_id: str = ""
+    handle: JobHandle | None = None
+    owner: str = ""
+    max_tries: int | None = None
+    clear_number: int | None = None
+    restarts: int = 0
+    conn_id: str = ""
+    origin: str = ""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    done: bool = False
+    blocked: bool = False
+    callbacks: tuple[Mapping[str, Any], ...] = ()
 
-    def load(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form with its version; what says nothing is left out."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        values["handle"] = None if self.handle is None else self.handle.to_dict()
+        values["callbacks"] = [dict(c) for c in self.callbacks]
+        said = {k: v for k, v in values.items() if v is not None and v is not False and v not in ("", [], {})}
+        return {"version": VERSION, **said}
+
+    @classmethod
+    def from_dict(cls, value: Any) -> Remembered:
         """
-        What an earlier try left; empty when nothing, or nothing of ours.
+        Rebuild; nothing of ours counts as nothing.
 
         :raises ConfigurationError: a later version of this package wrote it; the job in it may be running
         """
-        if self._store is None and self._log is not None:
-            self._log.info(
-                "This Airflow keeps no task state across tries (3.3 does): should this worker die, the next "
-                "try cannot find the remote job by its handle. Nor is the job cancelled when a person clears "
-                "or marks the task while it is deferred."
-            )
-            self._log = None
-        value = self._store.get(DURABLE_KEY) if self._store is not None else None
-        if not isinstance(value, dict):
-            return {}
+        if not isinstance(value, Mapping):
+            return cls()
         version = value.get("version")
         if isinstance(version, int) and version > VERSION:
             raise ConfigurationError(
@@ -65,76 +90,110 @@ class Durable:
                 f"this one reads up to {VERSION}), and with it the remote job; upgrade the package on this "
                 "worker."
             )
-        return value if version == VERSION else {}
+        if version != VERSION:
+            return cls()
+        known = {name: value[name] for name in cls.__slots__ if name in value}
+        if known.get("handle") is not None:
+            known["handle"] = JobHandle.from_dict(known["handle"])
+        known["callbacks"] = tuple(c for c in known.get("callbacks", ()) if isinstance(c, Mapping))
+        return cls(**known)
 
-    def save(self, **facts: Any) -> None:
-        """Replace what is remembered, but for the callbacks that may still come."""
-        if self._store is not None:
-            callbacks = self.load().get("callbacks")
-            self._store.set(
-                DURABLE_KEY,
-                {"version": VERSION, **({"callbacks": callbacks} if callbacks else {}), **facts},
-            )
 
-    def save_job(self, job: Mapping[str, Any], **facts: Any) -> None:
-        """Remember the job."""
-        self.save(job=dict(job), **facts)
+class TaskMemory:
+    """
+    The memory of one task instance, as one try of it sees it.
 
-    def delivery(self) -> Delivery | None:
-        """The callback of the latest submission, where it is the only bearer of the result and has come."""
-        if self._store is None:
-            return None
-        callbacks = self.load().get("callbacks") or [{}]
-        submission = str(callbacks[0].get("secret_hash") or "-")[:16]
-        return delivery_for(submission, self._store.get(DURABLE_DELIVERY_KEY))
+    :param context: Airflow's task context
+    :param log: told once when this Airflow has no such memory
+    """
+
+    def __init__(self, context: Mapping[str, Any], log: Log) -> None:
+        self._context = context
+        self._store: Any = context.get("task_state_store")
+        self._log = log
+        self._known: Remembered | None = None
+        self.owner = try_of(context)
+
+    @property
+    def works(self) -> bool:
+        """Whether this Airflow keeps anything across tries."""
+        return self._store is not None
+
+    @property
+    def now(self) -> Remembered:
+        """
+        What is remembered.
+
+        :raises ConfigurationError: a later version of this package wrote it
+        """
+        if self._known is None:
+            if not self.works:
+                self._log.info(
+                    "This Airflow keeps no task state across tries (3.3 does): should this worker die, the "
+                    "next try cannot find the remote job by its handle. Nor is the job cancelled when a "
+                    "person clears or marks the task while it is deferred."
+                )
+            self._known = Remembered.from_dict(self._store.get(DURABLE_KEY) if self.works else None)
+        return self._known
+
+    def save(self, remembered: Remembered) -> None:
+        """Remember this, and the callbacks that may still come."""
+        self._known = replace(remembered, callbacks=remembered.callbacks or self.now.callbacks)
+        if self.works:
+            self._store.set(DURABLE_KEY, self._known.to_dict())
+
+    def add(self, **facts: Any) -> None:
+        """Remember further facts about the job, unless it is forgotten already."""
+        if self.now.handle is not None:
+            self.save(replace(self.now, **facts))
+
+    def forget(self) -> None:
+        """Forget the job: the next run of this task starts a new one."""
+        callbacks, known = self.now.callbacks, self.now != Remembered()
+        self._known = Remembered(callbacks=callbacks)
+        if not self.works or not known:
+            return
+        if any(c.get("keep_body") for c in callbacks):
+            self._store.delete(DURABLE_DELIVERY_KEY)  # may be large, and is not asked for again
+        if callbacks:
+            self._store.set(DURABLE_KEY, self._known.to_dict())
+        else:
+            self._store.delete(DURABLE_KEY)
 
     def expect(self, registration: Mapping[str, Any]) -> None:
         """Remember an announced callback, so that the receiver knows it as authentic after a new try."""
-        if self._store is not None:
-            saved = self.load()
-            known = [dict(registration), *saved.get("callbacks", [])][:MAX_CALLBACKS]
-            self._store.set(DURABLE_KEY, {**saved, "version": VERSION, "callbacks": known})
+        known = (dict(registration), *self.now.callbacks)[:MAX_CALLBACKS]
+        self.save(replace(self.now, callbacks=known))
 
-    def done(self) -> None:
+    def delivery(self) -> Delivery | None:
+        """The callback of the latest submission, where it is the only bearer of the result and has come."""
+        if not self.works:
+            return None
+        newest = next(iter(self.now.callbacks), {})
+        submission = str(newest.get("secret_hash") or "-")[:16]
+        return delivery_for(submission, self._store.get(DURABLE_DELIVERY_KEY))
+
+    def still_ours(self) -> bool:
         """
-        Note that the job's result is where it shall be.
+        Whether the job is still this try's, asked of Airflow at this moment.
 
-        The job is not forgotten: should this try be killed before Airflow has noted its success, the next one
-        goes on with it. Whoever clears the task afterwards wants a new job and gets one.
+        Airflow gives every try an id of its own and answers for the newest one only; and whoever takes a job
+        up notes it. No answer counts as no.
         """
-        self._add(done=True)
-
-    def is_done(self, max_tries: int | None) -> bool:
-        """Whether an earlier try has brought the result home, and nobody has cleared the task since."""
-        if self._store is None:
+        try:
+            if self.works:
+                return Remembered.from_dict(self._store.get(DURABLE_KEY)).owner == self.owner
+            return state_of_task(self._context["ti"]) not in _OF_ANOTHER_TRY
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as e:  # noqa: BLE001 - Airflow raises one where a signal strikes within a question to it
+            self._log.warning(
+                "Airflow does not say whether this try is still the task's (%s).", type(e).__name__
+            )
             return False
-        saved = self.load()
-        return bool(saved.get("done")) and saved.get("max_tries") == max_tries
-
-    def blocked(self) -> None:
-        """Note that the job was left to a person; who clears the task then has resolved it and wants it."""
-        self._add(blocked=True)
-
-    def _add(self, **facts: Any) -> None:
-        if self._store is not None:
-            saved = self.load()
-            if "job" in saved:
-                self._store.set(DURABLE_KEY, {**saved, **facts})
-
-    def clear(self) -> None:
-        """Forget the job: the next run of this task starts a new one."""
-        if self._store is None:
-            return
-        saved = self.load()
-        if callbacks := saved.get("callbacks"):
-            if any(known.get("keep_body") for known in callbacks):
-                self._store.delete(DURABLE_DELIVERY_KEY)  # may be large, and nobody will ask for it again
-            self._store.set(DURABLE_KEY, {"version": VERSION, "callbacks": callbacks})
-        elif saved:
-            self._store.delete(DURABLE_KEY)
 
 
-class Uploads:
+class TaskUploadMemory:
     """
     The upload that this task has under way, for a try after one that was killed outright.
 
@@ -178,6 +237,26 @@ class Uploads:
             return None
 
 
-def max_tries_of(context: Mapping[str, Any]) -> int | None:
-    """What tells a person's wish from Airflow's: clearing a task raises it, a retry does not."""
-    return getattr(context.get("ti"), "max_tries", None)
+def try_of(context: Mapping[str, Any]) -> str:
+    """A name for this try of the task: the same after a deferral, another one on a retry."""
+    ti = context.get("ti")
+    return f"{getattr(ti, 'id', '')}/{getattr(ti, 'try_number', '')}"
+
+
+def clearings_of(context: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """What clearing changes: ``max_tries`` of the task, and ``clear_number`` of its DAG run."""
+    max_tries = getattr(context.get("ti"), "max_tries", None)
+    return max_tries, getattr(context.get("dag_run"), "clear_number", None)
+
+
+def was_cleared(remembered: Remembered, context: Mapping[str, Any]) -> bool | None:
+    """
+    Whether a person has cleared the task since, as far as Airflow shows it.
+
+    :return: None when it may be so: clearing a task that runs leaves ``max_tries`` as it is, and so may
+        clearing after ``retries`` was lowered; clearing another task of the run raises ``clear_number`` too
+    """
+    max_tries, clear_number = clearings_of(context)
+    if remembered.max_tries != max_tries:
+        return True
+    return False if clear_number is not None and remembered.clear_number == clear_number else None

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
+from airflow_async_provider._polling.loop import format_duration, format_range
+from airflow_async_provider._polling.policy import PollPolicy
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthenticationError,
@@ -28,8 +30,8 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 
-#: More than this (seconds, about 30 years) is a mistake, such as milliseconds; JSON knows no infinity.
-MAX_TIME = 1e9
+if TYPE_CHECKING:
+    from airflow_async_provider._jobs.task import WaitSettings
 
 #: Redirects that ask for the same request at another address, so that nothing was done at this one (RFC 9110
 #: §15.4). After a POST, 302 and 303 may as well lead to what it has brought about.
@@ -37,27 +39,14 @@ SENT_ELSEWHERE = (301, 307, 308)
 
 _ERRORS: dict[JobState, tuple[type[JobError], str]] = {
     JobState.FAILED: (JobFailedError, "failed"),
-    JobState.CANCELLED: (JobCancelledError, "was cancelled at the remote"),
-    JobState.EXPIRED: (JobExpiredError, "has expired: the remote no longer answers for it"),
+    JobState.CANCELLED: (JobCancelledError, "was cancelled at the remote system"),
+    JobState.EXPIRED: (JobExpiredError, "has expired: the remote system no longer answers for it"),
     JobState.BLOCKED: (
         JobBlockedError,
-        "is blocked or held at the remote until a person acts; no end will come by itself",
+        "is blocked or held at the remote system until a person acts; it will not end by itself",
     ),
     JobState.NOT_RUN: (JobNotRunError, "ended without having run"),
 }
-
-
-def seconds(value: Any, name: str) -> float:
-    """
-    A time argument as seconds.
-
-    :param value: seconds, or a timedelta
-    :raises ValueError: it is not a time, or negative
-    """
-    number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < MAX_TIME:
-        raise ValueError(f"{name} must be a number of seconds or a timedelta, not {value!r}")
-    return float(number)
 
 
 def surely_not_started(error: AsyncJobError) -> bool:
@@ -92,16 +81,16 @@ def describe(handle: JobHandle, *, age: bool = True) -> str:
     return f"{handle.protocol} job {handle.job_id}" + (f" ({', '.join(about)})" if about else "")
 
 
-def error_for(handle: JobHandle, status: JobStatus, advice: str = "") -> JobError:
+def error_for(handle: JobHandle, status: JobStatus, hint: str = "") -> JobError:
     """
     The error that a bad end stands for.
 
-    :param advice: what the reader can do
+    :param hint: what the reader can do
     """
     cls, words = _ERRORS[status.state]
-    said = f" The remote said: {status.message}" if status.message else ""
+    remote = f" The remote system said: {status.message}" if status.message else ""
     return cls(
-        f"The {describe(handle)} {words}; last state {status.remote_status!r}.{said} {advice}".strip(),
+        f"The {describe(handle)} {words}; last status {status.remote_status!r}.{remote} {hint}".strip(),
         job=handle.job_id,
         state=status.state.value,
         remote_status=status.remote_status,
@@ -110,18 +99,72 @@ def error_for(handle: JobHandle, status: JobStatus, advice: str = "") -> JobErro
 
 
 def timeout_error(
-    handle: JobHandle, remote_status: str, timeout: float, *, cancelled: bool
+    handle: JobHandle,
+    remote_status: str,
+    timeout: float,
+    *,
+    cancelled: bool,
+    hint: str = "",
+    recognised: bool = True,
 ) -> JobTimeoutError:
-    """The deadline has passed."""
+    """
+    The deadline has passed.
+
+    :param hint: what else the reader should know
+    :param recognised: False when the last status is not a known one
+    """
     fate = (
-        "It was cancelled at the remote."
+        "It was cancelled at the remote system."
         if cancelled
-        else "It could not be cancelled and may still be running at the remote."
+        else "It was not cancelled and may still be running at the remote system."
+    )
+    unknown = (
+        "" if recognised else " That status is not a known one: if it is an end, name it in the profile."
     )
     return JobTimeoutError(
-        f"The {describe(handle)} did not end within its timeout of {timeout:g} s; last state "
-        f"{remote_status!r}. {fate} Give it more time with the argument timeout.",
+        f"The {describe(handle)} did not end within its timeout of {timeout:g} s; last status "
+        f"{remote_status!r}.{unknown} {hint or fate} Give it more time with the argument timeout.",
         job=handle.job_id,
         state="timeout",
         remote_status=remote_status,
     )
+
+
+def gave_up_error(
+    handle: JobHandle, status: JobStatus, event: Mapping[str, Any], *, conn_id: str
+) -> TransientError:
+    """The trigger gave the wait up, and now the remote system answers that the job still runs."""
+    return TransientError(
+        f"The wait for the {describe(handle)} was given up after {event.get('polls')} polls, "
+        f"{event.get('errors')} of them failed (last: {event.get('error')}, HTTP {event.get('http_status')}; "
+        f"connection {conn_id!r}). Its status is still {status.remote_status!r}; a retry of this task goes "
+        "on with it. A longer outage is waited out with the argument max_outage.",
+        job=handle.job_id,
+    )
+
+
+def describe_polling(settings: WaitSettings, with_callback: PollPolicy | None, *, pollable: bool) -> str:
+    """
+    How the end of the job will be noticed, in words.
+
+    :param with_callback: the pace of the polls while a callback is expected
+    :param pollable: whether the remote system can be asked
+    """
+    if with_callback is not None and not pollable:
+        return "Its callback resumes this task; this API cannot be polled."
+    if with_callback is not None and settings.deferrable:
+        pace = format_range(with_callback.poll_interval, with_callback.max_poll_interval)
+        return f"Its callback resumes this task; in case it is lost, the triggerer polls every {pace}."
+    pace = format_range(settings.policy.poll_interval, settings.policy.max_poll_interval)
+    if not settings.deferrable:
+        return f"This worker waits and polls every {pace}."
+    first = f"This worker polls for {format_duration(settings.linger)} first. " if settings.linger else ""
+    return f"{first}The triggerer polls every {pace}."
+
+
+def after_polls(polls: int, *, via: str) -> str:
+    """How much it took to notice the end."""
+    times = f"{polls} poll" + ("" if polls == 1 else "s")
+    if via == "callback":
+        return f"by its callback, after {times}" if polls else "by its callback"
+    return f"after {times}" if polls else "at once"

@@ -1,311 +1,549 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way of a job through an operator: submitted or taken up, waited for, read once more, finished."""
+"""
+The way of a job through one try of a task: begin, wait, resume, settle, cancel.
+
+A :class:`JobRun` holds what belongs to this try alone: Airflow's context, the task's memory, the record of
+the job, and its parts (callback). What differs between remote systems it asks its task for, see
+:class:`~airflow_async_provider._jobs.task.StartingTask`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
-from airflow_async_provider._jobs.memory import Durable
-from airflow_async_provider._jobs.messages import describe, error_for, seconds, timeout_error
-from airflow_async_provider._jobs.submission import SubmittingOperator
-from airflow_async_provider._polling.loop import said, spoken, spoken_range, watch
-from airflow_async_provider._polling.policy import PollPolicy, Wait
+from airflow_async_provider._jobs import airflow_exceptions, messages
+from airflow_async_provider._jobs.callback import CallbackPart
+from airflow_async_provider._jobs.last_of import LastOf
+from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, was_cleared
+from airflow_async_provider._jobs.messages import describe
+from airflow_async_provider._jobs.reattach import take_up
+from airflow_async_provider._jobs.record import JobRecord, digests_of
+from airflow_async_provider._polling.loop import format_status, watch, with_status_url
+from airflow_async_provider._polling.policy import Wait
 from airflow_async_provider._settings import settle_seconds
 from airflow_async_provider.errors import (
+    AsyncJobError,
+    JobCancelledError,
     JobError,
     JobExpiredError,
     RemoteError,
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow_async_provider._jobs.task import StartingTask, WatchingTask
 
-#: While a worker lingers it asks more often than a trigger would: it is there for short jobs (seconds).
+E = TypeVar("E", bound=AsyncJobError)
+
+#: While a worker lingers it polls more often than a trigger would: it is there for short jobs (seconds).
 LINGER_INTERVAL = 1.0
+
+#: How often in a row a status URL that moves is followed when the status is read.
+MAX_MOVES = 5
+
+#: A triggerer's count may run ahead of the worker's clock by so much (seconds).
+CLOCK_TOLERANCE = 1.0
+
+_runs: LastOf[JobRun] = LastOf()
 
 #: What tasks of this process have deferred with, by task instance. A worker ends with the deferral and never
 #: looks here; ``dag.test()`` and ``airflow dags test`` go on in the same process and bring the event only.
 _deferred_here: dict[str, dict[str, Any]] = {}
 
 
-class AsyncJobOperator(SubmittingOperator):
+class JobRun:
     """
-    Base of the operators that start a remote job and wait for it.
+    One try of one task, and its job.
 
-    :param poll_interval: pause between the first questions (seconds or timedelta)
-    :param max_poll_interval: longest pause between questions (seconds or timedelta)
-    :param timeout: deadline from submission to the job's end (seconds or timedelta), apart from Airflow's
-        ``execution_timeout``, which does not run while a task is deferred. A retry gets the whole time anew.
-    :param max_consecutive_errors: failed questions in a row until the wait is given up
-    :param deferrable: wait in the triggerer (default); False keeps the worker for the whole wait
-    :param linger: seconds that the worker itself watches before it defers, so that a short job never pays
-        for the round trip through the triggerer
-    :param cancel_on_kill: cancel the remote job, where that can be done, when the task is killed, cleared or
-        marked while it waits, and when the deadline passes. While deferred this needs Airflow 3.3.
-    :param reattach: on a retry, go on with the job of the try before instead of starting another (needs
-        Airflow 3.3, except where the remote can find jobs by our correlation id)
+    :param task: the operator or sensor
+    :param context: Airflow's task context
     """
 
-    ui_color = "#d9ecf7"
+    def __init__(self, task: WatchingTask, context: Mapping[str, Any]) -> None:
+        self.task = task
+        self.context = context
+        self.log = task.log
+        self.settings = task.wait_settings()
+        self.memory = TaskMemory(context, task.log)
+        self.correlation_id = ""
+        self.callback = CallbackPart.of(self)
+        #: Address of the job for a person.
+        self.job_url = ""
+        #: The job to be cancelled when the task is killed: it has been started and has not ended.
+        self._active: JobHandle | None = None
+        #: Whether Airflow has told this task to end; its work goes on until that is over, or killed for good.
+        self._killed = False
+        self._record: JobRecord | None = None
+        _runs.put(task, self)
 
-    def __init__(
-        self,
-        *,
-        poll_interval: float | timedelta = 10.0,
-        max_poll_interval: float | timedelta = 60.0,
-        max_consecutive_errors: int = 10,
-        deferrable: bool = True,
-        linger: float | timedelta = 0.0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.poll_interval = seconds(poll_interval, "poll_interval")
-        self.max_poll_interval = max(seconds(max_poll_interval, "max_poll_interval"), self.poll_interval)
-        self.max_consecutive_errors = max_consecutive_errors
-        self.deferrable = deferrable
-        self.linger = seconds(linger, "linger")
-        self._policy()  # a pace that makes no sense is told when the DAG is parsed, not after a submission
+    @staticmethod
+    def of(task: Any) -> JobRun | None:
+        """The last run of a task object in this process."""
+        return _runs.get(task)
 
-    # -- what a remote API adds ---------------------------------------------------------------------------
+    @property
+    def starting(self) -> StartingTask:
+        """The task, where it starts its job."""
+        return cast("StartingTask", self.task)
 
-    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
+    @property
+    def record(self) -> JobRecord:
+        """The job; set once there is one."""
+        assert self._record is not None  # noqa: S101 - every way to a wait or an end sets it
+        return self._record
+
+    @property
+    def handle(self) -> JobHandle:
+        """To ask for the job with."""
+        return self.record.handle
+
+    # -- begin --------------------------------------------------------------------------------------------
+
+    def begin(self) -> Any:
+        """Take up the job of an earlier try or start one, then wait for it."""
+        with self._cancelled_at_timeout():
+            existing = self.starting.existing_result(self)
+            if existing is not None:
+                return existing
+            status = take_up(self)
+            if self._record is None:
+                return self._start()
+            if status is None or status.state is JobState.RUNNING:
+                self._log_wait("Waiting for")
+                return self.wait()
+            return self.settle(status)
+
+    def watch(self, handle: JobHandle) -> Any:
+        """Wait for a job that this task has not started, after one look at whether it has ended already."""
+        with self._cancelled_at_timeout():
+            self.adopt(handle)
+            if self.task.cancel_on_kill:
+                self.remember(self.handle)
+            try:
+                status = self.task.interpret(self.refresh_status(tries=1))
+            except (TransientError, UnreadableAnswerError) as e:
+                self.log.warning("The status of the %s could not be read yet: %s", describe(handle), e)
+                status = JobStatus(JobState.RUNNING)
+            if status.state is not JobState.RUNNING:
+                return self.settle(status)
+            self._log_wait("Waiting for")
+            return self.wait()
+
+    def begin_without_waiting(self) -> JobHandle:
         """
-        Turn a succeeded job into the task's return value; here its handle.
+        Start the job, or take up that of an earlier try, and wait for nothing.
 
-        :param run: ``job`` (handle), ``restarts``, ``started_at``, and of the wait ``via``, ``polls``
+        The memory is not cleared, so that a worker that dies before the handle is in XCom does no harm; a
+        person who clears the task gets a new job all the same.
         """
-        return dict(run["job"])
+        if self.memory.now.handle is not None and self.cleared is True:
+            self.memory.forget()
+        take_up(self)
+        if self._record is None:
+            handle = self._submit().handle
+            self.log.info("Submitted the %s; this task does not wait for it.", describe(handle, age=False))
+            return handle
+        return self.handle
 
-    def callback_lost(self, handle: JobHandle, event: Mapping[str, Any]) -> None:
-        """A callback came that could not be taken, and the job is still running: polls go on."""
-        self.log.warning(
-            "The callback of the %s could not be taken: %s.", describe(handle), event.get("remote_status")
+    @property
+    def cleared(self) -> bool | None:
+        """Whether a person has cleared the task since its memory was written; None when that is not known."""
+        return was_cleared(self.memory.now, self.context)
+
+    def restart(self, why: str) -> Any:
+        """Start the job anew within the same try; counts in ``restarts``."""
+        self.log.warning("Starting the job again (restart %d): %s", self.record.restarts + 1, why)
+        self.memory.forget()
+        return self._start()
+
+    def adopt(self, handle: JobHandle, *, restarts: int = 0) -> None:
+        """Make a job the one that this run is about."""
+        handle = self.task.hook.bound(handle)
+        now = time.time()
+        self._record = JobRecord(
+            handle=handle,
+            started_at=handle.submitted_at or now,
+            deadline=now + self.settings.timeout,
+            restarts=restarts,
+            submission=self.callback.submission,
+        )
+        self._active = handle
+        self.job_url = self.task.job_url(handle)
+
+    def remember(self, handle: JobHandle | None = None, *, restarts: int = 0) -> None:
+        """Note the intent to start the job, or the job."""
+        hook = self.task.hook
+        arguments: Mapping[str, Any] = getattr(self.task, "job_arguments", dict)()
+        max_tries, clear_number = clearings_of(self.context)
+        self.memory.save(
+            Remembered(
+                correlation_id=self.correlation_id,
+                handle=handle,
+                owner=self.memory.owner,
+                restarts=restarts,
+                conn_id=hook.conn_id,
+                origin=hook.origin,
+                arguments=digests_of(arguments),
+                max_tries=max_tries,
+                clear_number=clear_number,
+            )
         )
 
-    def pace(self, run: Mapping[str, Any]) -> str:
-        """How the end of the job will be noticed, in words."""
-        every = spoken_range(self.poll_interval, self.max_poll_interval)
-        if not self.deferrable:
-            return f"This worker waits and asks every {every}."
-        first = f"This worker asks for {spoken(self.linger)} first. " if self.linger else ""
-        return f"{first}The triggerer asks every {every}."
+    def labelled(self, handle: JobHandle) -> JobHandle:
+        """A handle that says what the job is for a person."""
+        label = self.starting.job_label()
+        return replace(handle, data={**handle.data, "label": label}) if label else handle
 
-    def advice(self, status: JobStatus) -> str:
-        """What the reader of the task log can do after a bad end."""
-        if not status.state.ended:
-            return "Resolve it at the remote; a retry of this task, or clearing it, goes on with it."
-        if self.may_resubmit(status):
-            return "A retry of this task starts another one."
-        return "Once you know that it may run again, clear the task with reattach=False."
+    def _start(self) -> Any:
+        before = self._record
+        submitted = self._submit(restarts=before.restarts + 1 if before else 0)
+        if before:  # one task, one clock: a restart gets what is left of the time
+            self._record = replace(
+                self.record, started_at=before.started_at, deadline=before.deadline, polls=before.polls
+            )
+        self._log_wait("Submitted")
+        if submitted.status is not None and submitted.status.state is not JobState.RUNNING:
+            return self.settle(submitted.status)
+        return self.wait()
 
-    def tell(self, verb: str, run: Mapping[str, Any]) -> None:
+    def _submit(self, *, restarts: int = 0) -> Submitted:
+        # The same intent on every try: where the remote can be searched by it, no job is started twice.
+        before = self.memory.now
+        doubtful = bool(before.correlation_id) and before.handle is None and self.cleared is not True
+        self.correlation_id = before.correlation_id if doubtful else uuid.uuid4().hex
+        _ = self.task.hook.origin  # a connection that is missing or wrong leaves no doubt about a job
+        self.remember(restarts=restarts)
+        try:
+            self.callback.register()
+            submitted = self.starting.start(self)
+        except AsyncJobError as e:
+            # Then the next try need not ask itself whether there is a job. What this error says nothing about
+            # is a try before this one that died while it submitted.
+            if messages.surely_not_started(e) and not doubtful:
+                self.memory.forget()
+            raise
+        submitted = replace(submitted, handle=self.labelled(submitted.handle))
+        self.adopt(submitted.handle, restarts=restarts)
+        self.remember(self.handle, restarts=restarts)
+        if self._killed and (submitted.status is None or not submitted.status.state.ended):
+            self._cancel_killed()
+        return submitted
+
+    # -- wait ---------------------------------------------------------------------------------------------
+
+    def wait(self) -> Any:
+        """Wait for the job: on the worker for as long as it lingers, then in the triggerer."""
+        settings, record = self.settings, self.record
+        self._active = record.handle
+        if delivery := self.callback.wait_on_worker():  # faster than the deferral, which it saves
+            return self._go_on(delivery.to_event())
+        pollable = protocol_of(record.handle).pollable
+        if not pollable and not settings.deferrable:
+            return self._go_on({"state": "timeout"})
+        if pollable and (not settings.deferrable or settings.linger):
+            until, policy = record.deadline, settings.policy
+            if settings.deferrable:
+                until = min(until, time.time() + settings.linger)
+                policy = replace(policy, poll_interval=min(LINGER_INTERVAL, policy.poll_interval))
+            outcome = watch(
+                self.task.hook, record.handle, Wait(policy, until, record.handle.expires_at), self.log
+            )
+            if not settings.deferrable or outcome.state not in ("timeout", "error"):
+                return self._go_on(outcome.to_event(), outcome.status)
+        return self._defer()
+
+    def _defer(self) -> NoReturn:
+        from airflow_async_provider.triggers.async_job import AsyncJobTrigger
+
+        record, now = self.record, time.time()
+        arguments: dict[str, Any] = {
+            "job": record.handle.to_dict(),
+            "conn_id": self.task.hook.conn_id,
+            "policy": self.settings.policy.to_dict(),
+            "deadline": record.deadline,
+            "deferred_at": now,
+            "clock_trusted": record.clock_trusted,
+            "settle": settle_seconds(),
+            "cancel_on_kill": self.task.cancel_on_kill,
+            **self.callback.trigger_arguments(),
+        }
+        _deferred_here[_instance_id(self.context)] = record.to_dict()
+        raise airflow_exceptions.TaskDeferred(
+            trigger=AsyncJobTrigger(**arguments),
+            method_name="execute_complete",
+            kwargs={"run": record.to_dict()},
+        )
+
+    # -- resume -------------------------------------------------------------------------------------------
+
+    def resume(self, event: Mapping[str, Any] | None, record: Mapping[str, Any] | None) -> Any:
+        """
+        Go on after the trigger or a callback: read the status, then settle or wait on.
+
+        :param event: states and counters only
+        :param record: what the deferral carried along
+        """
+        record = record or _deferred_here.pop(_instance_id(self.context), None)
+        if event is None or record is None:
+            raise ValueError("execute_complete needs the trigger's event and the deferred run")
+        self._record = JobRecord.from_dict(record)
+        with self._cancelled_at_timeout():
+            self.callback.resumed(event)
+            return self._go_on(event)
+
+    def refresh_status(self, *, tries: int = 5) -> JobStatus:
+        """What the remote system says now; where it cannot be asked, what its callback said."""
+        if not protocol_of(self.handle).pollable:
+            return self.callback.fetch_status()
+        for _ in range(MAX_MOVES):
+            status = self.task.hook.status(self.handle, tries=tries)
+            moved = with_status_url(self.handle, status)
+            if moved == self.handle:
+                break
+            self._change_handle(moved)
+            if status.state is not JobState.RUNNING:
+                break
+        return status
+
+    def _change_handle(self, handle: JobHandle, **facts: Any) -> None:
+        self._record = replace(self.record, handle=handle, **facts)
+        self._active = handle
+        self.memory.add(handle=handle)
+
+    def _go_on(self, event: Mapping[str, Any], status: JobStatus | None = None) -> Any:
+        record = self._record = replace(
+            self.record,
+            via=event.get("via", "poll"),
+            polls=self.record.polls + event.get("polls", 0),
+            last_delivery_at=event.get("received_at") or self.record.last_delivery_at,
+        )
+        self._active = record.handle
+        self.job_url = self.task.job_url(record.handle)
+        if url := event.get("status_url"):
+            self._change_handle(replace(record.handle, status_url=url))
+        reason = event.get("state")
+        try:
+            status = status or self.refresh_status()
+        except RemoteError as e:
+            if self._is_late():
+                raise self._timed_out(str(event.get("remote_status", ""))) from e
+            if self._has_expired():
+                raise self._unreachable(e) from e
+            trouble = isinstance(e, TransientError | UnreadableAnswerError)
+            if trouble and reason != "error":
+                self.log.warning("The status of the %s cannot be read just now: %s", describe(self.handle), e)
+                return self._wait_on(event)
+            raise
+        if status.state is JobState.RUNNING:
+            return self._not_yet(status, event)
+        return self.settle(status)
+
+    def _not_yet(self, status: JobStatus, event: Mapping[str, Any]) -> Any:
+        reason = event.get("state")
+        if self._is_late():
+            raise self._timed_out(status.remote_status, recognised=status.recognised)
+        if self._has_expired():
+            raise self._unreachable(None)
+        if reason == "error" and event.get("via") == "callback":
+            self.log.warning(
+                "The callback of the %s could not be taken: %s.",
+                describe(self.handle),
+                event.get("remote_status"),
+            )
+        elif reason == "error":
+            raise messages.gave_up_error(self.handle, status, event, conn_id=self.task.hook.conn_id)
+        else:
+            self.log.info(
+                "Resumed as %s, but the remote status is %s: waiting on.", reason, status.remote_status
+            )
+        return self._wait_on(event)
+
+    def _wait_on(self, event: Mapping[str, Any]) -> Any:
+        if event.get("state") in ("timeout", "expired"):
+            # By this worker's clock there is time left: the triggerer's runs ahead.
+            self._record = replace(self.record, clock_trusted=False)
+        return self.wait()
+
+    def _is_late(self) -> bool:
+        return time.time() >= self.record.deadline - CLOCK_TOLERANCE
+
+    def _has_expired(self) -> bool:
+        expires_at = self.handle.expires_at
+        return expires_at is not None and time.time() >= expires_at - CLOCK_TOLERANCE
+
+    # -- settle -------------------------------------------------------------------------------------------
+
+    def settle(self, status: JobStatus) -> Any:
+        """The job has come to an end, or to where only a person can bring it on."""
+        status = self.task.interpret(status)
+        if status.state in (JobState.FAILED, JobState.CANCELLED):
+            continuing = self.task.continued_by(self.handle)
+            if continuing is not None:
+                return self._follow(continuing)
+        if status.state.ended:
+            self.task.before_end(self, status)
+        if status.state is not JobState.SUCCEEDED:
+            error = messages.error_for(self.handle, status, self.task.failure_hint(status))
+            # A blocked job may go on, and one that must not be started twice must not be forgotten.
+            if status.state.ended and self.task.may_start_again(status):
+                raise self.forget(error)
+            if not status.state.ended:
+                self.memory.add(blocked=True)
+            raise error
+        self._active = None  # it has ended: a kill during the download must not cancel anything
+        self.log.info(
+            "The %s succeeded (%s) %s.",
+            describe(self.handle),
+            format_status(status),
+            messages.after_polls(self.record.polls, via=self.record.via),
+        )
+        try:
+            value = self.task.process_result(self, status)
+        except airflow_exceptions.AirflowSkipException:
+            self.memory.add(done=True)
+            raise
+        # Not forgotten: should this try be killed before Airflow has noted its success, the next one goes on
+        # with the job. Whoever clears the task afterwards wants a new job and gets one.
+        self.memory.add(done=True)
+        return value
+
+    def forget(self, error: E) -> E:
+        """Let a retry start another job, as this one is over."""
+        self._active = None
+        self.memory.forget()
+        return error
+
+    def follow(self, continuing: JobHandle) -> None:
+        """Make the job that continues another one the one that this run is about."""
+        self.log.info(
+            "The %s was started again at the remote system: waiting for job %s.",
+            describe(self.handle),
+            continuing.job_id,
+        )
+        self._change_handle(self.labelled(self.task.hook.bound(continuing)), followed=True)
+        self.job_url = self.task.job_url(self.handle)
+
+    def _follow(self, continuing: JobHandle) -> Any:
+        self.follow(continuing)
+        status = self.refresh_status()
+        return self.wait() if status.state is JobState.RUNNING else self.settle(status)
+
+    def _timed_out(self, remote_status: str, *, recognised: bool = True) -> JobError:
+        hint = self.task.timeout_hint(self)
+        cancelled = self.task.cancel_on_kill and self.cancel(self.handle)
+        error = messages.timeout_error(
+            self.handle,
+            remote_status,
+            self.settings.timeout,
+            cancelled=cancelled,
+            hint=hint,
+            recognised=recognised,
+        )
+        return self.forget(error) if cancelled else error
+
+    def _unreachable(self, cause: RemoteError | None) -> JobError:
+        why = f" The last poll failed: {cause}" if cause else ""
+        error = JobExpiredError(
+            f"The status of the {describe(self.handle)} can no longer be read: its status URL has "
+            f"expired.{why}",
+            job=self.handle.job_id,
+            state=JobState.EXPIRED.value,
+        )
+        return self.forget(error) if self.task.may_start_again(JobStatus(JobState.EXPIRED)) else error
+
+    # -- cancel -------------------------------------------------------------------------------------------
+
+    def kill(self) -> None:
+        """The task is being killed on its worker: cancel the remote job unless it has ended."""
+        self._killed = True  # a job that is being started now is cancelled as soon as it is known
+        if self._active is not None and self.task.cancel_on_kill:
+            self.cancel(self._active)
+
+    def can_cancel(self, handle: JobHandle) -> bool:
+        """Whether the task may and the remote system can cancel a job."""
+        return self.task.cancel_on_kill and protocol_of(handle).cancel(handle) is not None
+
+    def cancel(self, handle: JobHandle) -> bool:
+        """Cancel a job at the remote system, if it is still this try's; tells in the log how that went."""
+        if not self._may_cancel(handle):
+            return False
+        try:
+            if self.task.hook.cancel(handle):
+                self.log.info("Cancelled the %s at the remote system.", describe(handle))
+                return True
+            self.log.info("The %s cannot be cancelled at the remote system.", describe(handle))
+        except AsyncJobError as e:
+            self.log.warning("Cancelling the %s failed: %s", describe(handle), e)
+        return False
+
+    def _may_cancel(self, handle: JobHandle) -> bool:
+        """Whether the job is still this try's: where Airflow has given it up, the next may be at it."""
+        if self.memory.still_ours():
+            return True
+        self.log.warning(
+            "The %s is left alone: this try is not known to be the task's any more, and the next one may "
+            "already wait for it.",
+            describe(handle),
+        )
+        return False
+
+    def _cancel_killed(self) -> None:
+        """
+        Cancel a job whose task was killed while it was being started: that could not be done at that moment.
+
+        :raises JobCancelledError: so it was
+        """
+        if not self.task.cancel_on_kill:
+            return
+        if self.cancel(self.handle):
+            self.memory.forget()
+            fate = "It was cancelled at the remote system."
+        else:
+            fate = "It could not be cancelled; a retry of this task goes on with it."
+        raise JobCancelledError(
+            f"The task was killed while it started the {describe(self.handle, age=False)}. {fate}",
+            job=self.handle.job_id,
+            state=JobState.CANCELLED.value,
+        )
+
+    @contextmanager
+    def _cancelled_at_timeout(self) -> Iterator[None]:
+        """
+        Cancel and forget the job when Airflow's ``execution_timeout`` strikes.
+
+        A remote system may take its time to cancel. A retry that remembered the job would wait for that end,
+        and fail because of it.
+        """
+        try:
+            yield
+        except airflow_exceptions.AirflowTaskTimeout:
+            handle = self._active
+            if handle is not None and self.task.cancel_on_kill and self.cancel(handle):
+                self._active = None
+                self.memory.forget()
+            raise
+
+    # -- in words -----------------------------------------------------------------------------------------
+
+    def _log_wait(self, verb: str) -> None:
         """The line at the beginning of a wait: which job, until when, and how its end will be noticed."""
         self.log.info(
             "%s the %s; deadline %s. %s",
             verb,
-            describe(JobHandle.from_dict(run["job"]), age=verb != "Submitted"),
-            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(run["deadline"])),
-            self.pace(run),
+            describe(self.handle, age=verb != "Submitted"),
+            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.record.deadline)),
+            messages.describe_polling(
+                self.settings, self.callback.polling(), pollable=protocol_of(self.handle).pollable
+            ),
         )
-
-    def trigger_arguments(self, run: Mapping[str, Any]) -> dict[str, Any]:
-        """Further arguments of the trigger."""
-        return {}
-
-    # -- the way of a job ---------------------------------------------------------------------------------
-
-    def execute(self, context: Context) -> Any:
-        """Reattach or submit, then wait."""
-        durable = Durable(context, self.log)
-        with self._forgotten_at_timeout(durable):
-            found = self._reattach(context, durable)
-            if found is None:
-                return self._start(context, durable)
-            run, status = found
-            if status is None or status.state is JobState.RUNNING:
-                self.tell("Waiting for", run)
-                return self._watch(context, run)
-            return self._settle(context, run, status)
-
-    def execute_complete(
-        self, context: Context, event: Mapping[str, Any] | None = None, run: Mapping[str, Any] | None = None
-    ) -> Any:
-        """
-        Go on after the trigger or a callback: read the truth, then finish, fail or wait on.
-
-        :param event: states and counters only
-        :param run: what the deferral carried along
-        """
-        run = run or _deferred_here.pop(_instance_id(context), None)
-        if event is None or run is None:
-            raise ValueError("execute_complete needs the trigger's event and the deferred run")
-        with self._forgotten_at_timeout(Durable(context, self.log)):
-            return self._complete(context, run, event)
-
-    def restart(self, context: Context, run: Mapping[str, Any], why: str) -> Any:
-        """Start the job anew within the same try; counts in ``restarts``."""
-        self.log.warning("Starting the job again (restart %d): %s", run["restarts"] + 1, why)
-        durable = Durable(context, self.log)
-        durable.clear()
-        return self._start(context, durable, before=run)
-
-    def _start(self, context: Context, durable: Durable, *, before: Mapping[str, Any] | None = None) -> Any:
-        restarts = before["restarts"] + 1 if before else 0
-        submitted = self._submit(context, durable, restarts=restarts)
-        handle = self._active = submitted.handle
-        self._unless_killed(durable, submitted)
-        run = self._run_of(handle, restarts=restarts)
-        if before:  # one task, one clock: a restart gets what is left of the time
-            run.update(started_at=before["started_at"], deadline=before["deadline"], polls=before["polls"])
-        self.tell("Submitted", run)
-        if submitted.status is not None and submitted.status.state is not JobState.RUNNING:
-            return self._settle(context, run, submitted.status)
-        return self._watch(context, run)
-
-    def _watch(self, context: Context, run: dict[str, Any]) -> Any:
-        handle = self._active = JobHandle.from_dict(run["job"])
-        policy = self._policy()
-        if not self.deferrable or self.linger:
-            until = run["deadline"]
-            if self.deferrable:
-                until = min(until, time.time() + self.linger)
-                policy = replace(policy, poll_interval=min(LINGER_INTERVAL, self.poll_interval))
-            outcome = watch(self.hook, handle, Wait(policy, until, handle.expires_at), self.log)
-            if not self.deferrable or outcome.state not in ("timeout", "error"):
-                return self._complete(context, run, outcome.to_event(), outcome.status)
-        from airflow_async_provider.triggers.async_job import AsyncJobTrigger
-
-        arguments: dict[str, Any] = {
-            "job": handle.to_dict(),
-            "conn_id": self.hook.conn_id,
-            "policy": self._policy().to_dict(),
-            "deadline": run["deadline"],
-            "deferred_at": time.time(),
-            "settle": settle_seconds(),
-            "cancel_on_kill": self.cancel_on_kill,
-            **self.trigger_arguments(run),
-        }
-        _deferred_here[_instance_id(context)] = run
-        self.defer(trigger=AsyncJobTrigger(**arguments), method_name="execute_complete", kwargs={"run": run})
-        raise AssertionError("unreachable")  # pragma: no cover - defer raises
-
-    def _complete(
-        self,
-        context: Context,
-        run: Mapping[str, Any],
-        event: Mapping[str, Any],
-        status: JobStatus | None = None,
-    ) -> Any:
-        handle = self._active = JobHandle.from_dict(run["job"])
-        run = {
-            **run,
-            "via": event.get("via", "poll"),
-            "polls": run["polls"] + event.get("polls", 0),
-            "last_delivery_at": event.get("received_at") or run.get("last_delivery_at", 0.0),
-        }
-        try:
-            status = status or self.truth(context, handle, event)
-        except RemoteError as e:
-            if event.get("state") == "timeout":
-                raise self._timed_out(context, handle, str(event.get("remote_status", ""))) from e
-            if event.get("state") == "expired":
-                raise self._unreachable(context, handle, e) from e
-            trouble = isinstance(e, TransientError | UnreadableAnswerError)
-            if trouble and event.get("state") != "error" and time.time() < run["deadline"]:
-                self.log.warning("The remote gives no answer about the %s just now: %s", describe(handle), e)
-                return self._watch(context, run)
-            raise
-        if status.state is JobState.RUNNING:
-            return self._not_yet(context, run, handle, status, event)
-        return self._settle(context, run, status)
-
-    def _not_yet(
-        self,
-        context: Context,
-        run: dict[str, Any],
-        handle: JobHandle,
-        status: JobStatus,
-        event: Mapping[str, Any],
-    ) -> Any:
-        why = event.get("state")
-        if why == "timeout" or time.time() >= run["deadline"]:
-            raise self._timed_out(context, handle, status.remote_status)
-        if why == "expired":
-            raise self._unreachable(context, handle, None)
-        if why == "error" and event.get("via") == "callback":
-            self.callback_lost(handle, event)
-        elif why == "error":
-            raise TransientError(
-                f"Watching the {describe(handle)} was given up after {event.get('polls')} questions, "
-                f"{event.get('errors')} of them failed (last: {event.get('error')}, HTTP "
-                f"{event.get('http_status')}; connection {self.hook.conn_id!r}). It is still "
-                f"{status.remote_status!r} at the remote; a retry of this task goes on with it.",
-                job=handle.job_id,
-            )
-        self.log.info("Woken as %s, but the remote still says %s: waiting on.", why, status.remote_status)
-        return self._watch(context, run)
-
-    def _settle(self, context: Context, run: dict[str, Any], status: JobStatus) -> Any:
-        """The job has come to an end, or to where only a person can bring it on."""
-        handle = JobHandle.from_dict(run["job"])
-        status = self.interpret(status)
-        if status.state is not JobState.SUCCEEDED:
-            error = error_for(handle, status, self.advice(status))
-            # A blocked job may go on, and one that must not be started twice must not be forgotten.
-            if status.state.ended and self.may_resubmit(status):
-                raise self._forget(context, error)
-            if not status.state.ended:
-                Durable(context, self.log).blocked()
-            raise error
-        self._active = None  # it has ended: a kill during the download must not cancel anything
-        self.log.info("The %s has ended (%s), %s.", describe(handle), said(status), _how_known(run))
-        value = self.finish(context, run, status)
-        Durable(context, self.log).done()
-        return value
-
-    def _timed_out(self, context: Context, handle: JobHandle, remote_status: str) -> JobError:
-        cancelled = self.cancel_on_kill and self._cancel(handle)
-        error = timeout_error(handle, remote_status, self.timeout, cancelled=cancelled)
-        return self._forget(context, error) if cancelled else error
-
-    def _forget(self, context: Context, error: JobError) -> JobError:
-        """Let a retry start another job, as this one is over."""
-        self._active = None
-        Durable(context, self.log).clear()
-        return error
-
-    def _unreachable(self, context: Context, handle: JobHandle, cause: RemoteError | None) -> JobError:
-        said = f" The last question ended with: {cause}" if cause else ""
-        error = JobExpiredError(
-            f"The status of the {describe(handle)} can no longer be asked for: its status URL has "
-            f"expired.{said}",
-            job=handle.job_id,
-            state=JobState.EXPIRED.value,
-        )
-        lost = JobStatus(JobState.EXPIRED)
-        return self._forget(context, error) if self.may_resubmit(lost) else error
-
-    def _policy(self) -> PollPolicy:
-        return PollPolicy(
-            poll_interval=self.poll_interval,
-            max_poll_interval=self.max_poll_interval,
-            max_consecutive_errors=self.max_consecutive_errors,
-        )
-
-
-def _how_known(run: Mapping[str, Any]) -> str:
-    polls = run["polls"]
-    asked = "asked once" if polls == 1 else f"asked {polls} times"
-    if run["via"] == "callback":
-        return f"as its callback said ({asked} meanwhile)" if polls else "as its callback said"
-    return f"which was {asked}" if polls else "which was known at once"
 
 
 def _instance_id(context: Mapping[str, Any]) -> str:

@@ -14,23 +14,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 from airflow_async_provider.errors import AsyncJobError
 
-METHODS = ("execute", "execute_complete")
+METHODS = ("execute", "execute_complete", "poke")
 
 
-class PlainErrors:
-    """Mixin for operators, before ``BaseOperator``: what Airflow calls raises plain errors."""
-
-    log: ClassVar[Any]
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        for name in METHODS:
-            if name in vars(cls):
-                setattr(cls, name, _plain(vars(cls)[name]))
+def make_plain(cls: type[Any]) -> None:
+    """Let what Airflow calls of an operator class raise plain errors; for its ``__init_subclass__``."""
+    for name in METHODS:
+        if name in vars(cls):
+            setattr(cls, name, _plain(vars(cls)[name]))
 
 
 def _plain(method: Callable[..., Any]) -> Callable[..., Any]:

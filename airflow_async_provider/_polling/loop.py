@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from airflow_async_provider._polling.policy import Sleep, Stop, Wait
@@ -19,15 +19,18 @@ from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 
-#: A sign of life in the task log after so many seconds, then at ever longer intervals (factor 2), but once in
-#: so many seconds.
+#: A sign of life in the task log after so many seconds, then at ever longer intervals (factor 2), but at
+#: least once in so many seconds.
 FIRST_HEARTBEAT = 60.0
-MAX_HEARTBEAT = 3600.0
+MAX_HEARTBEAT = 600.0
 
 #: Of a remote's explanation, in a line of the task log (characters).
 MAX_MESSAGE = 200
 
 EVENT_VERSION = 1
+
+#: Epoch seconds of whoever counts.
+Clock = Callable[[], float]
 
 
 class Log(Protocol):
@@ -50,6 +53,7 @@ class Outcome:
     :param via: ``poll`` or ``callback``
     :param error: what made us give up, for ``error``
     :param status: the answer that ended the wait, where there was one
+    :param status_url: where the job is to be asked for from now on, where the remote has moved that
     """
 
     state: str
@@ -59,6 +63,7 @@ class Outcome:
     errors: int = 0
     error: Exception | None = None
     status: JobStatus | None = None
+    status_url: str | None = field(default=None, repr=False)
 
     def to_event(self) -> dict[str, Any]:
         """What may travel to the worker: states and counters, as events are logged and stored in clear."""
@@ -73,6 +78,8 @@ class Outcome:
         if self.error is not None:
             event["error"] = type(self.error).__name__
             event["http_status"] = getattr(self.error, "http_status", None)
+        if self.status_url is not None:
+            event["status_url"] = self.status_url
         return event
 
 
@@ -102,40 +109,54 @@ class Heartbeat:
         return True
 
 
-class _Teller:
-    """What a person reads in the task log meanwhile: changes, and signs of life that get rarer."""
+class WaitLogger:
+    """What a person reads in the task log during a wait: changes, failures, and signs of life."""
 
-    def __init__(self, log: Log, handle: JobHandle, wait: Wait) -> None:
+    def __init__(self, log: Log, handle: JobHandle, wait: Wait, now: Clock) -> None:
         self._log = log
-        self._handle = handle
+        self._job = handle.job_id
         self._wait = wait
+        self._now = now
         self._heartbeat = Heartbeat()
-        self._told = ""
+        self._last = ""
+        self._unknown: set[str] = set()
 
     def status(self, status: JobStatus) -> None:
-        if status.remote_status != self._told:
-            self._told = status.remote_status
-            self._log.info("Job %s: %s (%s)", self._handle.job_id, status.state.value, said(status))
+        """After a poll that was answered."""
+        if status.remote_status != self._last:
+            self._last = status.remote_status
+            self._log.info("Job %s: %s (%s)", self._job, status.state.value, format_status(status))
+        if not status.recognised and status.remote_status not in self._unknown:
+            self._unknown.add(status.remote_status)
+            self._log.warning(
+                "Job %s: the status %r is not a known one. It counts as running until the deadline; if it is "
+                "an end, name it in the lists of words of the profile.",
+                self._job,
+                status.remote_status,
+            )
         self.alive()
 
     def failed(self, error: Exception) -> None:
+        """After a poll that was not."""
         self._log.warning(
-            "Job %s: question %d brought no answer (%d in a row): %s",
-            self._handle.job_id,
+            "Job %s: poll %d failed (%d in a row): %s",
+            self._job,
             self._wait.polls,
             self._wait.errors_in_row,
             error,
         )
 
     def alive(self) -> None:
+        """Write a sign of life where one is due."""
         if self._heartbeat.beats():
             self._log.info(
-                "Job %s: still %s; watched for %s, asked %d times, %d without an answer",
-                self._handle.job_id,
-                self._told or "unknown",
-                spoken(self._heartbeat.waited),
+                "Job %s: still %s after %s; %d polls, %d failed; deadline in %s",
+                self._job,
+                self._last or "unknown",
+                format_duration(self._heartbeat.waited),
                 self._wait.polls,
                 self._wait.errors,
+                format_duration(max(0.0, self._wait.deadline - self._now())),
             )
 
 
@@ -152,43 +173,49 @@ def watch(
 
     :param sleep: waits for so many seconds; may raise to break off
     """
-    teller = _Teller(log, handle, wait)
-    step = wait.first(time.time())
+    logger, step, begun = WaitLogger(log, handle, wait, time.time), wait.first(time.time()), handle
+    status: JobStatus | None = None
     while isinstance(step, Sleep):
         sleep(step.seconds)
-        status: JobStatus | None = None
+        status = None
         try:
             status = hook.status(handle, tries=1)
         except AsyncJobError as e:
             step = wait.failed(time.time(), e)
-            teller.failed(e)
+            logger.failed(e)
         else:
-            step = _after(wait, status)
-            handle = moved(handle, status)
-            teller.status(status)
-    return _outcome(step, wait, status if wait.polls else None)
+            step = _after(wait, status, time.time())
+            handle = with_status_url(handle, status)
+            logger.status(status)
+    return _outcome(step, wait, status, handle.status_url if handle is not begun else None)
 
 
-async def awatch(hook: AsyncApiHook, handle: JobHandle, wait: Wait, log: Log) -> Outcome:
-    """Async twin of :func:`watch`, for the triggerer."""
-    teller = _Teller(log, handle, wait)
-    step = wait.first(time.time())
+async def awatch(
+    hook: AsyncApiHook, handle: JobHandle, wait: Wait, log: Log, *, now: Clock = time.time
+) -> Outcome:
+    """
+    Async twin of :func:`watch`, for the triggerer.
+
+    :param now: the clock that the wait's times are of; the triggerer's own may be wrong
+    """
+    logger, step, begun = WaitLogger(log, handle, wait, now), wait.first(now()), handle
+    status: JobStatus | None = None
     while isinstance(step, Sleep):
         await asyncio.sleep(step.seconds)
-        status: JobStatus | None = None
+        status = None
         try:
             status = await hook.astatus(handle)
         except AsyncJobError as e:
-            step = wait.failed(time.time(), e)
-            teller.failed(e)
+            step = wait.failed(now(), e)
+            logger.failed(e)
         else:
-            step = _after(wait, status)
-            handle = moved(handle, status)
-            teller.status(status)
-    return _outcome(step, wait, status if wait.polls else None)
+            step = _after(wait, status, now())
+            handle = with_status_url(handle, status)
+            logger.status(status)
+    return _outcome(step, wait, status, handle.status_url if handle is not begun else None)
 
 
-def said(status: JobStatus) -> str:
+def format_status(status: JobStatus) -> str:
     """The remote's word, with the beginning of its explanation where there is one."""
     message = " ".join((status.message or "").split())
     if not message or message == status.remote_status:
@@ -197,7 +224,7 @@ def said(status: JobStatus) -> str:
     return f"{status.remote_status}: {short}" if status.remote_status else short
 
 
-def spoken(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """A time for a person: ``0.5 s``, ``45 s``, ``12 min``, ``3 h 5 min``."""
     if seconds < 90:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.3g} s"
@@ -208,29 +235,28 @@ def spoken(seconds: float) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def spoken_range(first: float, last: float) -> str:
+def format_range(first: float, last: float) -> str:
     """``10 s``, or ``10 s to 5 min``."""
-    one, other = spoken(first), spoken(last)
+    one, other = format_duration(first), format_duration(last)
     return one if one == other else f"{one} to {other}"
 
 
-def moved(handle: JobHandle, status: JobStatus) -> JobHandle:
-    """The handle to ask with from now on: some remotes move the monitor while the job runs."""
+def with_status_url(handle: JobHandle, status: JobStatus) -> JobHandle:
+    """The handle to ask with from now on: some remotes move the status URL while the job runs."""
     return replace(handle, status_url=status.status_url) if status.status_url else handle
 
 
-def _after(wait: Wait, status: JobStatus) -> Sleep | Stop:
-    return wait.asked(
-        time.time(),
+def _after(wait: Wait, status: JobStatus, now: float) -> Sleep | Stop:
+    return wait.answered(
+        now,
         # A blocked job ends the wait too: whether to go on is the operator's decision, with the protocol.
         ended=status.state is not JobState.RUNNING,
         remote_status=status.remote_status,
-        recognised=status.recognised,
         retry_after=status.retry_after,
     )
 
 
-def _outcome(step: Stop, wait: Wait, status: JobStatus | None) -> Outcome:
+def _outcome(step: Stop, wait: Wait, status: JobStatus | None, status_url: str | None) -> Outcome:
     state = status.state.value if step.reason == "ended" and status else step.reason
     return Outcome(
         state=state,
@@ -239,4 +265,5 @@ def _outcome(step: Stop, wait: Wait, status: JobStatus | None) -> Outcome:
         errors=wait.errors,
         error=step.error,
         status=status if step.reason == "ended" else None,
+        status_url=status_url,
     )

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-When to ask again, and when to stop: pure decisions.
+When to poll again, and when to stop: pure decisions.
 
 Nothing here sleeps, sends or reads a clock. The worker's and the triggerer's loops hand in what happened
 and the time, and get back a number of seconds or a reason to stop. So both wait by the same rules, and the
@@ -20,9 +20,12 @@ from airflow_async_provider.errors import TransientError, UnreadableAnswerError
 #: No path through a wait sleeps less (seconds): a bug or a hostile Retry-After must not make a hot loop.
 SHORTEST_SLEEP = 0.2
 
-#: A last question is asked this long before a status URL expires (seconds), as the remote's clock and the
+#: A last poll is sent this long before a status URL expires (seconds), as the remote's clock and the
 #: way there take their share.
 EXPIRY_MARGIN = 5.0
+
+#: An outage is waited out for so long (seconds): longer than a reboot, shorter than a night.
+DEFAULT_MAX_OUTAGE = 3600.0
 
 #: One for all waits: the state of a generator takes more memory than all the rest of a wait.
 _RANDOM = random.Random()  # noqa: S311 - spreads questions over time, no secret hangs on it
@@ -33,20 +36,18 @@ class PollPolicy:
     """
     How a job is watched. All times in seconds.
 
-    :param poll_interval: the first pause between two questions
+    :param poll_interval: the first pause between two polls
     :param max_poll_interval: the longest pause; pauses grow towards it by ``backoff``
     :param backoff: factor from one pause to the next while nothing changes; 1 keeps the pace
-    :param jitter: part of a pause that is random, so that many jobs do not ask at the same moment
-    :param max_consecutive_errors: failed questions in a row until the wait is given up
-    :param max_unreadable: answers in a row that cannot be understood until the wait is given up
+    :param jitter: part of a pause that is random, so that many jobs do not poll at the same moment
+    :param max_outage: how long the remote may bring no readable answer until the wait is given up
     """
 
     poll_interval: float = 10.0
     max_poll_interval: float = 60.0
     backoff: float = 1.5
     jitter: float = 0.1
-    max_consecutive_errors: int = 10
-    max_unreadable: int = 5
+    max_outage: float = DEFAULT_MAX_OUTAGE
 
     def __post_init__(self) -> None:
         if not 0 < self.poll_interval < math.inf:
@@ -60,8 +61,8 @@ class PollPolicy:
             raise ValueError(f"backoff must be at least 1, not {self.backoff}")
         if not 0 <= self.jitter < 1:
             raise ValueError(f"jitter must be in [0, 1), not {self.jitter}")
-        if self.max_consecutive_errors < 1 or self.max_unreadable < 1:
-            raise ValueError("max_consecutive_errors and max_unreadable must be at least 1")
+        if not 0 < self.max_outage < math.inf:
+            raise ValueError(f"max_outage must be more than 0 seconds, not {self.max_outage}")
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form."""
@@ -76,7 +77,7 @@ class PollPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """Ask again after so many seconds."""
+    """Poll again after so many seconds."""
 
     seconds: float
 
@@ -84,9 +85,9 @@ class Sleep:
 @dataclass(frozen=True, slots=True)
 class Stop:
     """
-    Do not ask again.
+    Do not poll again.
 
-    :param reason: ``ended`` (the job has), ``timeout``, ``expired`` (no longer to be asked for) or ``error``
+    :param reason: ``ended`` (the job has), ``timeout``, ``expired`` (no longer to be read) or ``error``
     :param error: the failure that ended the wait, for ``error``
     """
 
@@ -110,27 +111,26 @@ class Wait:
     polls: int = 0
     errors: int = 0
     errors_in_row: int = 0
-    unreadable_in_row: int = 0
+    failing_since: float | None = None
     remote_status: str = ""
     _pause: float = 0.0
     _random: random.Random = field(default=_RANDOM, repr=False)
 
     def first(self, now: float) -> Sleep | Stop:
         """
-        Pause before the first question: anywhere within the first interval.
+        Pause before the first poll: anywhere within the first interval.
 
         A restarted triggerer starts all its waits at once; spread over the interval they are no burst.
         """
         self._pause = self.policy.poll_interval
         return self._sleep(now, self._random.uniform(0, self._pause))
 
-    def asked(
+    def answered(
         self,
         now: float,
         *,
         ended: bool,
         remote_status: str,
-        recognised: bool = True,
         retry_after: float | None = None,
     ) -> Sleep | Stop:
         """
@@ -138,41 +138,28 @@ class Wait:
 
         :param ended: the job is in a state that will not change by itself
         :param remote_status: the remote's word; a new one sets the pace back to the start
-        :param recognised: False when the word is not a documented one
         :param retry_after: seconds that the remote asked for
         """
         self.polls += 1
         self.errors_in_row = 0
+        self.failing_since = None
         if ended:
             return Stop("ended")
-        if recognised:
-            self.unreadable_in_row = 0
-        else:
-            self.unreadable_in_row += 1
-            if self.unreadable_in_row >= self.policy.max_unreadable:
-                return Stop(
-                    "error",
-                    UnreadableAnswerError(
-                        f"The remote answered with the unknown state {remote_status!r} "
-                        f"{self.unreadable_in_row} times in a row."
-                    ),
-                )
         changed = remote_status != self.remote_status
         self.remote_status = remote_status
         return self._next(now, retry_after, changed=changed)
 
     def failed(self, now: float, error: Exception) -> Sleep | Stop:
-        """After a question that brought no readable answer; only some failures are worth another try."""
+        """After a poll that brought no readable answer; only some failures are worth another try."""
         self.polls += 1
         self.errors += 1
-        if isinstance(error, UnreadableAnswerError):
-            self.unreadable_in_row += 1
-            if self.unreadable_in_row >= self.policy.max_unreadable:
-                return Stop("error", error)
-        elif not isinstance(error, TransientError):
+        if not isinstance(error, TransientError | UnreadableAnswerError):
             return Stop("error", error)
         self.errors_in_row += 1
-        if self.errors_in_row >= self.policy.max_consecutive_errors:
+        if self.failing_since is None:
+            self.failing_since = now
+        # Counted in time: how many questions fall into an outage depends on the pace alone.
+        elif now - self.failing_since >= self.policy.max_outage:
             return Stop("error", error)
         return self._next(now, getattr(error, "retry_after", None), changed=False)
 
@@ -201,6 +188,6 @@ class Wait:
                 return Stop("expired")
             last = self.expires_at - EXPIRY_MARGIN
             if until > last:
-                # One question while the status can still be asked for sure; the last one at the expiry.
+                # One poll while the status can be read for sure; the last one at the expiry.
                 until = last if last - now >= SHORTEST_SLEEP else min(until, self.expires_at)
         return Sleep(max(min(until, self.deadline) - now, SHORTEST_SLEEP))

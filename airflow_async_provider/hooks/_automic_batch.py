@@ -347,6 +347,7 @@ class BatchedPolls(AsyncApiHook):
         """
         handle = as_handle(job)
         protocol, remote = protocol_of(handle), await self.aremote()
+        self._check_bound(handle, remote)
         ask = partial(super().astatus, handle)
         if not isinstance(protocol, AutomicProtocol) or not isinstance(remote, AutomicRemote):
             return await ask()

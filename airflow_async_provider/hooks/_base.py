@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from abc import abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -13,8 +14,10 @@ from airflow.sdk import BaseHook
 
 from airflow_async_provider._transport.endpoint import Remote, Repeated
 from airflow_async_provider._transport.retries import with_retries
+from airflow_async_provider._urls import place
 from airflow_async_provider.errors import (
     AsyncJobError,
+    JobElsewhereError,
     OriginError,
     RemoteError,
     SubmitError,
@@ -51,6 +54,7 @@ class AsyncApiHook(BaseHook):
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id or self.default_conn_name
+        self._points_to: tuple[Remote, str] | None = None
         self._asked: tuple[JobHandle, JobProtocol, Repeated] | None = None
 
     @classmethod
@@ -81,6 +85,41 @@ class AsyncApiHook(BaseHook):
     def remote(self) -> Remote:
         """The remote, for the worker."""
         return self.remote_from(self.connection)
+
+    @classmethod
+    def origin_of(cls, remote: Remote) -> str:
+        """Which system a connection points to; a job belongs to it and is asked for nowhere else."""
+        return place(remote.base_url)
+
+    @property
+    def origin(self) -> str:
+        """Which system the connection points to now, for the worker."""
+        return self.origin_of(self.remote)
+
+    def bound(self, handle: JobHandle) -> JobHandle:
+        """A handle that knows its connection and where that points; one that does already stays as it is."""
+        if handle.origin is not None:
+            return handle
+        return replace(handle, conn_id=self.conn_id, origin=self.origin)
+
+    def _check_bound(self, handle: JobHandle, remote: Remote) -> None:
+        """
+        Refuse to ask about a job where it is not: a job of the same id may be somebody else's there.
+
+        :raises JobElsewhereError: the connection points elsewhere
+        """
+        if self._points_to is None or self._points_to[0] is not remote:
+            self._points_to = remote, self.origin_of(remote)
+        origin = self._points_to[1]
+        if handle.origin in (None, origin):
+            return
+        raise JobElsewhereError(
+            f"The {handle.protocol} job {handle.job_id} belongs to {handle.origin} (connection "
+            f"{handle.conn_id!r}), but the connection {self.conn_id!r} points to {origin} now. Nothing was "
+            "sent: a job of that id may be somebody else's there. Set the connection back, or clear the task "
+            "for a new job.",
+            job=handle.job_id,
+        )
 
     async def aremote(self) -> Remote:
         """
@@ -150,7 +189,7 @@ class AsyncApiHook(BaseHook):
             found = self.look_up(protocol, correlation_id, lost)
             if found is not None:
                 self.log.info("The answer to the submission was lost; found job %s.", found.job_id)
-                return Submitted(found)
+                return Submitted(self.bound(found))
             if lost.http_status is None or lost.http_status == 504:
                 raise SubmitUnknownError(
                     f"The submission was not answered: {lost} The remote knows no job of ours yet, but may "
@@ -163,14 +202,14 @@ class AsyncApiHook(BaseHook):
                 http_status=lost.http_status,
                 request_id=lost.request_id,
             ) from lost
-        handle = submitted.handle
+        handle = self.bound(submitted.handle)
         if handle.status_url:
             try:
                 self.remote.check_origin(self.remote.resolve(handle.status_url), what="status URL")
             except OriginError as e:
                 e.job = handle.job_id  # it exists, although nobody can watch it
                 raise
-        return submitted
+        return replace(submitted, handle=handle)
 
     async def astart(self, protocol: JobProtocol, request: HttpRequest) -> Submitted:
         """
@@ -238,6 +277,7 @@ class AsyncApiHook(BaseHook):
         :raises RemoteError: no answer, or one that says nothing about the job
         """
         handle = as_handle(job)
+        self._check_bound(handle, self.remote)
         protocol = protocol_of(handle)
         request = protocol.status(handle)
         return with_retries(
@@ -255,6 +295,7 @@ class AsyncApiHook(BaseHook):
             protocol = protocol_of(handle)
             self._asked = handle, protocol, Repeated.of(protocol.status(handle))
         _, protocol, request = self._asked
+        self._check_bound(handle, await self.aremote())
         return protocol.read_status(handle, await self.acall(request))
 
     def cancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
@@ -268,6 +309,7 @@ class AsyncApiHook(BaseHook):
         request = protocol.cancel(handle)
         if request is None:
             return False
+        self._check_bound(handle, self.remote)
         return with_retries(request, lambda: protocol.read_cancel(handle, self.call(request)))
 
     async def acancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
@@ -277,6 +319,7 @@ class AsyncApiHook(BaseHook):
         request = protocol.cancel(handle)
         if request is None:
             return False
+        self._check_bound(handle, await self.aremote())
         return protocol.read_cancel(handle, await self.acall(request))
 
 

@@ -28,8 +28,9 @@ def hook_for(job: JobHandle | Mapping[str, Any], conn_id: str | None = None) -> 
     """
     The hook for a job.
 
-    :param conn_id: Airflow connection, None for the hook's default
+    :param conn_id: Airflow connection, None for the one that the job was started by, or the hook's default
     """
-    module, _, name = HOOKS.get(as_handle(job).protocol, GENERIC).rpartition(".")
-    hook: AsyncApiHook = getattr(import_module(module), name)(conn_id)
+    handle = as_handle(job)
+    module, _, name = HOOKS.get(handle.protocol, GENERIC).rpartition(".")
+    hook: AsyncApiHook = getattr(import_module(module), name)(conn_id or handle.conn_id)
     return hook

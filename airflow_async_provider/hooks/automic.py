@@ -74,6 +74,11 @@ class AutomicHook(BatchedPolls):
         """
         return remote_of(conn)
 
+    @classmethod
+    def origin_of(cls, remote: Remote) -> str:
+        """Which Automic system, and which client in it: run numbers are unique in one system only."""
+        return f"{super().origin_of(remote)} client {_client_of(remote)}"
+
     # -- start
 
     def protocol(self, **options: Any) -> AutomicProtocol:

@@ -7,6 +7,8 @@ from typing import Any
 
 from airflow.sdk import BaseOperatorLink
 
+from airflow_async_provider._jobs.run import JobRun
+
 
 class AutomicRunLink(BaseOperatorLink):
     """
@@ -23,4 +25,5 @@ class AutomicRunLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Address of the run; empty when there is no run or no template."""
-        return str(getattr(operator, "run_link", ""))
+        run = JobRun.of(operator)
+        return "" if run is None else run.job_url

@@ -7,12 +7,16 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn
 
-from airflow_async_provider._jobs.callback import CallbackJobOperator
-from airflow_async_provider._jobs.messages import describe, seconds
-from airflow_async_provider._jobs.results.openlineage import lineage, remote_place, stored_place
-from airflow_async_provider._jobs.results.store import StoresResult
+from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
+from airflow_async_provider._jobs.arguments import seconds
+from airflow_async_provider._jobs.messages import describe
+from airflow_async_provider._jobs.results.link import ResultLink
+from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
+from airflow_async_provider._jobs.results.store import Destination, ResultStore, if_exists_of, lineage_of
+from airflow_async_provider._jobs.run import JobRun
+from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import (
     AsyncJobError,
     JobExpiredError,
@@ -22,11 +26,9 @@ from airflow_async_provider.errors import (
     SubmitUnknownError,
 )
 from airflow_async_provider.hooks.open_connectors import MAX_TRANSFER, OpenConnectorsHook
+from airflow_async_provider.operators._base import AsyncJobOperator, ended_for_sure
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 from airflow_async_provider.protocols._open_connectors.bulk import OpenConnectorsBulkProtocol
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 #: Records whose errors are written into the task log.
 LOGGED_ERRORS = 50
@@ -45,7 +47,7 @@ def lost_start(doing: str) -> NoReturn:
     )
 
 
-class _BulkOperator(CallbackJobOperator):
+class _BulkOperator(AsyncJobOperator):
     """
     What both directions share.
 
@@ -53,6 +55,10 @@ class _BulkOperator(CallbackJobOperator):
     :param format: ``json``, ``jsonl``, ``csv``, or a media type
     :param max_errors: records that may have gone wrong in a job that completes; None: any number. The first
         errors are written into the task log.
+    :param callback: True asks for a callback, False never does; None (default) does when an address is set
+    :param callback_base_url: where SAP reaches Airflow's API server
+    :param callback_max_bytes: largest callback body (bytes); a larger one fails the job with that reason
+    :param safety_poll_interval: pause between polls while a callback is expected (seconds or timedelta)
     :param conn_id: Airflow connection
     """
 
@@ -66,10 +72,18 @@ class _BulkOperator(CallbackJobOperator):
         object_name: str,
         format: str,  # noqa: A002 - the vendor's word
         max_errors: int | None = 0,
+        callback: bool | None = None,
+        callback_base_url: str | None = None,
+        callback_max_bytes: int = DEFAULT_MAX_BYTES,
+        safety_poll_interval: float | timedelta = 120.0,
         conn_id: str | None = OpenConnectorsHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(conn_id=conn_id, **kwargs)
+        self.callback = callback
+        self.callback_base_url = callback_base_url
+        self.callback_max_bytes = callback_max_bytes
+        self.safety_poll_interval = seconds(safety_poll_interval, "safety_poll_interval", zero=False)
         self.object_name = object_name
         self.format = format
         self.max_errors = max_errors
@@ -79,25 +93,31 @@ class _BulkOperator(CallbackJobOperator):
         """The hook."""
         return OpenConnectorsHook(self.conn_id)
 
-    def callback_protocol(self) -> OpenConnectorsBulkProtocol:
-        """The protocol that reads the notification."""
-        return OpenConnectorsBulkProtocol(
+    def callback_settings(self) -> CallbackSettings:
+        """Whether a notification is asked for."""
+        protocol = OpenConnectorsBulkProtocol(
             object_name=self.object_name, format=self.format, direction=self.direction
+        )
+        return self.asks_for_callback(
+            protocol,
+            wanted=self.callback,
+            base_url=self.callback_base_url,
+            safety_poll_interval=self.safety_poll_interval,
+            max_bytes=self.callback_max_bytes,
         )
 
     def job_label(self) -> str:
         """Direction and object."""
         return f"{self.direction} of {self.object_name}"
 
-    def interpret(self, status: JobStatus) -> JobStatus:
+    def before_end(self, run: JobRun, status: JobStatus) -> None:
         """Tell what went wrong with single records before the task fails."""
-        if status.state is JobState.FAILED and self._active is not None:
-            self._log_errors(self._active)
-        return status
+        if status.state is JobState.FAILED:
+            self._log_errors(run.handle)
 
-    def _address(self) -> str | None:
+    def _address(self, run: JobRun) -> str | None:
         # SAP sends no headers of ours, so the secret goes into the address.
-        return None if self.callback_address is None else self.callback_address.url_with_secret
+        return None if run.callback.address is None else run.callback.address.url_with_secret
 
     def _check_errors(self, handle: JobHandle, status: JobStatus) -> JobFailedError | None:
         """The error for a job that completed with more failed records than are allowed."""
@@ -127,7 +147,7 @@ class _BulkOperator(CallbackJobOperator):
             self.log.error("  %s", error)
 
 
-class OpenConnectorsBulkDownloadOperator(StoresResult, _BulkOperator):
+class OpenConnectorsBulkDownloadOperator(_BulkOperator):
     """
     Have SAP Open Connectors collect many records in a file, wait without a worker, and fetch the file.
 
@@ -148,8 +168,8 @@ class OpenConnectorsBulkDownloadOperator(StoresResult, _BulkOperator):
     :param aws_conn_id: Airflow connection for ``s3://`` destinations
     :param if_exists: ``replace``, ``skip`` (then nothing is started at all) or ``fail``
     :param conn_id: Airflow connection
-    :param kwargs: arguments of :class:`~airflow_async_provider._jobs.callback.CallbackJobOperator` and
-        :class:`~airflow_async_provider._jobs.run.AsyncJobOperator`
+    :param kwargs: ``callback``, ``callback_base_url``, ``callback_max_bytes``, ``safety_poll_interval``, and
+        those of :class:`~airflow_async_provider.operators._base.AsyncJobOperator`
     """
 
     direction: ClassVar[str] = "download"
@@ -164,6 +184,7 @@ class OpenConnectorsBulkDownloadOperator(StoresResult, _BulkOperator):
         "aws_conn_id",
         "conn_id",
     )
+    operator_extra_links = (ResultLink(),)
     template_fields_renderers: ClassVar[dict[str, str]] = {"job_criteria": "json"}
 
     def __init__(
@@ -185,18 +206,21 @@ class OpenConnectorsBulkDownloadOperator(StoresResult, _BulkOperator):
         self.select_fields = select_fields
         self.job_criteria = job_criteria
         self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists
+        self.if_exists = if_exists_of(if_exists)
 
-    def execute(self, context: Context) -> Any:
-        """Look at the destination first: what is there already need not be collected."""
-        found = self.found(context)
-        return super().execute(context) if found is None else found
+    def existing_result(self, run: JobRun) -> Any:
+        """What is at the destination already need not be collected."""
+        return self._store(run).existing()
 
-    def lineage_path(self) -> str:
-        """The object: the path of a bulk job is another one each time."""
-        return self.object_name
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Lineage for OpenLineage: the object in (the path of a bulk job is one a job), the file out."""
+        return lineage_of(self, self.object_name)
 
-    def submit(self, context: Context, correlation_id: str) -> Submitted:
+    def _store(self, run: JobRun) -> ResultStore:
+        to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        return ResultStore(self, run.context, to)
+
+    def start(self, run: JobRun) -> Submitted:
         """Start the job; version 3 has no place for a correlation id."""
         return Submitted(
             self.hook.download(
@@ -204,27 +228,26 @@ class OpenConnectorsBulkDownloadOperator(StoresResult, _BulkOperator):
                 where=self.where,
                 select_fields=self.select_fields,
                 format=self.format,
-                callback_url=self._address(),
+                callback_url=self._address(run),
                 criteria=self.job_criteria,
             )
         )
 
-    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
+    def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Fetch the file, unless too many records are missing in it."""
-        handle = JobHandle.from_dict(run["job"])
+        handle = run.handle
         error = self._check_errors(handle, status)
         if error is not None:
-            raise self._forget(context, error)
+            raise run.forget(error)
         try:
-            return self.store(
-                context,
+            return self._store(run).store(
                 handle,
                 status,
-                since=run["started_at"],
+                since=run.record.started_at,
                 records=status.detail.get("record_count"),
                 errors=status.detail.get("error_count"),
                 job_id=handle.job_id,
-                via=run["via"],
+                via=run.record.via,
             )
         except (ResultExpiredError, ResultMissingError) as e:
             gone = JobExpiredError(
@@ -232,7 +255,7 @@ class OpenConnectorsBulkDownloadOperator(StoresResult, _BulkOperator):
                 job=handle.job_id,
                 state=JobState.EXPIRED.value,
             )
-            raise self._forget(context, gone) from e
+            raise run.forget(gone) from e
 
 
 class OpenConnectorsBulkUploadOperator(_BulkOperator):
@@ -255,8 +278,8 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
     :param send_timeout: time that sending may take (seconds or timedelta); SAP itself ends it after an hour
     :param aws_conn_id: Airflow connection for ``s3://`` sources
     :param conn_id: Airflow connection
-    :param kwargs: arguments of :class:`~airflow_async_provider._jobs.callback.CallbackJobOperator` and
-        :class:`~airflow_async_provider._jobs.run.AsyncJobOperator`
+    :param kwargs: ``callback``, ``callback_base_url``, ``callback_max_bytes``, ``safety_poll_interval``, and
+        those of :class:`~airflow_async_provider.operators._base.AsyncJobOperator`
     """
 
     direction: ClassVar[str] = "upload"
@@ -291,15 +314,14 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
         self.metadata = metadata
         self.send_timeout = seconds(send_timeout, "send_timeout")
         self.aws_conn_id = aws_conn_id
-        self._sent = False
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the source in, the object at the remote out."""
-        if not self._sent:
-            return None
-        return lineage(stored_place(self.source), remote_place(self.hook.remote.base_url, self.object_name))
+        return lineage(
+            stored_dataset(self.source), remote_dataset(self.hook.remote.base_url, self.object_name)
+        )
 
-    def submit(self, context: Context, correlation_id: str) -> Submitted:
+    def start(self, run: JobRun) -> Submitted:
         """Send the file; the correlation id comes back in the notification."""
         return Submitted(
             self.hook.upload(
@@ -307,14 +329,14 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
                 self.source,
                 format=self.format,
                 metadata=self.metadata,
-                callback_url=self._address(),
-                correlation_id=correlation_id,
+                callback_url=self._address(run),
+                correlation_id=run.correlation_id,
                 aws_conn_id=self.aws_conn_id,
                 timeout=self.send_timeout,
             )
         )
 
-    def find_submitted(self, correlation_id: str) -> NoReturn:
+    def find_started(self, run: JobRun, correlation_id: str) -> NoReturn:
         """
         Nothing can be found at SAP by our id.
 
@@ -322,14 +344,13 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
         """
         lost_start(f"sent {self.source} to {self.object_name}")
 
-    def may_resubmit(self, status: JobStatus) -> bool:
+    def may_start_again(self, status: JobStatus) -> bool:
         """After SAP said that the job failed or was cancelled, a retry sends the file again."""
-        return status.state is not JobState.EXPIRED
+        return ended_for_sure(status)
 
-    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
+    def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Counts, unless too many records went wrong."""
-        self._sent = True
-        handle = JobHandle.from_dict(run["job"])
+        handle = run.handle
         error = self._check_errors(handle, status)
         if error is not None:
             # Not forgotten: the other records are in, and a retry must not send them again.
@@ -339,6 +360,6 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
             "records": status.detail.get("record_count"),
             "errors": status.detail.get("error_count"),
             "bytes": handle.data.get("bytes"),
-            "seconds": round(time.time() - run["started_at"], 3),
-            "via": run["via"],
+            "seconds": round(time.time() - run.record.started_at, 3),
+            "via": run.record.via,
         }

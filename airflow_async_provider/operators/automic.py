@@ -6,14 +6,24 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from airflow_async_provider._jobs.callback import CallbackJobOperator
-from airflow_async_provider._jobs.memory import Durable
+from airflow_async_provider._jobs.arguments import one_of, seconds
 from airflow_async_provider._jobs.messages import describe
+from airflow_async_provider._jobs.run import JobRun
+from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import ConfigurationError, SubmitUnknownError
-from airflow_async_provider.operators._automic_base import AutomicJobOperator, facts_of
+from airflow_async_provider.hooks.automic import AutomicHook
+from airflow_async_provider.operators._automic_link import AutomicRunLink
+from airflow_async_provider.operators._automic_outcome import (
+    AutomicOutcome,
+    FetchReports,
+    OnNotRun,
+    facts_of,
+)
+from airflow_async_provider.operators._base import AsyncJobOperator, ended_for_sure
 from airflow_async_provider.protocols._automic.protocol import AutomicProtocol
 from airflow_async_provider.protocols._automic.requests import check_execution_option, timestamp
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
@@ -25,8 +35,10 @@ if TYPE_CHECKING:
 #: Runs of so many earlier tries are looked for where Airflow does not remember them.
 MAX_TRIES = 5
 
+EXECUTION_OPTIONS = ("execute", "once", "recurring")
 
-class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
+
+class AutomicExecuteOperator(AsyncJobOperator):
     """
     Start an executable object in Automic and wait for its run without a worker.
 
@@ -57,14 +69,22 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
         ``-`` and ``#``; a lost answer then fails the task with an error that says so
     :param wait: False returns as soon as the run is started. By default ``recurring`` and ``once`` at a later
         date do not wait, everything else does.
-    :param callback: see :class:`~airflow_async_provider._jobs.callback.CallbackJobOperator`, as for
-        ``callback_base_url`` and ``safety_poll_interval``
-    :param kwargs: ``on_not_run``, ``fail_on_blocked``, ``follow_restarts`` and ``fetch_reports`` of
-        :class:`~airflow_async_provider.operators._automic_base.AutomicJobOperator`; ``timeout``,
-        ``poll_interval``, ``linger``, ``cancel_on_kill``, ``reattach``, ``deferrable`` and others of
-        :class:`~airflow_async_provider._jobs.run.AsyncJobOperator`
+    :param callback: True asks for a callback, False never does; None (default) does when an address is set:
+        ``callback_base_url``, the one in the connection's extra or ``[async_provider] callback_base_url``
+    :param callback_base_url: where Automic reaches Airflow's API server
+    :param safety_poll_interval: pause between polls while a callback is expected (seconds or timedelta)
+    :param on_not_run: what to do when Automic says that the run ended well without having run (inactive,
+        skipped, empty, timed out: 1910 to 1944): ``skip`` the task, ``success``, or ``fail``
+    :param fail_on_blocked: fail when the run is blocked or held (1560 to 1564), as neither an end nor a
+        callback will come by itself; False waits until somebody resolves it, or the deadline passes
+    :param follow_restarts: when the run ended abnormally and was restarted in Automic by the time we look,
+        wait for the restart, which is a run of its own
+    :param fetch_reports: put the run's report into the task log ``on_failure``, ``always`` or ``never``
+    :param kwargs: ``conn_id``, ``timeout``, ``poll_interval``, ``linger``, ``cancel_on_kill``, ``reattach``,
+        ``deferrable`` and others of :class:`~airflow_async_provider.operators._base.AsyncJobOperator`
     """
 
+    operator_extra_links = (AutomicRunLink(),)
     template_fields: Sequence[str] = (
         "object_name",
         "inputs",
@@ -95,12 +115,19 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
         once: Mapping[str, Any] | None = None,
         recurring: Mapping[str, Any] | None = None,
         callback: bool | None = None,
+        callback_base_url: str | None = None,
         callback_headers: Mapping[str, str] | None = None,
+        safety_poll_interval: float | timedelta = 120.0,
         correlate: bool = True,
         wait: bool | None = None,
+        on_not_run: OnNotRun = "skip",
+        fail_on_blocked: bool = True,
+        follow_restarts: bool = False,
+        fetch_reports: FetchReports = "on_failure",
+        conn_id: str | None = AutomicHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(callback=callback, **kwargs)
+        super().__init__(conn_id=conn_id, **kwargs)
         self.object_name = object_name
         self.inputs = inputs
         self.alias = alias
@@ -109,35 +136,56 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
         self.execution_option = execution_option
         self.once = once
         self.recurring = recurring
+        self.callback = callback
+        self.callback_base_url = callback_base_url
         self.callback_headers = callback_headers
+        self.safety_poll_interval = seconds(safety_poll_interval, "safety_poll_interval", zero=False)
         self.correlate = correlate
         self.wait = wait
+        self.fail_on_blocked = fail_on_blocked
+        self.outcome = AutomicOutcome(
+            on_not_run=on_not_run, follow_restarts=follow_restarts, fetch_reports=fetch_reports
+        )
         if "{{" not in str(execution_option):
+            one_of(execution_option, "execution_option", EXECUTION_OPTIONS)
             check_execution_option(execution_option, once=once, recurring=recurring, callback=bool(callback))
         if callback and wait is False:
             raise ConfigurationError(
-                "callback=True and wait=False contradict each other: nobody would be there for the callback."
+                "callback=True and wait=False contradict each other: the callback would resume no task."
             )
+
+    @cached_property
+    def hook(self) -> AutomicHook:
+        """The hook."""
+        return AutomicHook(self.conn_id)
 
     def protocol(self) -> AutomicProtocol:
         """The protocol with this task's options."""
         return self.hook.protocol(fail_on_blocked=self.fail_on_blocked, correlate=self.correlate)
 
-    def callback_protocol(self) -> AutomicProtocol:
-        """The protocol that reads the callback."""
-        return self.protocol()
+    def callback_settings(self) -> CallbackSettings | None:
+        """A callback, unless none would come or nothing would wait for it."""
+        if not self.waits() or self.execution_option == "recurring":
+            return None
+        return self.asks_for_callback(
+            self.protocol(),
+            wanted=self.callback,
+            base_url=self.callback_base_url,
+            safety_poll_interval=self.safety_poll_interval,
+        )
 
     def job_label(self) -> str:
         """The object's name."""
         return self.object_name
 
+    def job_url(self, handle: JobHandle) -> str:
+        """Address of the run in Automic's web interface."""
+        return self.hook.run_url(handle)
+
     def execute(self, context: Context) -> Any:
         """Start the object, or go on with the run of an earlier try; then wait, unless told otherwise."""
-        if self.waits():
-            return super().execute(context)
-        handle = JobHandle.from_dict(self.submit_only(context))
-        self.show(handle)
-        return facts_of(handle, None, via=None)
+        run = JobRun(self, context)
+        return run.begin() if self.waits() else facts_of(run.begin_without_waiting(), None, via=None)
 
     def waits(self) -> bool:
         """Whether this task waits for its run."""
@@ -150,18 +198,16 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
             return True
         return datetime.fromisoformat(timestamp(moment)).timestamp() <= time.time()
 
-    def announce(self, context: Context, durable: Durable) -> None:
-        """Ask for a callback, unless none would come or nobody would wait for it."""
-        if self.waits() and self.execution_option != "recurring":
-            super().announce(context, durable)
+    # -- starting -----------------------------------------------------------------------------------------
 
-    def submit(self, context: Context, correlation_id: str) -> Submitted:
+    def start(self, run: JobRun) -> Submitted:
         """Start the object; a lost answer is looked for by the mark in the alias."""
-        if not _remembers(context):
-            correlation_id = _name_of_try(context, context["ti"].try_number)
+        correlation_id = run.correlation_id
+        if not run.memory.works:
+            correlation_id = _name_of_try(run, run.context["ti"].try_number)
         protocol = self.protocol()
         mark = self._mark(protocol, correlation_id)
-        url, headers = self._callback_target()
+        url, headers = self._callback_target(run)
         request = protocol.submit(
             self.object_name,
             inputs=self.inputs,
@@ -176,14 +222,7 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
         )
         return self.hook.start(protocol, request, correlation_id=mark)
 
-    def interpret(self, status: JobStatus) -> JobStatus:
-        """As for every run; a lost one gets a word about what to do."""
-        if status.state is JobState.EXPIRED:
-            hint = "Once you know that the object may run again, clear the task with reattach=False."
-            return replace(status, message=f"{status.message or ''} {hint}".strip())
-        return super().interpret(status)
-
-    def find_submitted(self, correlation_id: str) -> JobHandle | None:
+    def find_started(self, run: JobRun, correlation_id: str) -> JobHandle | None:
         """
         Look for the run by the mark in its alias.
 
@@ -193,65 +232,83 @@ class AutomicExecuteOperator(AutomicJobOperator, CallbackJobOperator):
         mark = self._mark(protocol, correlation_id)
         if mark is None:
             raise SubmitUnknownError(
-                f"An earlier try died while it started {self.object_name}. With correlate=False nobody can "
-                "tell whether the start arrived. Look into Process Monitoring; if there is no run, clear "
+                f"An earlier try died while it started {self.object_name}. With correlate=False nothing "
+                "tells whether the start arrived. Look into Process Monitoring; if there is no run, clear "
                 "this task."
             )
         return self.hook.look_up(protocol, mark)
 
-    def _reattach(self, context: Context, durable: Durable) -> tuple[dict[str, Any], JobStatus | None] | None:
-        if not _remembers(context) and self.reattach and self.correlate:
-            return self._found_by_alias(context, durable)
-        return super()._reattach(context, durable)
-
-    def _found_by_alias(
-        self, context: Context, durable: Durable
-    ) -> tuple[dict[str, Any], JobStatus | None] | None:
+    def find_without_memory(self, run: JobRun) -> JobHandle | None:
         """Before Airflow 3.3 a task has no memory across its tries; Automic has one: the aliases."""
-        protocol, last = self.protocol(), context["ti"].try_number - 1
+        if not self.correlate:
+            return None
+        protocol, last = self.protocol(), run.context["ti"].try_number - 1
         for number in range(last, max(0, last - MAX_TRIES), -1):
-            mark = self._mark(protocol, _name_of_try(context, number))
-            found = self.hook.look_up(protocol, mark)
+            found = self.hook.look_up(protocol, self._mark(protocol, _name_of_try(run, number)))
             if found is None:
                 continue
-            handle = self._labelled(found)
-            status = self.interpret(self.truth(context, handle, {}))
+            handle = run.labelled(found)
+            status = self.interpret(self.hook.status(handle))
             if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
                 self.log.info(
-                    "Found the %s that try %d started; state %r.",
+                    "Found the %s that try %d started; status %r.",
                     describe(handle),
                     number,
                     status.remote_status,
                 )
-                return self._run_of(handle), status
-            run = self._restarted(context, durable, handle)
-            self.log.info("The %s of try %d ended as %r.", describe(handle), number, status.remote_status)
-            return None if run is None else (run, None)
+                return handle
+            self.log.info("The %s of try %d ended with %r.", describe(handle), number, status.remote_status)
+            return self.continued_by(handle)
         return None
 
     def _mark(self, protocol: AutomicProtocol, correlation_id: str) -> str | None:
         return protocol.alias(self.alias or self.object_name, correlation_id)
 
-    def _callback_target(self) -> tuple[str | None, dict[str, str] | None]:
+    def _callback_target(self, run: JobRun) -> tuple[str | None, dict[str, str] | None]:
         """Address and headers of the callback, the secret in one of them."""
-        address, headers = self.callback_address, dict(self.callback_headers or {})
+        address, headers = run.callback.address, dict(self.callback_headers or {})
         if address is None:
             return None, None
         if any(name.lower() == "authorization" for name in headers):
             return address.url_with_secret, headers  # that header is a gateway's
         return address.url, {**headers, "Authorization": address.authorization}
 
+    # -- its end ------------------------------------------------------------------------------------------
 
-def _remembers(context: Context) -> bool:
-    return context.get("task_state_store") is not None
+    def interpret(self, status: JobStatus) -> JobStatus:
+        """As for every run; a lost one gets a word about what to do."""
+        if status.state is JobState.EXPIRED:
+            hint = "Once you know that the object may run again, clear the task with reattach=False."
+            return replace(status, message=f"{status.message or ''} {hint}".strip())
+        return self.outcome.interpret(status)
+
+    def may_start_again(self, status: JobStatus) -> bool:
+        """A run of which Automic says nothing any more may have done its work."""
+        return ended_for_sure(status)
+
+    def continued_by(self, handle: JobHandle) -> JobHandle | None:
+        """A restart of the run in Automic, with ``follow_restarts``."""
+        return self.outcome.continued_by(self.hook, handle)
+
+    def before_end(self, run: JobRun, status: JobStatus) -> None:
+        """The run's report goes into the task log, where that is wanted."""
+        self.outcome.report(self.hook, run.handle, status, self.log)
+
+    def process_result(self, run: JobRun, status: JobStatus) -> Any:
+        """
+        The facts of the run.
+
+        :raises AirflowSkipException: it did not run, and ``on_not_run`` is ``skip``
+        """
+        return self.outcome.result(run.handle, status, via=run.record.via)
 
 
-def _name_of_try(context: Context, number: int) -> str:
+def _name_of_try(run: JobRun, number: int) -> str:
     """
     A correlation id that a later try can work out.
 
     ``max_tries`` grows when a person clears the task, so what ran before that is not found: a new run is
     wanted then.
     """
-    ti = context["ti"]
+    ti = run.context["ti"]
     return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}/{ti.max_tries}/{number}"

@@ -6,18 +6,26 @@ from __future__ import annotations
 import json as jsonlib
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from airflow_async_provider._callbacks.address import CallbackAddress
-from airflow_async_provider._callbacks.registration import Registration
-from airflow_async_provider._jobs.arguments import query_of
-from airflow_async_provider._jobs.callback import CallbackJobOperator
+from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
+from airflow_async_provider._jobs.arguments import method_of, one_connection, one_of, query_of, seconds
 from airflow_async_provider._jobs.messages import describe
-from airflow_async_provider._jobs.results.store import StoresResult, source_of
+from airflow_async_provider._jobs.results.link import ResultLink
+from airflow_async_provider._jobs.results.store import (
+    Destination,
+    ResultStore,
+    if_exists_of,
+    lineage_of,
+    source_of,
+)
+from airflow_async_provider._jobs.run import JobRun
+from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import ConfigurationError, DownloadError, SubmitUnknownError
 from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
+from airflow_async_provider.operators._base import AsyncJobOperator, ended_for_sure
 from airflow_async_provider.operators._http_arguments import (
     body_of,
     cancel_option,
@@ -32,14 +40,11 @@ from airflow_async_provider.protocols._http.values import body_value
 from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
-
 #: A result for XCom may be this large unless the task says otherwise (bytes).
 DEFAULT_MAX_XCOM_BYTES = 1024 * 1024
 
 
-class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
+class HttpAsyncJobOperator(AsyncJobOperator):
     """
     Start a job at any HTTP API, wait for it in the triggerer, and return its result.
 
@@ -53,7 +58,8 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
     ``callback``, what ended the wait). A result URL on the remote itself is fetched with the connection's
     credentials, any other one without.
 
-    :param http_conn_id: Airflow connection of the type ``http``
+    :param http_conn_id: Airflow connection of the type ``http``, ``http_default`` by default
+    :param conn_id: the same under the name that the other operators have for it
     :param endpoint: path below the connection's host
     :param method: HTTP method of the submission
     :param params: query parameters; those of the DAG are not sent
@@ -84,7 +90,7 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
     """
 
     template_fields: Sequence[str] = (
-        "http_conn_id",
+        "conn_id",
         "endpoint",
         "method",
         "query",
@@ -97,6 +103,7 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
         "aws_conn_id",
         "callback_base_url",
     )
+    operator_extra_links = (ResultLink(),)
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "json": "json",
         "headers": "json",
@@ -107,7 +114,8 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
         self,
         *,
         endpoint: str,
-        http_conn_id: str = HttpAsyncJobHook.default_conn_name,
+        http_conn_id: str | None = None,
+        conn_id: str | None = None,
         method: str = "POST",
         params: Mapping[str, Any] | None = None,
         json: Any = None,
@@ -130,6 +138,9 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
         callback_field: str | None = None,
         callback_header: str | None = None,
         callback: bool | None = None,
+        callback_base_url: str | None = None,
+        callback_max_bytes: int = DEFAULT_MAX_BYTES,
+        safety_poll_interval: float | timedelta = 120.0,
         **kwargs: Any,
     ) -> None:
         called = callback_field is not None or callback_header is not None
@@ -139,10 +150,14 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
             )
         if json is not None and data is not None:
             raise ConfigurationError("json and data exclude each other: a request has one body.")
-        super().__init__(params=params, callback=callback if called else False, **kwargs)
-        self.http_conn_id = http_conn_id
+        conn_id = one_connection(conn_id, http_conn_id, HttpAsyncJobHook.default_conn_name)
+        super().__init__(conn_id=conn_id, params=params, **kwargs)
+        self.callback = callback if called else False
+        self.callback_base_url = callback_base_url
+        self.callback_max_bytes = callback_max_bytes
+        self.safety_poll_interval = seconds(safety_poll_interval, "safety_poll_interval", zero=False)
         self.endpoint = endpoint
-        self.method = method
+        self.method = method_of(method)
         self.query = query_of(params, self.get_dag())
         self.json = json
         self.data = data
@@ -154,20 +169,20 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
         self.idempotency_header = idempotency_header
         self.repeatable = repeatable
         self.cancel = cancel
-        self.result = result
+        self.result = one_of(result, "result", ("auto", "handle"))
         self.result_field = result_field
         self.result_url_field = result_url_field
         self.max_xcom_bytes = max_xcom_bytes
         self.destination = destination
         self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists
+        self.if_exists = if_exists_of(if_exists)
         self.callback_field = callback_field
         self.callback_header = callback_header
 
     @cached_property
     def hook(self) -> HttpAsyncJobHook:
         """The hook."""
-        return HttpAsyncJobHook(self.http_conn_id)
+        return HttpAsyncJobHook(self.conn_id)
 
     @cached_property
     def protocol(self) -> JobProtocol:
@@ -185,13 +200,16 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
             options.setdefault("idempotent", True)
         return profile_of(self.profile, options)
 
-    def callback_protocol(self) -> JobProtocol:
-        """The profile."""
-        return self.protocol
-
-    def registration(self, address: CallbackAddress) -> Registration:
-        """What the receiver must know; a user's own class is known by its path."""
-        return replace(super().registration(address), protocol=profile_name(self.profile))
+    def callback_settings(self) -> CallbackSettings:
+        """Whether a callback is asked for; a user's own protocol class is known by its path."""
+        return self.asks_for_callback(
+            self.protocol,
+            wanted=self.callback,
+            base_url=self.callback_base_url,
+            safety_poll_interval=self.safety_poll_interval,
+            max_bytes=self.callback_max_bytes,
+            protocol_name=profile_name(self.profile),
+        )
 
     def job_label(self) -> str:
         """Method and endpoint."""
@@ -203,16 +221,19 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
 
     # -- the way of a job ---------------------------------------------------------------------------------
 
-    def execute(self, context: Context) -> Any:
-        """Look at the destination first: what is there already need not be made."""
-        found = self.found(context) if self.result == "auto" else None
-        return super().execute(context) if found is None else found
+    def existing_result(self, run: JobRun) -> Any:
+        """What is at the destination already need not be made."""
+        return self._store(run).existing() if self.result == "auto" else None
 
-    def lineage_path(self) -> str:
-        """The endpoint."""
-        return self.endpoint
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
+        return lineage_of(self, self.endpoint)
 
-    def submit(self, context: Context, correlation_id: str) -> Submitted:
+    def _store(self, run: JobRun) -> ResultStore:
+        to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        return ResultStore(self, run.context, to)
+
+    def start(self, run: JobRun) -> Submitted:
         """Start the job."""
         body, headers = body_of(self.data, self.headers or {})
         arguments: dict[str, Any] = {
@@ -225,16 +246,18 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
         }
         if self.idempotency_key:
             own = self.idempotency_key
-            arguments["idempotency_key"] = own if isinstance(own, str) else key_for(context, correlation_id)
+            arguments["idempotency_key"] = (
+                own if isinstance(own, str) else key_for(run.context, run.correlation_id)
+            )
             arguments["idempotency_header"] = self.idempotency_header
-        if self.callback_address is not None:
-            arguments["callback_url"] = self.callback_address.url_with_secret
+        if run.callback.address is not None:
+            arguments["callback_url"] = run.callback.address.url_with_secret
             arguments["callback_field"] = self.callback_field
             arguments["callback_header"] = self.callback_header
         given = {name: value for name, value in arguments.items() if value is not None}
         return self.hook.submit(self.protocol, self.method, self.endpoint, **given)
 
-    def find_submitted(self, correlation_id: str) -> JobHandle | None:
+    def find_started(self, run: JobRun, correlation_id: str) -> JobHandle | None:
         """
         Nothing can be found without a vendor's search: what may be repeated is, all else must not.
 
@@ -248,24 +271,24 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
             "task. APIs that honour Idempotency-Key do not have this problem: idempotency_key=True."
         )
 
-    def may_resubmit(self, status: JobStatus) -> bool:
+    def may_start_again(self, status: JobStatus) -> bool:
         """What must not be repeated is started again only after the remote said that it failed."""
-        return self._repeatable or status.state is not JobState.EXPIRED
+        return self._repeatable or ended_for_sure(status)
 
-    def look_again(self, context: Context, handle: JobHandle, saved: Mapping[str, Any]) -> JobStatus:
-        """A job that ended within its submission has no address to ask; its answer is lost."""
-        # A profile of ours asks by address; a user's own protocol may ask by id.
+    def status_of_earlier_job(self, run: JobRun, handle: JobHandle) -> JobStatus:
+        """A job that ended within its submission has no address to poll; its answer is lost."""
+        # A profile of ours polls an address; a user's own protocol may ask by id.
         if handle.status_url is None and is_generic(self.profile) and self.protocol.pollable:
             return JobStatus(JobState.EXPIRED, message="it ended at once, and its answer was not kept")
-        return super().look_again(context, handle, saved)
+        return super().status_of_earlier_job(run, handle)
 
-    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
+    def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """
         Hand over the result.
 
         :raises ResultError: there is none, it is too large for XCom, or it could not be fetched or stored
         """
-        handle = JobHandle.from_dict(run["job"])
+        handle = run.handle
         if self.result == "handle":
             if handle.status_url is None and is_generic(self.profile):
                 raise DownloadError(
@@ -273,7 +296,7 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
                     'and no later task can ask for it. Leave result="handle" out, or give a destination.',
                     job=handle.job_id,
                 )
-            return dict(run["job"])
+            return handle.to_dict()
         result = status.result
         if self.destination is None:
             return None if result is None else self._value(handle, status)
@@ -283,7 +306,7 @@ class HttpAsyncJobOperator(StoresResult, CallbackJobOperator):
                 "where it is with result_field or result_url_field, or leave destination out.",
                 job=handle.job_id,
             )
-        return self.store(context, handle, status, since=run["started_at"], via=run["via"])
+        return self._store(run).store(handle, status, since=run.record.started_at, via=run.record.via)
 
     def _value(self, handle: JobHandle, status: JobStatus) -> Any:
         """The result for XCom."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JAGGAER ASO: start an asynchronous download, wait for it, bring the file home."""
+"""JAGGAER ASO: start an asynchronous download, wait for it, download the file."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow_async_provider._jobs.arguments import query_of
+from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown
 from airflow_async_provider._jobs.messages import describe
-from airflow_async_provider._jobs.results.store import StoresResult
-from airflow_async_provider._jobs.run import AsyncJobOperator
+from airflow_async_provider._jobs.results.link import ResultLink
+from airflow_async_provider._jobs.results.store import Destination, ResultStore, if_exists_of, lineage_of
+from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.errors import JobExpiredError, ResultExpiredError, SubmitUnknownError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
+from airflow_async_provider.operators._base import WAIT_ARGUMENTS, AsyncJobOperator, ended_for_sure
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 
 if TYPE_CHECKING:
@@ -25,14 +27,7 @@ SHORTEST_USEFUL_LIFE = 2.0
 
 
 class _JaggaerAsoOperator(AsyncJobOperator):
-    """
-    What both operators share: the endpoint.
-
-    :param endpoint: path below the connection's host, ending in ``/async``
-    :param method: GET, or POST for the CHES endpoint that creates an event
-    :param params: query parameters; those of the DAG are not sent (see ``_jobs.arguments.query_of``)
-    :param json: JSON body of a POST
-    """
+    """What both operators share: how a request starts a job, and whether it may be sent again."""
 
     template_fields: Sequence[str] = ("endpoint", "method", "query", "json", "conn_id")
 
@@ -48,7 +43,7 @@ class _JaggaerAsoOperator(AsyncJobOperator):
     ) -> None:
         super().__init__(conn_id=conn_id, params=params, **kwargs)
         self.endpoint = endpoint
-        self.method = method
+        self.method = method_of(method)
         self.query = query_of(params, self.get_dag())
         self.json = json
 
@@ -57,26 +52,27 @@ class _JaggaerAsoOperator(AsyncJobOperator):
         """The hook."""
         return JaggaerAsoHook(self.conn_id)
 
-    @property
-    def _repeatable(self) -> bool:
-        return self.method.upper() == "GET"
-
     def job_label(self) -> str:
         """Method and endpoint."""
         return f"{self.method.upper()} {self.endpoint}"
 
-    def submit(self, context: Context, correlation_id: str) -> Submitted:
+    @property
+    def repeatable(self) -> bool:
+        """A GET may be sent again, a POST must not."""
+        return self.method.upper() == "GET"
+
+    def start(self, run: JobRun) -> Submitted:
         """Start the job; ASO has no place for a correlation id."""
         handle = self.hook.submit(self.endpoint, method=self.method, params=self.query, json=self.json)
         return Submitted(replace(handle, data={**handle.data, "method": self.method.upper()}))
 
-    def find_submitted(self, correlation_id: str) -> JobHandle | None:
+    def find_started(self, run: JobRun, correlation_id: str) -> JobHandle | None:
         """
         Nothing can be found at ASO: a GET may be started again, a POST must not.
 
         :raises SubmitUnknownError: an earlier try may have created an event
         """
-        if self._repeatable:
+        if self.repeatable:
             return None
         raise SubmitUnknownError(
             f"An earlier try died while it sent {self.job_label()}. ASO offers no means to find out whether "
@@ -84,27 +80,37 @@ class _JaggaerAsoOperator(AsyncJobOperator):
             "this task to start it."
         )
 
-    def may_resubmit(self, status: JobStatus) -> bool:
+    def may_start_again(self, status: JobStatus) -> bool:
         """A POST is started again only after ASO said that it failed or was cancelled."""
-        return self._repeatable or status.state is not JobState.EXPIRED
+        return self.repeatable or ended_for_sure(status)
 
 
 class JaggaerAsoSubmitOperator(_JaggaerAsoOperator):
     """
     Start an ASO asynchronous download and return its job handle, for a sensor and a download task.
 
-    Arguments as :class:`JaggaerAsoDownloadOperator` without those of waiting and destination. The return
-    value is a dictionary without secrets (``status_url`` wants the connection's credentials).
+    The return value is a dictionary without secrets (``status_url`` wants the connection's credentials).
+
+    :param endpoint: path below the connection's host, ending in ``/async``
+    :param method: GET, or POST for the CHES endpoint that creates an event
+    :param params: query parameters; those of the DAG are not sent
+    :param json: JSON body of a POST
+    :param kwargs: ``conn_id``, ``reattach`` and ``cancel_on_kill`` of
+        :class:`~airflow_async_provider.operators._base.AsyncJobOperator`
     """
+
+    def __init__(self, **kwargs: Any) -> None:
+        refuse_unknown(type(self), kwargs, without=WAIT_ARGUMENTS)
+        super().__init__(**kwargs)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Submit, or hand over the job of an earlier try."""
-        return self.submit_only(context)
+        """Start the job, or take up that of an earlier try, and return its handle."""
+        return JobRun(self, context).begin_without_waiting().to_dict()
 
 
-class JaggaerAsoDownloadOperator(StoresResult, _JaggaerAsoOperator):
+class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
     """
-    Start an ASO asynchronous download, wait for it without a worker, bring the file to its destination.
+    Start an ASO asynchronous download, wait for it without a worker, download the file to its destination.
 
     The result URL lives for minutes and asking again does not sign a new one (EES and CHES API
     documentation). So a file that was not fetched in time is prepared anew for GET endpoints, up to
@@ -113,6 +119,10 @@ class JaggaerAsoDownloadOperator(StoresResult, _JaggaerAsoOperator):
     Returns ``{"uri", "bytes", "sha256", "content_type", "etag", "seconds", "restarts"}``; ``seconds`` counts
     from the first submission to the stored file.
 
+    :param endpoint: path below the connection's host, ending in ``/async``
+    :param method: GET, or POST for the CHES endpoint that creates an event
+    :param params: query parameters; those of the DAG are not sent
+    :param json: JSON body of a POST
     :param destination: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
         ObjectStoragePath opens
     :param aws_conn_id: Airflow connection for ``s3://`` destinations
@@ -121,6 +131,7 @@ class JaggaerAsoDownloadOperator(StoresResult, _JaggaerAsoOperator):
     """
 
     template_fields: Sequence[str] = (*_JaggaerAsoOperator.template_fields, "destination", "aws_conn_id")
+    operator_extra_links = (ResultLink(),)
 
     def __init__(
         self,
@@ -134,49 +145,54 @@ class JaggaerAsoDownloadOperator(StoresResult, _JaggaerAsoOperator):
         super().__init__(**kwargs)
         self.destination = destination
         self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists
+        self.if_exists = if_exists_of(if_exists)
         self.max_restarts = max_restarts
 
-    def execute(self, context: Context) -> Any:
-        """Look at the destination first: what is there already need not be prepared."""
-        found = self.found(context, restarts=0)
-        return super().execute(context) if found is None else found
+    def existing_result(self, run: JobRun) -> Any:
+        """What is at the destination already need not be prepared."""
+        return self._store(run).existing(restarts=0)
 
-    def lineage_path(self) -> str:
-        """The endpoint."""
-        return self.endpoint
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
+        return lineage_of(self, self.endpoint)
 
-    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
+    def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Download, or start again when the file is gone."""
-        handle = JobHandle.from_dict(run["job"])
         result = status.result
         if (
             result is None
             or result.url is None
             or (result.expires_at is not None and result.expires_at - time.time() < SHORTEST_USEFUL_LIFE)
         ):
-            return self._again(context, run, handle, "its result URL has expired")
+            return self._start_again(run, "its result URL has expired")
+        record = run.record
         try:
-            return self.store(context, handle, status, since=run["started_at"], restarts=run["restarts"])
+            return self._store(run).store(
+                run.handle, status, since=record.started_at, restarts=record.restarts
+            )
         except ResultExpiredError as e:
-            return self._again(context, run, handle, str(e))
+            return self._start_again(run, str(e))
 
-    def _again(self, context: Context, run: Mapping[str, Any], handle: JobHandle, why: str) -> Any:
-        what = f"The result of the {describe(handle)} can no longer be fetched: {why}"
-        facts: dict[str, Any] = {"job": handle.job_id, "state": JobState.EXPIRED.value}
-        if not self._repeatable:
+    def _store(self, run: JobRun) -> ResultStore:
+        to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        return ResultStore(self, run.context, to)
+
+    def _start_again(self, run: JobRun, why: str) -> Any:
+        what = f"The result of the {describe(run.handle)} can no longer be fetched: {why}"
+        facts: dict[str, Any] = {"job": run.handle.job_id, "state": JobState.EXPIRED.value}
+        if not self.repeatable:
             raise JobExpiredError(
                 f"{what}. A POST is never repeated by itself, as it may have created something at ASO. Once "
                 "you know that it may run again, clear the task with reattach=False.",
                 **facts,
             )
-        if run["restarts"] >= self.max_restarts:
-            raise self._forget(
-                context,
+        restarts = run.record.restarts
+        if restarts >= self.max_restarts:
+            raise run.forget(
                 JobExpiredError(
-                    f"{what}. It was prepared anew {run['restarts']} times (max_restarts). A retry of this "
+                    f"{what}. It was prepared anew {restarts} times (max_restarts). A retry of this "
                     "task starts afresh; look for workers or pools that keep it from downloading in time.",
                     **facts,
-                ),
+                )
             )
-        return self.restart(context, run, why)
+        return run.restart(why)

@@ -3,30 +3,29 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from airflow_async_provider._callbacks.address import CallbackAddress
-from airflow_async_provider._jobs.arguments import query_of
-from airflow_async_provider._jobs.callback import CallbackJobOperator
-from airflow_async_provider._jobs.messages import describe
-from airflow_async_provider._jobs.results.store import StoresResult
-from airflow_async_provider.errors import CallbackError, ConfigurationError, JobError, JobTimeoutError
+from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
+from airflow_async_provider._jobs.arguments import method_of, query_of
+from airflow_async_provider._jobs.results.link import ResultLink
+from airflow_async_provider._jobs.results.store import Destination, ResultStore, if_exists_of, lineage_of
+from airflow_async_provider._jobs.run import JobRun
+from airflow_async_provider._jobs.task import CallbackSettings
+from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks.open_connectors import OpenConnectorsHook
+from airflow_async_provider.operators._base import AsyncJobOperator, ended_for_sure
 from airflow_async_provider.operators._open_connectors_bulk import (
     OpenConnectorsBulkDownloadOperator,
     OpenConnectorsBulkUploadOperator,
     lost_start,
 )
 from airflow_async_provider.protocols._callback_rules import Conditions
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
 from airflow_async_provider.protocols._open_connectors.protocol import OpenConnectorsProtocol
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
 __all__ = [
     "OpenConnectorsAsyncRequestOperator",
@@ -35,7 +34,7 @@ __all__ = [
 ]
 
 
-class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
+class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
     """
     Send an asynchronous API request and wait for its webhook without a worker.
 
@@ -65,11 +64,11 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
     :param pull_queued: fetch undelivered webhooks from SAP's queue, for accounts with the notification policy
         ``queue``, instead of being called. Needs ``organization_secret``. That the queue holds the webhooks
         of asynchronous requests is an assumption: try it on your account.
+    :param callback_base_url: where SAP reaches Airflow's API server
+    :param callback_max_bytes: largest webhook (bytes), it carries the whole response
     :param conn_id: Airflow connection
-    :param kwargs: ``callback_base_url`` and ``callback_max_bytes`` (largest webhook, it carries the whole
-        response) of :class:`~airflow_async_provider._jobs.callback.CallbackJobOperator`; ``timeout``,
-        ``linger``, ``reattach``, ``deferrable`` and others of
-        :class:`~airflow_async_provider._jobs.run.AsyncJobOperator`
+    :param kwargs: ``timeout``, ``linger``, ``reattach``, ``deferrable`` and others of
+        :class:`~airflow_async_provider.operators._base.AsyncJobOperator`
     """
 
     template_fields: Sequence[str] = (
@@ -84,6 +83,7 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
         "aws_conn_id",
         "conn_id",
     )
+    operator_extra_links = (ResultLink(),)
     template_fields_renderers: ClassVar[dict[str, str]] = {"json": "json", "query": "json", "headers": "json"}
 
     def __init__(
@@ -101,12 +101,14 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
         aws_conn_id: str | None = "aws_default",
         if_exists: Literal["replace", "skip", "fail"] = "replace",
         pull_queued: bool = False,
+        callback_base_url: str | None = None,
+        callback_max_bytes: int = DEFAULT_MAX_BYTES,
         conn_id: str | None = OpenConnectorsHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
-        super().__init__(conn_id=conn_id, params=params, **{**kwargs, "callback": not pull_queued})
+        super().__init__(conn_id=conn_id, params=params, **kwargs)
         self.endpoint = endpoint
-        self.method = method
+        self.method = method_of(method)
         self.query = query_of(params, self.get_dag())
         self.json = json
         self.data = data
@@ -115,18 +117,30 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
         self.success_rule = success_rule
         self.destination = destination
         self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists
+        self.if_exists = if_exists_of(if_exists)
         self.pull_queued = pull_queued
-        self.callback_protocol()  # a rule that cannot be understood fails the DAG, not the task at night
+        self.callback_base_url = callback_base_url
+        self.callback_max_bytes = callback_max_bytes
+        self.protocol()  # a rule that cannot be understood fails the DAG, not the task at night
 
     @cached_property
     def hook(self) -> OpenConnectorsHook:
         """The hook."""
         return OpenConnectorsHook(self.conn_id)
 
-    def callback_protocol(self) -> OpenConnectorsProtocol:
+    def protocol(self) -> OpenConnectorsProtocol:
         """The protocol that reads the webhooks."""
         return OpenConnectorsProtocol(failure_rule=self.failure_rule, success_rule=self.success_rule)
+
+    def callback_settings(self) -> CallbackSettings:
+        """Its webhook is the only news of a request, but for SAP's queue."""
+        return self.asks_for_callback(
+            self.protocol(),
+            wanted=not self.pull_queued,
+            base_url=self.callback_base_url,
+            safety_poll_interval=self.poll_interval,
+            max_bytes=self.callback_max_bytes,
+        )
 
     def job_label(self) -> str:
         """Method and endpoint."""
@@ -134,23 +148,26 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
 
     # -- starting -----------------------------------------------------------------------------------------
 
-    def execute(self, context: Context) -> Any:
-        """Look at the destination first: what is there already need not be asked for."""
-        found = self.found(context)
-        return super().execute(context) if found is None else found
+    def existing_result(self, run: JobRun) -> Any:
+        """What is at the destination already need not be asked for."""
+        return self._store(run).existing()
 
-    def lineage_path(self) -> str:
-        """The endpoint."""
-        return self.endpoint
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
+        return lineage_of(self, self.endpoint)
 
-    def submit(self, context: Context, correlation_id: str) -> Submitted:
+    def _store(self, run: JobRun) -> ResultStore:
+        to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        return ResultStore(self, run.context, to)
+
+    def start(self, run: JobRun) -> Submitted:
         """Send the request; SAP has no place for a correlation id."""
-        address = self.callback_address
+        address = run.callback.address
         handle = self.hook.submit(
             self.method,
             self.endpoint,
             callback_url=None if address is None else address.url_with_secret,
-            queue_url=None if address is not None else self._queue_url(correlation_id),
+            queue_url=None if address is not None else self._queue_url(run),
             params=self.query,
             json=self.json,
             data=self.data,
@@ -164,18 +181,18 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
         """What a later message must say; the address without its secret."""
         return {"method": self.method.upper()} | ({} if address is None else {"callback_url": address.url})
 
-    def _queue_url(self, correlation_id: str) -> str:
-        """An address for SAP that is nobody's: what is sent there ends in the queue, where we find it."""
-        base = self.base_url()[0]
+    def _queue_url(self, run: JobRun) -> str:
+        """An address for SAP that is not answered: what is sent there ends in the queue, where we find it."""
+        base = run.callback.base_url()[0]
         if not base:
             raise ConfigurationError(
                 "SAP wants a callback address even for webhooks that are fetched from its queue. Set "
                 "callback_base_url on the operator, in the connection's extra or in [async_provider]; "
-                "nobody needs to be reachable there."
+                "nothing needs to be reachable there."
             )
-        return f"{base.rstrip('/')}/async-provider/nobody/{correlation_id}"
+        return f"{base.rstrip('/')}/async-provider/nobody/{run.correlation_id}"
 
-    def find_submitted(self, correlation_id: str) -> JobHandle | None:
+    def find_started(self, run: JobRun, correlation_id: str) -> JobHandle | None:
         """
         Nothing can be found at SAP: a GET may be sent again, anything else must not.
 
@@ -183,60 +200,24 @@ class OpenConnectorsAsyncRequestOperator(StoresResult, CallbackJobOperator):
         """
         return None if self.method.upper() == "GET" else lost_start(f"sent {self.job_label()}")
 
-    def may_resubmit(self, status: JobStatus) -> bool:
+    def may_start_again(self, status: JobStatus) -> bool:
         """After SAP said that the request failed, a retry sends it again."""
-        return status.state is not JobState.EXPIRED
+        return ended_for_sure(status)
 
-    # -- waiting ------------------------------------------------------------------------------------------
-
-    def truth(self, context: Context, handle: JobHandle, event: Mapping[str, Any]) -> JobStatus:
-        """
-        What the accepted webhook says; there is nobody else to ask, but for the queue.
-
-        :raises CallbackError: a webhook came that could not be taken, and there will be no other
-        """
-        try:
-            return super().truth(context, handle, event)
-        except CallbackError as e:
-            raise CallbackError(
-                f"{e} The request has been carried out: once you know that it may be sent again, clear the "
-                "task with reattach=False.",
-                job=e.job,
-                state=e.state,
-                remote_status=e.remote_status,
-            ) from e
-
-    def _timed_out(self, context: Context, handle: JobHandle, remote_status: str) -> JobError:
+    def timeout_hint(self, run: JobRun) -> str:
+        """What to check when no webhook came."""
         if self.pull_queued:
-            return super()._timed_out(context, handle, remote_status)
-        return JobTimeoutError(
-            f"No webhook came for the {describe(handle)} within its timeout of {self.timeout:g} s. SAP was "
-            f"given the address {handle.data.get('callback_url')} (and a secret behind it). Check that SAP "
-            "can reach it, that nothing in between changes the body, and that signature_secret of the "
-            "connection is the instance's Callback Notification Signature Key. SAP repeats a refused webhook "
-            "after 8, 64, 512, 4096 and 32768 s. The request itself can neither be asked for nor cancelled; "
-            "a retry of this task goes on waiting for it. Give it more time with the argument timeout.",
-            job=handle.job_id,
-            state="timeout",
-            remote_status=remote_status,
+            return ""
+        return (
+            f"No webhook came. SAP was given the address {run.handle.data.get('callback_url')} (and a secret "
+            "behind it). Check that SAP can reach it, that nothing in between changes the body, and that "
+            "signature_secret of the connection is the instance's Callback Notification Signature Key. SAP "
+            "repeats a refused webhook after 8, 64, 512, 4096 and 32768 s. The request itself can neither be "
+            "polled nor cancelled; a retry of this task goes on waiting for it."
         )
 
-    # -- the result ---------------------------------------------------------------------------------------
-
-    def finish(self, context: Context, run: Mapping[str, Any], status: JobStatus) -> Any:
+    def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Return the response, or write it to its destination."""
-        value = None if status.result is None else status.result.value
         if self.destination is None:
-            return value
-        from airflow_async_provider._download.fetch import write_bytes
-
-        report = write_bytes(
-            # Half surrogates, which no encoding has, become the escapes that they are in JSON.
-            json_module.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace"),
-            self.destination,
-            content_type="application/json",
-            if_exists=self.if_exists,
-            aws_conn_id=self.aws_conn_id,
-            log=self.log,
-        )
-        return self.delivered(context, report, since=run["started_at"], via=run["via"])
+            return None if status.result is None else status.result.value
+        return self._store(run).store(run.handle, status, since=run.record.started_at, via=run.record.via)

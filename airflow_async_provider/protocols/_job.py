@@ -42,6 +42,8 @@ class JobHandle:
     :param expires_at: epoch seconds after which the status can no longer be asked
     :param options: constructor arguments of the protocol, JSON-able, so that it can be built again
     :param data: what else the protocol wants to remember, JSON-able
+    :param conn_id: Airflow connection that the job was started by, where that is known
+    :param origin: where that connection pointed; elsewhere the job is neither asked for nor cancelled
     """
 
     protocol: str
@@ -51,6 +53,8 @@ class JobHandle:
     expires_at: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    conn_id: str | None = None
+    origin: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The handle as a JSON-able dictionary with its version."""
@@ -63,6 +67,8 @@ class JobHandle:
             "expires_at": self.expires_at,
             "options": dict(self.options),
             "data": dict(self.data),
+            "conn_id": self.conn_id,
+            "origin": self.origin,
         }
 
     @classmethod
@@ -75,6 +81,7 @@ class JobHandle:
         if not isinstance(value, Mapping) or "protocol" not in value or "job_id" not in value:
             raise ValueError("this is no job handle: a dictionary with protocol and job_id is expected")
         version, status_url, expires_at = (value.get(k) for k in ("version", "status_url", "expires_at"))
+        bound = {k: None if value.get(k) is None else str(value[k]) for k in ("conn_id", "origin")}
         if isinstance(version, int | float) and version > HANDLE_VERSION:
             raise ValueError(
                 f"job handle version {version} comes from a later version of this package "
@@ -89,6 +96,7 @@ class JobHandle:
                 expires_at=None if expires_at is None else float(expires_at),
                 options=dict(value.get("options") or {}),
                 data=dict(value.get("data") or {}),
+                **bound,
             )
         except (TypeError, ValueError, OverflowError):
             raise ValueError("this is no job handle: a field of it has the wrong type") from None

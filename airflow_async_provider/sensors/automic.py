@@ -4,49 +4,88 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 
-from airflow_async_provider.operators._automic_base import AutomicJobOperator
-from airflow_async_provider.protocols._job import JobState, JobStatus, Submitted
+from airflow_async_provider._jobs.run import JobRun
+from airflow_async_provider.hooks.automic import AutomicHook
+from airflow_async_provider.operators._automic_link import AutomicRunLink
+from airflow_async_provider.operators._automic_outcome import AutomicOutcome, FetchReports, OnNotRun
+from airflow_async_provider.protocols._job import JobHandle, JobStatus
+from airflow_async_provider.sensors._base import JobSensor
 
-if TYPE_CHECKING:
-    from airflow.sdk import Context
 
-
-class AutomicExecutionSensor(AutomicJobOperator):
+class AutomicExecutionSensor(JobSensor):
     """
     Wait until an Automic run has ended well; returns what ``AutomicExecuteOperator`` returns.
 
     Fails with the error that the run's end stands for. It polls, as a callback can only be asked for at the
-    start, and it never cancels the run unless ``cancel_on_kill=True``: it has not started it.
+    start.
 
     :param run_id: RunID, or what an ``AutomicExecuteOperator`` returned (``run_id=start.output``)
-    :param kwargs: as for ``AutomicExecuteOperator``, without those of the start and of callbacks
+    :param conn_id: Airflow connection
+    :param on_not_run: what to do when Automic says that the run ended well without having run (inactive,
+        skipped, empty, timed out: 1910 to 1944): ``skip`` the task, ``success``, or ``fail``
+    :param fail_on_blocked: fail when the run is blocked or held (1560 to 1564); False waits until somebody
+        resolves it, or the timeout passes
+    :param follow_restarts: when the run ended abnormally and was restarted in Automic by the time we look,
+        wait for the restart, which is a run of its own
+    :param fetch_reports: put the run's report into the task log ``on_failure``, ``always`` or ``never``
+    :param kwargs: ``deferrable`` and ``cancel_on_kill`` of
+        :class:`~airflow_async_provider.sensors._base.JobSensor`, and what all sensors of Airflow take
     """
 
     template_fields: Sequence[str] = ("run_id", "conn_id")
+    operator_extra_links = (AutomicRunLink(),)
 
     def __init__(
-        self, *, run_id: str | int | Mapping[str, Any], cancel_on_kill: bool = False, **kwargs: Any
+        self,
+        *,
+        run_id: str | int | Mapping[str, Any],
+        conn_id: str | None = AutomicHook.default_conn_name,
+        on_not_run: OnNotRun = "skip",
+        fail_on_blocked: bool = True,
+        follow_restarts: bool = False,
+        fetch_reports: FetchReports = "on_failure",
+        **kwargs: Any,
     ) -> None:
-        super().__init__(cancel_on_kill=cancel_on_kill, reattach=False, **kwargs)
+        super().__init__(conn_id=conn_id, **kwargs)
         self.run_id = run_id
+        self.fail_on_blocked = fail_on_blocked
+        self.outcome = AutomicOutcome(
+            on_not_run=on_not_run, follow_restarts=follow_restarts, fetch_reports=fetch_reports
+        )
 
-    def execute(self, context: Context) -> Any:
-        """Look once, for a run that has ended already, then wait."""
+    @cached_property
+    def hook(self) -> AutomicHook:
+        """The hook."""
+        return AutomicHook(self.conn_id)
+
+    def handle_to_watch(self) -> JobHandle:
+        """The run."""
         run_id = self.run_id.get("run_id", "") if isinstance(self.run_id, Mapping) else self.run_id
-        handle = self.protocol().handle(run_id, at=0.0)
-        status = self.truth(context, handle, {})
-        run = self._run_of(handle)
-        if status.state is JobState.RUNNING:
-            self.tell("Waiting for", run)
-            return self._watch(context, run)
-        return self._settle(context, run, status)
+        return self.hook.protocol(fail_on_blocked=self.fail_on_blocked).handle(run_id, at=0.0)
 
-    def advice(self, status: JobStatus) -> str:
-        """What the reader can do; a task that has not started the run cannot start another."""
-        return "This task only waits: what started the run can start another one."
+    def job_url(self, handle: JobHandle) -> str:
+        """Address of the run in Automic's web interface."""
+        return self.hook.run_url(handle)
 
-    def submit(self, context: Context, correlation_id: str) -> Submitted:
-        """Never: a sensor starts nothing."""
-        raise NotImplementedError
+    def interpret(self, status: JobStatus) -> JobStatus:
+        """A run that did not run is a good end, unless it fails the task."""
+        return self.outcome.interpret(status)
+
+    def continued_by(self, handle: JobHandle) -> JobHandle | None:
+        """A restart of the run in Automic, with ``follow_restarts``."""
+        return self.outcome.continued_by(self.hook, handle)
+
+    def before_end(self, run: JobRun, status: JobStatus) -> None:
+        """The run's report goes into the task log, where that is wanted."""
+        self.outcome.report(self.hook, run.handle, status, self.log)
+
+    def process_result(self, run: JobRun, status: JobStatus) -> Any:
+        """
+        The facts of the run.
+
+        :raises AirflowSkipException: it did not run, and ``on_not_run`` is ``skip``
+        """
+        return self.outcome.result(run.handle, status, via=run.record.via)

@@ -7,29 +7,27 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
-from airflow_async_provider._jobs.arguments import query_of
+from airflow_async_provider._jobs.arguments import one_connection, query_of
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.operators._http_arguments import profile_name, profile_of
 from airflow_async_provider.protocols._http.urls import digest
 from airflow_async_provider.protocols._job import JobHandle
-from airflow_async_provider.sensors.async_job import AsyncJobSensor
-
-if TYPE_CHECKING:
-    from airflow.sdk import Context
+from airflow_async_provider.sensors._base import JobSensor
 
 
-class HttpAsyncJobSensor(AsyncJobSensor):
+class HttpAsyncJobSensor(JobSensor):
     """
     Wait for a job that something else has started; returns its handle.
 
     Fails with the error that the job's end stands for (failed, cancelled, timed out). A download task
     (:class:`~airflow_async_provider.transfers.async_result.AsyncResultDownloadOperator`) takes the handle.
 
-    :param http_conn_id: Airflow connection of the type ``http``
+    :param http_conn_id: Airflow connection of the type ``http``, ``http_default`` by default
+    :param conn_id: the same under the name that the other sensors have for it
     :param status_url: absolute URL that the remote gave, asked exactly as it is; its host must be the
         connection's own or one of its ``allowed_hosts``
     :param endpoint: path below the connection's host instead
@@ -37,14 +35,17 @@ class HttpAsyncJobSensor(AsyncJobSensor):
     :param profile: ``status_field`` (default), ``location``, ``azure``, ``google``, ``odata``, or the dotted
         path of a protocol class of your own
     :param profile_options: the profile's options
+    :param kwargs: ``deferrable`` and ``cancel_on_kill`` of
+        :class:`~airflow_async_provider.sensors._base.JobSensor`, and what all sensors of Airflow take
     """
 
-    template_fields: Sequence[str] = ("http_conn_id", "status_url", "endpoint", "query", "profile_options")
+    template_fields: Sequence[str] = ("conn_id", "status_url", "endpoint", "query", "profile_options")
 
     def __init__(
         self,
         *,
-        http_conn_id: str = HttpAsyncJobHook.default_conn_name,
+        http_conn_id: str | None = None,
+        conn_id: str | None = None,
         status_url: str | None = None,
         endpoint: str | None = None,
         params: Mapping[str, Any] | None = None,
@@ -54,8 +55,8 @@ class HttpAsyncJobSensor(AsyncJobSensor):
     ) -> None:
         if (status_url is None) == (endpoint is None):
             raise ConfigurationError("Give either status_url or endpoint: one of them names what is asked.")
-        super().__init__(job={}, params=params, **kwargs)
-        self.http_conn_id = http_conn_id
+        conn_id = one_connection(conn_id, http_conn_id, HttpAsyncJobHook.default_conn_name)
+        super().__init__(conn_id=conn_id, params=params, **kwargs)
         self.status_url = status_url
         self.endpoint = endpoint
         self.query = query_of(params, self.get_dag())
@@ -65,12 +66,11 @@ class HttpAsyncJobSensor(AsyncJobSensor):
     @cached_property
     def hook(self) -> HttpAsyncJobHook:
         """The hook."""
-        return HttpAsyncJobHook(self.http_conn_id)
+        return HttpAsyncJobHook(self.conn_id)
 
-    def execute(self, context: Context) -> Any:
-        """Make a handle of the address, then wait as for any job."""
-        self.job = replace(self.handle(), submitted_at=time.time()).to_dict()
-        return super().execute(context)
+    def handle_to_watch(self) -> JobHandle:
+        """The job behind the address."""
+        return replace(self.handle(), submitted_at=time.time())
 
     def handle(self) -> JobHandle:
         """

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
+from airflow_async_provider._jobs.arguments import refuse_unknown
 from airflow_async_provider._jobs.messages import describe, error_for
-from airflow_async_provider._jobs.results.store import StoresResult
-from airflow_async_provider._jobs.tracebacks import PlainErrors
+from airflow_async_provider._jobs.results.link import ResultLink
+from airflow_async_provider._jobs.results.store import Destination, ResultStore, if_exists_of, lineage_of
+from airflow_async_provider._jobs.tracebacks import make_plain
 from airflow_async_provider.errors import JobError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.hooks._registry import hook_for
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class AsyncResultDownloadOperator(StoresResult, PlainErrors, BaseOperator):
+class AsyncResultDownloadOperator(BaseOperator):
     """
     Ask a finished job for its result and download it.
 
@@ -41,6 +43,7 @@ class AsyncResultDownloadOperator(StoresResult, PlainErrors, BaseOperator):
     """
 
     template_fields: Sequence[str] = ("job", "destination", "conn_id", "aws_conn_id")
+    operator_extra_links = (ResultLink(),)
     ui_color = "#d9ecf7"
 
     def __init__(
@@ -53,12 +56,17 @@ class AsyncResultDownloadOperator(StoresResult, PlainErrors, BaseOperator):
         if_exists: Literal["replace", "skip", "fail"] = "replace",
         **kwargs: Any,
     ) -> None:
+        refuse_unknown(type(self), kwargs)
         super().__init__(**kwargs)
         self.job = job
         self.destination = destination
         self.conn_id = conn_id
         self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists
+        self.if_exists = if_exists_of(if_exists)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        make_plain(cls)
 
     @cached_property
     def hook(self) -> AsyncApiHook:
@@ -68,8 +76,10 @@ class AsyncResultDownloadOperator(StoresResult, PlainErrors, BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the job's state, then download."""
         begun = time.time()
-        if (found := self.found(context)) is not None:
-            return found
+        to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        store = ResultStore(self, context, to)
+        if (existing := store.existing()) is not None:
+            return existing
         handle = job_of(self.job)
         status = self.hook.status(handle)
         if status.state is JobState.RUNNING:
@@ -82,9 +92,13 @@ class AsyncResultDownloadOperator(StoresResult, PlainErrors, BaseOperator):
             )
         if status.state is not JobState.SUCCEEDED:
             raise error_for(handle, status)
-        return self.store(context, handle, status, since=begun)
+        return store.store(handle, status, since=begun)
 
-    def lineage_path(self) -> str:
-        """The endpoint that started the job, where its handle says so: not its status URL, one a run."""
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
+        """
+        Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out.
+
+        The endpoint is the one that started the job, where its handle says so: its status URL is one a run.
+        """
         method, _, path = str(job_of(self.job).data.get("label", "")).partition(" ")
-        return path if method.isupper() else ""
+        return lineage_of(self, path if method.isupper() else "")

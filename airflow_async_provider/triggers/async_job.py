@@ -11,10 +11,9 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_async_provider._callbacks.mailbox import alook, key_of
+from airflow_async_provider._callbacks.mailbox import alook, is_still_deferred, key_of
 from airflow_async_provider._callbacks.registration import Delivery
-from airflow_async_provider._callbacks.task_state import astill_waits
-from airflow_async_provider._polling.loop import Heartbeat, Outcome, awatch, spoken
+from airflow_async_provider._polling.loop import Heartbeat, Outcome, awatch, format_duration
 from airflow_async_provider._polling.policy import PollPolicy, Wait
 from airflow_async_provider._transport.triggerer import pool
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
@@ -24,9 +23,6 @@ from airflow_async_provider.protocols._job import JobHandle, JobState
 from airflow_async_provider.protocols._registry import protocol_of
 
 TRIGGER_VERSION = 1
-
-#: A deferral older than this was surely seen by the scheduler, so a restarted triggerer need not wait again.
-LONG_AGO = 120.0
 
 #: The receiver needs a moment between deciding that it is too early and having stored the callback.
 SLACK = 1.5
@@ -44,7 +40,7 @@ MAX_CANCELLING = 60.0
 #: What cancels jobs beside the triggers that it began in; an event loop itself does not hold its tasks.
 _cancelling: set[asyncio.Task[None]] = set()
 
-#: Ends of a wait that no answer of the remote told of.
+#: Ends of a wait that no answer of the remote system told of.
 _NO_ANSWERS = ("timeout", "expired", "error")
 
 
@@ -55,13 +51,15 @@ class AsyncJobTrigger(BaseTrigger):
     Events: ``{"version", "state", "remote_status", "via", "polls", "errors"}`` and, for the state ``error``,
     ``"error"`` (class name) and ``"http_status"``. ``state`` is a
     :class:`~airflow_async_provider.protocols.JobState` value, ``timeout`` or ``error``. Never raises for
-    a remote failure: the operator, back on a worker, reads the truth once more and raises.
+    a remote failure: the operator, back on a worker, reads the status once more and raises.
 
     :param job: the job handle, as a dictionary
     :param conn_id: Airflow connection, None for the hook's default
     :param policy: :class:`~airflow_async_provider._polling.policy.PollPolicy` as a dictionary
-    :param deadline: epoch seconds at which to give up
+    :param deadline: epoch seconds at which to give up (the worker's clock)
     :param deferred_at: epoch seconds at which the task deferred (the worker's clock)
+    :param clock_trusted: False once this machine's clock has contradicted the worker's: time is then counted
+        from our start only
     :param settle: seconds that must pass after the deferral before the task may be resumed: a task resumed
         before the scheduler has processed its worker's exit is taken for failed
     :param cancel_on_kill: cancel the remote job when a user clears the task or marks it (Airflow >= 3.3)
@@ -80,6 +78,7 @@ class AsyncJobTrigger(BaseTrigger):
         policy: Mapping[str, Any],
         deadline: float,
         deferred_at: float,
+        clock_trusted: bool = True,
         settle: float = 10.0,
         cancel_on_kill: bool = True,
         callback: bool = False,
@@ -94,6 +93,7 @@ class AsyncJobTrigger(BaseTrigger):
         self.policy = dict(policy)
         self.deadline = deadline
         self.deferred_at = deferred_at
+        self.clock_trusted = clock_trusted
         self.settle = settle
         self.cancel_on_kill = cancel_on_kill
         self.callback = callback
@@ -112,6 +112,7 @@ class AsyncJobTrigger(BaseTrigger):
                 "policy": self.policy,
                 "deadline": self.deadline,
                 "deferred_at": self.deferred_at,
+                "clock_trusted": self.clock_trusted,
                 "settle": self.settle,
                 "cancel_on_kill": self.cancel_on_kill,
                 "callback": self.callback,
@@ -135,20 +136,24 @@ class AsyncJobTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire once."""
-        started = time.monotonic()
+        self._started = time.monotonic()
+        # Counted by a clock that nothing sets: how late it is where the task deferred, told from how long ago
+        # that was by this machine's clock, where that makes sense.
+        ago = time.time() - self.deferred_at if self.clock_trusted else 0.0
+        self._ago = max(ago, 0.0)
         try:
             self._check_version()
             async with pool():
-                event = await self._wait(started)
+                event = await self._wait()
         except Exception as e:  # noqa: BLE001 - a trigger that raises fails its task without execute_complete
-            self.log.warning("Watching the job broke off: %s", _said(e))
+            self.log.warning("Watching the job broke off: %s", _describe_error(e))
             event = Outcome("error", error=e).to_event()
-        await asyncio.sleep(self._until_settled(started))
+        await asyncio.sleep(self._until_settled())
         if event["via"] != "poll" or event["state"] in _NO_ANSWERS:
             # An end that an answer told of has its line. When thousands of jobs end together, each further
             # one is felt: Airflow writes the triggerer's log lines while the event loop waits.
             self.log.info(
-                "Job %s: resuming the task: %s by %s (asked %d times, %d without an answer)",
+                "Job %s: resuming the task: %s by %s (%d polls, %d failed)",
                 self.job.get("job_id"),
                 event["state"],
                 event["via"],
@@ -156,6 +161,10 @@ class AsyncJobTrigger(BaseTrigger):
                 event["errors"],
             )
         yield TriggerEvent(event)
+
+    def _now(self) -> float:
+        """Epoch seconds of the worker's clock, as far as it is known here."""
+        return self.deferred_at + self._ago + time.monotonic() - self._started
 
     def _check_version(self) -> None:
         """
@@ -170,7 +179,7 @@ class AsyncJobTrigger(BaseTrigger):
                 "next try goes on with the same job."
             )
 
-    async def _wait(self, started: float) -> dict[str, Any]:
+    async def _wait(self) -> dict[str, Any]:
         handle = self._handle
         if not self.callback:
             return (await self._poll(handle)).to_event()
@@ -180,7 +189,7 @@ class AsyncJobTrigger(BaseTrigger):
         polls = asyncio.ensure_future(
             self._poll(handle) if protocol_of(handle).pollable else self._until_deadline()
         )
-        deliveries = asyncio.ensure_future(self._deliveries(started))
+        deliveries = asyncio.ensure_future(self._deliveries())
         try:
             await asyncio.wait({polls, deliveries}, return_when=asyncio.FIRST_COMPLETED)
             return deliveries.result() if deliveries.done() else polls.result().to_event()
@@ -191,25 +200,25 @@ class AsyncJobTrigger(BaseTrigger):
 
     async def _poll(self, handle: JobHandle) -> Outcome:
         wait = Wait(PollPolicy.from_dict(self.policy), self.deadline, handle.expires_at)
-        return await awatch(self._hook(), handle, wait, self.log)
+        return await awatch(self._hook(), handle, wait, self.log, now=self._now)
 
     async def _until_deadline(self) -> Outcome:
         heartbeat = Heartbeat()
-        while (left := self.deadline - time.time()) > 0:
+        while (left := self.deadline - self._now()) > 0:
             await asyncio.sleep(min(left, heartbeat.pause + 0.01))
             if heartbeat.beats():
-                waited = spoken(heartbeat.waited)
+                waited = format_duration(heartbeat.waited)
                 self.log.info("Job %s: no callback yet; waited for %s", self.job.get("job_id"), waited)
         return Outcome("timeout")
 
-    async def _deliveries(self, started: float) -> dict[str, Any]:
+    async def _deliveries(self) -> dict[str, Any]:
         """
         Look into the mailbox again when the receiver may wake the task by itself, then ever more rarely.
 
         Until the settle time is over the receiver only stores a callback; afterwards it wakes the task, and
         these looks are for what fell between the two.
         """
-        pause = self._until_settled(started) + SLACK
+        pause = self._until_settled() + SLACK
         while True:
             await asyncio.sleep(pause)
             delivery = await self._look()
@@ -223,15 +232,13 @@ class AsyncJobTrigger(BaseTrigger):
         try:
             delivery = await alook(key_of(self.task_instance), self.submission)
         except Exception as e:  # noqa: BLE001 - a look that fails must not end the wait; polls go on
-            self.log.warning("Could not look for a callback: %s", _said(e))
+            self.log.warning("Could not look for a callback: %s", _describe_error(e))
             return None
         return delivery if delivery and delivery.received_at > self.last_delivery_at else None
 
-    def _until_settled(self, started: float) -> float:
+    def _until_settled(self) -> float:
         """Seconds until the task may be resumed, counted from our start, which is after the deferral."""
-        if time.time() - self.deferred_at > LONG_AGO + self.settle:
-            return 0.0
-        return max(0.0, started + self.settle - time.monotonic())
+        return max(0.0, self._started + self.settle - time.monotonic())
 
     async def on_kill(self) -> None:
         """
@@ -254,7 +261,9 @@ class AsyncJobTrigger(BaseTrigger):
                 await self._cancel_unless_alive()
         except Exception as e:  # noqa: BLE001 - Airflow would log it whole, and a foreign one may hold a URL
             job_id = self.job.get("job_id")
-            self.log.warning("Job %s may still be running: cancelling it failed: %s", job_id, _said(e))
+            self.log.warning(
+                "Job %s may still be running: cancelling it failed: %s", job_id, _describe_error(e)
+            )
 
     async def _cancel_unless_alive(self) -> None:
         if self.callback and await self._look() is not None:
@@ -266,7 +275,7 @@ class AsyncJobTrigger(BaseTrigger):
             )
             return
         job_id = self.job.get("job_id")
-        if await self._moved_on():
+        if await self._is_in_another_triggerer():
             self.log.info(
                 "Job %s: its task still waits, so another triggerer has taken it over. The line above about "
                 "a user action is Airflow's word for that; nothing is cancelled.",
@@ -278,14 +287,14 @@ class AsyncJobTrigger(BaseTrigger):
         done = await self._hook().acancel(self._handle)
         self.log.info("Job %s: %s", job_id, "cancelled" if done else "it could not be cancelled")
 
-    async def _moved_on(self) -> bool:
+    async def _is_in_another_triggerer(self) -> bool:
         """Whether nobody has killed anything: the task still waits, in another triggerer."""
         if self.task_instance is None:
             return False
         try:
-            return await astill_waits(key_of(self.task_instance))
+            return await is_still_deferred(self.task_instance)
         except Exception as e:  # noqa: BLE001 - in doubt a person has acted, which is the usual reason
-            self.log.warning("Could not ask Airflow whether the task still waits: %s", _said(e))
+            self.log.warning("Could not ask Airflow whether the task still waits: %s", _describe_error(e))
             return False
 
     async def _has_ended(self) -> bool:
@@ -297,7 +306,9 @@ class AsyncJobTrigger(BaseTrigger):
             async with asyncio.timeout(LOOK_BEFORE_CANCEL):
                 status = await self._hook().astatus(handle)
         except (AsyncJobError, TimeoutError) as e:
-            self.log.warning("Could not read job %s before cancelling it: %s", handle.job_id, _said(e))
+            self.log.warning(
+                "Could not read job %s before cancelling it: %s", handle.job_id, _describe_error(e)
+            )
             return False
         if status.state in (JobState.RUNNING, JobState.BLOCKED):
             return False
@@ -305,7 +316,7 @@ class AsyncJobTrigger(BaseTrigger):
         return True
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """An error for the log: ours speak for themselves; a foreign one may hold a URL, so only its place."""
     if isinstance(error, AsyncJobError):
         return str(error)

@@ -50,6 +50,7 @@ class OneTask:
     def __init__(self, *, store: bool = True) -> None:
         self.store: Store | None = Store() if store else None
         self.max_tries = 1
+        self.clear_number = 0
         self.try_number = 0
         self.events: list[dict[str, Any]] = []
         self.deferrals: list[dict[str, Any]] = []
@@ -66,11 +67,13 @@ class OneTask:
             max_tries=self.max_tries,
             try_number=self.try_number,
         )
-        return {"ti": ti, **({} if self.store is None else {"task_state_store": self.store})}
+        store = {} if self.store is None else {"task_state_store": self.store}
+        return {"ti": ti, "dag_run": SimpleNamespace(clear_number=self.clear_number), **store}
 
     def clear(self) -> None:
-        """A person clears the task: Airflow raises max_tries, a retry does not."""
+        """A person clears the task: Airflow raises max_tries and the run's clear_number, a retry does not."""
         self.max_tries += 1
+        self.clear_number += 1
 
     def begin(self, make: Callable[[], Any]) -> TaskDeferred:
         """A try up to its deferral; after that its worker is gone."""

@@ -63,6 +63,7 @@ class PlayedAirflow:
         self.deferred_at: datetime | None = None
         self.woken: queue.Queue[dict[str, Any]] = queue.Queue()
         self.max_tries = 1
+        self.clear_number = 0
         self.deferrals = 0
         self.triggers: list[Any] = []
         self.url = ""
@@ -81,7 +82,12 @@ class PlayedAirflow:
 
     @property
     def context(self) -> dict[str, Any]:
-        return {"ti": self.ti, "task_state_store": self.store, "outlet_events": self.outlet_events}
+        return {
+            "ti": self.ti,
+            "dag_run": SimpleNamespace(clear_number=self.clear_number),
+            "task_state_store": self.store,
+            "outlet_events": self.outlet_events,
+        }
 
     def new_try(self) -> None:
         """A new try begins by clearing the task's XComs."""
@@ -89,8 +95,9 @@ class PlayedAirflow:
         self.state, self.deferred_at = "running", None
 
     def clear(self) -> None:
-        """A person clears the task: Airflow raises max_tries, a retry does not."""
+        """A person clears the task: Airflow raises max_tries and the run's clear_number, a retry does not."""
         self.max_tries += 1
+        self.clear_number += 1
         self.new_try()
 
     def run(self, make: Any) -> Any:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._callbacks.registration import DURABLE_KEY, as_stored
+from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator
@@ -122,7 +123,7 @@ KINDS: dict[str, Kind] = {
         HttpAsyncSimulator,
         "http_default",
         lambda scene: HttpAsyncJobSensor(
-            task_id="t", status_url=scene.job_of_another, profile="location", poll_interval=0.05
+            task_id="t", status_url=scene.job_of_another, profile="location", poke_interval=0.05
         ),
         starts=False,
     ),
@@ -174,8 +175,8 @@ class Scene:
     @cached_property
     def job_of_another(self) -> str:
         """The status URL of a job that was started elsewhere."""
-        elsewhere = KINDS["http_location"].make(self).submit({}, "elsewhere")
-        return str(elsewhere.handle.status_url)
+        operator = KINDS["http_location"].make(self)
+        return str(JobRun(operator, {}).begin_without_waiting().status_url)
 
     def operator(self) -> Any:
         return self.kind.make(self)
@@ -218,8 +219,8 @@ class Scene:
 
 def facts_of(state: dict[str, Any]) -> dict[str, str]:
     """What is of one run only, by placeholder."""
-    job = state["kwargs"]["run"]["job"]
-    facts = {"<job_id>": job["job_id"], "<status_url>": job["status_url"] or ""}
+    job = state["kwargs"]["run"]["handle"]
+    facts = {"<job_id>": job["job_id"], "<status_url>": job["status_url"] or "", "<origin>": job["origin"]}
     facts["<callback_url>"] = job["data"].get("callback_url", "")
     facts["<queue_url>"] = job["options"].get("queue_url") or ""
     callbacks = state["memory"].get(DURABLE_KEY, {}).get("callbacks")

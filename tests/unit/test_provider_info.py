@@ -109,11 +109,8 @@ ROOMS = {
 INNER = {
     "AsyncApiHook",
     "AsyncJobOperator",
-    "AutomicJobOperator",
-    "CallbackJobOperator",
     "OpenConnectorsBulkDownloadOperator",
     "OpenConnectorsBulkUploadOperator",
-    "SubmittingOperator",
 }
 
 

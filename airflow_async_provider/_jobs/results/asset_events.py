@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from airflow_async_provider._download.fetch import DownloadReport
 
 
-def tell(context: Mapping[str, Any], outlets: Iterable[Any], report: DownloadReport, log: Log) -> None:
+def add_to_outlets(
+    context: Mapping[str, Any], outlets: Iterable[Any], report: DownloadReport, log: Log
+) -> None:
     """
     Put ``uri``, ``bytes`` and ``sha256`` into the event of every outlet.
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from airflow.sdk import BaseOperatorLink
 
+from airflow_async_provider._jobs.results.store import stored_by
+
 
 class ResultLink(BaseOperatorLink):
     """
@@ -23,5 +25,5 @@ class ResultLink(BaseOperatorLink):
 
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Address of the object; empty while nothing is stored, and where there is no address."""
-        stored = getattr(operator, "stored", None)
+        stored = stored_by(operator)
         return "" if stored is None else str(stored.link)

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 
-class Place(NamedTuple):
+class Dataset(NamedTuple):
     """A dataset's name, as OpenLineage has it: ``namespace`` is the system, ``name`` the thing in it."""
 
     namespace: str
     name: str
 
 
-def remote_place(base_url: str, path: str) -> Place:
+def remote_dataset(base_url: str, path: str) -> Dataset:
     """
     A remote endpoint.
 
@@ -32,25 +32,25 @@ def remote_place(base_url: str, path: str) -> Place:
         base, path = below, ""
     host = base.netloc.rpartition("@")[2]
     whole = f"{base.path.strip('/')}/{path.split('#')[0].split('?')[0].strip('/')}"
-    return Place(f"{base.scheme}://{host}", whole.strip("/") or "/")
+    return Dataset(f"{base.scheme}://{host}", whole.strip("/") or "/")
 
 
-def stored_place(uri: str) -> Place:
+def stored_dataset(uri: str) -> Dataset:
     """
     A destination; names as in OpenLineage's naming rules for S3, Google and files.
 
     :param uri: a path, or a URL: that of a file is encoded, any other one is not
     """
     if uri.startswith("/"):
-        return Place("file", uri)
+        return Dataset("file", uri)
     scheme, _, rest = uri.partition("://")
     if scheme == "file":
-        return Place("file", unquote(rest))
+        return Dataset("file", unquote(rest))
     container, _, key = rest.partition("/")
-    return Place(f"{scheme}://{container.rpartition('@')[2]}", key or "/")
+    return Dataset(f"{scheme}://{container.rpartition('@')[2]}", key or "/")
 
 
-def lineage(source: Place | None, target: Place | None, *, size: int | None = None) -> Any:
+def lineage(source: Dataset | None, target: Dataset | None, *, size: int | None = None) -> Any:
     """
     One dataset in, one out; None without OpenLineage.
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from airflow.sdk import BaseOperatorLink
-
-from airflow_async_provider._jobs.memory import Durable, Uploads, max_tries_of
+from airflow_async_provider._jobs.arguments import one_of
+from airflow_async_provider._jobs.last_of import LastOf
+from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory, was_cleared
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results import asset_events
-from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.openlineage import Place, lineage, remote_place, stored_place
+from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
 from airflow_async_provider.errors import OriginError, ResultExpiredError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
@@ -25,60 +25,80 @@ if TYPE_CHECKING:
     from airflow_async_provider._download.source.http import HttpSource
 
 
-class StoresResult:
+_reports: LastOf[Any] = LastOf()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Destination:
     """
-    Mixin for operators that bring a result to a destination.
+    Where a result goes.
+
+    :param uri: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
+        ObjectStoragePath opens; None where the result is returned instead
+    :param aws_conn_id: Airflow connection for ``s3://`` destinations
+    :param if_exists: ``replace``, ``skip`` or ``fail``
+    """
+
+    uri: str | None
+    aws_conn_id: str | None
+    if_exists: Literal["replace", "skip", "fail"]
+
+
+def if_exists_of(value: str) -> Any:
+    """
+    The argument ``if_exists``, checked when the DAG is parsed.
+
+    :raises ConfigurationError: it is none of the three words
+    """
+    return one_of(value, "if_exists", ("replace", "skip", "fail"))
+
+
+class ResultStore:
+    """
+    The part of a task that brings a result to its destination.
 
     What all of them do stands here once: look at the destination first, store, and say what was stored in
     the return value, in the events of the task's outlets, in the link on the task's page, and in the lineage.
+
+    :param task: the operator
+    :param context: Airflow's task context
+    :param destination: where the result goes
     """
 
-    operator_extra_links: Collection[BaseOperatorLink] = (ResultLink(),)
-    log: Any
-    hook: Any
-    outlets: Any
-    destination: str | None
-    aws_conn_id: str | None
-    if_exists: Literal["replace", "skip", "fail"]
-    #: What this task has stored or found at its destination.
-    stored: DownloadReport | None = None
+    def __init__(self, task: Any, context: Mapping[str, Any], destination: Destination) -> None:
+        self._task = task
+        self._context = context
+        self._to = destination
 
-    def lineage_path(self) -> str:
-        """Path of the remote endpoint that the result comes from; empty when it is not known."""
-        return ""
-
-    def found(self, context: Mapping[str, Any], **facts: Any) -> dict[str, Any] | None:
+    def existing(self, **facts: Any) -> dict[str, Any] | None:
         """
         The return value when what is there already is enough: then nothing is started.
 
         :param facts: further entries of the return value
         :raises DestinationExistsError: ``if_exists="fail"`` and something is there
         """
-        if self.destination is None:
+        if self._to.uri is None:
             return None
         from airflow_async_provider._download.destination.base import open_destination
         from airflow_async_provider._download.fetch import already_there
 
-        if_exists = self.if_exists
-        if if_exists == "fail" and Durable(context, self.log).is_done(max_tries_of(context)):
-            if_exists = "skip"  # an earlier try has stored it, and was killed before Airflow knew
+        if_exists = self._to.if_exists
+        if if_exists == "fail" and self._stored_by_earlier_try():
+            if_exists = "skip"
         report = already_there(
-            open_destination(self.destination, aws_conn_id=self.aws_conn_id, if_exists=if_exists)
+            open_destination(self._to.uri, aws_conn_id=self._to.aws_conn_id, if_exists=if_exists)
         )
         if report is None:
             return None
-        self.log.info("%s exists already; nothing is started.", report.uri)
-        return self.delivered(context, report, **facts)
+        self._task.log.info("%s exists already; nothing is started.", report.uri)
+        return self._deliver(report, **facts)
 
-    def store(
-        self,
-        context: Mapping[str, Any],
-        handle: JobHandle,
-        status: JobStatus,
-        *,
-        since: float,
-        **facts: Any,
-    ) -> dict[str, Any]:
+    def _stored_by_earlier_try(self) -> bool:
+        """Whether one has stored the result and was killed before Airflow knew."""
+        remembered = TaskMemory(self._context, self._task.log).now
+        return remembered.done and was_cleared(remembered, self._context) is False
+
+    def store(self, handle: JobHandle, status: JobStatus, *, since: float, **facts: Any) -> dict[str, Any]:
         """
         Bring the result of a succeeded job to the destination.
 
@@ -89,40 +109,45 @@ class StoresResult:
         :raises ResultError: it could not be fetched or stored
         """
         report = fetch(
-            self.hook,
+            self._task.hook,
             handle,
             status,
-            str(self.destination),
-            if_exists=self.if_exists,
-            aws_conn_id=self.aws_conn_id,
-            uploads=Uploads(context, self.log),
-            log=self.log,
+            str(self._to.uri),
+            if_exists=self._to.if_exists,
+            aws_conn_id=self._to.aws_conn_id,
+            uploads=TaskUploadMemory(self._context, self._task.log),
+            log=self._task.log,
         )
-        return self.delivered(context, report, since=since, **facts)
+        return self._deliver(report, since=since, **facts)
 
-    def delivered(
-        self, context: Mapping[str, Any], report: DownloadReport, *, since: float | None = None, **facts: Any
-    ) -> dict[str, Any]:
+    def _deliver(self, report: DownloadReport, *, since: float | None = None, **facts: Any) -> dict[str, Any]:
         """
         Tell everybody what lies at the destination.
 
         :return: the return value: the report, ``seconds`` and the facts
         """
-        self.stored = report
-        asset_events.tell(context, self.outlets, report, self.log)
+        _reports.put(self._task, report)
+        asset_events.add_to_outlets(self._context, self._task.outlets, report, self._task.log)
         took = 0.0 if since is None else round(time.time() - since, 3)
         return {**report.to_dict(), "seconds": took, **facts}
 
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
-        report = self.stored
-        if report is None or report.skipped:
-            return None
-        return lineage(self._remote_place(), stored_place(report.uri), size=report.bytes)
 
-    def _remote_place(self) -> Place | None:
-        path = self.lineage_path()
-        return remote_place(self.hook.remote.base_url, path) if path else None
+def stored_by(task: Any) -> DownloadReport | None:
+    """What a task object has stored, or found at its destination, in this process."""
+    return _reports.get(task)
+
+
+def lineage_of(task: Any, path: str) -> Any:
+    """
+    Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out.
+
+    :param path: path of the remote endpoint that the result comes from; empty when it is not known
+    """
+    report = stored_by(task)
+    if report is None or report.skipped:
+        return None
+    source = remote_dataset(task.hook.remote.base_url, path) if path else None
+    return lineage(source, stored_dataset(report.uri), size=report.bytes)
 
 
 def fetch(

@@ -21,7 +21,7 @@ from airflow_async_provider._callbacks.registration import (
     Delivery,
     Registration,
 )
-from airflow_async_provider._jobs import callback as callback_module
+from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.errors import CallbackError, ConfigurationError, JobTimeoutError, ResultError
 from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
@@ -112,7 +112,7 @@ def announced(played: PlayedAirflow, remote: CallingRemote) -> Callable[..., Rem
 
     def start(**arguments: Any) -> RemoteJob:
         operator = pollable(played, **arguments)()
-        operator._submit(played.context, callback_module.Durable(played.context, operator.log))
+        JobRun(operator, played.context).begin_without_waiting()
         return remote.job("one")
 
     return start

@@ -39,7 +39,7 @@ def api(
 
 def job() -> HttpAsyncJobOperator:
     return HttpAsyncJobOperator(
-        task_id="t", endpoint="location/jobs", json={}, poll_interval=0.05, max_consecutive_errors=4
+        task_id="t", endpoint="location/jobs", json={}, poll_interval=0.05, max_outage=1.0
     )
 
 

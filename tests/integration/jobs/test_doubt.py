@@ -93,7 +93,7 @@ def test_nor_does_a_later_try_of_a_killed_one(
     with running(steps=[status(202), *[step] * 5]) as server:
         at(server)
         with monkeypatch.context() as patched:
-            patched.setattr(HttpAsyncJobOperator, "submit", killed_after(HttpAsyncJobOperator.submit))
+            patched.setattr(HttpAsyncJobOperator, "start", killed_after(HttpAsyncJobOperator.start))
             with pytest.raises(KeyboardInterrupt):
                 task.run(job)
         with pytest.raises(error):
@@ -137,7 +137,7 @@ def test_a_run_that_automic_lists_late_is_found_by_the_retry(
     with pytest.raises(AsyncJobError):
         task.run(start)
     assert task.store is not None
-    assert "intent" in task.store[DURABLE_KEY]
+    assert "correlation_id" in task.store[DURABLE_KEY]
     assert task.run(start)["run_id"] == ae.run().run_id
     assert ae.journal.jobs_started == 1
 

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._callbacks.registration import Delivery
-from airflow_async_provider._jobs.callback import CallbackJobOperator
+from airflow_async_provider._jobs.messages import describe_polling
+from airflow_async_provider._jobs.task import WaitSettings
 from airflow_async_provider._polling import loop as waiting
 from airflow_async_provider._polling import policy
-from airflow_async_provider._polling.loop import Heartbeat, said, spoken, spoken_range
+from airflow_async_provider._polling.loop import Heartbeat, format_duration, format_range, format_status
 from airflow_async_provider._polling.policy import PollPolicy
 from airflow_async_provider.errors import (
     AsyncJobError,
@@ -30,7 +31,6 @@ from airflow_async_provider.errors import (
     TransientError,
 )
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator, JaggaerAsoSubmitOperator
-from airflow_async_provider.operators.open_connectors import OpenConnectorsAsyncRequestOperator
 from airflow_async_provider.protocols import JobHandle, JobState, JobStatus
 from airflow_async_provider.sensors.async_job import AsyncJobSensor
 from airflow_async_provider.simulators.aso import AsoSimulator
@@ -96,7 +96,7 @@ def test_a_job_that_the_worker_watches(aso: AsoSimulator, lines: Callable[[], st
     download(tmp_path, deferrable=False)().execute(OneTask().context)
     log = lines()
     assert "This worker waits and asks every 0.1 s." in log
-    assert "has ended (completed)" in log
+    assert "succeeded (completed)" in log
 
 
 def test_three_tasks(aso: AsoSimulator, lines: Callable[[], str], tmp_path: Path) -> None:
@@ -105,34 +105,26 @@ def test_three_tasks(aso: AsoSimulator, lines: Callable[[], str], tmp_path: Path
     assert "Submitted the jaggaer_aso job" in log
     assert "this task does not wait for it" in log
 
-    OneTask().run(lambda: AsyncJobSensor(task_id="w", job=job, poll_interval=0.1, timeout=60))
+    OneTask().run(lambda: AsyncJobSensor(task_id="w", job=job, poke_interval=0.1, timeout=60))
     log = lines()
     assert "Waiting for the jaggaer_aso job" in log
-    assert "The triggerer asks every 0.1 s to 60 s." in log
-    assert "has ended (completed)" in log
+    assert "The triggerer polls every 0.1 s." in log
+    assert "succeeded (completed)" in log
 
 
-def test_how_a_callback_job_is_told(aso: AsoSimulator) -> None:
-    class Called(CallbackJobOperator):
-        def submit(self, context: Any, correlation_id: str) -> Any:
-            raise NotImplementedError
+def test_how_the_end_will_be_noticed() -> None:
+    def told(callback: PollPolicy | None = None, *, pollable: bool = True, **settings: Any) -> str:
+        wait = WaitSettings(timeout=60, policy=PollPolicy(), **settings)
+        return describe_polling(wait, callback, pollable=pollable)
 
-    pollable = JobHandle("jaggaer_aso", "7", 0.0).to_dict()
-    task = Called(task_id="t")
-    assert task.pace({"job": pollable, "callback": False}) == "The triggerer asks every 10 s to 60 s."
-    assert task.pace({"job": pollable, "callback": True}) == (
-        "Its callback wakes this task; in case it is lost, the triggerer asks every 2 min."
-    )
-    mute = JobHandle("open_connectors", "7", 0.0).to_dict()
-    request = OpenConnectorsAsyncRequestOperator(task_id="t", endpoint="x")
-    assert "cannot be asked" in request.pace({"job": mute, "callback": True})
+    slow = PollPolicy(poll_interval=120, max_poll_interval=120)
+    assert told() == "The triggerer polls every 10 s to 60 s."
     assert (
-        Called(task_id="t", deferrable=False)
-        .pace({"job": pollable, "callback": True})
-        .startswith("This worker")
+        told(slow) == "Its callback resumes this task; in case it is lost, the triggerer polls every 2 min."
     )
-    lingering = Called(task_id="t", linger=5).pace({"job": pollable})
-    assert lingering == "This worker asks for 5 s first. The triggerer asks every 10 s to 60 s."
+    assert "cannot be polled" in told(slow, pollable=False)
+    assert told(slow, deferrable=False).startswith("This worker")
+    assert told(linger=5) == "This worker polls for 5 s first. The triggerer polls every 10 s to 60 s."
 
 
 # -- errors
@@ -168,7 +160,7 @@ def test_a_sensor_says_that_it_only_waits(aso: AsoSimulator) -> None:
     aso.script(outcome="failed")
     job = JaggaerAsoSubmitOperator(task_id="s", endpoint=ITEMS).execute(OneTask().context)
     with pytest.raises(JobFailedError, match="what started the job can start another one") as caught:
-        OneTask().run(lambda: AsyncJobSensor(task_id="w", job=job, poll_interval=0.1, timeout=60))
+        OneTask().run(lambda: AsyncJobSensor(task_id="w", job=job, poke_interval=0.1, timeout=60))
     assert inside(caught.value) == []
 
 
@@ -264,18 +256,19 @@ def test_with_debug_the_stack_is_there(aso: AsoSimulator, tmp_path: Path) -> Non
     ],
 )
 def test_times_for_a_person(seconds: float, words: str) -> None:
-    assert spoken(seconds) == words
-    assert spoken_range(seconds, seconds) == words
+    assert format_duration(seconds) == words
+    assert format_range(seconds, seconds) == words
 
 
 def test_what_the_remote_said_in_one_line() -> None:
-    assert said(JobStatus(JobState.RUNNING, "processing")) == "processing"
+    assert format_status(JobStatus(JobState.RUNNING, "processing")) == "processing"
     assert (
-        said(JobStatus(JobState.FAILED, "1800", "ENDED_NOT_OK -\n aborted")) == "1800: ENDED_NOT_OK - aborted"
+        format_status(JobStatus(JobState.FAILED, "1800", "ENDED_NOT_OK -\n aborted"))
+        == "1800: ENDED_NOT_OK - aborted"
     )
-    assert said(JobStatus(JobState.FAILED, "", "no")) == "no"
-    assert said(JobStatus(JobState.FAILED, "no", "no")) == "no"
-    assert len(said(JobStatus(JobState.FAILED, "x", "y" * 5000))) < 250
+    assert format_status(JobStatus(JobState.FAILED, "", "no")) == "no"
+    assert format_status(JobStatus(JobState.FAILED, "no", "no")) == "no"
+    assert len(format_status(JobStatus(JobState.FAILED, "x", "y" * 5000))) < 250
 
 
 def test_signs_of_life_get_rarer_but_come_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:

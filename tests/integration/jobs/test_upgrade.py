@@ -34,7 +34,7 @@ from airflow_async_provider._callbacks.registration import (
     Delivery,
     Registration,
 )
-from airflow_async_provider._jobs.memory import Durable
+from airflow_async_provider._jobs.memory import Remembered, TaskMemory
 from airflow_async_provider._polling.policy import PollPolicy
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 from airflow_async_provider.protocols import JobHandle
@@ -222,11 +222,11 @@ def test_a_memory_of_a_later_version_starts_no_second_job(scene: Scene) -> None:
     assert scene.started == 1
 
 
-@pytest.mark.parametrize("memory", [None, [], "text", {}, {"version": "1"}, {"version": None, "job": {}}])
+@pytest.mark.parametrize("memory", [None, [], "text", {}, {"version": "1"}, {"version": None, "handle": {}}])
 def test_a_memory_that_is_none_is_empty(memory: Any) -> None:
     played = PlayedAirflow()
     played.store[DURABLE_KEY] = memory
-    assert Durable(played.context, None).load() == {}
+    assert TaskMemory(played.context, None).now == Remembered()
 
 
 def test_keys_of_mailbox_and_memory_are_part_of_the_layout() -> None:

@@ -67,12 +67,14 @@ class Task:
     """One task instance over its tries."""
 
     def __init__(self, cls: Any = AutomicExecuteOperator, **arguments: Any) -> None:
-        self.make = lambda: cls(task_id="t", **{**QUICK, **arguments})
+        quick = QUICK if cls is AutomicExecuteOperator else {"poke_interval": 0.05}
+        self.make = lambda: cls(task_id="t", **{**quick, **arguments})
         self.store = Store()
         ti = SimpleNamespace(
             dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=1, try_number=0, id="ti"
         )
-        self.context = {"ti": ti, "task_state_store": self.store}
+        dag_run = SimpleNamespace(clear_number=0)
+        self.context = {"ti": ti, "dag_run": dag_run, "task_state_store": self.store}
         self.operator: Any = None
         self.deferrals = 0
 
@@ -272,14 +274,14 @@ def killed_after(start):
 def test_a_worker_killed_before_the_start(ae, monkeypatch):
     task = Task(object_name="JOBS.OK")
     with monkeypatch.context() as patch:
-        patch.setattr(AutomicExecuteOperator, "submit", killed_before)
+        patch.setattr(AutomicExecuteOperator, "start", killed_before)
         with pytest.raises(SystemExit):
             task.start()
     task.run()
     assert ae.journal.jobs_started == 1
 
 
-def killed_before(self, context, correlation_id):
+def killed_before(self, run):
     raise SystemExit
 
 
@@ -297,7 +299,7 @@ def test_a_start_that_automic_works_off_late_is_found_by_the_retry(ae, monkeypat
     with pytest.raises(SubmitUnknownError, match="may still start it"):
         task.run()
     assert (ae.journal.submits, ae.journal.jobs_started) == (1, 0)
-    mark = AutomicHook().protocol().alias("JOBS.OK", task.store[DURABLE_KEY]["intent"])
+    mark = AutomicHook().protocol().alias("JOBS.OK", task.store[DURABLE_KEY]["correlation_id"])
     late = AutomicHook().execute("JOBS.OK", alias=mark)  # what lay in Automic's queue
     assert task.run()["run_id"] == int(late.job_id)
     assert ae.journal.jobs_started == 1
@@ -831,5 +833,3 @@ def test_the_sensor_and_runs_that_end_badly(ae):
     for nonsense in ({}, "", "abc"):
         with pytest.raises(ConfigurationError, match="no RunID"):
             Task(AutomicExecutionSensor, run_id=nonsense).run()
-    with pytest.raises(NotImplementedError):
-        Task(AutomicExecutionSensor, run_id=1).make().submit({}, "x")

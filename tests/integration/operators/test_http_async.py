@@ -83,7 +83,8 @@ class Store(dict[str, Any]):
 
 def context(store: Store | None = None, max_tries: int = 0) -> Any:
     ti = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=max_tries)
-    return {"ti": ti, **({"task_state_store": store} if store is not None else {})}
+    dag_run = SimpleNamespace(clear_number=max_tries)
+    return {"ti": ti, "dag_run": dag_run, **({"task_state_store": store} if store is not None else {})}
 
 
 @pytest.fixture(autouse=True)
@@ -517,14 +518,14 @@ def test_a_post_that_led_elsewhere_may_have_started_a_job(start: Start, status: 
 
 def test_a_try_that_died_while_it_submitted(start: Start) -> None:
     simulator = start(processing_seconds=0)
-    store = Store(async_job={"version": 1, "intent": "i", "max_tries": 0})
+    store = Store(async_job={"version": 1, "correlation_id": "i", "max_tries": 0})
     with pytest.raises(SubmitUnknownError, match="idempotency_key=True"):
         complete(operator(), context(store))
     assert simulator.journal.submits == 0
     # A person's clearing, an idempotent method, the author's word: each lets it go on.
     assert complete(operator(), context(store, max_tries=1)) == {"rows": 3}
     for arguments in ({"method": "PUT"}, {"repeatable": True}, {"idempotency_key": True}):
-        died = Store(async_job={"version": 1, "intent": "i", "max_tries": 0})
+        died = Store(async_job={"version": 1, "correlation_id": "i", "max_tries": 0})
         assert complete(operator(**arguments), context(died)) == {"rows": 3}
 
 
@@ -734,7 +735,7 @@ def test_the_sensor_waits_for_a_status_document(start: Start, by: str, deferrabl
     complete(operator("status_field", result="handle"), context())
     path = f"/status_field/jobs/{simulator.job().id}"
     where = {"status_url": simulator.url + path} if by == "status_url" else {"endpoint": path}
-    sensor = HttpAsyncJobSensor(task_id="s", poll_interval=0.1, deferrable=deferrable, **where)
+    sensor = HttpAsyncJobSensor(task_id="s", poke_interval=0.1, deferrable=deferrable, **where)
     seen = complete(sensor, context())
     assert seen["protocol"] == handle["protocol"] == "http_status_field"
     assert seen["status_url"] == next(iter(where.values()))

@@ -113,7 +113,7 @@ def submit(**given: Any) -> Callable[[], JaggaerAsoSubmitOperator]:
 
 def sensor(job: Any, **given: Any) -> Callable[[], AsyncJobSensor]:
     return lambda: AsyncJobSensor(
-        **{"task_id": "t", "job": job, "poll_interval": 0.04, "timeout": 30, **given}
+        **{"task_id": "t", "job": job, "poke_interval": 0.04, "timeout": 30, **given}
     )
 
 
@@ -357,7 +357,7 @@ def test_an_expiry_at_a_remote_that_is_away(
 
 def test_giving_up_leaves_the_job_to_the_next_try(aso: Aso, task: OneTask, tmp_path: Path) -> None:
     simulator = aso(processing_seconds=None)
-    make = download(tmp_path / "x", max_consecutive_errors=2)
+    make = download(tmp_path / "x", max_outage=1.0)
     deferral = task.begin(make)
     simulator.faults.add("status", "http_status", status=503, times=2)
     event = task.wait(deferral)
@@ -610,7 +610,7 @@ def intent(task: OneTask) -> None:
     """A worker died between saying what it is about to do and noting the job."""
     assert task.store is not None
     task.store.set(
-        DURABLE_KEY, {"version": 1, "intent": "0" * 32, "max_tries": task.max_tries, "restarts": 0}
+        DURABLE_KEY, {"version": 1, "correlation_id": "0" * 32, "max_tries": task.max_tries, "restarts": 0}
     )
 
 
@@ -909,12 +909,6 @@ def test_a_sensor_cancels_nothing_unless_told_to(
     assert cancels(found) == times
 
 
-def test_a_sensor_starts_nothing(aso: Aso, task: OneTask) -> None:
-    aso()
-    with pytest.raises(NotImplementedError):
-        sensor({})().submit(task.context, "id")
-
-
 def test_a_transfer_before_the_job_has_ended(aso: Aso, task: OneTask, tmp_path: Path) -> None:
     aso(processing_seconds=None)
     job = OneTask().run(submit())
@@ -984,7 +978,7 @@ def test_a_job_that_was_started_but_not_noted_is_found_by_its_name(
     asked_for: list[str] = []
 
     class Findable(JaggaerAsoDownloadOperator):
-        def find_submitted(self, correlation_id: str) -> JobHandle | None:
+        def find_started(self, run: Any, correlation_id: str) -> JobHandle | None:
             asked_for.append(correlation_id)
             return JobHandle.from_dict({**job, "data": {}})
 

@@ -173,7 +173,7 @@ def test_the_three_steps(aso: Callable[..., AsoSimulator], collected: Collected,
     job = run(
         collected, OneTask(), lambda: JaggaerAsoSubmitOperator(task_id="t", endpoint="event/7/apiItems/async")
     )
-    run(collected, OneTask(), lambda: AsyncJobSensor(task_id="t", job=job, poll_interval=0.04))
+    run(collected, OneTask(), lambda: AsyncJobSensor(task_id="t", job=job, poke_interval=0.04))
     run(
         collected,
         OneTask(),
@@ -234,7 +234,7 @@ def test_a_job_that_goes_badly(
     if "update" in filled:
         filled["update"] = {k: v.replace("{secrets}", secrets) for k, v in filled["update"].items()}
     simulator.faults.add(route, fault, times=None, **filled)
-    make = download(tmp_path, max_consecutive_errors=2, max_restarts=0)
+    make = download(tmp_path, max_outage=1.0, max_restarts=0)
     run(collected, OneTask(), make)
     simulator.faults.clear()
     run(collected, OneTask(), make)  # so that there is a result whose URL could have come out

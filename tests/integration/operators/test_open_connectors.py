@@ -565,7 +565,7 @@ def test_a_killed_download_is_cancelled_by_put(sap, airflow, tmp_path):
     thread = threading.Thread(target=execute)
     thread.start()
     airflow.until(lambda: sap.journal.jobs_started)
-    airflow.until(lambda: task._active is not None)
+    airflow.until(lambda: "job" in str(airflow.store.get("async_job", {}).get("handle")))
     task.on_kill()
     assert sap.bulk.job().outcome == "cancelled"
     [entry] = sap.journal.entries("cancel")

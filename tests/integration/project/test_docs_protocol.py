@@ -34,7 +34,7 @@ class Store(dict[str, Any]):
 
 def context(store: Store) -> Any:
     ti = SimpleNamespace(id="1", dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=0)
-    return {"ti": ti, "task_state_store": store}
+    return {"ti": ti, "dag_run": SimpleNamespace(clear_number=0), "task_state_store": store}
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_an_order_can_be_withdrawn(archive: Any) -> None:
     with pytest.raises(TaskDeferred) as deferred:
         task.execute(context(Store()))
 
-    assert task.hook.cancel((deferred.value.kwargs or {})["run"]["job"])
+    assert task.hook.cancel((deferred.value.kwargs or {})["run"]["handle"])
     assert archive.journal.cancels == 1
 
 

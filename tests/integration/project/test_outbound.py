@@ -220,7 +220,10 @@ def test_a_status_url_is_not_asked_by_an_operator(
     connections(own)
     kind, options, accepted = WAYS[way]
     own.steps.append(accepted(at(ELSEWHERE[name], own, other)))
-    context: Any = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=0)}
+    context: Any = {
+        "ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=0),
+        "dag_run": SimpleNamespace(clear_number=0),
+    }
     with pytest.raises(AsyncJobError) as caught:
         operator(kind, options, tmp_path / "x").execute(context)
     assert len(own.requests) == 1
@@ -290,7 +293,10 @@ def test_a_result_elsewhere_gets_no_credentials(
             200, json.dumps({"status": "completed", "resultUrl": at(ELSEWHERE[name], own, other)}).encode()
         ),
     ]
-    context: Any = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=0)}
+    context: Any = {
+        "ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=0),
+        "dag_run": SimpleNamespace(clear_number=0),
+    }
     operator("jaggaer_aso", {}, tmp_path / "x").execute(context)
     assert (tmp_path / "x").read_bytes() == b"result"
     for request in other.requests:

@@ -256,8 +256,9 @@ def test_a_retry_after_of_nothing_makes_no_hot_loop(aso: Aso, monkeypatch: pytes
     simulator = aso(processing_seconds=None)
     job = submit()
     simulator.faults.add("status", "http_status", status=503, retry_after=0, times=None)
-    event = event_of(job, policy={"max_consecutive_errors": 4})
-    assert (event["state"], event["polls"]) == ("error", 4)
+    event = event_of(job, policy={"max_outage": 0.5})
+    assert event["state"] == "error"
+    assert 3 <= event["polls"] <= 5
     asked = [e.at for e in simulator.journal.entries("status")]
     assert min(b - a for a, b in itertools.pairwise(asked)) >= 0.15
 
@@ -268,7 +269,6 @@ def test_a_retry_after_of_nothing_makes_no_hot_loop(aso: Aso, monkeypatch: pytes
         ("http_status", {"status": 503}, "TransientError", 503),
         ("reset", {}, "TransientError", None),
         ("garbage", {}, "UnreadableAnswerError", 200),
-        ("alter", {"update": {"status": "dancing"}}, "UnreadableAnswerError", None),
     ],
 )
 def test_a_trouble_that_stays_ends_the_wait(
@@ -277,9 +277,9 @@ def test_a_trouble_that_stays_ends_the_wait(
     simulator = aso(processing_seconds=None)
     job = submit()
     simulator.faults.add("status", fault, times=None, **options)
-    event = event_of(job, policy={"max_consecutive_errors": 3, "max_unreadable": 3})
+    event = event_of(job, policy={"max_outage": 0.2})
     assert (event["state"], event["error"], event["http_status"]) == ("error", error, http_status)
-    assert event["polls"] == 3
+    assert event["polls"] >= 2
 
 
 def test_a_remote_that_is_down_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -290,7 +290,7 @@ def test_a_remote_that_is_down_for_a_while(monkeypatch: pytest.MonkeyPatch) -> N
         port = simulator.ports["api"]
     events: list[dict[str, Any]] = []
     waiting_for_it = threading.Thread(
-        target=lambda: events.append(event_of(job, policy={"max_consecutive_errors": 1000}))
+        target=lambda: events.append(event_of(job, policy={"max_outage": 1000}))
     )
     waiting_for_it.start()
     time.sleep(0.8)  # a few questions that nobody answers
@@ -311,10 +311,12 @@ def test_the_settle_time_is_kept(aso: Aso) -> None:
     assert time.monotonic() - began >= 0.6
 
 
-def test_a_restarted_triggerer_does_not_wait_again(aso: Aso) -> None:
+def test_a_wrong_clock_does_not_shorten_the_settle_time(aso: Aso) -> None:
     aso(processing_seconds=0)
-    trigger = a_trigger(submit(), settle=30, deferred_at=time.time() - async_job.LONG_AGO - 31)
+    trigger = a_trigger(submit(), settle=0.6, deferred_at=time.time() - 2 * 86400, deadline=time.time() + 60)
+    began = time.monotonic()
     assert asyncio.run(asyncio.wait_for(fired(trigger), 10))["state"] == "succeeded"
+    assert time.monotonic() - began >= 0.6
 
 
 # -- many of them
@@ -608,7 +610,7 @@ def test_both_loops_give_up(aso: Aso, watching: Callable[..., Outcome]) -> None:
     simulator = aso(processing_seconds=None)
     job = submit()
     simulator.faults.add("status", "http_status", status=503, times=None)
-    outcome = watching(job, a_wait(max_consecutive_errors=2), Lines())
+    outcome = watching(job, a_wait(max_outage=1.0), Lines())
     assert (outcome.state, outcome.polls, outcome.errors) == ("error", 2, 2)
     assert isinstance(outcome.error, TransientError)
     assert outcome.status is None

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider import errors
-from airflow_async_provider._jobs.callback import CallbackJobOperator
+from airflow_async_provider.operators._base import AsyncJobOperator
 from airflow_async_provider.provider_info import get_provider_info
 from tests.support.docs_pages import (
     DOCS,
@@ -267,7 +267,7 @@ def arguments_of(operator: type, *, shared: bool) -> dict[str, Any]:
         init = cls.__dict__.get("__init__")
         if init is None or not cls.__module__.startswith(PACKAGE.name):
             continue
-        is_shared = cls in CallbackJobOperator.__mro__
+        is_shared = cls in AsyncJobOperator.__mro__
         own = inspect.signature(init).parameters
         for name, parameter in own.items():
             if parameter.kind is parameter.KEYWORD_ONLY and is_shared is shared and name not in given:
@@ -309,7 +309,7 @@ def test_every_operator_and_its_arguments_are_on_the_page_of_its_system(operator
 
 
 def test_arguments_of_every_operator_are_on_their_page() -> None:
-    assert set(arguments_of(CallbackJobOperator, shared=True)) - set(code_spans(prose(COMMON))) == set()
+    assert set(arguments_of(AsyncJobOperator, shared=True)) - set(code_spans(prose(COMMON))) == set()
 
 
 def public_hooks() -> list[type]:
@@ -368,7 +368,7 @@ def test_defaults_in_an_operators_table_are_those_of_the_code(operator: type) ->
 
 
 def test_defaults_in_the_table_of_common_arguments_are_those_of_the_code() -> None:
-    known = arguments_of(CallbackJobOperator, shared=True)
+    known = arguments_of(AsyncJobOperator, shared=True)
     said = {code_spans(cells[0])[0]: literal(cells[1]) for _, cells in rows(prose(COMMON))}
     assert {name: said.get(name) for name in known if name != "conn_id"} == {
         name: default for name, default in known.items() if name != "conn_id"

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_async_provider._download import DownloadReport, open_destination
 from airflow_async_provider._jobs.results.asset_events import asset_uri
-from airflow_async_provider._jobs.results.openlineage import remote_place, stored_place
+from airflow_async_provider._jobs.results.openlineage import remote_dataset, stored_dataset
 
 KEY = "2026/a b&c#d.json"
 IN_CONSOLE = "/s3/object/results?region={}&prefix=2026%2Fa%20b%26c%23d.json"
@@ -108,7 +108,7 @@ def test_the_uri_of_an_asset_survives_airflow_s_reading(uri: str, asset: str) ->
     ],
 )
 def test_the_dataset_of_an_endpoint(base_url: str, path: str, place: tuple[str, str]) -> None:
-    assert remote_place(base_url, path) == place
+    assert remote_dataset(base_url, path) == place
 
 
 @pytest.mark.parametrize(
@@ -122,4 +122,4 @@ def test_the_dataset_of_an_endpoint(base_url: str, path: str, place: tuple[str, 
     ],
 )
 def test_the_dataset_of_a_destination(uri: str, place: tuple[str, str]) -> None:
-    assert stored_place(uri) == place
+    assert stored_dataset(uri) == place

@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How a try comes to the job of an earlier one: it goes on with it, leaves it alone, or cancels it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from airflow_async_provider._jobs.memory import Remembered
+from airflow_async_provider._jobs.messages import describe, error_for
+from airflow_async_provider._jobs.record import digests_of
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    JobElsewhereError,
+    RequestRefusedError,
+    SubmitUnknownError,
+)
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
+
+if TYPE_CHECKING:
+    from airflow_async_provider._jobs.run import JobRun
+
+_WANTED = (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED)
+
+
+def take_up(run: JobRun) -> JobStatus | None:
+    """
+    Take up the job of an earlier try, if there is one to go on with: the run's record is set then.
+
+    :return: its status, None when it was not asked for
+    :raises SubmitUnknownError: an earlier try may have started a job, and nothing tells whether it has
+    :raises JobElsewhereError: an earlier try has started one, and the connection points elsewhere now
+    :raises JobError: the job has ended badly and must not be started again
+    """
+    remembered = run.memory.now
+    if not run.starting.reattach:
+        return None
+    if not run.memory.works:
+        return _without_memory(run)
+    if not remembered.correlation_id:
+        return None
+    # Whose job it is from now on: a try that Airflow has given up must not cancel it any more.
+    run.memory.save(replace(remembered, owner=run.memory.owner))
+    if _is_elsewhere(run, remembered):
+        _refuse_or_leave(run, remembered)
+        return None
+    if remembered.handle is None:
+        return _look_up(run, remembered)
+    return _go_on(run, remembered, remembered.handle)
+
+
+def _go_on(run: JobRun, remembered: Remembered, handle: JobHandle) -> JobStatus | None:
+    changed = _changed_arguments(run, remembered)
+    cleared = run.cleared
+    if cleared is None:
+        # Other arguments, or a result that is stored already: nothing but a clearing explains that.
+        cleared = bool(changed) or remembered.done
+    if not cleared:
+        if changed:
+            run.log.warning(
+                "The arguments %s have changed since an earlier try started the %s. This retry goes on with "
+                "that job; clear the task to start one with the new arguments.",
+                ", ".join(changed),
+                describe(handle),
+            )
+        status: JobStatus | None = run.task.interpret(_status_or_expired(run, handle))
+    else:
+        status = _after_clearing(run, remembered, handle, changed)
+    if status is None:
+        run.memory.forget()
+        return None
+    if status.state in _WANTED:
+        run.log.info(
+            "Reattached to the %s that an earlier try started; status %r.",
+            describe(handle),
+            status.remote_status,
+        )
+        return _take(run, handle, status, restarts=remembered.restarts)
+    if not cleared and (continuing := run.task.continued_by(handle)) is not None:
+        _take(run, handle, status, restarts=remembered.restarts)
+        run.follow(continuing)
+        return None
+    if not run.task.may_start_again(status):
+        raise error_for(handle, status)
+    run.log.info("The %s of an earlier try ended with %r.", describe(handle), status.remote_status)
+    run.memory.forget()
+    return None
+
+
+def _take(run: JobRun, handle: JobHandle, status: JobStatus | None, *, restarts: int = 0) -> JobStatus | None:
+    run.callback.register_again()
+    run.adopt(handle, restarts=restarts)
+    # It is this try's from now on: whoever clears the task once more means this job.
+    run.correlation_id = run.memory.now.correlation_id
+    run.remember(run.handle, restarts=restarts)
+    return status
+
+
+def _after_clearing(
+    run: JobRun, remembered: Remembered, handle: JobHandle, changed: list[str]
+) -> JobStatus | None:
+    """The status of the job to go on with after a person has cleared the task; None for a new one."""
+    if remembered.done:
+        return None
+    if changed:
+        _abandon(run, handle, changed)
+        return None
+    try:
+        status = run.task.interpret(_status_or_expired(run, handle))
+    except RequestRefusedError as e:
+        # Else no clearing would ever help: some remote systems answer every request about a job that they
+        # have cancelled, as clearing does, with an error.
+        run.log.warning(
+            "The remote system refuses to tell the status of the %s (%s). A person has cleared this task "
+            "since, so a new one is started.",
+            describe(handle),
+            e,
+        )
+        if run.can_cancel(handle):
+            run.cancel(handle)
+        return None
+    # Clearing cancels; the trigger may not have come to it, or the remote system takes its time. But a job
+    # that was left to a person, who has then cleared the task, is wanted.
+    if not status.state.ended and not remembered.blocked and run.can_cancel(handle):
+        run.log.info("A person has cleared this task: a new job is started.")
+        run.cancel(handle)
+        return None
+    return status
+
+
+def _status_or_expired(run: JobRun, handle: JobHandle) -> JobStatus:
+    try:
+        return run.starting.status_of_earlier_job(run, handle)
+    except RequestRefusedError as e:
+        if e.http_status not in (404, 410):
+            raise
+        return JobStatus(
+            JobState.EXPIRED,
+            remote_status=str(e.http_status),
+            message="the remote system no longer knows the job",
+        )
+
+
+def _changed_arguments(run: JobRun, remembered: Remembered) -> list[str]:
+    """Names of the arguments that say what the job is and are not what they were."""
+    now, then = digests_of(run.starting.job_arguments()), remembered.arguments
+    return sorted(name for name in {*now, *then} if now.get(name) != then.get(name)) if then else []
+
+
+def _is_elsewhere(run: JobRun, remembered: Remembered) -> bool:
+    """Whether this task would now ask another system than the one that has, or may have, its job."""
+    hook = run.task.hook
+    return bool(remembered.conn_id) and (remembered.conn_id, remembered.origin) != (hook.conn_id, hook.origin)
+
+
+def _refuse_or_leave(run: JobRun, remembered: Remembered) -> None:
+    """
+    Another system may have a job of that id, which is not ours: nothing is asked or cancelled there.
+
+    :raises JobElsewhereError: and a retry must not start a second job in silence either
+    """
+    hook, handle = run.task.hook, remembered.handle
+    what = "A job" if handle is None else f"The {describe(handle)}"
+    where = f"the connection {remembered.conn_id!r} at {remembered.origin}"
+    if run.cleared is not False:
+        run.log.warning(
+            "%s that an earlier try %s belongs to %s and is left alone; a new one is started by %r at %s.",
+            what,
+            "may have started" if handle is None else "started",
+            where,
+            hook.conn_id,
+            hook.origin,
+        )
+        run.memory.forget()
+        return
+    raise JobElsewhereError(
+        f"{what} that an earlier try {'may have ' if handle is None else ''}started belongs to {where}. This "
+        f"task now uses {hook.conn_id!r} at {hook.origin}, where nothing is asked or cancelled for it. Set "
+        "the connection back to go on with that job, or clear the task to start another one here.",
+        job=None if handle is None else handle.job_id,
+    )
+
+
+def _abandon(run: JobRun, handle: JobHandle, changed: list[str]) -> None:
+    """Cancel a job of other arguments, if it still runs."""
+    run.log.info(
+        "The %s of an earlier try was started with other arguments (%s), and a person has cleared the task "
+        "since: a new one is started.",
+        describe(handle),
+        ", ".join(changed),
+    )
+    if not run.can_cancel(handle):
+        return
+    try:
+        running = not _status_or_expired(run, handle).state.ended
+    except AsyncJobError as e:
+        run.log.warning("Whether it still runs is not known: %s", e)
+        return
+    if running:
+        run.cancel(handle)
+
+
+def _look_up(run: JobRun, remembered: Remembered) -> JobStatus | None:
+    """Look for the job of a try that died between submitting it and noting the handle."""
+    changed = _changed_arguments(run, remembered)
+    cleared = run.cleared if run.cleared is not None else bool(changed)
+    try:
+        found = run.starting.find_started(run, remembered.correlation_id)
+    except SubmitUnknownError:
+        if not cleared:
+            raise
+        run.log.warning(
+            "An earlier try may have started a job that cannot be found; a person has cleared the task "
+            "since, so a new one is started."
+        )
+        found = None
+    if found is None:
+        if cleared:
+            run.memory.forget()
+        return None
+    handle = run.labelled(run.task.hook.bound(found))
+    if cleared and changed:
+        _abandon(run, handle, changed)
+        run.memory.forget()
+        return None
+    run.log.info("Found the %s that an earlier try started.", describe(handle))
+    return _take(run, handle, None)
+
+
+def _without_memory(run: JobRun) -> JobStatus | None:
+    """Before Airflow 3.3 a task has no memory across its tries; some remote systems can be searched."""
+    found = run.starting.find_without_memory(run)
+    if found is None:
+        return None
+    run.adopt(run.labelled(found))
+    return run.task.interpret(run.refresh_status())

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is known of a task's job between its submission and its end, carried through the deferral."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.protocols._job import JobHandle
+
+VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """
+    The job that a task waits for. All times are epoch seconds of the worker's clock.
+
+    :param handle: to ask for the job with
+    :param started_at: when the task set out for the job
+    :param deadline: when the task gives up
+    :param restarts: how often the job was started anew within this try
+    :param polls: how often the remote was asked so far
+    :param via: what ended the last wait, ``poll`` or ``callback``
+    :param submission: name of the submission whose callback is expected, empty when none is
+    :param last_delivery_at: when the last callback came that was dealt with already
+    :param followed: the job continues the one that the task has started
+    :param clock_trusted: False once a triggerer's clock has contradicted the worker's
+    """
+
+    handle: JobHandle
+    started_at: float
+    deadline: float
+    restarts: int = 0
+    polls: int = 0
+    via: str = "poll"
+    submission: str = ""
+    last_delivery_at: float = 0.0
+    followed: bool = False
+    clock_trusted: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form with its version."""
+        return {"version": VERSION, **asdict(self), "handle": self.handle.to_dict()}
+
+    @classmethod
+    def from_dict(cls, value: Any) -> JobRecord:
+        """
+        Rebuild; keys of later versions are ignored.
+
+        :raises ConfigurationError: it is none, or its layout is a later one
+        """
+        try:
+            version = value["version"]
+            if version > VERSION:
+                raise ConfigurationError(
+                    f"A later version of this package has deferred this task (layout {version}, this one "
+                    f"reads up to {VERSION}): upgrade the package on this worker. The next try goes on with "
+                    "the job."
+                )
+            known = {f.name for f in fields(cls)} - {"handle"}
+            return cls(
+                handle=JobHandle.from_dict(value["handle"]),
+                **{name: value[name] for name in known if name in value},
+            )
+        except (KeyError, TypeError, ValueError) as e:
+            if isinstance(e, ConfigurationError):
+                raise
+            raise ConfigurationError(f"What the deferral carried along describes no job: {e!r}") from e
+
+
+def digests_of(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """
+    A short digest of each argument, to tell later which have changed without keeping their values.
+
+    What has no constant ``repr`` of its own, which is nothing that could be sent, counts as changed.
+    """
+    from hashlib import sha256
+
+    return {
+        name: sha256(repr(value).encode("utf-8", "backslashreplace")).hexdigest()[:12]
+        for name, value in arguments.items()
+    }

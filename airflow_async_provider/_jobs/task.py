@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a task hands to its run: its arguments, and a handful of steps that only its remote system knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
+from airflow_async_provider._polling.policy import PollPolicy
+from airflow_async_provider.hooks._base import AsyncApiHook
+from airflow_async_provider.protocols._base import JobProtocol
+from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
+
+if TYPE_CHECKING:
+    from airflow_async_provider._jobs.run import JobRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaitSettings:
+    """
+    How a task waits. Times in seconds.
+
+    :param timeout: deadline from submission to the job's end
+    :param policy: the pace of the polls
+    :param deferrable: wait in the triggerer
+    :param linger: how long the worker itself watches before it defers
+    """
+
+    timeout: float
+    policy: PollPolicy
+    deferrable: bool = True
+    linger: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallbackSettings:
+    """
+    Whether and how a task asks for a callback.
+
+    :param wanted: True, False, or None: where an address is set
+    :param base_url: where the remote system reaches Airflow's API server, None for the next place to look
+    :param max_bytes: largest body
+    :param policy: the pace of the polls while a callback is expected
+    :param protocol: reads the callback
+    :param protocol_name: registered name, or dotted path, of that protocol
+    """
+
+    wanted: bool | None
+    base_url: str | None
+    policy: PollPolicy
+    protocol: JobProtocol
+    protocol_name: str
+    max_bytes: int = DEFAULT_MAX_BYTES
+
+
+class WatchingTask(Protocol):
+    """A task that watches a job, as its run sees it: an operator or a sensor."""
+
+    cancel_on_kill: bool
+
+    @property
+    def log(self) -> Any:
+        """Airflow's task log."""
+
+    @property
+    def hook(self) -> AsyncApiHook:
+        """The hook; used on the worker only."""
+
+    def wait_settings(self) -> WaitSettings:
+        """How it waits."""
+
+    def callback_settings(self) -> CallbackSettings | None:
+        """Whether it asks for a callback; None where it does not."""
+
+    def interpret(self, status: JobStatus) -> JobStatus:
+        """Let the task's arguments decide what a status means (Automic's "did not run")."""
+
+    def continued_by(self, handle: JobHandle) -> JobHandle | None:
+        """The job that continues one that has ended badly, where such a thing exists and is wanted."""
+
+    def before_end(self, run: JobRun, status: JobStatus) -> None:
+        """The job has ended, well or badly: put what a person wants to read into the log."""
+
+    def process_result(self, run: JobRun, status: JobStatus) -> Any:
+        """Turn a succeeded job into the task's return value."""
+
+    def may_start_again(self, status: JobStatus) -> bool:
+        """Whether a retry may start a new job after the old one ended like this."""
+
+    def failure_hint(self, status: JobStatus) -> str:
+        """What the reader of the task log can do after a bad end."""
+
+    def timeout_hint(self, run: JobRun) -> str:
+        """What else to say about a passed deadline; empty for what is always said."""
+
+    def job_url(self, handle: JobHandle) -> str:
+        """Address of the job for a person, for the task's extra link; empty where there is none."""
+
+
+class StartingTask(WatchingTask, Protocol):
+    """A task that starts its job."""
+
+    reattach: bool
+
+    def job_arguments(self) -> Mapping[str, Any]:
+        """The arguments that say what the job is."""
+
+    def job_label(self) -> str:
+        """What the job is for a person: an endpoint, an object name."""
+
+    def existing_result(self, run: JobRun) -> Any:
+        """The return value when there is nothing to do, as the result is there already; else None."""
+
+    def start(self, run: JobRun) -> Submitted:
+        """Start the job; ``run`` has the correlation id and, where it is expected, the callback."""
+
+    def find_started(self, run: JobRun, correlation_id: str) -> JobHandle | None:
+        """
+        Look for the job of a try that died between submitting and noting the handle.
+
+        :raises SubmitUnknownError: the remote system cannot tell, and a second job would do harm
+        """
+
+    def find_without_memory(self, run: JobRun) -> JobHandle | None:
+        """Look for the job of an earlier try where Airflow keeps no memory of it."""
+
+    def status_of_earlier_job(self, run: JobRun, handle: JobHandle) -> JobStatus:
+        """The status of a job that an earlier try started."""
