@@ -89,9 +89,10 @@ def test_times_that_make_no_sense_are_told_when_the_dag_is_parsed(wrong: dict[st
 
 
 def test_times_may_be_timedeltas_and_the_longest_pause_follows_the_first() -> None:
-    task = JaggaerAsoSubmitOperator(
+    task = JaggaerAsoDownloadOperator(
         task_id="t",
         endpoint="e/async",
+        destination="/x",
         poll_interval=timedelta(minutes=5),
         timeout=timedelta(days=2),
         linger=timedelta(seconds=3),

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from airflow_async_provider._jobs.arguments import seconds
 from airflow_async_provider._jobs.messages import (
     describe,
     error_for,
-    seconds,
     surely_not_started,
     timeout_error,
 )
