@@ -29,7 +29,7 @@ def split_url(url: str) -> Any:
     # Backslashes and control characters are read differently by different parsers: a classic way to
     # show one host to the check and another one to the socket.
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not port_is_fine or _STRANGE.search(url):
-        raise ConfigurationError(f"{place(url)!r} is no usable http or https address.")
+        raise ConfigurationError(f"{origin(url)!r} is no usable http or https address.")
     return parts
 
 
@@ -38,7 +38,7 @@ def port_of(parts: Any) -> int:
     return int(parts.port or DEFAULT_PORTS[parts.scheme])
 
 
-def place(url: str) -> str:
+def origin(url: str) -> str:
     """Scheme, host and port of a URL for a message: no path, no query, no user, no password."""
     try:
         parts = urlsplit(url)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
 
-from airflow_async_provider._transport.endpoint import Remote, Repeated
+from airflow_async_provider._transport.endpoint import Endpoint, CachedRequest
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider._urls import place
 from airflow_async_provider.errors import (
@@ -25,7 +25,7 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks._endpoint_cache import remotes_of_loop
+from airflow_async_provider.hooks._endpoint_cache import endpoints_of_loop
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
@@ -41,7 +41,7 @@ LOOK_UP_PAUSES = (0.0, 2.0, 5.0)
 
 class AsyncApiHook(BaseHook):
     """
-    Base of the hooks: builds a :class:`~airflow_async_provider._transport.endpoint.Remote` from a connection.
+    Base of the hooks: builds a :class:`~airflow_async_provider._transport.endpoint.Endpoint` from a connection.
 
     :param conn_id: Airflow connection
     """
@@ -54,12 +54,12 @@ class AsyncApiHook(BaseHook):
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id or self.default_conn_name
-        self._points_to: tuple[Remote, str] | None = None
-        self._asked: tuple[JobHandle, JobProtocol, Repeated] | None = None
+        self._points_to: tuple[Endpoint, str] | None = None
+        self._asked: tuple[JobHandle, JobProtocol, CachedRequest] | None = None
 
     @classmethod
     @abstractmethod
-    def remote_from(cls, conn: Connection) -> Remote:
+    def endpoint_from(cls, conn: Connection) -> Endpoint:
         """
         The remote that a connection describes. Pure: no network, no look-up.
 
@@ -82,19 +82,19 @@ class AsyncApiHook(BaseHook):
         return self.get_connection(self.conn_id)
 
     @cached_property
-    def remote(self) -> Remote:
+    def endpoint(self) -> Endpoint:
         """The remote, for the worker."""
-        return self.remote_from(self.connection)
+        return self.endpoint_from(self.connection)
 
     @classmethod
-    def origin_of(cls, remote: Remote) -> str:
+    def origin_of(cls, endpoint: Endpoint) -> str:
         """Which system a connection points to; a job belongs to it and is asked for nowhere else."""
-        return place(remote.base_url)
+        return place(endpoint.base_url)
 
     @property
     def origin(self) -> str:
         """Which system the connection points to now, for the worker."""
-        return self.origin_of(self.remote)
+        return self.origin_of(self.endpoint)
 
     def bound(self, handle: JobHandle) -> JobHandle:
         """A handle that knows its connection and where that points; one that does already stays as it is."""
@@ -102,14 +102,14 @@ class AsyncApiHook(BaseHook):
             return handle
         return replace(handle, conn_id=self.conn_id, origin=self.origin)
 
-    def _check_bound(self, handle: JobHandle, remote: Remote) -> None:
+    def _check_bound(self, handle: JobHandle, endpoint: Endpoint) -> None:
         """
         Refuse to ask about a job where it is not: a job of the same id may be somebody else's there.
 
         :raises JobElsewhereError: the connection points elsewhere
         """
-        if self._points_to is None or self._points_to[0] is not remote:
-            self._points_to = remote, self.origin_of(remote)
+        if self._points_to is None or self._points_to[0] is not endpoint:
+            self._points_to = endpoint, self.origin_of(endpoint)
         origin = self._points_to[1]
         if handle.origin in (None, origin):
             return
@@ -121,14 +121,14 @@ class AsyncApiHook(BaseHook):
             job=handle.job_id,
         )
 
-    async def aremote(self) -> Remote:
+    async def aendpoint(self) -> Endpoint:
         """
         The remote, for the triggerer: shared by all jobs of this event loop for a minute.
 
         :raises TransientError: the connection could not be looked up, now or before
         """
-        remotes = remotes_of_loop()
-        return remotes.known(type(self), self.conn_id) or await remotes.get(type(self), self.conn_id)
+        endpoints = endpoints_of_loop()
+        return endpoints.known(type(self), self.conn_id) or await endpoints.get(type(self), self.conn_id)
 
     # -- requests -----------------------------------------------------------------------------------------
 
@@ -141,13 +141,13 @@ class AsyncApiHook(BaseHook):
         """
         from airflow_async_provider._transport.worker import send
 
-        return send(self.remote, request)
+        return send(self.endpoint, request)
 
     async def acall(self, request: HttpRequest) -> HttpResponse:
         """Async twin of :meth:`call`."""
         from airflow_async_provider._transport.triggerer import send
 
-        return await send(await self.aremote(), request)
+        return await send(await self.aendpoint(), request)
 
     def credentials_for(self, url: str, refused: Mapping[str, str] | None = None) -> dict[str, str]:
         """
@@ -158,11 +158,11 @@ class AsyncApiHook(BaseHook):
         """
         from airflow_async_provider._transport.worker import credential_headers
 
-        if not self.remote.may_have_credentials(url):
+        if not self.endpoint.may_have_credentials(url):
             return {}
-        if refused is not None and not self.remote.auth.reject(refused):
+        if refused is not None and not self.endpoint.auth.reject(refused):
             return {}
-        return credential_headers(self.remote)
+        return credential_headers(self.endpoint)
 
     # -- jobs ---------------------------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class AsyncApiHook(BaseHook):
         handle = self.bound(submitted.handle)
         if handle.status_url:
             try:
-                self.remote.check_origin(self.remote.resolve(handle.status_url), what="status URL")
+                self.endpoint.check_origin(self.endpoint.resolve(handle.status_url), what="status URL")
             except OriginError as e:
                 e.job = handle.job_id  # it exists, although nobody can watch it
                 raise
@@ -229,9 +229,9 @@ class AsyncApiHook(BaseHook):
                 http_status=lost.http_status,
                 request_id=lost.request_id,
             ) from lost
-        remote, url = await self.aremote(), submitted.handle.status_url
+        endpoint, url = await self.aendpoint(), submitted.handle.status_url
         if url:
-            remote.check_origin(remote.resolve(url), what="status URL")
+            endpoint.check_origin(endpoint.resolve(url), what="status URL")
         return submitted
 
     def look_up(
@@ -277,7 +277,7 @@ class AsyncApiHook(BaseHook):
         :raises RemoteError: no answer, or one that says nothing about the job
         """
         handle = as_handle(job)
-        self._check_bound(handle, self.remote)
+        self._check_bound(handle, self.endpoint)
         protocol = protocol_of(handle)
         request = protocol.status(handle)
         return with_retries(
@@ -293,9 +293,9 @@ class AsyncApiHook(BaseHook):
         handle = as_handle(job)
         if self._asked is None or self._asked[0] is not handle:
             protocol = protocol_of(handle)
-            self._asked = handle, protocol, Repeated.of(protocol.status(handle))
+            self._asked = handle, protocol, CachedRequest.of(protocol.status(handle))
         _, protocol, request = self._asked
-        self._check_bound(handle, await self.aremote())
+        self._check_bound(handle, await self.aendpoint())
         return protocol.read_status(handle, await self.acall(request))
 
     def cancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
@@ -309,7 +309,7 @@ class AsyncApiHook(BaseHook):
         request = protocol.cancel(handle)
         if request is None:
             return False
-        self._check_bound(handle, self.remote)
+        self._check_bound(handle, self.endpoint)
         return with_retries(request, lambda: protocol.read_cancel(handle, self.call(request)))
 
     async def acancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
@@ -319,7 +319,7 @@ class AsyncApiHook(BaseHook):
         request = protocol.cancel(handle)
         if request is None:
             return False
-        self._check_bound(handle, await self.aremote())
+        self._check_bound(handle, await self.aendpoint())
         return protocol.read_cancel(handle, await self.acall(request))
 
 

@@ -318,7 +318,7 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the source in, the object at the remote out."""
         return lineage(
-            stored_dataset(self.source), remote_dataset(self.hook.remote.base_url, self.object_name)
+            stored_dataset(self.source), remote_dataset(self.hook.endpoint.base_url, self.object_name)
         )
 
     def start(self, run: JobRun) -> Submitted:

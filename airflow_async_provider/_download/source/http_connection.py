@@ -26,7 +26,7 @@ KEPT_HOSTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 #: Credential headers for a URL: called with the URL and, after a 401, with the headers that were refused.
-#: Returns nothing for a URL that must not get any (the origin rule lives in the hook's ``Remote``).
+#: Returns nothing for a URL that must not get any (the origin rule lives in the hook's ``Endpoint``).
 Credentials = Callable[[str, Mapping[str, str] | None], Mapping[str, str]]
 
 #: How TLS is verified: True, False, the path of a CA file or directory, or a function that says it for a URL.

@@ -146,7 +146,7 @@ def lineage_of(task: Any, path: str) -> Any:
     report = stored_by(task)
     if report is None or report.skipped:
         return None
-    source = remote_dataset(task.hook.remote.base_url, path) if path else None
+    source = remote_dataset(task.hook.endpoint.base_url, path) if path else None
     return lineage(source, stored_dataset(report.uri), size=report.bytes)
 
 
@@ -220,7 +220,7 @@ def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpS
             state=status.state.value,
             remote_status=status.remote_status,
         )
-    remote = hook.remote
+    remote = hook.endpoint
     url = remote.resolve(result.url)
     if url.lower().startswith("http:") and remote.base_url.lower().startswith("https:"):
         raise OriginError(
