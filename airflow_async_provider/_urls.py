@@ -29,7 +29,7 @@ def split_url(url: str) -> Any:
     # Backslashes and control characters are read differently by different parsers: a classic way to
     # show one host to the check and another one to the socket.
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not port_is_fine or _STRANGE.search(url):
-        raise ConfigurationError(f"{place(url)!r} is no usable http or https address.")
+        raise ConfigurationError(f"{origin(url)!r} is no usable http or https address.")
     return parts
 
 
@@ -38,13 +38,18 @@ def port_of(parts: Any) -> int:
     return int(parts.port or DEFAULT_PORTS[parts.scheme])
 
 
-def place(url: str) -> str:
-    """Scheme, host and port of a URL for a message: no path, no query, no user, no password."""
+def origin(url: str) -> str:
+    """
+    Scheme, host and port of a URL, the scheme's own port left out: no path, no query, no user, no password.
+
+    Two http or https URLs have one origin exactly when these are equal.
+    """
     try:
         parts = urlsplit(url)
         host = parts.hostname or "?"
         if ":" in host:
             host = f"[{host}]"
-        return f"{parts.scheme or '?'}://{host}" + (f":{parts.port}" if parts.port else "")
+        port = "" if parts.port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
     except ValueError:
         return "an unreadable address"
+    return f"{parts.scheme or '?'}://{host}{port}"

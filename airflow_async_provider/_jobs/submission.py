@@ -277,7 +277,7 @@ class SubmittingOperator(CancelsJob, PlainErrors, BaseOperator):
             return None
 
     def _submit(self, context: Context, durable: Durable, *, restarts: int = 0) -> Submitted:
-        _ = self.hook.remote  # a connection that is missing or wrong leaves no doubt about a job
+        _ = self.hook.endpoint  # a connection that is missing or wrong leaves no doubt about a job
         # The same intent on every try: where the remote can be searched by it, no job is started twice.
         saved, facts = durable.load(), self._facts(context, restarts=restarts)
         correlation_id = saved.get("intent") or uuid.uuid4().hex

@@ -22,7 +22,7 @@ from types import MappingProxyType
 from typing import ClassVar
 from urllib.parse import quote, unquote, urlencode
 
-from airflow_async_provider._urls import place
+from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
     AuthenticationError,
     RemoteError,
@@ -180,7 +180,7 @@ class ClientCredentialsAuth(Auth):
         self._lock = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"ClientCredentialsAuth({place(self.token_url)})"
+        return f"ClientCredentialsAuth({origin(self.token_url)})"
 
     def headers(self) -> Mapping[str, str] | None:
         """Token and extra headers, None when there is no token that is good for a while."""

@@ -17,17 +17,17 @@ from typing import Any
 from urllib.parse import quote, urlencode, urljoin
 
 from airflow_async_provider._transport.auth import Auth, NoAuth
-from airflow_async_provider._urls import DEFAULT_PORTS, place, port_of, split_url
+from airflow_async_provider._urls import DEFAULT_PORTS, origin, port_of, split_url
 from airflow_async_provider.errors import ConfigurationError, OriginError
 from airflow_async_provider.protocols._http_messages import HttpRequest
 
 __all__ = [
     "DEFAULT_PORTS",
     "LARGEST_ANSWER",
-    "Remote",
-    "Repeated",
+    "CachedRequest",
+    "Endpoint",
     "WireRequest",
-    "place",
+    "origin",
     "prepare",
     "redirect_target",
     "split_url",
@@ -46,7 +46,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Remote:
+class Endpoint:
     """
     One remote system as a connection describes it.
 
@@ -70,7 +70,7 @@ class Remote:
     proxy: str | None = field(default=None, repr=False)
     timeout: float = 30.0
     #: The transport's own: what it worked out for this remote and would work out the same again.
-    kept: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    cached: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if "@" in split_url(self.base_url).netloc:
@@ -81,7 +81,7 @@ class Remote:
     @property
     def host(self) -> str:
         """Host and port, for messages."""
-        return place(self.base_url).split("://", 1)[1]
+        return origin(self.base_url).split("://", 1)[1]
 
     def resolve(self, url: str) -> str:
         """
@@ -135,10 +135,10 @@ class Remote:
             return
         if self.may_have_credentials(_TO_QUOTE.sub("", url)):
             raise OriginError(
-                f"The {what} at {place(url)} holds characters that no URL may hold; nothing was sent."
+                f"The {what} at {origin(url)} holds characters that no URL may hold; nothing was sent."
             )
         raise OriginError(
-            f"The {what} points to {place(url)}, but the connection is for {place(self.base_url)}. Its "
+            f"The {what} points to {origin(url)}, but the connection is for {origin(self.base_url)}. Its "
             "credentials were not sent. If that host belongs to the service, list it in the connection's "
             "extra allowed_hosts (host, or host:port)."
         )
@@ -174,7 +174,7 @@ def wire_headers(headers: Mapping[str, str], credentials: Mapping[str, str]) -> 
     return checked(merged(own, headers, credentials))
 
 
-class Repeated(HttpRequest):
+class CachedRequest(HttpRequest):
     """
     A request that is sent time and again; it keeps what the transport has worked out for it.
 
@@ -186,7 +186,7 @@ class Repeated(HttpRequest):
     worked_out: Any
 
     @classmethod
-    def of(cls, request: HttpRequest) -> Repeated:
+    def of(cls, request: HttpRequest) -> CachedRequest:
         """The same request, to be sent many times."""
         repeated = cls(**{f.name: getattr(request, f.name) for f in fields(HttpRequest)})
         repeated.worked_out = None
@@ -199,21 +199,21 @@ class Repeated(HttpRequest):
         object.__setattr__(self, name, value)
 
 
-def prepare(remote: Remote, request: HttpRequest) -> WireRequest:
+def prepare(endpoint: Endpoint, request: HttpRequest) -> WireRequest:
     """
     Put a protocol's request on the remote.
 
     :raises OriginError: an absolute URL whose host must not get the credentials
     :raises ConfigurationError: a body that is no JSON
     """
-    url = remote.resolve(request.url)
-    remote.check_origin(url, what="URL of the request")
+    url = endpoint.resolve(request.url)
+    endpoint.check_origin(url, what="URL of the request")
     if request.params:
         query = urlencode(
             {k: _text(v) for k, v in request.params.items() if v is not None}, doseq=True, safe="*:,"
         )
         url += ("&" if "?" in url else "?") + query if query else ""
-    headers = merged({"Accept": "application/json"}, remote.headers, request.headers)
+    headers = merged({"Accept": "application/json"}, endpoint.headers, request.headers)
     body = request.body
     if request.json is not None:
         try:
@@ -247,7 +247,9 @@ def checked(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def redirect_target(remote: Remote, method: str, url: str, status: int, location: str | None) -> str | None:
+def redirect_target(
+    endpoint: Endpoint, method: str, url: str, status: int, location: str | None
+) -> str | None:
     """
     Where to follow a redirect to, None when the answer itself is what the protocol must see.
 
@@ -259,7 +261,7 @@ def redirect_target(remote: Remote, method: str, url: str, status: int, location
         target = urljoin(url, location)
     except ValueError:  # "http://[" and the like
         return None
-    return target if remote.may_have_credentials(target) else None
+    return target if endpoint.may_have_credentials(target) else None
 
 
 def _text(value: Any) -> Any:

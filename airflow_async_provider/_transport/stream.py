@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any, cast
 
 from airflow_async_provider._transport import worker
-from airflow_async_provider._transport.endpoint import Remote, prepare
+from airflow_async_provider._transport.endpoint import Endpoint, prepare
 from airflow_async_provider._transport.multipart import MultipartFile
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 
 
-def send_stream(remote: Remote, request: HttpRequest, body: MultipartFile, *, timeout: float) -> HttpResponse:
+def send_stream(
+    endpoint: Endpoint, request: HttpRequest, body: MultipartFile, *, timeout: float
+) -> HttpResponse:
     """
     Send a form with a file, once, and read the whole answer.
 
@@ -23,10 +25,10 @@ def send_stream(remote: Remote, request: HttpRequest, body: MultipartFile, *, ti
     :raises OriginError: the URL must not get the credentials
     :raises SubmitError: the file could not be read to its end
     """
-    wire = prepare(remote, request)
+    wire = prepare(endpoint, request)
     wire = replace(
         wire,
         headers={**wire.headers, "Content-Type": body.content_type},
         body=cast("Any", body),  # the HTTP client takes anything with a length that it can go through
     )
-    return worker.exchange(replace(remote, timeout=timeout), wire, worker.credential_headers(remote))
+    return worker.exchange(replace(endpoint, timeout=timeout), wire, worker.credential_headers(endpoint))

@@ -26,10 +26,10 @@ from yarl import URL
 from airflow_async_provider._transport.auth import Auth, before_sending, masked
 from airflow_async_provider._transport.endpoint import (
     LARGEST_ANSWER,
-    Remote,
-    Repeated,
+    CachedRequest,
+    Endpoint,
     WireRequest,
-    place,
+    origin,
     prepare,
     redirect_target,
     wire_headers,
@@ -110,7 +110,7 @@ class _Ready:
     """
 
     entry: _Pool
-    remote: Remote
+    endpoint: Endpoint
     wire: WireRequest
     where: str
     url: URL
@@ -162,7 +162,7 @@ async def pool() -> AsyncIterator[None]:
         await _leave(entry)
 
 
-async def send(remote: Remote, request: HttpRequest) -> HttpResponse:
+async def send(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
     """
     Send one request and read the whole answer; a 401 is answered once with a fresh token.
 
@@ -172,47 +172,47 @@ async def send(remote: Remote, request: HttpRequest) -> HttpResponse:
     """
     entry = _enter()
     try:
-        ready = request.worked_out if isinstance(request, Repeated) else None
-        if not isinstance(ready, _Ready) or ready.remote is not remote or ready.entry is not entry:
-            ready = await _work_out(entry, remote, prepare(remote, request))
-            if isinstance(request, Repeated):
+        ready = request.worked_out if isinstance(request, CachedRequest) else None
+        if not isinstance(ready, _Ready) or ready.endpoint is not endpoint or ready.entry is not entry:
+            ready = await _work_out(entry, endpoint, prepare(endpoint, request))
+            if isinstance(request, CachedRequest):
                 request.worked_out = ready
-        credentials = remote.auth.headers()
+        credentials = endpoint.auth.headers()
         if credentials is None:
-            credentials = await _credentials(entry, remote)
+            credentials = await _credentials(entry, endpoint)
         response = await _exchange(ready, credentials)
         if response.status < 300:
             return response
         response = await _follow(ready, response, credentials)
-        if response.status == 401 and remote.auth.reject(credentials):
-            credentials = await _credentials(entry, remote)
+        if response.status == 401 and endpoint.auth.reject(credentials):
+            credentials = await _credentials(entry, endpoint)
             response = await _follow(ready, await _exchange(ready, credentials), credentials)
         return response
     finally:
         await _leave(entry)
 
 
-async def _work_out(entry: _Pool, remote: Remote, wire: WireRequest) -> _Ready:
-    where = place(wire.url)
+async def _work_out(entry: _Pool, endpoint: Endpoint, wire: WireRequest) -> _Ready:
+    where = origin(wire.url)
     return _Ready(
         entry=entry,
-        remote=remote,
+        endpoint=endpoint,
         wire=wire,
         where=where,
         url=URL(wire.url, encoded=True),  # an opaque URL goes out as it came in
-        head=_head(remote, wire),
-        tls=await _tls(remote.verify) if where.startswith("https:") else True,
-        proxy=entry.proxy_for(where, remote.proxy),
-        timeout=_timeout(remote.timeout),
+        head=_head(endpoint, wire),
+        tls=await _tls(endpoint.verify) if where.startswith("https:") else True,
+        proxy=entry.proxy_for(where, endpoint.proxy),
+        timeout=_timeout(endpoint.timeout),
         turns=entry.turns_at.setdefault(where, asyncio.Semaphore(MAX_SOCKETS_PER_HOST)),
     )
 
 
-def _head(remote: Remote, wire: WireRequest) -> _Head:
+def _head(endpoint: Endpoint, wire: WireRequest) -> _Head:
     key = tuple(wire.headers.items())
-    if key not in remote.kept and len(remote.kept) >= MAX_HEADS:
+    if key not in endpoint.cached and len(endpoint.cached) >= MAX_HEADS:
         return _Head(wire.headers)
-    head: _Head = remote.kept.setdefault(key, _Head(wire.headers))
+    head: _Head = endpoint.cached.setdefault(key, _Head(wire.headers))
     return head
 
 
@@ -221,29 +221,29 @@ def _timeout(seconds: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=seconds, sock_connect=min(10.0, seconds))
 
 
-async def _credentials(entry: _Pool, remote: Remote) -> Mapping[str, str]:
-    headers = remote.auth.headers()
+async def _credentials(entry: _Pool, endpoint: Endpoint) -> Mapping[str, str]:
+    headers = endpoint.auth.headers()
     if headers is None:
         # A thousand jobs whose token has just ended ask for one new token, and share a failure as well.
-        fetch = entry.fetches.get(remote.auth)
+        fetch = entry.fetches.get(endpoint.auth)
         if fetch is None or fetch.done():
-            fetch = entry.fetches[remote.auth] = asyncio.create_task(_fetch_token(remote))
+            fetch = entry.fetches[endpoint.auth] = asyncio.create_task(_fetch_token(endpoint))
         error = await asyncio.shield(fetch)  # whoever is cancelled takes nobody's token away
         if error is not None:
             raise copy(error)
-        headers = remote.auth.headers()
+        headers = endpoint.auth.headers()
         if headers is None:
             raise AuthenticationError("The token endpoint gave a token that has expired already.")
     return headers
 
 
-async def _fetch_token(remote: Remote) -> AsyncJobError | None:
+async def _fetch_token(endpoint: Endpoint) -> AsyncJobError | None:
     """Fetch a token; an error is returned, as each of those who wait raises one of its own."""
     entry = _enter()
     try:
-        request = remote.auth.token_request()
+        request = endpoint.auth.token_request()
         wire = WireRequest(request.method, request.url, request.headers, request.body)
-        remote.auth.accept_token(await _exchange(await _work_out(entry, remote, wire), {}))
+        endpoint.auth.accept_token(await _exchange(await _work_out(entry, endpoint, wire), {}))
     except RemoteError as e:
         return before_sending(e)
     except AsyncJobError as e:
@@ -258,12 +258,12 @@ async def _follow(ready: _Ready, response: HttpResponse, credentials: Mapping[st
     for followed in range(MAX_REDIRECTS + 1):
         wire = ready.wire
         target = redirect_target(
-            ready.remote, wire.method, wire.url, response.status, response.headers.get("Location")
+            ready.endpoint, wire.method, wire.url, response.status, response.headers.get("Location")
         )
         if target is None:
             return response
         if followed < MAX_REDIRECTS:
-            ready = await _work_out(ready.entry, ready.remote, replace(wire, url=target, body=None))
+            ready = await _work_out(ready.entry, ready.endpoint, replace(wire, url=target, body=None))
             response = await _exchange(ready, credentials)
     raise OriginError(f"{ready.where} redirected more than {MAX_REDIRECTS} times.")
 
@@ -309,7 +309,7 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
     ) as e:
         raise TransientError(f"No connection to {where}: {_reason(e)}", sent=False) from None
     except TimeoutError:
-        seconds = ready.remote.timeout
+        seconds = ready.endpoint.timeout
         raise TransientError(f"{where} did not answer within {seconds:g} seconds.") from None
     except (aiohttp.ClientError, OSError, ValueError) as e:
         raise TransientError(f"The request to {where} failed: {_reason(e)}") from None

@@ -11,9 +11,9 @@ from typing import Any
 from airflow_async_provider._transport.auth import before_sending, masked
 from airflow_async_provider._transport.endpoint import (
     LARGEST_ANSWER,
-    Remote,
+    Endpoint,
     WireRequest,
-    place,
+    origin,
     prepare,
     redirect_target,
 )
@@ -32,13 +32,13 @@ from airflow_async_provider.protocols._http_messages import Headers, HttpRequest
 MAX_REDIRECTS = 5
 
 #: Connections that a thread keeps: to so many hosts, so many to each.
-KEPT_HOSTS = 10
-KEPT_CONNECTIONS = 2
+POOL_HOSTS = 10
+POOL_CONNECTIONS = 2
 
 _local = threading.local()
 
 
-def send(remote: Remote, request: HttpRequest) -> HttpResponse:
+def send(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
     """
     Send one request and read the whole answer; a 401 is answered once with a fresh token.
 
@@ -46,50 +46,50 @@ def send(remote: Remote, request: HttpRequest) -> HttpResponse:
     :raises OriginError: the URL must not get the credentials
     :raises AuthenticationError: no token could be had
     """
-    wire = prepare(remote, request)
-    credentials = credential_headers(remote)
-    response = _follow(remote, wire, credentials)
-    if response.status == 401 and remote.auth.reject(credentials):
-        response = _follow(remote, wire, credential_headers(remote))
+    wire = prepare(endpoint, request)
+    credentials = credential_headers(endpoint)
+    response = _follow(endpoint, wire, credentials)
+    if response.status == 401 and endpoint.auth.reject(credentials):
+        response = _follow(endpoint, wire, credential_headers(endpoint))
     return response
 
 
-def credential_headers(remote: Remote) -> dict[str, str]:
+def credential_headers(endpoint: Endpoint) -> dict[str, str]:
     """
     The credential headers of a remote, with a fresh token when that is needed.
 
-    Whoever uses them elsewhere asks ``remote.may_have_credentials`` first.
+    Whoever uses them elsewhere asks ``endpoint.may_have_credentials`` first.
 
     :raises AuthenticationError: no token could be had
     """
-    headers = remote.auth.headers()
+    headers = endpoint.auth.headers()
     if headers is None:
-        token_request = remote.auth.token_request()
+        token_request = endpoint.auth.token_request()
         wire = WireRequest(token_request.method, token_request.url, token_request.headers, token_request.body)
         # Straight to the token URL that the connection names, and nowhere from there.
         try:
-            remote.auth.accept_token(exchange(remote, wire, {}))
+            endpoint.auth.accept_token(exchange(endpoint, wire, {}))
         except RemoteError as e:
             raise before_sending(e) from None
-        headers = remote.auth.headers()
+        headers = endpoint.auth.headers()
         if headers is None:
             raise AuthenticationError("The token endpoint gave a token that has expired already.")
     return dict(headers)
 
 
-def _follow(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
+def _follow(endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
     for _ in range(MAX_REDIRECTS + 1):
-        response = exchange(remote, wire, credentials)
+        response = exchange(endpoint, wire, credentials)
         target = redirect_target(
-            remote, wire.method, wire.url, response.status, response.headers.get("Location")
+            endpoint, wire.method, wire.url, response.status, response.headers.get("Location")
         )
         if target is None:
             return response
         wire = replace(wire, url=target, body=None)
-    raise OriginError(f"{place(wire.url)} redirected more than {MAX_REDIRECTS} times.")
+    raise OriginError(f"{origin(wire.url)} redirected more than {MAX_REDIRECTS} times.")
 
 
-def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
+def exchange(endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
     """
     Send one request as it is and read its answer; redirects and refused credentials are the caller's affair.
 
@@ -100,7 +100,7 @@ def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> 
     from requests.structures import CaseInsensitiveDict
     from urllib3.exceptions import HTTPError
 
-    where = place(wire.url)
+    where = origin(wire.url)
     request = PreparedRequest()
     request.method = wire.method
     request.url = f"{where}/"  # the adapter writes the true target, see exact.py
@@ -109,10 +109,10 @@ def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> 
     request.body = wire.body
     if wire.body is not None:
         request.headers["Content-Length"] = str(len(wire.body))
-    verify = ca_for(where, remote.verify)
-    proxy = proxy_for(wire.url, remote.proxy)
+    verify = ca_for(where, endpoint.verify)
+    proxy = proxy_for(wire.url, endpoint.proxy)
     _local.target = request_target(wire.url)
-    _local.limit = limit = TimeLimit(remote.timeout)
+    _local.limit = limit = TimeLimit(endpoint.timeout)
     try:
         with (
             limit,
@@ -121,7 +121,7 @@ def exchange(remote: Remote, wire: WireRequest, credentials: dict[str, str]) -> 
                 stream=True,
                 verify=verify,
                 proxies={"http": proxy, "https": proxy} if proxy else None,
-                timeout=(min(10.0, remote.timeout), remote.timeout),
+                timeout=(min(10.0, endpoint.timeout), endpoint.timeout),
             ) as answer,
         ):
             body, complete = _read(answer, where, wire.max_body_bytes)
@@ -158,7 +158,7 @@ def _read(answer: Any, where: str, max_body_bytes: int | None) -> tuple[bytes, b
 def _adapter() -> Any:
     """One adapter a thread, so that the target it writes is that of the request being sent."""
     if not hasattr(_local, "adapter"):
-        _local.adapter = exact_adapter(_target, connections=KEPT_CONNECTIONS, hosts=KEPT_HOSTS)
+        _local.adapter = exact_adapter(_target, connections=POOL_CONNECTIONS, hosts=POOL_HOSTS)
     return _local.adapter
 
 

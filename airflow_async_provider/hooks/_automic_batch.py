@@ -36,7 +36,7 @@ from functools import partial
 from typing import Any
 
 from airflow_async_provider.errors import AsyncJobError, TransientError, UnreadableAnswerError
-from airflow_async_provider.hooks._automic_connection import AutomicRemote
+from airflow_async_provider.hooks._automic_connection import AutomicEndpoint
 from airflow_async_provider.hooks._base import AsyncApiHook, as_handle
 from airflow_async_provider.protocols._automic.pagination import ExecutionWalk
 from airflow_async_provider.protocols._automic.protocol import AutomicProtocol
@@ -103,18 +103,18 @@ class SharedList:
     """
     One list, walked once for all that ask at the same time.
 
-    :param remote: the Automic system
+    :param endpoint: the Automic system
     :param protocol: builds the requests
     :param filters: the list's filters at this moment, None when there is nothing to look for
     """
 
     def __init__(
         self,
-        remote: AutomicRemote,
+        endpoint: AutomicEndpoint,
         protocol: AutomicProtocol,
         filters: Callable[[], dict[str, Any] | None],
     ) -> None:
-        self._remote = remote
+        self._endpoint = endpoint
         self._protocol = protocol
         self._filters = filters
         self._asks: deque[float] = deque(maxlen=ASKS_PER_PAGE * MAX_PAGES)
@@ -167,8 +167,8 @@ class SharedList:
             walk = ExecutionWalk(self._protocol, page_size=PAGE_SIZE, **filters)
             response, pages = None, 0
             # Those who wait must not wait much longer than for one request.
-            while walk.next and pages < MAX_PAGES and time.monotonic() < began + self._remote.timeout:
-                response = await send(self._remote, walk.next)
+            while walk.next and pages < MAX_PAGES and time.monotonic() < began + self._endpoint.timeout:
+                response = await send(self._endpoint, walk.next)
                 records |= {number(record["run_id"]) or 0: record for record in walk.take(response)}
                 pages += 1
         except AsyncJobError as e:
@@ -228,14 +228,14 @@ class Batch:
     """
     All waiting runs of one client of a connection, in one event loop.
 
-    :param remote: the Automic system
+    :param endpoint: the Automic system
     :param protocol: of any of its handles
     """
 
-    def __init__(self, remote: AutomicRemote, protocol: AutomicProtocol) -> None:
-        self.remote = remote
-        self._marked = SharedList(remote, protocol, lambda: {"alias": MARKED})
-        self._activated = SharedList(remote, protocol, self._time_frame)
+    def __init__(self, endpoint: AutomicEndpoint, protocol: AutomicProtocol) -> None:
+        self.endpoint = endpoint
+        self._marked = SharedList(endpoint, protocol, lambda: {"alias": MARKED})
+        self._activated = SharedList(endpoint, protocol, self._time_frame)
         self._waiting: dict[int, Waiting] = {}
         self._tidied = time.monotonic()
 
@@ -346,15 +346,15 @@ class BatchedPolls(AsyncApiHook):
         :raises RemoteError: no answer, or one that says nothing about the run
         """
         handle = as_handle(job)
-        protocol, remote = protocol_of(handle), await self.aremote()
+        protocol, endpoint = protocol_of(handle), await self.aendpoint()
         ask = partial(super().astatus, handle)
-        if not isinstance(protocol, AutomicProtocol) or not isinstance(remote, AutomicRemote):
+        if not isinstance(protocol, AutomicProtocol) or not isinstance(endpoint, AutomicEndpoint):
             return await ask()
-        if not remote.batch_polls:
+        if not endpoint.batch_polls:
             return await ask()
         batches = _batches.setdefault(asyncio.get_running_loop(), {})
         key = (self.conn_id, protocol.client)
         batch = batches.get(key)
-        if batch is None or batch.remote is not remote:  # the connection was changed
-            batch = batches[key] = Batch(remote, protocol)
+        if batch is None or batch.endpoint is not endpoint:  # the connection was changed
+            batch = batches[key] = Batch(endpoint, protocol)
         return await batch.status(handle, protocol, ask)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._transport.auth import StaticAuth, basic
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._connection import base_url, common_settings, extra_of
 from airflow_async_provider.protocols._automic.requests import client_number
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class AutomicRemote(Remote):
+class AutomicEndpoint(Endpoint):
     """
     An Automic system as one client of it sees it.
 
@@ -32,14 +32,14 @@ class AutomicRemote(Remote):
     batch_polls: bool = True
 
 
-def remote_of(conn: Connection) -> AutomicRemote:
+def endpoint_of(conn: Connection) -> AutomicEndpoint:
     """
     Base URL, credentials and client of the connection.
 
     :raises ConfigurationError: something is missing or contradicts itself
     """
     extra = extra_of(conn)
-    return AutomicRemote(
+    return AutomicEndpoint(
         base_url=base_url(conn),
         auth=StaticAuth({"Authorization": _authorization(conn, extra)}),
         client=_client(conn, extra),

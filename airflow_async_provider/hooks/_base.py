@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
 
-from airflow_async_provider._transport.endpoint import Remote, Repeated
+from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AsyncJobError,
@@ -22,7 +22,7 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks._endpoint_cache import remotes_of_loop
+from airflow_async_provider.hooks._endpoint_cache import endpoints_of_loop
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
@@ -38,7 +38,8 @@ LOOK_UP_PAUSES = (0.0, 2.0, 5.0)
 
 class AsyncApiHook(BaseHook):
     """
-    Base of the hooks: builds a :class:`~airflow_async_provider._transport.endpoint.Remote` from a connection.
+    Base of the hooks: builds an :class:`~airflow_async_provider._transport.endpoint.Endpoint` from a
+    connection.
 
     :param conn_id: Airflow connection
     """
@@ -51,11 +52,11 @@ class AsyncApiHook(BaseHook):
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id or self.default_conn_name
-        self._asked: tuple[JobHandle, JobProtocol, Repeated] | None = None
+        self._asked: tuple[JobHandle, JobProtocol, CachedRequest] | None = None
 
     @classmethod
     @abstractmethod
-    def remote_from(cls, conn: Connection) -> Remote:
+    def endpoint_from(cls, conn: Connection) -> Endpoint:
         """
         The remote that a connection describes. Pure: no network, no look-up.
 
@@ -78,18 +79,18 @@ class AsyncApiHook(BaseHook):
         return self.get_connection(self.conn_id)
 
     @cached_property
-    def remote(self) -> Remote:
+    def endpoint(self) -> Endpoint:
         """The remote, for the worker."""
-        return self.remote_from(self.connection)
+        return self.endpoint_from(self.connection)
 
-    async def aremote(self) -> Remote:
+    async def aendpoint(self) -> Endpoint:
         """
         The remote, for the triggerer: shared by all jobs of this event loop for a minute.
 
         :raises TransientError: the connection could not be looked up, now or before
         """
-        remotes = remotes_of_loop()
-        return remotes.known(type(self), self.conn_id) or await remotes.get(type(self), self.conn_id)
+        endpoints = endpoints_of_loop()
+        return endpoints.known(type(self), self.conn_id) or await endpoints.get(type(self), self.conn_id)
 
     # -- requests -----------------------------------------------------------------------------------------
 
@@ -102,13 +103,13 @@ class AsyncApiHook(BaseHook):
         """
         from airflow_async_provider._transport.worker import send
 
-        return send(self.remote, request)
+        return send(self.endpoint, request)
 
     async def acall(self, request: HttpRequest) -> HttpResponse:
         """Async twin of :meth:`call`."""
         from airflow_async_provider._transport.triggerer import send
 
-        return await send(await self.aremote(), request)
+        return await send(await self.aendpoint(), request)
 
     def credentials_for(self, url: str, refused: Mapping[str, str] | None = None) -> dict[str, str]:
         """
@@ -119,11 +120,11 @@ class AsyncApiHook(BaseHook):
         """
         from airflow_async_provider._transport.worker import credential_headers
 
-        if not self.remote.may_have_credentials(url):
+        if not self.endpoint.may_have_credentials(url):
             return {}
-        if refused is not None and not self.remote.auth.reject(refused):
+        if refused is not None and not self.endpoint.auth.reject(refused):
             return {}
-        return credential_headers(self.remote)
+        return credential_headers(self.endpoint)
 
     # -- jobs ---------------------------------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class AsyncApiHook(BaseHook):
         handle = submitted.handle
         if handle.status_url:
             try:
-                self.remote.check_origin(self.remote.resolve(handle.status_url), what="status URL")
+                self.endpoint.check_origin(self.endpoint.resolve(handle.status_url), what="status URL")
             except OriginError as e:
                 e.job = handle.job_id  # it exists, although nobody can watch it
                 raise
@@ -190,9 +191,9 @@ class AsyncApiHook(BaseHook):
                 http_status=lost.http_status,
                 request_id=lost.request_id,
             ) from lost
-        remote, url = await self.aremote(), submitted.handle.status_url
+        endpoint, url = await self.aendpoint(), submitted.handle.status_url
         if url:
-            remote.check_origin(remote.resolve(url), what="status URL")
+            endpoint.check_origin(endpoint.resolve(url), what="status URL")
         return submitted
 
     def look_up(
@@ -253,7 +254,7 @@ class AsyncApiHook(BaseHook):
         handle = as_handle(job)
         if self._asked is None or self._asked[0] is not handle:
             protocol = protocol_of(handle)
-            self._asked = handle, protocol, Repeated.of(protocol.status(handle))
+            self._asked = handle, protocol, CachedRequest.of(protocol.status(handle))
         _, protocol, request = self._asked
         return protocol.read_status(handle, await self.acall(request))
 

@@ -62,7 +62,7 @@ def base_url(conn: Connection, *, default_scheme: str = "https") -> str:
 
 def common_settings(conn: Connection) -> dict[str, Any]:
     """
-    What all connection types share, as keyword arguments of :class:`~.._transport.endpoint.Remote`.
+    What all connection types share, as keyword arguments of :class:`~.._transport.endpoint.Endpoint`.
 
     Extra keys: ``verify`` (true, false or a CA file), ``result_verify`` (the same for result URLs on other
     hosts, default true), ``proxy`` (URL), ``timeout`` (seconds for one request), ``allowed_hosts`` (list, or

@@ -10,7 +10,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING
 
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import TransientError
 
 if TYPE_CHECKING:
@@ -26,19 +26,19 @@ CONNECTION_LIFE = 60.0
 LOOK_UP_AGAIN = 10.0
 
 
-class Remotes:
+class Endpoints:
     """Remotes of one event loop, so that a thousand waiting jobs look a connection up once a minute."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[type[AsyncApiHook], str], tuple[float, str, Remote]] = {}
+        self._known: dict[tuple[type[AsyncApiHook], str], tuple[float, str, Endpoint]] = {}
         self._locks: dict[tuple[type[AsyncApiHook], str], asyncio.Lock] = {}
 
-    def known(self, hook: type[AsyncApiHook], conn_id: str) -> Remote | None:
+    def known(self, hook: type[AsyncApiHook], conn_id: str) -> Endpoint | None:
         """The remote, when its connection has been looked up within the last minute."""
         known = self._known.get((hook, conn_id))
         return known[2] if known and time.monotonic() < known[0] else None
 
-    async def get(self, hook: type[AsyncApiHook], conn_id: str) -> Remote:
+    async def get(self, hook: type[AsyncApiHook], conn_id: str) -> Endpoint:
         """
         The remote, its connection looked up unless somebody else has done so meanwhile.
 
@@ -49,8 +49,8 @@ class Remotes:
         """
         key = (hook, conn_id)
         async with self._locks.setdefault(key, asyncio.Lock()):
-            if (remote := self.known(hook, conn_id)) is not None:
-                return remote
+            if (endpoint := self.known(hook, conn_id)) is not None:
+                return endpoint
             known = self._known.get(key)
             try:
                 conn = await hook.aget_connection(conn_id)
@@ -67,18 +67,18 @@ class Remotes:
             fields = (conn.host, conn.port, conn.schema, conn.login, conn.password, conn.extra)
             fingerprint = hashlib.sha256(repr(fields).encode()).hexdigest()
             # An unchanged connection keeps its remote, and with it the token it has fetched.
-            remote = known[2] if known and known[1] == fingerprint else hook.remote_from(conn)
-            self._known[key] = (time.monotonic() + CONNECTION_LIFE, fingerprint, remote)
-            return remote
+            endpoint = known[2] if known and known[1] == fingerprint else hook.endpoint_from(conn)
+            self._known[key] = (time.monotonic() + CONNECTION_LIFE, fingerprint, endpoint)
+            return endpoint
 
 
-_remotes: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Remotes] = weakref.WeakKeyDictionary()
+_endpoints: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Endpoints] = weakref.WeakKeyDictionary()
 
 
-def remotes_of_loop() -> Remotes:
+def endpoints_of_loop() -> Endpoints:
     """The remotes of the running event loop."""
     loop = asyncio.get_running_loop()
-    found = _remotes.get(loop)
+    found = _endpoints.get(loop)
     if found is None:
-        found = _remotes[loop] = Remotes()
+        found = _endpoints[loop] = Endpoints()
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from airflow_async_provider._transport.auth import Auth, StaticAuth
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._connection import base_url, common_settings, extra_of
 from airflow_async_provider.protocols._http_messages import HttpRequest
@@ -23,7 +23,7 @@ BASE_PATH = "/elements/api-v2"
 
 
 @dataclass(frozen=True, slots=True)
-class OpenConnectorsRemote(Remote):
+class OpenConnectorsEndpoint(Endpoint):
     """
     The platform with the credentials of one connector instance, and those for calls to the platform itself.
 
@@ -32,12 +32,12 @@ class OpenConnectorsRemote(Remote):
 
     platform_auth: Auth = field(default_factory=lambda: StaticAuth({}))
 
-    def for_request(self, request: HttpRequest) -> OpenConnectorsRemote:
+    def for_request(self, request: HttpRequest) -> OpenConnectorsEndpoint:
         """The remote with the credentials that a request wants: the queue is the platform's business."""
         return self.platform if request.url == DELIVERIES else self
 
     @property
-    def platform(self) -> OpenConnectorsRemote:
+    def platform(self) -> OpenConnectorsEndpoint:
         """The same place, for calls to the platform."""
         return replace(self, auth=self.platform_auth)
 
@@ -57,7 +57,7 @@ class MissingAuth(Auth):
         raise ConfigurationError(self.message)
 
 
-def remote_of(conn: Connection) -> OpenConnectorsRemote:
+def endpoint_of(conn: Connection) -> OpenConnectorsEndpoint:
     """
     Base URL and credentials of the connection.
 
@@ -70,7 +70,7 @@ def remote_of(conn: Connection) -> OpenConnectorsRemote:
     user = _secret(conn, extra, "user_secret")
     if user is None:
         raise ConfigurationError(f"The connection {conn.conn_id!r} has no user_secret in its extra.")
-    return OpenConnectorsRemote(
+    return OpenConnectorsEndpoint(
         base_url=url,
         auth=_authorization(conn, extra, user, "Element", "element_token", "a connector instance"),
         platform_auth=_authorization(

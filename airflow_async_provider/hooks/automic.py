@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow_async_provider._metadata.automic import AUTOMIC
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AsyncJobError,
@@ -17,7 +17,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.hooks._automic_batch import BatchedPolls
-from airflow_async_provider.hooks._automic_connection import AutomicRemote, remote_of
+from airflow_async_provider.hooks._automic_connection import AutomicEndpoint, endpoint_of
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.hooks._form import with_form
 from airflow_async_provider.hooks._test_connection import checked
@@ -66,23 +66,23 @@ class AutomicHook(BatchedPolls):
     hook_name: ClassVar[str] = "Broadcom Automic"
 
     @classmethod
-    def remote_from(cls, conn: Connection) -> AutomicRemote:
+    def endpoint_from(cls, conn: Connection) -> AutomicEndpoint:
         """
         Base URL, credentials and client of the connection.
 
         :raises ConfigurationError: something is missing or contradicts itself
         """
-        return remote_of(conn)
+        return endpoint_of(conn)
 
     # -- start
 
     def protocol(self, **options: Any) -> AutomicProtocol:
         """The protocol for this connection's client; ``options`` as its constructor takes them."""
-        return AutomicProtocol(_client_of(self.remote), **options)
+        return AutomicProtocol(_client_of(self.endpoint), **options)
 
     async def aprotocol(self, **options: Any) -> AutomicProtocol:
         """Async twin of :meth:`protocol`."""
-        return AutomicProtocol(_client_of(await self.aremote()), **options)
+        return AutomicProtocol(_client_of(await self.aendpoint()), **options)
 
     def execute(self, object_name: str, *, correlation_id: str | None = None, **arguments: Any) -> JobHandle:
         """
@@ -130,9 +130,9 @@ class AutomicHook(BatchedPolls):
 
     def run_url(self, run: Run) -> str:
         """Address of a run in Automic's web interface; empty without ``run_url`` in the connection."""
-        remote = self.remote
-        template = remote.run_url if isinstance(remote, AutomicRemote) else ""
-        return template.replace("{client}", _client_of(remote)).replace("{run_id}", str(_run_id(run)))
+        endpoint = self.endpoint
+        template = endpoint.run_url if isinstance(endpoint, AutomicEndpoint) else ""
+        return template.replace("{client}", _client_of(endpoint)).replace("{run_id}", str(_run_id(run)))
 
     def get_execution(self, run: Run, *, fields: str | None = None) -> dict[str, Any]:
         """
@@ -160,7 +160,7 @@ class AutomicHook(BatchedPolls):
 
     async def acancel(self, job: Run) -> bool:
         """Async twin of :meth:`cancel`."""
-        handle = job if isinstance(job, JobHandle) else _handle(job, await self.aremote())
+        handle = job if isinstance(job, JobHandle) else _handle(job, await self.aendpoint())
         if "type" not in handle.data:
             try:
                 # Its own record, and now: not what a list said a while ago.
@@ -170,7 +170,7 @@ class AutomicHook(BatchedPolls):
         return await super().acancel(handle)
 
     def _handle(self, job: Run) -> JobHandle:
-        return job if isinstance(job, JobHandle) else _handle(job, self.remote)
+        return job if isinstance(job, JobHandle) else _handle(job, self.endpoint)
 
     def _typed(self, handle: JobHandle) -> JobHandle:
         """Only a run's record tells whether it has children."""
@@ -315,29 +315,29 @@ class AutomicHook(BatchedPolls):
         api = self.protocol()
         if not self.ping():
             raise UnreadableAnswerError(
-                f"{self.remote.host} answers, but not as Automic's REST process (ping). Check host, port and "
-                "path."
+                f"{self.endpoint.host} answers, but not as Automic's REST process (ping). Check host, port "
+                "and path."
             )
         if not api.read_health(self.call(api.health())):
             raise UnreadableAnswerError(
                 "The REST process answers, but the Automation Engine is not healthy (503)."
             )
         api.read_executions(self.call(api.executions(max_results=1)), asked=1)
-        return f"Connected to client {api.client} at {self.remote.host}."
+        return f"Connected to client {api.client} at {self.endpoint.host}."
 
     def _ask(self, request: HttpRequest, read: Callable[[HttpResponse], T]) -> T:
         return with_retries(request, lambda: read(self.call(request)))
 
 
-def _client_of(remote: Remote) -> str:
-    assert isinstance(remote, AutomicRemote)  # noqa: S101 - remote_from makes no other
-    return remote.client
+def _client_of(endpoint: Endpoint) -> str:
+    assert isinstance(endpoint, AutomicEndpoint)  # noqa: S101 - endpoint_from makes no other
+    return endpoint.client
 
 
-def _handle(job: str | int | Mapping[str, Any], remote: Remote) -> JobHandle:
+def _handle(job: str | int | Mapping[str, Any], endpoint: Endpoint) -> JobHandle:
     if isinstance(job, Mapping):
         return JobHandle.from_dict(job)
-    return AutomicProtocol(_client_of(remote)).handle(job, at=0.0)
+    return AutomicProtocol(_client_of(endpoint)).handle(job, at=0.0)
 
 
 def _run_id(run: Run) -> str | int:

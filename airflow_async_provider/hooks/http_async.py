@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_async_provider._transport.auth import StaticAuth, basic
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.hooks._connection import base_url, common_settings, extra_of
@@ -79,7 +79,7 @@ class HttpAsyncJobHook(AsyncApiHook):
     hook_name: ClassVar[str] = "HTTP"
 
     @classmethod
-    def remote_from(cls, conn: Connection) -> Remote:
+    def endpoint_from(cls, conn: Connection) -> Endpoint:
         """
         Base URL, credentials, headers, TLS, proxy and time limit of the connection.
 
@@ -108,7 +108,7 @@ class HttpAsyncJobHook(AsyncApiHook):
                 "allowed_hosts": extra.get("allowed_hosts"),
             },
         )
-        return Remote(
+        return Endpoint(
             base_url=url,
             auth=StaticAuth({"Authorization": authorization} if authorization else {}),
             headers=headers,
@@ -148,9 +148,9 @@ class HttpAsyncJobHook(AsyncApiHook):
 
     def credentials_for(self, url: str, refused: Mapping[str, str] | None = None) -> dict[str, str]:
         """Credentials, and the headers of the extra, any of which may be one."""
-        if refused is not None or not self.remote.may_have_credentials(url):
+        if refused is not None or not self.endpoint.may_have_credentials(url):
             return {}  # what was refused once is refused again: none of these can be renewed
-        return {**self.remote.headers, **super().credentials_for(url)}
+        return {**self.endpoint.headers, **super().credentials_for(url)}
 
     def submit(self, protocol: JobProtocol, method: str, endpoint: str, **arguments: Any) -> Submitted:
         """

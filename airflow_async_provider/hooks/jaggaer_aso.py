@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_async_provider._metadata.jaggaer_aso import JAGGAER_ASO
 from airflow_async_provider._transport.auth import Auth, ClientCredentialsAuth, StaticAuth
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider._urls import split_url
 from airflow_async_provider.errors import (
     AuthenticationError,
@@ -58,14 +58,14 @@ class JaggaerAsoHook(AsyncApiHook):
     protocol: ClassVar[JaggaerAsoProtocol] = JaggaerAsoProtocol()
 
     @classmethod
-    def remote_from(cls, conn: Connection) -> Remote:
+    def endpoint_from(cls, conn: Connection) -> Endpoint:
         """
         Base URL, credentials and headers of the connection.
 
         :raises ConfigurationError: no host, or neither a token nor client credentials
         """
         extra = extra_of(conn)
-        return Remote(
+        return Endpoint(
             base_url=base_url(conn),
             auth=cls._auth(conn, extra),
             headers={"Accept": str(extra.get("accept") or DEFAULT_ACCEPT)},
@@ -134,7 +134,7 @@ class JaggaerAsoHook(AsyncApiHook):
         :raises SubmitUnknownError: the answer to a POST was lost; an event may have been created
         """
         request = self.protocol.submit(
-            endpoint, method=method, params=params, json=json, content_type=self.remote.headers["Accept"]
+            endpoint, method=method, params=params, json=json, content_type=self.endpoint.headers["Accept"]
         )
         return self.start(self.protocol, request).handle
 
@@ -147,7 +147,7 @@ class JaggaerAsoHook(AsyncApiHook):
         json: Any = None,
     ) -> JobHandle:
         """Async twin of :meth:`submit`, one try."""
-        accept = (await self.aremote()).headers["Accept"]
+        accept = (await self.aendpoint()).headers["Accept"]
         request = self.protocol.submit(endpoint, method=method, params=params, json=json, content_type=accept)
         return (await self.astart(self.protocol, request)).handle
 
@@ -162,7 +162,7 @@ class JaggaerAsoHook(AsyncApiHook):
 
     def _probe(self) -> str:
         response = self.call(HttpRequest("GET", "asyncStatus/connection-test"))
-        host, status = self.remote.host, response.status
+        host, status = self.endpoint.host, response.status
         if status == 401:
             raise AuthenticationError(f"{host} answers, but refuses the token (401).")
         if status == 403:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_async_provider._metadata.open_connectors import OPEN_CONNECTORS
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AuthenticationError,
@@ -25,8 +25,8 @@ from airflow_async_provider.hooks._form import with_form
 from airflow_async_provider.hooks._open_connectors_connection import (
     BASE_PATH,
     MissingAuth,
-    OpenConnectorsRemote,
-    remote_of,
+    OpenConnectorsEndpoint,
+    endpoint_of,
 )
 from airflow_async_provider.hooks._test_connection import checked
 from airflow_async_provider.protocols._callback_rules import Conditions
@@ -71,13 +71,13 @@ class OpenConnectorsHook(AsyncApiHook):
     hook_name: ClassVar[str] = "SAP Open Connectors"
 
     @classmethod
-    def remote_from(cls, conn: Connection) -> OpenConnectorsRemote:
+    def endpoint_from(cls, conn: Connection) -> OpenConnectorsEndpoint:
         """
         Base URL and credentials of the connection.
 
         :raises ConfigurationError: no host, no user secret, or a secret that cannot be one
         """
-        return remote_of(conn)
+        return endpoint_of(conn)
 
     @classmethod
     def signature_scheme(cls, conn: Connection) -> SignatureScheme | None:
@@ -96,13 +96,13 @@ class OpenConnectorsHook(AsyncApiHook):
         """Send one request with the credentials that it wants; see :meth:`AsyncApiHook.call`."""
         from airflow_async_provider._transport.worker import send
 
-        return send(_typed(self.remote).for_request(request), request)
+        return send(_typed(self.endpoint).for_request(request), request)
 
     async def acall(self, request: HttpRequest) -> HttpResponse:
         """Async twin of :meth:`call`."""
         from airflow_async_provider._transport.triggerer import send
 
-        return await send(_typed(await self.aremote()).for_request(request), request)
+        return await send(_typed(await self.aendpoint()).for_request(request), request)
 
     def platform_call(self, request: HttpRequest) -> HttpResponse:
         """
@@ -112,7 +112,7 @@ class OpenConnectorsHook(AsyncApiHook):
         """
         from airflow_async_provider._transport.worker import send
 
-        return send(_typed(self.remote).platform, request)
+        return send(_typed(self.endpoint).platform, request)
 
     # -- jobs ---------------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class OpenConnectorsHook(AsyncApiHook):
         protocol: OpenConnectorsProtocol
         if queue_url is not None:
             # Without these the job could be started and never be asked for.
-            _typed(self.remote).platform_auth.headers()
+            _typed(self.endpoint).platform_auth.headers()
             protocol = OpenConnectorsQueueProtocol(
                 queue_url=queue_url, failure_rule=failure_rule, success_rule=success_rule
             )
@@ -233,11 +233,11 @@ class OpenConnectorsHook(AsyncApiHook):
             chunks=outgoing.chunks,
             size=outgoing.size(),
         )
-        self.log.info("Sending %s (%d bytes) to %s.", outgoing.uri, body.size, self.remote.host)
+        self.log.info("Sending %s (%d bytes) to %s.", outgoing.uri, body.size, self.endpoint.host)
         try:
             submitted = with_retries(
                 request,
-                lambda: protocol.read_submit(send_stream(self.remote, request, body, timeout=timeout)),
+                lambda: protocol.read_submit(send_stream(self.endpoint, request, body, timeout=timeout)),
             )
         except (TransientError, UnreadableAnswerError) as lost:
             if isinstance(lost, TransientError) and not lost.sent:
@@ -283,12 +283,12 @@ class OpenConnectorsHook(AsyncApiHook):
 
     def _probe(self) -> str:
         told = []
-        remote = _typed(self.remote)
-        if not isinstance(remote.auth, MissingAuth):
+        endpoint = _typed(self.endpoint)
+        if not isinstance(endpoint.auth, MissingAuth):
             status = _good("connector instance", self.call(HttpRequest("GET", "ping")))
             hint = " for ping, which not every connector has" if status >= 400 else ""
             told.append(f"connector instance: HTTP {status}{hint}")
-        if not isinstance(remote.platform_auth, MissingAuth):
+        if not isinstance(endpoint.platform_auth, MissingAuth):
             where = "channel='webhook' and status='queued'"
             question = HttpRequest("GET", DELIVERIES, params={"where": where, "pageSize": 1})
             status = _good("platform", self.call(question))
@@ -301,7 +301,7 @@ class OpenConnectorsHook(AsyncApiHook):
             told.append(f"platform: HTTP {status}")
         if not told:
             raise ConfigurationError("The extra has neither element_token nor organization_secret.")
-        return f"Connected to {self.remote.host} ({', '.join(told)})."
+        return f"Connected to {self.endpoint.host} ({', '.join(told)})."
 
 
 def _good(what: str, response: HttpResponse) -> int:
@@ -316,7 +316,7 @@ def _good(what: str, response: HttpResponse) -> int:
     return status
 
 
-def _typed(remote: Remote) -> OpenConnectorsRemote:
-    if not isinstance(remote, OpenConnectorsRemote):
+def _typed(endpoint: Endpoint) -> OpenConnectorsEndpoint:
+    if not isinstance(endpoint, OpenConnectorsEndpoint):
         raise TypeError("a hook of this class makes remotes of its own class")
-    return remote
+    return endpoint

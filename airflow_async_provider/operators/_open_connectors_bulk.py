@@ -297,7 +297,7 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
         """Lineage for Airflow's OpenLineage provider: the source in, the object at the remote out."""
         if not self._sent:
             return None
-        return lineage(stored_place(self.source), remote_place(self.hook.remote.base_url, self.object_name))
+        return lineage(stored_place(self.source), remote_place(self.hook.endpoint.base_url, self.object_name))
 
     def submit(self, context: Context, correlation_id: str) -> Submitted:
         """Send the file; the correlation id comes back in the notification."""

@@ -122,7 +122,7 @@ class StoresResult:
 
     def _remote_place(self) -> Place | None:
         path = self.lineage_path()
-        return remote_place(self.hook.remote.base_url, path) if path else None
+        return remote_place(self.hook.endpoint.base_url, path) if path else None
 
 
 def fetch(
@@ -195,7 +195,7 @@ def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpS
             state=status.state.value,
             remote_status=status.remote_status,
         )
-    remote = hook.remote
+    remote = hook.endpoint
     url = remote.resolve(result.url)
     if url.lower().startswith("http:") and remote.base_url.lower().startswith("https:"):
         raise OriginError(

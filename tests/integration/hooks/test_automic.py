@@ -73,9 +73,9 @@ def connect(monkeypatch, simulator=None, **changes):
 )
 def test_connections(monkeypatch, connection, base, client):
     hook = connect(monkeypatch, password="p", **connection)
-    assert (hook.remote.base_url, hook.remote.client) == (base, client)
+    assert (hook.endpoint.base_url, hook.endpoint.client) == (base, client)
     assert hook.protocol().options()["client"] == client
-    assert "p" not in repr(hook.remote).split("'")
+    assert "p" not in repr(hook.endpoint).split("'")
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,12 @@ def test_connections(monkeypatch, connection, base, client):
 def test_connections_that_make_no_sense(monkeypatch, connection, says):
     hook = connect(monkeypatch, **connection)
     with pytest.raises(ConfigurationError, match=says) as caught:
-        hook.remote  # noqa: B018 - building it is the test
+        hook.endpoint  # noqa: B018 - building it is the test
     assert "geheim" not in str(caught.value)
 
 
 def test_test_connection(monkeypatch, ae, hook):
-    assert hook.test_connection() == (True, f"Connected to client 100 at {hook.remote.host}.")
+    assert hook.test_connection() == (True, f"Connected to client 100 at {hook.endpoint.host}.")
     assert connect(monkeypatch, ae, login="100/AIRFLOW/AF").test_connection()[0]
     bearer = {"auth": "bearer"}
     assert connect(monkeypatch, ae, login="", password="automic-token", extra=bearer).test_connection()[0]

@@ -23,7 +23,8 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks import base, remotes
+from airflow_async_provider.hooks import _base as base
+from airflow_async_provider.hooks import _endpoint_cache as endpoint_cache
 from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.protocols import HttpRequest, HttpResponse, JobHandle, JobState, Submitted
@@ -323,23 +324,23 @@ async def test_one_look_up_for_all_jobs_of_a_minute(
     assert look_ups == [CONN_ID]
 
     # An unchanged connection keeps what was made of it, a changed one does not.
-    known = await JaggaerAsoHook().aremote()
+    known = await JaggaerAsoHook().aendpoint()
     later = Later()
-    monkeypatch.setattr(remotes, "time", later)
-    later.ahead = remotes.CONNECTION_LIFE + 1
-    assert await JaggaerAsoHook().aremote() is known
+    monkeypatch.setattr(endpoint_cache, "time", later)
+    later.ahead = endpoint_cache.CONNECTION_LIFE + 1
+    assert await JaggaerAsoHook().aendpoint() is known
     assert look_ups == [CONN_ID] * 2
     define({**simulator.airflow_connection(), "password": "another"}, monkeypatch)
-    later.ahead = 2 * (remotes.CONNECTION_LIFE + 1)
-    assert await JaggaerAsoHook().aremote() is not known
+    later.ahead = 2 * (endpoint_cache.CONNECTION_LIFE + 1)
+    assert await JaggaerAsoHook().aendpoint() is not known
 
 
-async def test_two_connections_are_two_remotes(
+async def test_two_connections_are_two_endpoints(
     aso: Aso, look_ups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator = aso()
     define({**simulator.airflow_connection(), "password": "another"}, monkeypatch, "second")
-    first, second = await JaggaerAsoHook().aremote(), await JaggaerAsoHook("second").aremote()
+    first, second = await JaggaerAsoHook().aendpoint(), await JaggaerAsoHook("second").aendpoint()
     assert first.auth.headers() != second.auth.headers()
     assert look_ups == [CONN_ID, "second"]
 
@@ -347,14 +348,14 @@ async def test_two_connections_are_two_remotes(
 def test_no_two_loops_share_a_remote(aso: Aso, look_ups: list[str]) -> None:
     aso()
     for _ in range(2):
-        asyncio.run(JaggaerAsoHook().aremote())
+        asyncio.run(JaggaerAsoHook().aendpoint())
     assert len(look_ups) == 2
 
 
 async def test_a_connection_that_is_not_there_is_asked_for_again(look_ups: list[str]) -> None:
     for _ in range(2):
         with pytest.raises(Exception, match="no_such"):
-            await JaggaerAsoHook("no_such").aremote()
+            await JaggaerAsoHook("no_such").aendpoint()
     assert look_ups == ["no_such"] * 2
 
 

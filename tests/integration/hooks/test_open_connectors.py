@@ -68,11 +68,11 @@ def connect(monkeypatch, **changes):
     ],
 )
 def test_the_base_path_is_added_where_there_is_none(monkeypatch, connection, base):
-    assert connect(monkeypatch, **connection).remote.base_url == base
+    assert connect(monkeypatch, **connection).endpoint.base_url == base
 
 
 def test_both_forms_of_authorization(monkeypatch):
-    remote = connect(monkeypatch).remote
+    remote = connect(monkeypatch).endpoint
     assert remote.auth.headers() == {"Authorization": "User u+/=, Element e+/="}
     assert remote.platform.auth.headers() == {"Authorization": "User u+/=, Organization o+/="}
     for secret in SECRETS.values():
@@ -93,7 +93,7 @@ def test_both_forms_of_authorization(monkeypatch):
 )
 def test_connections_that_cannot_be(monkeypatch, extra, message):
     with pytest.raises(ConfigurationError, match=message) as caught:
-        _ = connect(monkeypatch, extra=extra).remote
+        _ = connect(monkeypatch, extra=extra).endpoint
     assert "e+/=" not in str(caught.value)
 
 

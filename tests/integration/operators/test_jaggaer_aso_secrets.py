@@ -277,7 +277,7 @@ def test_the_button_in_the_connection_form(
     simulator.faults.add("status", "http_status", status=500, body=f"{TOKEN} {API_KEY}")
     hook = JaggaerAsoHook()
     collected.add("test_connection", [hook.test_connection(), hook.test_connection()])
-    collected.add("objects", [hook, hook.remote, hook.remote.auth])
+    collected.add("objects", [hook, hook.endpoint, hook.endpoint.auth])
     check(collected, simulator, "as expected")
 
 

@@ -25,7 +25,7 @@ from airflow_async_provider._jobs.messages import surely_not_started
 from airflow_async_provider._jobs.results.store import source_of
 from airflow_async_provider._transport import triggerer, worker
 from airflow_async_provider._transport.auth import ClientCredentialsAuth, StaticAuth
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError, DownloadError, OriginError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
@@ -74,10 +74,10 @@ ELSEWHERE = {
 NO_ADDRESS = (ELSEWHERE["backslashes"], ELSEWHERE["no host"])
 elsewhere = pytest.mark.parametrize("place", ELSEWHERE.values(), ids=ELSEWHERE)
 
-Send = Callable[[Remote, HttpRequest], HttpResponse]
+Send = Callable[[Endpoint, HttpRequest], HttpResponse]
 
 
-def send_from_triggerer(remote: Remote, request: HttpRequest) -> HttpResponse:
+def send_from_triggerer(remote: Endpoint, request: HttpRequest) -> HttpResponse:
     return asyncio.run(triggerer.send(remote, request))
 
 
@@ -114,7 +114,7 @@ def no_secret_in(error: BaseException | str | None) -> bool:
 @elsewhere
 def test_a_url_of_the_remote_s(start: Start, send: Send, place: str) -> None:
     own, other = start(), start()
-    remote, asked = Remote(own.origin, auth=CREDENTIALS), HttpRequest("GET", at(place, own, other))
+    remote, asked = Endpoint(own.origin, auth=CREDENTIALS), HttpRequest("GET", at(place, own, other))
     if place == ELSEWHERE["backslashes"]:
         send(remote, asked)
         assert len(own.requests) == 1
@@ -138,7 +138,7 @@ def test_a_redirect(start: Start, send: Send, name: str, code: int) -> None:
     own, other = start(), start()
     own.steps.append(redirect(at(place, own, other).encode().decode("latin-1"), code))
     with contextlib.suppress(OriginError):  # too many
-        answer = send(Remote(own.origin, auth=CREDENTIALS), HttpRequest("GET", "x"))
+        answer = send(Endpoint(own.origin, auth=CREDENTIALS), HttpRequest("GET", "x"))
         assert answer.status == code or place in NO_ADDRESS
     assert len(own.requests) == 1 or place in NO_ADDRESS
     assert not other.requests
@@ -154,7 +154,7 @@ def test_a_redirect_of_the_token_endpoint(start: Start, send: Send, name: str, c
     tokens.steps.append(redirect(location.encode().decode("latin-1"), code))
     auth = ClientCredentialsAuth(token_url=tokens.origin + "/token", client_id="me", client_secret=CANARY)
     with pytest.raises(AsyncJobError) as caught:
-        send(Remote(api.origin, auth=auth), HttpRequest("GET", "x"))
+        send(Endpoint(api.origin, auth=auth), HttpRequest("GET", "x"))
     assert len(tokens.requests) == 1
     assert not other.requests
     assert not api.requests
@@ -361,5 +361,5 @@ def test_a_token_url_without_tls_is_refused_for_an_https_connection(monkeypatch:
     }
     monkeypatch.setenv("AIRFLOW_CONN_JAGGAER_ASO_DEFAULT", json.dumps(connection))
     with pytest.raises(ConfigurationError, match="in the clear") as caught:
-        _ = JaggaerAsoHook().remote
+        _ = JaggaerAsoHook().endpoint
     assert no_secret_in(str(caught.value).replace("client secret", ""))

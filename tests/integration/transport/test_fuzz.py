@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from airflow_async_provider._jobs.messages import surely_not_started
 from airflow_async_provider._transport import triggerer, worker
 from airflow_async_provider._transport.auth import Auth, ClientCredentialsAuth, NoAuth
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import AsyncJobError, RemoteError, TransientError
 from airflow_async_provider.protocols import HttpRequest, HttpResponse
 from tests.support.inputs import examples
@@ -49,33 +49,33 @@ def server() -> Iterator[RawServer]:
 # -- asking, by each client: the request that is tried, and one after it in the same pool of connections
 
 Answer = HttpResponse | AsyncJobError
-Ask = Callable[[Remote, HttpRequest], tuple[Answer, Answer]]
+Ask = Callable[[Endpoint, HttpRequest], tuple[Answer, Answer]]
 
 AFTER = HttpRequest("GET", "after")
 
 
-def in_worker(remote: Remote, request: HttpRequest) -> Answer:
+def in_worker(remote: Endpoint, request: HttpRequest) -> Answer:
     try:
         return worker.send(remote, request)
     except AsyncJobError as error:
         return error
 
 
-async def in_triggerer(remote: Remote, request: HttpRequest) -> Answer:
+async def in_triggerer(remote: Endpoint, request: HttpRequest) -> Answer:
     try:
         return await triggerer.send(remote, request)
     except AsyncJobError as error:
         return error
 
 
-def ask_in_worker(remote: Remote, request: HttpRequest) -> tuple[Answer, Answer]:
-    return in_worker(remote, request), in_worker(Remote(remote.base_url), AFTER)
+def ask_in_worker(remote: Endpoint, request: HttpRequest) -> tuple[Answer, Answer]:
+    return in_worker(remote, request), in_worker(Endpoint(remote.base_url), AFTER)
 
 
-def ask_in_triggerer(remote: Remote, request: HttpRequest) -> tuple[Answer, Answer]:
+def ask_in_triggerer(remote: Endpoint, request: HttpRequest) -> tuple[Answer, Answer]:
     async def one_after_the_other() -> tuple[Answer, Answer]:
         async with triggerer.pool():
-            return await in_triggerer(remote, request), await in_triggerer(Remote(remote.base_url), AFTER)
+            return await in_triggerer(remote, request), await in_triggerer(Endpoint(remote.base_url), AFTER)
 
     return asyncio.run(one_after_the_other())
 
@@ -87,13 +87,13 @@ def tokens_from(server: RawServer, path: str = "/fuzz") -> Auth:
     return ClientCredentialsAuth(token_url=server.origin + path, client_id="me", client_secret=SECRET)
 
 
-def check(answer: Answer, *, most: int = LARGEST) -> None:
+def check(answer: Answer, *, max_body_bytes: int = LARGEST) -> None:
     if isinstance(answer, AsyncJobError):
         assert SECRET not in str(answer)
         assert len(str(answer)) < 1000
     else:
         assert 100 <= answer.status <= 999
-        assert len(answer.body) <= most
+        assert len(answer.body) <= max_body_bytes
 
 
 def check_the_one_after(answer: Answer) -> None:
@@ -129,7 +129,7 @@ ANY = settings(
 @given(data=anything, ending=st.sampled_from(["close", "close", "reset"]), request=requests)
 def test_any_bytes(server: RawServer, ask: Ask, data: bytes, ending: str, request: HttpRequest) -> None:
     server.scripts[b"/fuzz"] = Script(data, ending)
-    answer, after = ask(Remote(server.origin, timeout=LONG), request)
+    answer, after = ask(Endpoint(server.origin, timeout=LONG), request)
     event(type(answer).__name__)
     check(answer, max_body_bytes=request.max_body_bytes or LARGEST)
     check_the_one_after(after)
@@ -143,7 +143,7 @@ def test_any_bytes_and_the_connection_stays_open(
 ) -> None:
     """What is left of an answer is not taken for the answer to the next request."""
     server.scripts[b"/fuzz"] = Script(data, "keep")
-    answer, after = ask(Remote(server.origin, timeout=LONG), request)
+    answer, after = ask(Endpoint(server.origin, timeout=LONG), request)
     event(type(answer).__name__)
     check(answer, max_body_bytes=request.max_body_bytes or LARGEST)
     check_the_one_after(after)
@@ -155,7 +155,7 @@ def test_any_bytes_and_the_connection_stays_open(
 def test_any_bytes_instead_of_a_token(server: RawServer, ask: Ask, data: bytes, ending: str) -> None:
     """Either it is one, or the request that was to carry it was surely not sent."""
     server.scripts[b"/fuzz"] = Script(data, ending)
-    remote = Remote(server.origin, auth=tokens_from(server), timeout=LONG)
+    remote = Endpoint(server.origin, auth=tokens_from(server), timeout=LONG)
     answer, _ = ask(remote, HttpRequest("POST", "x", json={}, repeatable=False))
     event(type(answer).__name__)
     check(answer)
@@ -201,7 +201,7 @@ Case = tuple[str, str, str]
 
 def outcome_of(client: str, server: RawServer, cases: list[Case]) -> dict[Case, tuple[Answer, bool]]:
     """What the client made of each, asked for at once, and whether it has left."""
-    asked: list[tuple[Remote, HttpRequest]] = []
+    asked: list[tuple[Endpoint, HttpRequest]] = []
     scripts: list[Script] = []
     for case in cases:
         name, how, of = case
@@ -210,7 +210,7 @@ def outcome_of(client: str, server: RawServer, cases: list[Case]) -> dict[Case, 
         path = f"/endless/{client}/{CASES.index(case)}"
         server.scripts[path.encode()] = scripts[-1]
         auth = tokens_from(server, path) if of == "token" else NoAuth()
-        remote = Remote(server.origin, auth=auth, timeout=SHORT)
+        remote = Endpoint(server.origin, auth=auth, timeout=SHORT)
         asked.append((remote, HttpRequest("GET", "x" if of == "token" else path[1:])))
 
     async def in_one_loop() -> list[Answer]:

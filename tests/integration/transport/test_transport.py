@@ -22,7 +22,7 @@ import pytest
 
 from airflow_async_provider._transport import triggerer, worker
 from airflow_async_provider._transport.auth import ClientCredentialsAuth, StaticAuth
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AuthenticationError,
@@ -42,7 +42,7 @@ from tests.support.byte_server import (
     status,
 )
 
-Send = Callable[[Remote, HttpRequest], HttpResponse]
+Send = Callable[[Endpoint, HttpRequest], HttpResponse]
 
 CANARY = "canary-5e7b1c"
 CREDENTIALS = StaticAuth({"Authorization": f"Bearer {CANARY}", "X-API-Key": f"key-{CANARY}"})
@@ -50,7 +50,7 @@ CREDENTIALS = StaticAuth({"Authorization": f"Bearer {CANARY}", "X-API-Key": f"ke
 NOBODY = "http://127.0.0.1:1"
 
 
-def send_from_triggerer(remote: Remote, request: HttpRequest) -> HttpResponse:
+def send_from_triggerer(remote: Endpoint, request: HttpRequest) -> HttpResponse:
     return asyncio.run(triggerer.send(remote, request))
 
 
@@ -109,20 +109,20 @@ def silence(exchange: Exchange) -> None:
 )
 def test_an_opaque_url_goes_out_byte_for_byte(start: Start, send: Send, target: str) -> None:
     server = start(status(200))
-    send(Remote(server.origin), get(server.origin + target))
+    send(Endpoint(server.origin), get(server.origin + target))
     assert server.requests[0].target == target
 
 
 def test_a_fragment_stays_at_home_and_a_missing_path_is_a_slash(start: Start, send: Send) -> None:
     server = start(status(200), status(200))
-    send(Remote(server.origin), get(server.origin + "/x#fragment"))
-    send(Remote(server.origin), get(server.origin + "?a=1"))
+    send(Endpoint(server.origin), get(server.origin + "/x#fragment"))
+    send(Endpoint(server.origin), get(server.origin + "?a=1"))
     assert [r.target for r in server.requests] == ["/x", "/?a=1"]
 
 
 def test_a_request_says_no_more_than_it_was_told(start: Start, send: Send) -> None:
     server = start(status(200), status(200))
-    remote = Remote(server.origin + "/base", auth=CREDENTIALS, headers={"Accept": "application/vnd.x+json"})
+    remote = Endpoint(server.origin + "/base", auth=CREDENTIALS, headers={"Accept": "application/vnd.x+json"})
     send(remote, get(params={"a": [1, 2]}))
     send(remote, HttpRequest("POST", "y", json={"k": "v"}))
     first, second = server.requests
@@ -143,7 +143,7 @@ def test_a_request_says_no_more_than_it_was_told(start: Start, send: Send) -> No
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_a_request_without_a_body_has_none(start: Start, send: Send, method: str) -> None:
     server = start(status(204))
-    assert send(Remote(server.origin), HttpRequest(method, "x")).status == 204
+    assert send(Endpoint(server.origin), HttpRequest(method, "x")).status == 204
     assert server.requests[0].headers.get("content-length", "0") == "0"
     assert "transfer-encoding" not in server.requests[0].headers
     assert "content-type" not in server.requests[0].headers
@@ -158,7 +158,7 @@ def test_netrc_and_cookies_play_no_part(
     monkeypatch.setenv("NETRC", str(netrc))
     server = start(status(200, headers={"Set-Cookie": f"session={CANARY}; Path=/"}), status(200))
     for _ in range(2):
-        send(Remote(server.origin), get())
+        send(Endpoint(server.origin), get())
     for request in server.requests:
         assert "authorization" not in request.headers
         assert "cookie" not in request.headers
@@ -167,7 +167,7 @@ def test_netrc_and_cookies_play_no_part(
 def test_a_credential_that_cannot_be_sent_is_named_but_not_shown(start: Start, send: Send) -> None:
     server = start()
     with pytest.raises(ConfigurationError, match="Authorization") as caught:
-        send(Remote(server.origin, auth=StaticAuth({"Authorization": f"Bearer {CANARY}\n"})), get())
+        send(Endpoint(server.origin, auth=StaticAuth({"Authorization": f"Bearer {CANARY}\n"})), get())
     assert CANARY not in str(caught.value)
     assert not server.requests
 
@@ -178,14 +178,14 @@ def test_a_credential_that_cannot_be_sent_is_named_but_not_shown(start: Start, s
 def test_a_url_that_points_elsewhere_is_not_asked(start: Start, send: Send) -> None:
     own, other = start(), start()
     with pytest.raises(OriginError):
-        send(Remote(own.origin, auth=CREDENTIALS), get(other.origin + "/x"))
+        send(Endpoint(own.origin, auth=CREDENTIALS), get(other.origin + "/x"))
     assert not own.requests
     assert not other.requests
 
 
 def test_a_listed_host_gets_the_credentials(start: Start, send: Send) -> None:
     own, other = start(), start(status(200))
-    remote = Remote(
+    remote = Endpoint(
         own.origin, auth=CREDENTIALS, allowed_hosts=frozenset({other.origin.removeprefix("http://")})
     )
     send(remote, get(other.origin + "/x"))
@@ -200,7 +200,7 @@ def test_a_redirect_that_leads_elsewhere_is_the_answer(start: Start, send: Send,
         other=other.origin, other_host=other.origin.removeprefix("http://"), port=own.port
     )
     own.steps.append(redirect(location))
-    answer = send(Remote(own.origin, auth=CREDENTIALS), get())
+    answer = send(Endpoint(own.origin, auth=CREDENTIALS), get())
     assert answer.status == 302
     assert not other.requests
     assert len(own.requests) == 1
@@ -208,7 +208,7 @@ def test_a_redirect_that_leads_elsewhere_is_the_answer(start: Start, send: Send,
 
 def test_a_redirect_within_the_origin_is_followed_byte_for_byte(start: Start, send: Send) -> None:
     server = start(redirect("/moved/%7e%2f?a=%2f"), redirect("again"), status(200, b"there"))
-    answer = send(Remote(server.origin, auth=CREDENTIALS), get())
+    answer = send(Endpoint(server.origin, auth=CREDENTIALS), get())
     assert (answer.status, answer.body) == (200, b"there")
     assert [r.target for r in server.requests] == ["/x", "/moved/%7e%2f?a=%2f", "/moved/again"]
     assert {r.headers["authorization"] for r in server.requests} == {f"Bearer {CANARY}"}
@@ -217,14 +217,14 @@ def test_a_redirect_within_the_origin_is_followed_byte_for_byte(start: Start, se
 
 def test_a_post_is_not_sent_a_second_time(start: Start, send: Send) -> None:
     server = start(redirect("/y", 307))
-    assert send(Remote(server.origin), HttpRequest("POST", "x", json={})).status == 307
+    assert send(Endpoint(server.origin), HttpRequest("POST", "x", json={})).status == 307
     assert len(server.requests) == 1
 
 
 def test_redirects_in_a_circle_end(start: Start, send: Send) -> None:
     server = start(*[redirect("/x")] * 20)
     with pytest.raises(OriginError, match="more than"):
-        send(Remote(server.origin), get())
+        send(Endpoint(server.origin), get())
     assert len(server.requests) == worker.MAX_REDIRECTS + 1
 
 
@@ -233,7 +233,7 @@ def test_redirects_in_a_circle_end(start: Start, send: Send) -> None:
 
 def test_nobody_listens(send: Send) -> None:
     with pytest.raises(TransientError) as caught:
-        send(Remote(NOBODY), get("secret?canary"))
+        send(Endpoint(NOBODY), get("secret?canary"))
     assert not caught.value.sent
     assert NOBODY in str(caught.value)
     assert "refused" in str(caught.value)
@@ -242,7 +242,7 @@ def test_nobody_listens(send: Send) -> None:
 
 def test_there_is_no_such_host(send: Send) -> None:
     with pytest.raises(TransientError) as caught:
-        send(Remote("http://no-such-host.invalid"), get())
+        send(Endpoint("http://no-such-host.invalid"), get())
     assert not caught.value.sent
 
 
@@ -251,7 +251,7 @@ def test_a_connection_that_ends_without_an_answer(start: Start, send: Send, rese
     # aiohttp asks a second time by itself when a kept connection ends so: it was never answered
     server = start(hang_up(reset=reset), hang_up(reset=reset))
     with pytest.raises(TransientError) as caught:
-        send(Remote(server.origin), get("secret?canary"))
+        send(Endpoint(server.origin), get("secret?canary"))
     assert caught.value.sent
     assert "secret" not in str(caught.value)
 
@@ -272,7 +272,7 @@ def test_a_connection_that_ends_without_an_answer(start: Start, send: Send, rese
 def test_half_and_broken_answers_are_worth_another_try(start: Start, send: Send, answer: bytes) -> None:
     server = start(*[raw(answer)] * 3)
     with pytest.raises(TransientError) as caught:
-        send(Remote(server.origin, timeout=5), get("secret?canary"))
+        send(Endpoint(server.origin, timeout=5), get("secret?canary"))
     assert caught.value.sent
     assert "secret" not in str(caught.value)
 
@@ -280,14 +280,14 @@ def test_half_and_broken_answers_are_worth_another_try(start: Start, send: Send,
 def test_silence_has_an_end(start: Start, send: Send) -> None:
     server = start(silence)
     with pytest.raises(TransientError, match="did not answer") as caught:
-        send(Remote(server.origin, timeout=0.3), get())
+        send(Endpoint(server.origin, timeout=0.3), get())
     assert caught.value.sent
 
 
 def test_silence_in_the_middle_has_an_end(start: Start, send: Send) -> None:
     server = start(raw(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", then=silence))
     with pytest.raises(TransientError):
-        send(Remote(server.origin, timeout=0.3), get())
+        send(Endpoint(server.origin, timeout=0.3), get())
 
 
 def test_a_byte_now_and_then_does_not_keep_us(start: Start, send: Send) -> None:
@@ -302,7 +302,7 @@ def test_a_byte_now_and_then_does_not_keep_us(start: Start, send: Send) -> None:
     server = start(drip)
     began = time.monotonic()
     with pytest.raises(TransientError):
-        send(Remote(server.origin, timeout=0.4), get())
+        send(Endpoint(server.origin, timeout=0.4), get())
     assert time.monotonic() - began < 5  # all of it would take 50
 
 
@@ -318,7 +318,7 @@ def small_limit(monkeypatch: pytest.MonkeyPatch) -> int:
 
 def test_an_answer_of_the_largest_size_is_read(start: Start, send: Send, small_limit: int) -> None:
     server = start(status(200, b"x" * small_limit))
-    assert len(send(Remote(server.origin), get()).body) == small_limit
+    assert len(send(Endpoint(server.origin), get()).body) == small_limit
 
 
 @pytest.mark.parametrize("chunked", [True, False])
@@ -332,7 +332,7 @@ def test_a_larger_one_is_given_up(start: Start, send: Send, small_limit: int, ch
 
     server = start(endless)
     with pytest.raises(UnreadableAnswerError, match="larger than"):
-        send(Remote(server.origin), get())
+        send(Endpoint(server.origin), get())
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
@@ -344,7 +344,7 @@ def test_a_bomb_does_not_go_off(start: Start, send: Send, small_limit: int, enco
     tracemalloc.start()
     try:
         with pytest.raises(UnreadableAnswerError, match="larger than"):
-            send(Remote(server.origin), get())
+            send(Endpoint(server.origin), get())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -354,7 +354,7 @@ def test_a_bomb_does_not_go_off(start: Start, send: Send, small_limit: int, enco
 def test_a_compressed_answer_is_still_read(start: Start, send: Send) -> None:
     body = json.dumps({"status": "processing"}).encode()
     server = start(status(200, gzip.compress(body), {"Content-Encoding": "gzip"}))
-    assert send(Remote(server.origin), get()).body == body
+    assert send(Endpoint(server.origin), get()).body == body
 
 
 # -- what nobody may read
@@ -364,7 +364,7 @@ def test_an_echo_of_the_credentials_is_masked(start: Start, send: Send) -> None:
     server = start(
         status(403, f"token {CANARY} may not; key-{CANARY} neither".encode()), status(200, CANARY.encode())
     )
-    remote = Remote(server.origin, auth=CREDENTIALS)
+    remote = Endpoint(server.origin, auth=CREDENTIALS)
     assert send(remote, get()).body == b"token *** may not; *** neither"
     assert send(remote, get()).body == CANARY.encode()  # an answer that succeeds is nobody's error text
 
@@ -377,7 +377,7 @@ def test_no_client_logs_what_it_sends(
     for name in ("urllib3", "urllib3.connectionpool", "aiohttp", "asyncio"):
         caplog.set_level(logging.DEBUG, logger=name)
     server = start(status(200), hang_up(), hang_up())
-    remote = Remote(server.origin, auth=CREDENTIALS)
+    remote = Endpoint(server.origin, auth=CREDENTIALS)
     send(remote, get(f"asyncStatus/{CANARY}?sig={CANARY}"))
     with pytest.raises(TransientError):
         send(remote, get(f"asyncStatus/{CANARY}?sig={CANARY}"))
@@ -395,7 +395,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_certificate_that_nobody_knows_is_refused(start: Start, send: Send, certificate: Path) -> None:
     server = start(status(200), tls=certificate)
     with pytest.raises(TransientError, match=r"(?i)certificate") as caught:
-        send(Remote(server.origin, auth=CREDENTIALS), get("secret?canary"))
+        send(Endpoint(server.origin, auth=CREDENTIALS), get("secret?canary"))
     assert not caught.value.sent
     assert "secret" not in str(caught.value)
     assert not server.requests
@@ -403,7 +403,7 @@ def test_a_certificate_that_nobody_knows_is_refused(start: Start, send: Send, ce
 
 def test_a_ca_file_makes_it_known(start: Start, send: Send, certificate: Path) -> None:
     server = start(status(200), tls=certificate)
-    assert send(Remote(server.origin, verify=str(certificate)), get()).status == 200
+    assert send(Endpoint(server.origin, verify=str(certificate)), get()).status == 200
 
 
 @pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
@@ -414,19 +414,19 @@ def test_so_does_the_environment(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, str(certificate))
     server = start(status(200), tls=certificate)
-    assert send(Remote(server.origin), get()).status == 200
+    assert send(Endpoint(server.origin), get()).status == 200
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")
 def test_verification_can_be_switched_off(start: Start, send: Send, certificate: Path) -> None:
     server = start(status(200), tls=certificate)
-    assert send(Remote(server.origin, verify=False), get()).status == 200
+    assert send(Endpoint(server.origin, verify=False), get()).status == 200
 
 
 def test_a_certificate_for_another_host_is_refused(start: Start, send: Send, certificate: Path) -> None:
     server = start(status(200), tls=certificate)
     with pytest.raises(TransientError) as caught:
-        send(Remote(f"https://localhost:{server.port}", verify=str(certificate)), get())
+        send(Endpoint(f"https://localhost:{server.port}", verify=str(certificate)), get())
     assert not caught.value.sent
     assert not server.requests
 
@@ -436,10 +436,10 @@ def test_a_ca_file_that_is_not_there_is_a_configuration_error(
 ) -> None:
     server = start(status(200), tls=certificate)
     with pytest.raises(ConfigurationError, match="does not exist"):
-        send(Remote(server.origin, verify=str(tmp_path / "none.pem")), get())
+        send(Endpoint(server.origin, verify=str(tmp_path / "none.pem")), get())
     # Without TLS nobody asks for it.
     plain = start(status(200))
-    assert send(Remote(plain.origin, verify=str(tmp_path / "none.pem")), get()).status == 200
+    assert send(Endpoint(plain.origin, verify=str(tmp_path / "none.pem")), get()).status == 200
 
 
 def test_a_ca_file_that_is_none_does_not_verify_anything(
@@ -449,7 +449,7 @@ def test_a_ca_file_that_is_none_does_not_verify_anything(
     garbage.write_text("-----BEGIN NOTHING-----")
     server = start(status(200), tls=certificate)
     with pytest.raises((ConfigurationError, TransientError)):
-        send(Remote(server.origin, verify=str(garbage)), get())
+        send(Endpoint(server.origin, verify=str(garbage)), get())
     assert not server.requests
 
 
@@ -458,7 +458,7 @@ def test_a_folder_of_certificates_is_taken_as_one(
 ) -> None:
     server = start(status(200), tls=certificate)
     with pytest.raises(TransientError):  # an empty folder knows nobody
-        send(Remote(server.origin, verify=str(tmp_path)), get())
+        send(Endpoint(server.origin, verify=str(tmp_path)), get())
     assert not server.requests
 
 
@@ -474,7 +474,7 @@ def test_a_post_whose_tls_connection_broke_may_have_arrived(
 
     server = start(break_off, break_off, tls=certificate)
     with pytest.raises(TransientError) as caught:
-        send(Remote(server.origin, verify=str(certificate)), HttpRequest("POST", "x", json={}))
+        send(Endpoint(server.origin, verify=str(certificate)), HttpRequest("POST", "x", json={}))
     assert caught.value.sent
     assert len(server.requests) == 1
 
@@ -565,7 +565,7 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("bare_environment")
 def test_the_proxy_of_the_connection(start: Start, send: Send, proxy: Proxy, spelling: str) -> None:
     server = start(status(200, b"through"))
-    remote = Remote(server.origin, auth=CREDENTIALS, proxy=spelling.format(port=proxy.port))
+    remote = Endpoint(server.origin, auth=CREDENTIALS, proxy=spelling.format(port=proxy.port))
     assert send(remote, get("%7e%2f?q=%2f")).body == b"through"
     assert [line for line, _ in proxy.asked] == [f"GET {server.origin}/%7e%2f?q=%2f HTTP/1.1"]
     assert server.requests[0].target == "/%7e%2f?q=%2f"
@@ -578,18 +578,18 @@ def test_the_proxy_of_the_environment(
     monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.port}")
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.port}")
     server = start(status(200), status(200))
-    send(Remote(server.origin), get())
+    send(Endpoint(server.origin), get())
     assert len(proxy.asked) == 1
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    send(Remote(server.origin), get())
+    send(Endpoint(server.origin), get())
     assert len(proxy.asked) == 1
     assert len(server.requests) == 2
 
 
 def test_no_proxy_does_not_overrule_the_connection(start: Start, send: Send, proxy: Proxy) -> None:
     server = start(status(200))  # the test environment's NO_PROXY names this host
-    send(Remote(server.origin, proxy=f"http://127.0.0.1:{proxy.port}"), get())
+    send(Endpoint(server.origin, proxy=f"http://127.0.0.1:{proxy.port}"), get())
     assert len(proxy.asked) == 1
 
 
@@ -597,7 +597,7 @@ def test_through_a_tunnel_the_proxy_sees_no_request(
     start: Start, send: Send, proxy: Proxy, certificate: Path
 ) -> None:
     server = start(status(200, b"through"), tls=certificate)
-    remote = Remote(
+    remote = Endpoint(
         server.origin, auth=CREDENTIALS, verify=str(certificate), proxy=f"http://127.0.0.1:{proxy.port}"
     )
     assert send(remote, get("secret%2f")).body == b"through"
@@ -612,7 +612,7 @@ def test_the_proxy_s_password_is_for_the_proxy(
 ) -> None:
     proxy = Proxy(password="Basic dXNlcjpwYXNzIHdvcmQ=")  # user:pass word
     server = start(status(200), tls=certificate if tls else None)
-    remote = Remote(
+    remote = Endpoint(
         server.origin, verify=str(certificate), proxy=f"http://user:pass%20word@127.0.0.1:{proxy.port}"
     )
     assert send(remote, get()).status == 200
@@ -624,7 +624,7 @@ def test_the_proxy_s_password_is_for_the_proxy(
 def test_a_proxy_that_is_not_there(start: Start, send: Send, certificate: Path, tls: bool) -> None:
     server = start(tls=certificate if tls else None)
     with pytest.raises(TransientError) as caught:
-        send(Remote(server.origin, verify=str(certificate), proxy=f"http://u:{CANARY}@127.0.0.1:1"), get())
+        send(Endpoint(server.origin, verify=str(certificate), proxy=f"http://u:{CANARY}@127.0.0.1:1"), get())
     assert not caught.value.sent
     assert CANARY not in str(caught.value)
 
@@ -634,7 +634,9 @@ def test_a_proxy_that_refuses_a_tunnel(start: Start, send: Send, certificate: Pa
     server = start(tls=certificate)
     with pytest.raises(TransientError) as caught:
         send(
-            Remote(server.origin, verify=str(certificate), proxy=f"http://u:{CANARY}@127.0.0.1:{proxy.port}"),
+            Endpoint(
+                server.origin, verify=str(certificate), proxy=f"http://u:{CANARY}@127.0.0.1:{proxy.port}"
+            ),
             get(),
         )
     assert not caught.value.sent
@@ -649,7 +651,7 @@ def test_a_post_whose_answer_is_lost_behind_a_proxy_may_have_arrived(
     start: Start, send: Send, proxy: Proxy, certificate: Path, tls: bool, reset: bool
 ) -> None:
     server = start(hang_up(reset=reset), hang_up(reset=reset), tls=certificate if tls else None)
-    remote = Remote(server.origin, verify=str(certificate), proxy=f"http://127.0.0.1:{proxy.port}")
+    remote = Endpoint(server.origin, verify=str(certificate), proxy=f"http://127.0.0.1:{proxy.port}")
     post = HttpRequest("POST", "x", json={"start": "me"}, repeatable=False)
     with pytest.raises(TransientError) as caught:
         with_retries(post, lambda: send(remote, post))
@@ -662,7 +664,7 @@ def test_a_proxy_that_hangs_up_on_a_post_may_have_handed_it_on(start: Start, sen
     proxy = start(hang_up(reset=reset), hang_up(reset=reset))
     post = HttpRequest("POST", "x", json={"start": "me"}, repeatable=False)
     with pytest.raises(TransientError) as caught:
-        with_retries(post, lambda: send(Remote("http://no-such-host.invalid", proxy=proxy.origin), post))
+        with_retries(post, lambda: send(Endpoint("http://no-such-host.invalid", proxy=proxy.origin), post))
     assert caught.value.sent
     assert [r.method for r in proxy.requests] == ["POST"]
 
@@ -672,7 +674,7 @@ def test_the_worker_knows_that_nothing_passed_a_tunnel_that_never_was(start: Sta
     proxy = start(hang_up(reset=reset))
     with pytest.raises(TransientError) as caught:
         worker.send(
-            Remote("https://no-such-host.invalid", proxy=proxy.origin), HttpRequest("POST", "x", json={})
+            Endpoint("https://no-such-host.invalid", proxy=proxy.origin), HttpRequest("POST", "x", json={})
         )
     assert not caught.value.sent
     assert [r.method for r in proxy.requests] == ["CONNECT"]
@@ -699,13 +701,13 @@ def counting() -> Iterator[ByteServer]:
 
 def test_the_worker_keeps_its_connection(counting: ByteServer) -> None:
     for _ in range(5):
-        worker.send(Remote(counting.origin), get())
+        worker.send(Endpoint(counting.origin), get())
     assert len(counting.requests) == 5
     assert counting.connections == 1
 
 
 async def test_all_waits_of_a_loop_share_one_session(counting: ByteServer) -> None:
-    remote = Remote(counting.origin)
+    remote = Endpoint(counting.origin)
     loop = asyncio.get_running_loop()
     async with triggerer.pool():
         session = triggerer._pools[loop].session
@@ -727,14 +729,14 @@ async def test_a_cancelled_wait_leaves_the_session_to_the_others(start: Start, c
     loop = asyncio.get_running_loop()
     async with triggerer.pool():
         session = triggerer._pools[loop].session
-        waiting = asyncio.create_task(triggerer.send(Remote(slow.origin), get()))
+        waiting = asyncio.create_task(triggerer.send(Endpoint(slow.origin), get()))
         await asked(slow)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert not session.closed
         assert triggerer._pools[loop].users == 1
-        assert (await triggerer.send(Remote(counting.origin), get())).status == 200
+        assert (await triggerer.send(Endpoint(counting.origin), get())).status == 200
     assert session.closed
 
 
@@ -745,8 +747,8 @@ def test_nothing_is_left_open(start: Start, certificate: Path, counting: ByteSer
     async def some_waits() -> None:
         async with triggerer.pool():
             await asyncio.gather(
-                *[triggerer.send(Remote(counting.origin), get()) for _ in range(10)],
-                *[triggerer.send(Remote(tls.origin, verify=str(certificate)), get()) for _ in range(3)],
+                *[triggerer.send(Endpoint(counting.origin), get()) for _ in range(10)],
+                *[triggerer.send(Endpoint(tls.origin, verify=str(certificate)), get()) for _ in range(3)],
             )
 
     asyncio.run(some_waits(), debug=True)
@@ -766,14 +768,14 @@ async def test_a_crowd_waits_for_its_turn_and_nobody_s_time_runs_out(
         status(200)(exchange)
 
     server = start(*[slow] * 10)
-    remote = Remote(server.origin, timeout=0.6)  # all ten take a second
+    remote = Endpoint(server.origin, timeout=0.6)  # all ten take a second
     answers = await asyncio.gather(*[triggerer.send(remote, get()) for _ in range(10)])
     assert [a.status for a in answers] == [200] * 10
 
 
 def test_threads_do_not_mix_up_their_targets(start: Start) -> None:
     server = start(*[status(200)] * 200)
-    remote = Remote(server.origin)
+    remote = Endpoint(server.origin)
     failures: list[Exception] = []
 
     def many(name: str) -> None:
@@ -802,14 +804,14 @@ def token(value: str, *, life: int | None = 3600) -> Callable[[Exchange], None]:
     return status(200, json.dumps(answer).encode())
 
 
-def with_tokens(api: ByteServer, tokens: ByteServer, **options: Any) -> Remote:
+def with_tokens(api: ByteServer, tokens: ByteServer, **options: Any) -> Endpoint:
     auth = ClientCredentialsAuth(
         token_url=tokens.origin + "/oauth2/token",
         client_id="id",
         client_secret=f"secret-{CANARY}",
         extra={"X-API-Key": "key"},
     )
-    return Remote(api.origin, auth=auth, **options)
+    return Endpoint(api.origin, auth=auth, **options)
 
 
 def test_a_token_is_fetched_and_kept(start: Start, send: Send) -> None:
@@ -836,7 +838,7 @@ def test_a_second_401_is_the_answer(start: Start, send: Send) -> None:
 
 def test_a_ready_token_is_not_tried_twice(start: Start, send: Send) -> None:
     api = start(status(401), status(200))
-    assert send(Remote(api.origin, auth=CREDENTIALS), get()).status == 401
+    assert send(Endpoint(api.origin, auth=CREDENTIALS), get()).status == 401
     assert len(api.requests) == 1
 
 
@@ -889,7 +891,7 @@ def test_a_token_request_that_cannot_be_sent(start: Start, send: Send) -> None:
         token_url=tokens.origin, client_id="id", client_secret="s", token_extra={"X-API-Key": f"{CANARY}\n"}
     )
     with pytest.raises(ConfigurationError, match="X-API-Key") as caught:
-        send(Remote(api.origin, auth=auth), get())
+        send(Endpoint(api.origin, auth=auth), get())
     assert CANARY not in str(caught.value)
     assert not tokens.requests
 

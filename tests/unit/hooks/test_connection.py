@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_async_provider._transport.auth import ClientCredentialsAuth
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._connection import DEFAULT_TIMEOUT, base_url, common_settings, extra_of
 from airflow_async_provider.hooks.jaggaer_aso import DEFAULT_ACCEPT, JaggaerAsoHook
@@ -30,8 +30,8 @@ def conn(extra: Any = None, **fields: Any) -> Connection:
     )
 
 
-def remote(extra: Any = None, **fields: Any) -> Remote:
-    return JaggaerAsoHook.remote_from(conn(extra, **fields))
+def remote(extra: Any = None, **fields: Any) -> Endpoint:
+    return JaggaerAsoHook.endpoint_from(conn(extra, **fields))
 
 
 # -- where it is

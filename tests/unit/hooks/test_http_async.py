@@ -11,7 +11,7 @@ from airflow.providers.http.hooks.http import HttpHook, _process_extra_options_f
 from airflow.sdk import Connection
 
 from airflow_async_provider._transport.auth import basic
-from airflow_async_provider._transport.endpoint import Remote
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.hooks.http_async import NO_HEADERS, HttpAsyncJobHook
@@ -24,8 +24,8 @@ def connection(extra: Any = None, **fields: Any) -> Connection:
     return Connection(**options, extra=None if extra is None else json.dumps(extra))
 
 
-def remote(extra: Any = None, **fields: Any) -> Remote:
-    return HttpAsyncJobHook.remote_from(connection(extra, **fields))
+def remote(extra: Any = None, **fields: Any) -> Endpoint:
+    return HttpAsyncJobHook.endpoint_from(connection(extra, **fields))
 
 
 @pytest.mark.parametrize(
@@ -231,9 +231,9 @@ def test_a_header_of_the_task_wins_in_whatever_spelling(hook: _Recorder) -> None
     from airflow_async_provider.protocols._http.location import LocationProtocol
 
     request: Any = hook.submit(LocationProtocol(), "POST", "jobs", headers={"x-tenant": "8"}, json={"a": 1})
-    sent = {name.lower(): value for name, value in prepare(hook.remote, request).headers.items()}
+    sent = {name.lower(): value for name, value in prepare(hook.endpoint, request).headers.items()}
     assert (sent["x-tenant"], sent["content-type"]) == ("8", "application/vnd.acme+json")
-    assert len(sent) == len(prepare(hook.remote, request).headers)
+    assert len(sent) == len(prepare(hook.endpoint, request).headers)
 
 
 def test_a_protocol_that_cannot_submit_is_named(hook: _Recorder) -> None:

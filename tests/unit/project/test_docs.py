@@ -325,7 +325,7 @@ def public_hooks() -> list[type]:
 
 #: what Airflow or this package itself calls, not a DAG author
 INNER = {
-    "remote_from",
+    "endpoint_from",
     "signature_scheme",
     "signature_key",
     "credentials_for",

@@ -11,15 +11,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_async_provider._transport.auth import StaticAuth
-from airflow_async_provider._transport.endpoint import Remote, WireRequest, place, prepare, redirect_target
+from airflow_async_provider._transport.endpoint import Endpoint, WireRequest, origin, prepare, redirect_target
 from airflow_async_provider._transport.exact_url_adapter import request_target
 from airflow_async_provider.errors import ConfigurationError, OriginError
 from airflow_async_provider.protocols import HttpRequest
 
-EES = Remote("https://ees.example/base")
+EES = Endpoint("https://ees.example/base")
 
 
-def may(url: str, remote: Remote = EES) -> bool:
+def may(url: str, remote: Endpoint = EES) -> bool:
     return remote.may_have_credentials(url)
 
 
@@ -128,7 +128,7 @@ def test_nobody_else_does(url: str) -> None:
     ],
 )
 def test_origins_are_compared_as_they_are_spelled(base: str, url: str, allowed: bool) -> None:
-    assert may(url, Remote(base)) == allowed
+    assert may(url, Endpoint(base)) == allowed
 
 
 @pytest.mark.parametrize(
@@ -156,11 +156,11 @@ def test_origins_are_compared_as_they_are_spelled(base: str, url: str, allowed: 
     ],
 )
 def test_listed_hosts(listed: str, url: str, allowed: bool) -> None:
-    assert may(url, Remote("https://ees.example", allowed_hosts=frozenset({listed}))) == allowed
+    assert may(url, Endpoint("https://ees.example", allowed_hosts=frozenset({listed}))) == allowed
 
 
 def test_a_remote_without_tls_may_list_hosts_without_it() -> None:
-    remote = Remote("http://127.0.0.1:1", allowed_hosts=frozenset({"127.0.0.1:2", "other.example"}))
+    remote = Endpoint("http://127.0.0.1:1", allowed_hosts=frozenset({"127.0.0.1:2", "other.example"}))
     assert may("http://127.0.0.1:2/x", remote)
     assert may("http://other.example/x", remote)
     assert may("https://other.example/x", remote)
@@ -241,12 +241,12 @@ def test_the_refusal_of_strange_characters_says_so() -> None:
 )
 def test_a_remote_needs_a_plain_address(base: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Remote(base)
+        Endpoint(base)
     assert "pw" not in str(caught.value)
 
 
 def test_a_remote_shows_no_secret() -> None:
-    remote = Remote(
+    remote = Endpoint(
         "https://ees.example",
         auth=StaticAuth({"Authorization": "Bearer canary"}),
         headers={"X": "canary"},
@@ -254,7 +254,7 @@ def test_a_remote_shows_no_secret() -> None:
     )
     assert "canary" not in repr(remote)
     assert remote.host == "ees.example"
-    assert Remote("https://[::1]:8443").host == "[::1]:8443"
+    assert Endpoint("https://[::1]:8443").host == "[::1]:8443"
 
 
 @pytest.mark.parametrize(
@@ -280,19 +280,21 @@ def test_relative_urls_hang_below_the_base(url: str, resolved: str) -> None:
     [
         ("https://u:p@Host:1/canary?canary#canary", "https://host:1"),
         ("https://[::1]:8443/x", "https://[::1]:8443"),
+        ("HTTPS://host:443", "https://host"),
+        ("http://host:443", "http://host:443"),
         ("nothing", "?://?"),
         ("http://h:x/", "an unreadable address"),
         ("http://[", "an unreadable address"),
     ],
 )
-def test_a_place_is_no_more_than_scheme_host_and_port(url: str, shown: str) -> None:
-    assert place(url) == shown
+def test_an_origin_is_no_more_than_scheme_host_and_port(url: str, shown: str) -> None:
+    assert origin(url) == shown
 
 
 # -- requests
 
 
-def wire(remote: Remote = EES, **request: Any) -> WireRequest:
+def wire(remote: Endpoint = EES, **request: Any) -> WireRequest:
     return prepare(remote, HttpRequest(request.pop("method", "GET"), request.pop("url", "x"), **request))
 
 
@@ -316,12 +318,12 @@ def test_json_becomes_a_body_with_its_media_type() -> None:
 
 def test_a_media_type_of_the_request_or_the_connection_stays() -> None:
     assert wire(json={}, headers={"content-type": "application/x"}).headers["content-type"] == "application/x"
-    remote = Remote("https://ees.example", headers={"Content-type": "application/y"})
+    remote = Endpoint("https://ees.example", headers={"Content-type": "application/y"})
     assert wire(remote, json={}).headers == {"Content-type": "application/y", "Accept": "application/json"}
 
 
 def test_headers_of_the_same_name_are_sent_once() -> None:
-    remote = Remote("https://ees.example", headers={"ACCEPT": "a/b", "X-One": "1"})
+    remote = Endpoint("https://ees.example", headers={"ACCEPT": "a/b", "X-One": "1"})
     made = wire(remote, headers={"accept": "c/d"})
     assert made.headers == {"accept": "c/d", "X-One": "1"}
     assert made.headers_with({"x-ONE": "2", "Authorization": "Bearer t"}) == {
@@ -421,7 +423,7 @@ def test_the_request_target_is_spelled_as_the_url(url: str, target: str) -> None
 
 
 def test_what_is_said_about_the_remotes_certificate_does_not_reach_other_hosts() -> None:
-    remote = Remote("https://ees.example", verify=False, allowed_hosts=frozenset({"files.ees.example"}))
+    remote = Endpoint("https://ees.example", verify=False, allowed_hosts=frozenset({"files.ees.example"}))
 
     assert remote.verify_for("https://ees.example/result") is False
     assert remote.verify_for("https://files.ees.example/result") is False
@@ -429,7 +431,7 @@ def test_what_is_said_about_the_remotes_certificate_does_not_reach_other_hosts()
 
 
 def test_results_on_other_hosts_can_have_a_ca_of_their_own() -> None:
-    remote = Remote("https://ees.example", result_verify="/etc/ssl/store.pem")
+    remote = Endpoint("https://ees.example", result_verify="/etc/ssl/store.pem")
 
     assert remote.verify_for("https://s3.example/bucket/result") == "/etc/ssl/store.pem"
     assert remote.verify_for("https://ees.example/result") is True

@@ -228,7 +228,7 @@ def test_lineage_leads_from_the_endpoint_to_the_destination(task: Maker, tmp_pat
     found = DefaultExtractor(task.last).extract_on_complete(task.airflow.ti)
     (source,) = found.inputs
     (stored,) = found.outputs
-    host = task.last.hook.remote.base_url.partition("://")[2].partition("/")[0]
+    host = task.last.hook.endpoint.base_url.partition("://")[2].partition("/")[0]
     assert (source.namespace, source.name) == (f"http://{host}", task.endpoint)
     assert (stored.namespace, stored.name) == ("file", str(target))
     assert stored.outputFacets["outputStatistics"].size == result["bytes"]

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._transport import endpoint as remotes
+from airflow_async_provider._transport import endpoint as endpoints
 from airflow_async_provider._transport import triggerer
 from airflow_async_provider._transport.auth import ClientCredentialsAuth, StaticAuth
-from airflow_async_provider._transport.endpoint import Remote, Repeated
+from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
 from airflow_async_provider.errors import ConfigurationError, OriginError
-from airflow_async_provider.hooks import _endpoint_cache as hooks_remotes
+from airflow_async_provider.hooks import _endpoint_cache as endpoint_cache
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.protocols import HttpRequest, JobHandle
 from airflow_async_provider.protocols._jaggaer_aso import JaggaerAsoProtocol
@@ -68,9 +68,9 @@ async def test_equal_polls_are_worked_out_once(
     connection(server, "one")
     prepared: list[HttpRequest] = []
 
-    def counting(remote: Remote, request: HttpRequest) -> remotes.WireRequest:
+    def counting(remote: Endpoint, request: HttpRequest) -> endpoints.WireRequest:
         prepared.append(request)
-        return remotes.prepare(remote, request)
+        return endpoints.prepare(remote, request)
 
     monkeypatch.setattr(triggerer, "prepare", counting)
     hook, handle = JaggaerAsoHook("polled"), a_handle(f"{server.origin}/status/a%2fb?x=%7e")
@@ -91,7 +91,7 @@ async def test_a_changed_connection_counts_at_the_next_poll(
 ) -> None:
     old, new = start(PROCESSING, PROCESSING), start(PROCESSING)
     connection(old, "one")
-    monkeypatch.setattr(hooks_remotes, "CONNECTION_LIFE", 0.0)
+    monkeypatch.setattr(endpoint_cache, "CONNECTION_LIFE", 0.0)
     hook, handle = JaggaerAsoHook("polled"), a_handle("status/7")
     async with triggerer.pool():
         await hook.astatus(handle)
@@ -108,7 +108,7 @@ async def test_a_host_that_is_no_longer_listed_gets_nothing_more(
 ) -> None:
     own, listed = start(), start(PROCESSING)
     connection(own, "one", allowed_hosts=[f"127.0.0.1:{listed.port}"])
-    monkeypatch.setattr(hooks_remotes, "CONNECTION_LIFE", 0.0)
+    monkeypatch.setattr(endpoint_cache, "CONNECTION_LIFE", 0.0)
     hook, handle = JaggaerAsoHook("polled"), a_handle(f"{listed.origin}/status")
     async with triggerer.pool():
         await hook.astatus(handle)
@@ -123,7 +123,7 @@ async def test_a_new_token_goes_out_with_the_next_poll(start: Start) -> None:
     tokens = start(*[status(200, json.dumps({"access_token": f"t{n}"}).encode()) for n in (1, 2)])
     server = start(PROCESSING, status(401), PROCESSING, PROCESSING)
     auth = ClientCredentialsAuth(token_url=f"{tokens.origin}/token", client_id="i", client_secret="s" * 9)
-    remote, request = Remote(server.origin, auth=auth), Repeated.of(HttpRequest("GET", "x"))
+    remote, request = Endpoint(server.origin, auth=auth), CachedRequest.of(HttpRequest("GET", "x"))
     async with triggerer.pool():
         for _ in range(3):
             assert (await triggerer.send(remote, request)).status == 200
@@ -132,7 +132,7 @@ async def test_a_new_token_goes_out_with_the_next_poll(start: Start) -> None:
 
 async def test_a_redirect_is_followed_anew_each_time(start: Start) -> None:
     server = start(redirect("/first"), status(200, b"1"), redirect("/second"), status(200, b"2"))
-    remote, request = Remote(server.origin, auth=token("t")), Repeated.of(HttpRequest("GET", "start"))
+    remote, request = Endpoint(server.origin, auth=token("t")), CachedRequest.of(HttpRequest("GET", "start"))
     async with triggerer.pool():
         answers = [await triggerer.send(remote, request) for _ in range(2)]
     assert [answer.body for answer in answers] == [b"1", b"2"]
@@ -142,13 +142,13 @@ async def test_a_redirect_is_followed_anew_each_time(start: Start) -> None:
 async def test_the_last_redirect_that_is_followed_may_lead_to_an_answer(start: Start) -> None:
     most = triggerer.MAX_REDIRECTS
     server = start(*[redirect("/on")] * most, status(304))
-    assert (await triggerer.send(Remote(server.origin), HttpRequest("GET", "x"))).status == 304
+    assert (await triggerer.send(Endpoint(server.origin), HttpRequest("GET", "x"))).status == 304
     assert len(server.requests) == most + 1
 
 
 async def test_a_request_outlives_the_session_it_was_first_sent_with(start: Start) -> None:
     server = start(PROCESSING, PROCESSING)
-    remote, request = Remote(server.origin, auth=token("t")), Repeated.of(HttpRequest("GET", "x"))
+    remote, request = Endpoint(server.origin, auth=token("t")), CachedRequest.of(HttpRequest("GET", "x"))
     for _ in range(2):  # nobody else waits, so each sending has a session of its own
         assert (await triggerer.send(remote, request)).status == 200
     assert server.connections == 2
@@ -157,21 +157,21 @@ async def test_a_request_outlives_the_session_it_was_first_sent_with(start: Star
 async def test_requests_with_other_headers_keep_their_own(start: Start) -> None:
     count = 3 * triggerer.MAX_HEADS
     server = start(*[PROCESSING] * 2 * count)
-    remote = Remote(server.origin, auth=token("t"), headers={"Accept": "a/b"})
-    requests = [Repeated.of(HttpRequest("GET", "x", headers={"X-Job": str(n)})) for n in range(count)]
+    remote = Endpoint(server.origin, auth=token("t"), headers={"Accept": "a/b"})
+    requests = [CachedRequest.of(HttpRequest("GET", "x", headers={"X-Job": str(n)})) for n in range(count)]
     async with triggerer.pool():
         for request in requests * 2:
             await triggerer.send(remote, request)
     assert sent(server, "x-job") == [str(n) for n in range(count)] * 2
     assert set(sent(server)) == {"Bearer t"}
     assert set(sent(server, "accept")) == {"a/b"}
-    assert len(remote.kept) == triggerer.MAX_HEADS
+    assert len(remote.cached) == triggerer.MAX_HEADS
 
 
 async def test_two_connections_to_one_host_keep_their_credentials_apart(start: Start) -> None:
     server = start(*[PROCESSING] * 4)
-    first, second = (Remote(server.origin, auth=token(value)) for value in ("a", "b"))
-    request = Repeated.of(HttpRequest("GET", "x"))
+    first, second = (Endpoint(server.origin, auth=token(value)) for value in ("a", "b"))
+    request = CachedRequest.of(HttpRequest("GET", "x"))
     async with triggerer.pool():
         for remote in (first, second, second, first):
             await triggerer.send(remote, request)
@@ -180,7 +180,7 @@ async def test_two_connections_to_one_host_keep_their_credentials_apart(start: S
 
 async def test_a_header_that_cannot_be_sent_is_refused_every_time(start: Start) -> None:
     server = start()
-    remote, request = Remote(server.origin, auth=token("t\n")), Repeated.of(HttpRequest("GET", "x"))
+    remote, request = Endpoint(server.origin, auth=token("t\n")), CachedRequest.of(HttpRequest("GET", "x"))
     for _ in range(2):
         with pytest.raises(ConfigurationError, match="Authorization"):
             await triggerer.send(remote, request)
@@ -198,12 +198,12 @@ async def test_a_crowd_at_a_slow_host_leaves_places_for_others(start: Start) -> 
     slow = start(*[slow_step] * 200)
     async with triggerer.pool():
         crowd = [
-            asyncio.create_task(triggerer.send(Remote(slow.origin), HttpRequest("GET", "x")))
+            asyncio.create_task(triggerer.send(Endpoint(slow.origin), HttpRequest("GET", "x")))
             for _ in range(3 * triggerer.MAX_SOCKETS_PER_HOST)
         ]
         while len(slow.requests) < triggerer.MAX_SOCKETS_PER_HOST:  # noqa: ASYNC110 - a thread counts
             await asyncio.sleep(0.01)
-        assert (await triggerer.send(Remote(quick.origin), HttpRequest("GET", "x"))).status == 200
+        assert (await triggerer.send(Endpoint(quick.origin), HttpRequest("GET", "x"))).status == 200
         entry = triggerer._pools[asyncio.get_running_loop()]
         for task in crowd:
             task.cancel()
@@ -214,7 +214,7 @@ async def test_a_crowd_at_a_slow_host_leaves_places_for_others(start: Start) -> 
 
 
 def test_a_repeated_request_is_frozen_and_tells_nothing() -> None:
-    request = Repeated.of(HttpRequest("GET", "https://x.example/opaque-1", headers={"X": "opaque-2"}))
+    request = CachedRequest.of(HttpRequest("GET", "https://x.example/opaque-1", headers={"X": "opaque-2"}))
     request.worked_out = "opaque-3"
     assert "opaque" not in repr(request)
     with pytest.raises(FrozenInstanceError):
@@ -225,12 +225,12 @@ def test_a_repeated_request_is_frozen_and_tells_nothing() -> None:
 
 async def test_what_is_kept_of_a_remote_shows_nowhere(start: Start) -> None:
     server = start(PROCESSING)
-    remote = Remote(server.origin, auth=token("canary"))
+    remote = Endpoint(server.origin, auth=token("canary"))
     await triggerer.send(remote, HttpRequest("GET", "x"))
-    assert remote.kept
+    assert remote.cached
     assert "canary" not in repr(remote)
-    assert replace(remote, timeout=5.0).kept == {}
-    assert remote == Remote(server.origin, auth=token("canary"))
+    assert replace(remote, timeout=5.0).cached == {}
+    assert remote == Endpoint(server.origin, auth=token("canary"))
 
 
 def test_the_same_handle_gives_the_same_request() -> None:
