@@ -9,8 +9,6 @@ jobs that use it. Fetching itself is I/O and comes in from the sync or the async
 from __future__ import annotations
 
 import base64
-import binascii
-import contextlib
 import math
 import re
 import threading
@@ -20,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
@@ -34,11 +32,6 @@ from airflow_async_provider.protocols._responses import raise_for_answer
 
 #: A token is replaced this long before its end (seconds), or after 9/10 of a shorter life.
 TOKEN_MARGIN = 60.0
-
-#: Shorter words of a credential header (``Bearer``) are not looked for in answers.
-SHORTEST_SECRET = 7
-
-_NO_SECRETS = frozenset({"accept", "accept-encoding", "content-type", "user-agent", "prefer"})
 
 
 class Auth(ABC):
@@ -120,30 +113,6 @@ def basic(login: str, password: str, encoding: str = "utf-8") -> str:
     :raises UnicodeEncodeError: a character that the encoding does not have
     """
     return "Basic " + base64.b64encode(f"{login}:{password}".encode(encoding)).decode("ascii")
-
-
-def masked(body: bytes, sent: Mapping[str, str]) -> bytes:
-    """
-    An answer's body without the credentials that its request carried.
-
-    Gateways like to repeat what they refuse ("invalid token abc"), and an error's text ends up in logs.
-
-    :param sent: the headers of the request
-    """
-    secrets = set()
-    for name, value in sent.items():
-        if name.lower() in _NO_SECRETS:
-            continue
-        secrets |= {value, *re.split(r"[\s,;]+", value)}
-        scheme, _, encoded = value.partition(" ")
-        if scheme.lower() == "basic":
-            with contextlib.suppress(binascii.Error):
-                password = base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")[2]
-                secrets |= {password, unquote(password)}  # OAuth wants it form-encoded before it is joined
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            body = body.replace(secret.encode("latin-1", "replace"), b"***")
-    return body
 
 
 class ClientCredentialsAuth(Auth):

@@ -12,30 +12,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import FrozenInstanceError, dataclass, field, fields
+from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 from typing import Any
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode
 
 from airflow_async_provider._transport.auth import Auth, NoAuth
-from airflow_async_provider._urls import DEFAULT_PORTS, origin, port_of, split_url
+from airflow_async_provider._urls import DEFAULT_PORTS, follow, host_in_url, origin, port_of, split_url
 from airflow_async_provider.errors import ConfigurationError, OriginError
-from airflow_async_provider.protocols._http_messages import HttpRequest
-
-__all__ = [
-    "DEFAULT_PORTS",
-    "LARGEST_ANSWER",
-    "CachedRequest",
-    "Endpoint",
-    "WireRequest",
-    "origin",
-    "prepare",
-    "redirect_target",
-    "split_url",
-    "wire_headers",
-]
+from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 
 #: Answers are read whole into memory; one that is larger is an error, not a memory problem (bytes).
 LARGEST_ANSWER = 16 * 1024 * 1024
+
+MAX_REDIRECTS = 5
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 #: What a user may write into a path and what cannot stand there as it is.
 _TO_QUOTE = re.compile(r"[^\x21-\x7e]+|[\\#]")
@@ -98,8 +89,7 @@ class Endpoint:
     def may_have_credentials(self, url: str) -> bool:
         """Whether the origin rule lets the credentials go to this URL."""
         # Asked at every poll: the common case is told by its first characters, if spelled the same.
-        own_place = self.base_url.split("/", 3)[:3]
-        if url.split("/", 3)[:3] == own_place and _PLAIN.fullmatch(url):
+        if url.split("/", 3)[:3] == self.base_url.split("/", 3)[:3] and _PLAIN.fullmatch(url):
             return True
         try:
             parts, own = split_url(url), split_url(self.base_url)
@@ -116,7 +106,7 @@ class Endpoint:
 
     def _lists(self, host: str, port: int, default_port: int) -> bool:
         allowed = {h.lower() for h in self.allowed_hosts}
-        name = f"[{host}]" if ":" in host else host
+        name = host_in_url(host)
         # A listed name without a port means the scheme's own port, not any port of that machine.
         return f"{name}:{port}" in allowed or (port == default_port and not allowed.isdisjoint((name, host)))
 
@@ -153,6 +143,7 @@ class WireRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
     max_body_bytes: int | None = None
+    repeatable: bool = False
 
     def headers_with(self, credentials: Mapping[str, str]) -> dict[str, str]:
         """
@@ -221,7 +212,7 @@ def prepare(endpoint: Endpoint, request: HttpRequest) -> WireRequest:
         except (TypeError, ValueError, RecursionError) as e:
             raise ConfigurationError(f"The body of the request cannot be sent as JSON: {e}") from None
         headers = merged({"Content-Type": "application/json"}, headers)
-    return WireRequest(request.method, url, headers, body, request.max_body_bytes)
+    return WireRequest(request.method, url, headers, body, request.max_body_bytes, request.repeatable)
 
 
 def merged(*layers: Mapping[str, str]) -> dict[str, str]:
@@ -255,13 +246,35 @@ def redirect_target(
 
     Only GET and HEAD are followed, and only to where the credentials may go.
     """
-    if status not in (301, 302, 303, 307, 308) or not location or method not in ("GET", "HEAD"):
+    if status not in REDIRECTS or not location or method not in ("GET", "HEAD"):
         return None
     try:
-        target = urljoin(url, location)
-    except ValueError:  # "http://[" and the like
+        target = follow(url, location)
+    except ConfigurationError:
         return None
     return target if endpoint.may_have_credentials(target) else None
+
+
+def redirected(endpoint: Endpoint, wire: WireRequest, response: HttpResponse) -> WireRequest | None:
+    """
+    The request that follows a redirect, None when the answer itself is what the protocol must see.
+
+    A GET goes on by every kind of redirect. Any other request only by 307 and 308, which keep method and
+    body, and only when it may be sent twice (a POST that asks for a state).
+    """
+    if response.status not in REDIRECTS:
+        return None
+    keeps = response.status in (307, 308) and wire.repeatable
+    target = redirect_target(
+        endpoint,
+        "GET" if keeps else wire.method,
+        wire.url,
+        response.status,
+        response.headers.get("Location"),
+    )
+    if target is None:
+        return None
+    return replace(wire, url=target, body=wire.body if keeps else None)
 
 
 def _text(value: Any) -> Any:

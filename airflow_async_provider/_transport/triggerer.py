@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import ssl
 import time
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,19 +21,21 @@ import requests.utils  # noqa: F401 - imported for those who use it later
 from multidict import CIMultiDict
 from yarl import URL
 
-from airflow_async_provider._transport.auth import Auth, before_sending, masked
+from airflow_async_provider._transport.auth import Auth, before_sending
+from airflow_async_provider._transport.decoding import BodyReader
 from airflow_async_provider._transport.endpoint import (
     LARGEST_ANSWER,
+    MAX_REDIRECTS,
     CachedRequest,
     Endpoint,
     WireRequest,
-    origin,
     prepare,
-    redirect_target,
+    redirected,
     wire_headers,
 )
 from airflow_async_provider._transport.environment import ca_file, check_ca_file, proxy_for
-from airflow_async_provider._transport.worker import MAX_REDIRECTS
+from airflow_async_provider._transport.failures import reason_of
+from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthenticationError,
@@ -46,6 +46,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
+from airflow_async_provider.protocols._redaction import remember_sent, secrets_of, without
 
 #: Sockets of one event loop, in all and to one host: ten thousand waits share these.
 MAX_SOCKETS = 100
@@ -81,12 +82,14 @@ class _Pool:
 class _Head:
     """Headers that many requests of one remote share, and what came out of them with the last credentials."""
 
-    __slots__ = ("_credentials", "_known", "_sent")
+    __slots__ = ("_credentials", "_known", "_sent", "secrets")
 
     def __init__(self, known: Mapping[str, str]) -> None:
         self._known = known
         self._credentials: Mapping[str, str] | None = None
         self._sent: CIMultiDict[str] = CIMultiDict()
+        #: what of these headers no message may show
+        self.secrets: tuple[bytes, ...] = ()
 
     def with_credentials(self, credentials: Mapping[str, str]) -> CIMultiDict[str]:
         """
@@ -95,7 +98,8 @@ class _Head:
         :param credentials: what ``Auth.headers`` gave, the same object for as long as nothing has changed
         """
         if self._credentials is not credentials:
-            self._sent = CIMultiDict(wire_headers(self._known, credentials))
+            headers = wire_headers(self._known, credentials)
+            self._sent, self.secrets = CIMultiDict(headers), secrets_of(headers)
             self._credentials = credentials
         return self._sent
 
@@ -135,6 +139,7 @@ def _enter() -> _Pool:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
+                auto_decompress=False,  # how much it unpacks at once depends on the version, see decoding
             )
         )
     entry.users += 1
@@ -257,13 +262,11 @@ async def _follow(ready: _Ready, response: HttpResponse, credentials: Mapping[st
     """The answer behind the redirects, as far as they may be followed."""
     for followed in range(MAX_REDIRECTS + 1):
         wire = ready.wire
-        target = redirect_target(
-            ready.endpoint, wire.method, wire.url, response.status, response.headers.get("Location")
-        )
+        target = redirected(ready.endpoint, wire, response)
         if target is None:
             return response
         if followed < MAX_REDIRECTS:
-            ready = await _work_out(ready.entry, ready.endpoint, replace(wire, url=target, body=None))
+            ready = await _work_out(ready.entry, ready.endpoint, target)
             response = await _exchange(ready, credentials)
     raise OriginError(f"{ready.where} redirected more than {MAX_REDIRECTS} times.")
 
@@ -296,9 +299,10 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
             proxy=ready.proxy,
             timeout=ready.timeout,
         ) as answer:
+            remember_sent(ready.head.secrets)
             body, complete = await _read(answer, where, wire.max_body_bytes)
             if answer.status >= 300:
-                body = masked(body, headers)
+                body = without(body, ready.head.secrets)
             return HttpResponse(
                 answer.status, Headers(answer.headers.items()), body, time.time(), wire.url, complete
             )
@@ -307,32 +311,28 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
         aiohttp.ClientHttpProxyError,  # the proxy refused the tunnel
         aiohttp.ConnectionTimeoutError,
     ) as e:
-        raise TransientError(f"No connection to {where}: {_reason(e)}", sent=False) from None
+        raise TransientError(f"No connection to {where}: {reason_of(e)}", sent=False) from None
     except TimeoutError:
         seconds = ready.endpoint.timeout
         raise TransientError(f"{where} did not answer within {seconds:g} seconds.") from None
     except (aiohttp.ClientError, OSError, ValueError) as e:
-        raise TransientError(f"The request to {where} failed: {_reason(e)}") from None
+        raise TransientError(f"The request to {where} failed: {reason_of(e)}") from None
 
 
 async def _read(answer: aiohttp.ClientResponse, where: str, max_body_bytes: int | None) -> tuple[bytes, bool]:
     """The body, and whether that is all of it."""
-    chunks: list[bytes] = []
-    size = 0
     content = answer.content
+    bound = LARGEST_ANSWER if max_body_bytes is None else max_body_bytes
+    reader = BodyReader(answer.headers.get("Content-Encoding", ""), where=where, bound=bound)
     while not content.at_eof():
         # A short answer has arrived with its headers and is taken out as it lies there.
-        chunk = content.read_nowait() if content.is_eof() else await content.readany()
-        size += len(chunk)
-        if max_body_bytes is not None and size > max_body_bytes:
-            return b"".join([*chunks, chunk])[:max_body_bytes], False
-        if size > LARGEST_ANSWER:
-            raise UnreadableAnswerError(
-                f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",
-                http_status=answer.status,
-            )
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks), True
+        if not reader.add(content.read_nowait() if content.is_eof() else await content.readany()):
+            break
+    if reader.overflown and max_body_bytes is None:
+        raise UnreadableAnswerError(
+            f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.", http_status=answer.status
+        )
+    return reader.body(), not reader.overflown
 
 
 async def _tls(verify: bool | str) -> ssl.SSLContext:
@@ -359,14 +359,4 @@ def _make_tls_context(path: str | None) -> ssl.SSLContext:
             cafile=None if is_folder else path, capath=path if is_folder else None
         )
     except OSError as e:
-        raise ConfigurationError(f"The CA file {path!r} cannot be used: {_reason(e)}.") from None
-
-
-def _reason(error: BaseException) -> str:
-    """What went wrong, without the URL, which aiohttp puts into some of its messages."""
-    number = getattr(error, "errno", None)
-    doubted = getattr(getattr(error, "certificate_error", None), "verify_message", None)
-    # aiohttp says "Connect call failed" where the system says why; gaierror's numbers are negative.
-    known = os.strerror(number) if isinstance(number, int) and number in errno.errorcode else None
-    words = doubted or known or getattr(error, "strerror", None)
-    return f"{type(error).__name__} ({words})" if words else type(error).__name__
+        raise ConfigurationError(f"The CA file {path!r} cannot be used: {reason_of(e)}.") from None

@@ -218,7 +218,7 @@ class OpenConnectorsHook(AsyncApiHook):
         """
         from airflow_async_provider._download.source.upload import open_outgoing
         from airflow_async_provider._transport.multipart import MultipartFile
-        from airflow_async_provider._transport.stream import send_stream
+        from airflow_async_provider._transport.worker import send_stream
 
         protocol = OpenConnectorsBulkProtocol(object_name=object_name, format=format, direction="upload")
         request, further = protocol.upload(

@@ -20,7 +20,6 @@ from airflow_async_provider._transport.auth import (
     StaticAuth,
     basic,
     before_sending,
-    masked,
 )
 from airflow_async_provider.errors import (
     AsyncJobError,
@@ -31,6 +30,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols import Headers, HttpResponse
+from airflow_async_provider.protocols._redaction import masked
 
 
 class Clock:
