@@ -17,12 +17,24 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from airflow_async_provider._transport.auth import Auth, NoAuth
-from airflow_async_provider._urls import DEFAULT_PORTS, follow, host_in_url, origin, port_of, split_url
+from airflow_async_provider._transport.reach import Reach, is_listed
+from airflow_async_provider._transport.session import Session
+from airflow_async_provider._urls import follow, origin, port_of, split_url
 from airflow_async_provider.errors import ConfigurationError, OriginError
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 
 #: Answers are read whole into memory; one that is larger is an error, not a memory problem (bytes).
 LARGEST_ANSWER = 16 * 1024 * 1024
+
+#: Status documents are a few hundred bytes; what is larger must not hold up the event loop (bytes).
+MAX_STATUS_BYTES = 256 * 1024
+
+#: Whatever a remote asks for, no wait polls faster than this, unless its own poll_interval is shorter
+#: (seconds).
+MIN_POLL_INTERVAL = 5.0
+
+#: A hundred a second from each triggerer: what no real API would put up with for long.
+MAX_REQUESTS_PER_MINUTE = 6000
 
 MAX_REDIRECTS = 5
 
@@ -50,6 +62,14 @@ class Endpoint:
         nor an exception made for it fits
     :param proxy: proxy URL, None for the one of the environment
     :param timeout: seconds for one whole request, connection included
+    :param cert: files of a client certificate and its key (mutual TLS); the key's may be the same
+    :param cookies: whether cookies are kept within one job
+    :param csrf: path that gives a CSRF token, None where none is needed
+    :param result_hosts: if given, result URLs on no other hosts than these and the remote's own are fetched
+    :param max_status_bytes: largest answer that is read in the triggerer's event loop; a larger one is read
+        on a worker
+    :param min_poll_interval: seconds below which no ``Retry-After`` brings the pause between two polls
+    :param max_requests_per_minute: to this host from one triggerer
     """
 
     base_url: str
@@ -60,6 +80,13 @@ class Endpoint:
     result_verify: bool | str = True
     proxy: str | None = field(default=None, repr=False)
     timeout: float = 30.0
+    cert: tuple[str, str] | None = None
+    cookies: bool = False
+    csrf: str | None = None
+    result_hosts: frozenset[str] = frozenset()
+    max_status_bytes: int = MAX_STATUS_BYTES
+    min_poll_interval: float = MIN_POLL_INTERVAL
+    max_requests_per_minute: int = MAX_REQUESTS_PER_MINUTE
     #: The transport's own: what it worked out for this remote and would work out the same again.
     cached: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -102,17 +129,24 @@ class Endpoint:
             return True
         if own.scheme == "https" and parts.scheme != "https":
             return False  # a listed host is trusted, the clear wire to it is not
-        return self._lists(parts.hostname, port_of(parts), DEFAULT_PORTS[parts.scheme])
-
-    def _lists(self, host: str, port: int, default_port: int) -> bool:
-        allowed = {h.lower() for h in self.allowed_hosts}
-        name = host_in_url(host)
-        # A listed name without a port means the scheme's own port, not any port of that machine.
-        return f"{name}:{port}" in allowed or (port == default_port and not allowed.isdisjoint((name, host)))
+        return is_listed(parts, self.allowed_hosts)
 
     def verify_for(self, url: str) -> bool | str:
         """How TLS is verified with the host of a result."""
         return self.verify if self.may_have_credentials(url) else self.result_verify
+
+    def cert_for(self, url: str) -> tuple[str, str] | None:
+        """The client certificate for a URL: a credential, which goes where the others may go."""
+        return self.cert if self.may_have_credentials(url) else None
+
+    @property
+    def reach(self) -> Reach:
+        """Where results may be fetched."""
+        return Reach(self.base_url, self.may_have_credentials, self.result_hosts)
+
+    def new_session(self) -> Session | None:
+        """A session for one job, None where nothing is to be kept in one."""
+        return Session(self.csrf) if self.cookies or self.csrf is not None else None
 
     def check_origin(self, url: str, *, what: str) -> None:
         """

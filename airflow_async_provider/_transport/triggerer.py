@@ -33,8 +33,9 @@ from airflow_async_provider._transport.endpoint import (
     redirected,
     wire_headers,
 )
-from airflow_async_provider._transport.environment import ca_file, check_ca_file, proxy_for
+from airflow_async_provider._transport.environment import ca_file, check_ca_file, checked_cert, proxy_for
 from airflow_async_provider._transport.failures import reason_of
+from airflow_async_provider._transport.session import Session
 from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
     AsyncJobError,
@@ -54,6 +55,10 @@ MAX_SOCKETS_PER_HOST = 32
 
 #: Different sets of headers kept for one remote: polls of one kind need one, and nothing needs many.
 MAX_HEADS = 16
+
+
+#: For so long the files of a client certificate are not read again (seconds).
+CERT_LIFE = 3600.0
 
 
 @dataclass(slots=True)
@@ -167,14 +172,26 @@ async def pool() -> AsyncIterator[None]:
         await _leave(entry)
 
 
-async def send(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
+async def send(endpoint: Endpoint, request: HttpRequest, session: Session | None = None) -> HttpResponse:
     """
     Send one request and read the whole answer; a 401 is answered once with a fresh token.
 
+    :param session: cookies and CSRF token of the job
     :raises TransientError: no answer came (``sent`` is False when the request surely did not arrive)
     :raises OriginError: the URL must not get the credentials
     :raises AuthenticationError: no token could be had
     """
+    if session is not None and (first := session.csrf_request(request)) is not None:
+        session.take_csrf(await _authorized(endpoint, first, session))
+    response = await _authorized(endpoint, request, session)
+    if session is not None and session.csrf_refused(response):
+        # Once: a remote that refuses its own fresh token is told by its answer.
+        session.take_csrf(await _authorized(endpoint, session.csrf_request(request) or request, session))
+        response = await _authorized(endpoint, request, session)
+    return response
+
+
+async def _authorized(endpoint: Endpoint, request: HttpRequest, session: Session | None) -> HttpResponse:
     entry = _enter()
     try:
         ready = request.worked_out if isinstance(request, CachedRequest) else None
@@ -185,13 +202,14 @@ async def send(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
         credentials = endpoint.auth.headers()
         if credentials is None:
             credentials = await _credentials(entry, endpoint)
-        response = await _exchange(ready, credentials)
+        response = await _exchange(ready, credentials, session)
         if response.status < 300:
             return response
-        response = await _follow(ready, response, credentials)
+        response = await _follow(ready, response, credentials, session)
         if response.status == 401 and endpoint.auth.reject(credentials):
             credentials = await _credentials(entry, endpoint)
-            response = await _follow(ready, await _exchange(ready, credentials), credentials)
+            response = await _exchange(ready, credentials, session)
+            response = await _follow(ready, response, credentials, session)
         return response
     finally:
         await _leave(entry)
@@ -206,7 +224,7 @@ async def _work_out(entry: _Pool, endpoint: Endpoint, wire: WireRequest) -> _Rea
         where=where,
         url=URL(wire.url, encoded=True),  # an opaque URL goes out as it came in
         head=_head(endpoint, wire),
-        tls=await _tls(endpoint.verify) if where.startswith("https:") else True,
+        tls=await _tls(endpoint.verify, endpoint.cert) if where.startswith("https:") else True,
         proxy=entry.proxy_for(where, endpoint.proxy),
         timeout=_timeout(endpoint.timeout),
         turns=entry.turns_at.setdefault(where, asyncio.Semaphore(MAX_SOCKETS_PER_HOST)),
@@ -246,7 +264,7 @@ async def _fetch_token(endpoint: Endpoint) -> AsyncJobError | None:
     """Fetch a token; an error is returned, as each of those who wait raises one of its own."""
     entry = _enter()
     try:
-        request = endpoint.auth.token_request()
+        request = await asyncio.to_thread(endpoint.auth.token_request)  # it may have to sign
         wire = WireRequest(request.method, request.url, request.headers, request.body)
         endpoint.auth.accept_token(await _exchange(await _work_out(entry, endpoint, wire), {}))
     except RemoteError as e:
@@ -258,7 +276,9 @@ async def _fetch_token(endpoint: Endpoint) -> AsyncJobError | None:
     return None
 
 
-async def _follow(ready: _Ready, response: HttpResponse, credentials: Mapping[str, str]) -> HttpResponse:
+async def _follow(
+    ready: _Ready, response: HttpResponse, credentials: Mapping[str, str], session: Session | None
+) -> HttpResponse:
     """The answer behind the redirects, as far as they may be followed."""
     for followed in range(MAX_REDIRECTS + 1):
         wire = ready.wire
@@ -267,24 +287,29 @@ async def _follow(ready: _Ready, response: HttpResponse, credentials: Mapping[st
             return response
         if followed < MAX_REDIRECTS:
             ready = await _work_out(ready.entry, ready.endpoint, target)
-            response = await _exchange(ready, credentials)
+            response = await _exchange(ready, credentials, session)
     raise OriginError(f"{ready.where} redirected more than {MAX_REDIRECTS} times.")
 
 
-async def _exchange(ready: _Ready, credentials: Mapping[str, str]) -> HttpResponse:
+async def _exchange(
+    ready: _Ready, credentials: Mapping[str, str], session: Session | None = None
+) -> HttpResponse:
     headers = ready.head.with_credentials(credentials)
+    if session is not None:
+        own = session.headers_for(ready.wire.method, ready.wire.url)
+        headers = CIMultiDict(wire_headers(headers, own))
     await ready.turns.acquire()
     try:
         await ready.entry.turns.acquire()
         try:
-            return await _answer(ready, headers)
+            return await _answer(ready, headers, session)
         finally:
             ready.entry.turns.release()
     finally:
         ready.turns.release()
 
 
-async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
+async def _answer(ready: _Ready, headers: CIMultiDict[str], session: Session | None) -> HttpResponse:
     wire, where = ready.wire, ready.where
     try:
         async with ready.entry.session.request(
@@ -300,6 +325,8 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
             timeout=ready.timeout,
         ) as answer:
             remember_sent(ready.head.secrets)
+            if session is not None:
+                session.take(wire.url, answer.headers.getall("Set-Cookie", ()))
             body, complete = await _read(answer, where, wire.max_body_bytes)
             if answer.status >= 300:
                 body = without(body, ready.head.secrets)
@@ -335,18 +362,29 @@ async def _read(answer: aiohttp.ClientResponse, where: str, max_body_bytes: int 
     return reader.body(), not reader.overflown
 
 
-async def _tls(verify: bool | str) -> ssl.SSLContext:
-    # Loading a CA bundle takes tens of milliseconds, too long for an event loop.
-    path = ca_file(verify)
-    if path not in _tls_contexts:
-        _tls_contexts.setdefault(path, await asyncio.to_thread(_make_tls_context, path))
-    return _tls_contexts[path]
+async def _tls(verify: bool | str, cert: tuple[str, str] | None) -> ssl.SSLContext:
+    # Loading a CA bundle takes tens of milliseconds, too long for an event loop. A client certificate is
+    # short- lived in many companies, so its files are read again now and then.
+    age = int(time.monotonic() // CERT_LIFE) if cert else 0
+    key = (ca_file(verify), cert, age)
+    if key not in _tls_contexts:
+        for old in [k for k in _tls_contexts if k[:2] == key[:2]]:
+            del _tls_contexts[old]
+        _tls_contexts.setdefault(key, await asyncio.to_thread(_make_tls_context, key[0], cert))
+    return _tls_contexts[key]
 
 
-_tls_contexts: dict[str | None, ssl.SSLContext] = {}
+_tls_contexts: dict[tuple[str | None, tuple[str, str] | None, int], ssl.SSLContext] = {}
 
 
-def _make_tls_context(path: str | None) -> ssl.SSLContext:
+def _make_tls_context(path: str | None, cert: tuple[str, str] | None) -> ssl.SSLContext:
+    context = _trusting(path)
+    if (usable := checked_cert(cert)) is not None:
+        context.load_cert_chain(*usable)
+    return context
+
+
+def _trusting(path: str | None) -> ssl.SSLContext:
     if path is None:
         context = ssl.create_default_context()
         context.check_hostname = False

@@ -18,10 +18,11 @@ from airflow_async_provider._transport.endpoint import (
     prepare,
     redirected,
 )
-from airflow_async_provider._transport.environment import ca_for, proxy_for
+from airflow_async_provider._transport.environment import ca_for, checked_cert, proxy_for
 from airflow_async_provider._transport.failures import chain_of, reason_of
 from airflow_async_provider._transport.multipart import MultipartFile
 from airflow_async_provider._transport.sender import Sender
+from airflow_async_provider._transport.session import Session
 from airflow_async_provider._transport.time_limit import TimeLimit
 from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
@@ -41,19 +42,31 @@ POOL_CONNECTIONS = 2
 _local = threading.local()
 
 
-def send(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
+def send(endpoint: Endpoint, request: HttpRequest, session: Session | None = None) -> HttpResponse:
     """
     Send one request and read the whole answer; a 401 is answered once with a fresh token.
 
+    :param session: cookies and CSRF token of the job
     :raises TransientError: no answer came (``sent`` is False when the request surely did not arrive)
     :raises OriginError: the URL must not get the credentials
     :raises AuthenticationError: no token could be had
     """
+    if session is not None and (first := session.csrf_request(request)) is not None:
+        session.take_csrf(_authorized(endpoint, first, session))
+    response = _authorized(endpoint, request, session)
+    if session is not None and session.csrf_refused(response):
+        # Once: a remote that refuses its own fresh token is told by its answer.
+        session.take_csrf(_authorized(endpoint, session.csrf_request(request) or request, session))
+        response = _authorized(endpoint, request, session)
+    return response
+
+
+def _authorized(endpoint: Endpoint, request: HttpRequest, session: Session | None) -> HttpResponse:
     wire = prepare(endpoint, request)
     credentials = credential_headers(endpoint)
-    response = _follow(endpoint, wire, credentials)
+    response = _follow(endpoint, wire, credentials, session)
     if response.status == 401 and endpoint.auth.reject(credentials):
-        response = _follow(endpoint, wire, credential_headers(endpoint))
+        response = _follow(endpoint, wire, credential_headers(endpoint), session)
     return response
 
 
@@ -102,9 +115,11 @@ def credential_headers(endpoint: Endpoint) -> dict[str, str]:
     return dict(headers)
 
 
-def _follow(endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
+def _follow(
+    endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str], session: Session | None
+) -> HttpResponse:
     for _ in range(MAX_REDIRECTS + 1):
-        response = exchange(endpoint, wire, credentials)
+        response = exchange(endpoint, wire, credentials, session)
         target = redirected(endpoint, wire, response)
         if target is None:
             return response
@@ -112,7 +127,9 @@ def _follow(endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str]) 
     raise OriginError(f"{origin(wire.url)} redirected more than {MAX_REDIRECTS} times.")
 
 
-def exchange(endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
+def exchange(
+    endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str], session: Session | None = None
+) -> HttpResponse:
     """
     Send one request as it is and read its answer; redirects and refused credentials are the caller's affair.
 
@@ -122,6 +139,8 @@ def exchange(endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str])
     from urllib3.exceptions import HTTPError
 
     where = origin(wire.url)
+    if session is not None:
+        credentials = {**credentials, **session.headers_for(wire.method, wire.url)}
     headers = wire.headers_with(credentials)
     verify = ca_for(where, endpoint.verify)
     limit = TimeLimit(endpoint.timeout)
@@ -138,8 +157,11 @@ def exchange(endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str])
                 timeout=(min(10.0, endpoint.timeout), endpoint.timeout),
                 verify=verify,
                 proxy=proxy_for(wire.url, endpoint.proxy),
+                cert=checked_cert(endpoint.cert) if where.startswith("https:") else None,
             ) as answer,
         ):
+            if session is not None:
+                session.take(wire.url, answer.raw.headers.getlist("Set-Cookie"))
             secrets = secrets_of(headers)
             remember_sent(secrets)
             body, complete = _read(answer, where, wire.max_body_bytes)

@@ -13,6 +13,7 @@ from airflow.sdk import BaseHook
 
 from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
 from airflow_async_provider._transport.retries import with_retries
+from airflow_async_provider._transport.session import Session
 from airflow_async_provider.errors import (
     AsyncJobError,
     OriginError,
@@ -52,6 +53,7 @@ class AsyncApiHook(BaseHook):
     def __init__(self, conn_id: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id or self.default_conn_name
+        self._session: tuple[Endpoint, Session | None] | None = None
         self._asked: tuple[JobHandle, JobProtocol, CachedRequest] | None = None
 
     @classmethod
@@ -103,13 +105,20 @@ class AsyncApiHook(BaseHook):
         """
         from airflow_async_provider._transport.worker import send
 
-        return send(self.endpoint, request)
+        return send(self.endpoint, request, self._session_at(self.endpoint))
 
     async def acall(self, request: HttpRequest) -> HttpResponse:
         """Async twin of :meth:`call`."""
         from airflow_async_provider._transport.triggerer import send
 
-        return await send(await self.aendpoint(), request)
+        endpoint = await self.aendpoint()
+        return await send(endpoint, request, self._session_at(endpoint))
+
+    def _session_at(self, endpoint: Endpoint) -> Session | None:
+        """Cookies and CSRF token of this hook's job, as long as the connection stays what it is."""
+        if self._session is None or self._session[0] is not endpoint:
+            self._session = (endpoint, endpoint.new_session())
+        return self._session[1]
 
     def credentials_for(self, url: str, refused: Mapping[str, str] | None = None) -> dict[str, str]:
         """

@@ -208,7 +208,7 @@ async def test_one_token_for_two_hundred_jobs(aso: Aso) -> None:
 
 
 async def test_a_token_is_replaced_before_its_end(aso: Aso, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_async_provider._transport import auth
+    from airflow_async_provider._transport import oauth
 
     simulator = aso(token=None, processing_seconds=None, token_expires=3600, status_expires=100_000)
     hook = JaggaerAsoHook()
@@ -216,7 +216,7 @@ async def test_a_token_is_replaced_before_its_end(aso: Aso, monkeypatch: pytest.
     await hook.astatus(job)
     tokens = simulator.journal.count("token")
     later = Later()
-    monkeypatch.setattr(auth, "time", later)
+    monkeypatch.setattr(oauth, "time", later)
     later.ahead = 3545
     simulator.clock.advance(3545)  # the token is good for 55 more seconds
     await hook.astatus(job)

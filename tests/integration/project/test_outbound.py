@@ -24,8 +24,9 @@ from airflow_async_provider._download import HttpSource
 from airflow_async_provider._jobs.messages import surely_not_started
 from airflow_async_provider._jobs.results.store import source_of
 from airflow_async_provider._transport import triggerer, worker
-from airflow_async_provider._transport.auth import ClientCredentialsAuth, StaticAuth
+from airflow_async_provider._transport.auth import StaticAuth
 from airflow_async_provider._transport.endpoint import Endpoint
+from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError, DownloadError, OriginError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator

@@ -15,8 +15,9 @@ import pytest
 
 from airflow_async_provider._transport import endpoint as endpoints
 from airflow_async_provider._transport import triggerer
-from airflow_async_provider._transport.auth import ClientCredentialsAuth, StaticAuth
+from airflow_async_provider._transport.auth import StaticAuth
 from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
+from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider.errors import ConfigurationError, OriginError
 from airflow_async_provider.hooks import _endpoint_cache as endpoint_cache
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook

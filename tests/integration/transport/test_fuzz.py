@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from airflow_async_provider._jobs.messages import surely_not_started
 from airflow_async_provider._transport import triggerer, worker
-from airflow_async_provider._transport.auth import Auth, ClientCredentialsAuth, NoAuth
+from airflow_async_provider._transport.auth import Auth, NoAuth
 from airflow_async_provider._transport.endpoint import Endpoint
+from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider.errors import AsyncJobError, RemoteError, TransientError
 from airflow_async_provider.protocols import HttpRequest, HttpResponse
 from tests.support.inputs import examples

@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._transport import triggerer, worker
-from airflow_async_provider._transport.auth import ClientCredentialsAuth, StaticAuth
+from airflow_async_provider._transport.auth import StaticAuth
 from airflow_async_provider._transport.endpoint import Endpoint
+from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AuthenticationError,
