@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_async_provider._transport.exact_url_adapter import exact_adapter, request_target
+from airflow_async_provider._transport.reach import Reach
 from airflow_async_provider._transport.time_limit import TimeLimit
 
 
@@ -45,6 +46,7 @@ class Sender:
         verify: bool | str,
         proxy: str | None,
         cert: tuple[str, str] | None = None,
+        reach: Reach | None = None,
     ) -> Any:
         """
         Send the request.
@@ -57,8 +59,12 @@ class Sender:
         :param verify: what :func:`~.._transport.environment.ca_for` gave
         :param proxy: proxy URL
         :param cert: files of the client's certificate and its key
+        :param reach: where the URL may lead; the address that is really connected to is checked too
         :return: the answer of ``requests``, its body not read yet
+        :raises OriginError: the URL leads where it may not
         """
+        if reach is not None:
+            reach.check(url)
         from requests import PreparedRequest
         from requests.structures import CaseInsensitiveDict
 
@@ -70,6 +76,7 @@ class Sender:
         if body is not None:
             request.headers["Content-Length"] = str(len(body))
         self._local.target, self._local.limit = request_target(url), limit
+        self._local.reach = (reach, url)
         return self._adapter(cert).send(
             request,
             stream=True,
@@ -91,9 +98,14 @@ class Sender:
         with self._lock:
             if cert not in self._adapters:
                 self._adapters[cert] = exact_adapter(
-                    self._target, connections=self._connections, hosts=self._hosts
+                    self._target, connections=self._connections, hosts=self._hosts, watch=self._watch
                 )
             return self._adapters[cert]
+
+    def _watch(self, address: str) -> None:
+        reach, url = self._local.reach
+        if reach is not None:
+            reach.check_address(url, address)
 
     def _target(self, connection: Any) -> str:
         """Asked for when the request line is written, so from then on the request may have arrived."""

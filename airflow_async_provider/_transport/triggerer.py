@@ -24,7 +24,6 @@ from yarl import URL
 from airflow_async_provider._transport.auth import Auth, before_sending
 from airflow_async_provider._transport.decoding import BodyReader
 from airflow_async_provider._transport.endpoint import (
-    LARGEST_ANSWER,
     MAX_REDIRECTS,
     CachedRequest,
     Endpoint,
@@ -36,22 +35,22 @@ from airflow_async_provider._transport.endpoint import (
 from airflow_async_provider._transport.environment import ca_file, check_ca_file, checked_cert, proxy_for
 from airflow_async_provider._transport.failures import reason_of
 from airflow_async_provider._transport.session import Session
+from airflow_async_provider._transport.turns import HostTurns, OneAtATime, Turns
 from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
+    AnswerTooLargeError,
     AsyncJobError,
     AuthenticationError,
     ConfigurationError,
     OriginError,
     RemoteError,
     TransientError,
-    UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
 from airflow_async_provider.protocols._redaction import remember_sent, secrets_of, without
 
-#: Sockets of one event loop, in all and to one host: ten thousand waits share these.
-MAX_SOCKETS = 100
-MAX_SOCKETS_PER_HOST = 32
+#: From this size on answers wait for a round of the event loop of their own (bytes).
+LARGE = 16 * 1024
 
 #: Different sets of headers kept for one remote: polls of one kind need one, and nothing needs many.
 MAX_HEADS = 16
@@ -67,8 +66,9 @@ class _Pool:
     users: int = 0
     #: Taken before the session is asked, whose time limit would count the wait for a socket: a thousand jobs
     #: at a slow remote would then fail of their own crowd.
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_SOCKETS))
-    turns_at: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
+    turns_at: dict[str, HostTurns] = field(default_factory=dict)
+    large: OneAtATime = field(default_factory=OneAtATime)
     fetches: weakref.WeakKeyDictionary[Auth, asyncio.Task[AsyncJobError | None]] = field(
         default_factory=weakref.WeakKeyDictionary
     )
@@ -127,7 +127,7 @@ class _Ready:
     tls: ssl.SSLContext | bool
     proxy: str | None
     timeout: aiohttp.ClientTimeout
-    turns: asyncio.Semaphore
+    turns: HostTurns
 
 
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
@@ -139,9 +139,9 @@ def _enter() -> _Pool:
     if entry is None:
         entry = _pools[loop] = _Pool(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=MAX_SOCKETS, limit_per_host=MAX_SOCKETS_PER_HOST, ttl_dns_cache=60
-                ),
+                # No limits of its own, which count the idle and the silent: ours are in turns. DNS threads
+                # are few, and a name server that is silent holds one for long, so names are kept for a while.
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=300),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,  # how much it unpacks at once depends on the version, see decoding
@@ -227,7 +227,7 @@ async def _work_out(entry: _Pool, endpoint: Endpoint, wire: WireRequest) -> _Rea
         tls=await _tls(endpoint.verify, endpoint.cert) if where.startswith("https:") else True,
         proxy=entry.proxy_for(where, endpoint.proxy),
         timeout=_timeout(endpoint.timeout),
-        turns=entry.turns_at.setdefault(where, asyncio.Semaphore(MAX_SOCKETS_PER_HOST)),
+        turns=entry.turns_at.setdefault(where, HostTurns()),
     )
 
 
@@ -298,15 +298,22 @@ async def _exchange(
     if session is not None:
         own = session.headers_for(ready.wire.method, ready.wire.url)
         headers = CIMultiDict(wire_headers(headers, own))
-    await ready.turns.acquire()
+    await ready.turns.take(ready.endpoint.max_requests_per_minute)
     try:
-        await ready.entry.turns.acquire()
+        turn = await ready.entry.turns.take()
         try:
-            return await _answer(ready, headers, session)
+            response = await _answer(ready, headers, session)
         finally:
-            ready.entry.turns.release()
+            ready.entry.turns.give_back(turn)
+    except TransientError:
+        ready.turns.silent()
+        raise
     finally:
-        ready.turns.release()
+        ready.turns.give_back()
+    ready.turns.answered()
+    if len(response.body) > LARGE:
+        await ready.entry.large.take()
+    return response
 
 
 async def _answer(ready: _Ready, headers: CIMultiDict[str], session: Session | None) -> HttpResponse:
@@ -327,7 +334,7 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str], session: Session | N
             remember_sent(ready.head.secrets)
             if session is not None:
                 session.take(wire.url, answer.headers.getall("Set-Cookie", ()))
-            body, complete = await _read(answer, where, wire.max_body_bytes)
+            body, complete = await _read(answer, where, wire.max_body_bytes, ready.endpoint.max_status_bytes)
             if answer.status >= 300:
                 body = without(body, ready.head.secrets)
             return HttpResponse(
@@ -346,20 +353,32 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str], session: Session | N
         raise TransientError(f"The request to {where} failed: {reason_of(e)}") from None
 
 
-async def _read(answer: aiohttp.ClientResponse, where: str, max_body_bytes: int | None) -> tuple[bytes, bool]:
+async def _read(
+    answer: aiohttp.ClientResponse, where: str, max_body_bytes: int | None, most: int
+) -> tuple[bytes, bool]:
     """The body, and whether that is all of it."""
     content = answer.content
-    bound = LARGEST_ANSWER if max_body_bytes is None else max_body_bytes
+    bound = most if max_body_bytes is None else min(max_body_bytes, most)
+    if answer.status < 300 and max_body_bytes is None and (answer.content_length or 0) > most:
+        raise _too_large(answer, where, most)
     reader = BodyReader(answer.headers.get("Content-Encoding", ""), where=where, bound=bound)
     while not content.at_eof():
         # A short answer has arrived with its headers and is taken out as it lies there.
         if not reader.add(content.read_nowait() if content.is_eof() else await content.readany()):
             break
-    if reader.overflown and max_body_bytes is None:
-        raise UnreadableAnswerError(
-            f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.", http_status=answer.status
-        )
+    # The beginning of a refusal says enough.
+    if reader.overflown and max_body_bytes is None and answer.status < 300:
+        raise _too_large(answer, where, most)
     return reader.body(), not reader.overflown
+
+
+def _too_large(answer: aiohttp.ClientResponse, where: str, most: int) -> AnswerTooLargeError:
+    return AnswerTooLargeError(
+        f"The answer of {where} is larger than {most} bytes, which is too much for the triggerer; a worker "
+        "reads it. If the remote's status documents are that large, raise max_status_bytes in the "
+        "connection's extra.",
+        http_status=answer.status,
+    )
 
 
 async def _tls(verify: bool | str, cert: tuple[str, str] | None) -> ssl.SSLContext:

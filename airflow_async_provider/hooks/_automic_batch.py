@@ -52,6 +52,9 @@ log = logging.getLogger(__name__)
 #: is about a quarter of a megabyte. A server that gives shorter pages is asked for more of them.
 PAGE_SIZE = 500
 
+#: More is no page of a list (bytes).
+MAX_PAGE_BYTES = 2 * 1024 * 1024
+
 #: Pages of one walk: 10,000 runs.
 MAX_PAGES = 20
 
@@ -114,7 +117,8 @@ class SharedList:
         protocol: AutomicProtocol,
         filters: Callable[[], dict[str, Any] | None],
     ) -> None:
-        self._endpoint = endpoint
+        # A page is ours to size, and there is one for many runs: it may be larger than a status.
+        self._endpoint = replace(endpoint, max_status_bytes=max(endpoint.max_status_bytes, MAX_PAGE_BYTES))
         self._protocol = protocol
         self._filters = filters
         self._asks: deque[float] = deque(maxlen=ASKS_PER_PAGE * MAX_PAGES)

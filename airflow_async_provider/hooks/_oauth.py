@@ -73,7 +73,7 @@ def client_credentials(
         )
     if not conn.login:
         raise ConfigurationError(
-            f"The connection {conn.conn_id!r} has a token_url, so it needs a login: the client id."
+            f"The connection {conn.conn_id!r} has a token_url, so it needs login (client id)."
         )
     if way in (BASIC, BODY) and not conn.password:
         raise ConfigurationError(
