@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading URLs strictly, and naming them in messages without what they hide."""
+"""Reading, comparing and joining URLs strictly, and naming them in messages without what they hide."""
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from airflow_async_provider.errors import ConfigurationError
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _STRANGE = re.compile(r"[\\\x00-\x20]")
+
+#: A segment of a path is shortened in messages from such a word on: a mixture of letters and digits or of
+#: capitals and small letters that nobody makes up, or a very long one. (Characters.)
+MIXED_WORD, LONG_WORD = 12, 24
+
+#: What is shown of such a segment (characters).
+SHOWN = 4
 
 
 def split_url(url: str) -> Any:
@@ -39,12 +47,93 @@ def port_of(parts: Any) -> int:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of a URL for a message: no path, no query, no user, no password."""
+    """
+    Scheme, host and port of a URL, the scheme's own port left out: no path, no query, no user, no password.
+
+    Two URLs that :func:`split_url` accepts have one origin exactly when these are equal.
+    """
     try:
         parts = urlsplit(url)
-        host = parts.hostname or "?"
-        if ":" in host:
-            host = f"[{host}]"
-        return f"{parts.scheme or '?'}://{host}" + (f":{parts.port}" if parts.port else "")
+        host = host_in_url(parts.hostname or "?")
+        port = "" if parts.port in (None, DEFAULT_PORTS.get(parts.scheme)) else f":{parts.port}"
     except ValueError:
         return "an unreadable address"
+    return f"{parts.scheme or '?'}://{host}{port}"
+
+
+def host_in_url(host: str) -> str:
+    """A host as it stands in a URL: IPv6 addresses in brackets."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two absolute http or https URLs have the same scheme, host and port."""
+    try:
+        split_url(one), split_url(other)
+    except ConfigurationError:
+        return False
+    return origin(one) == origin(other)
+
+
+def is_plain_base(text: str) -> bool:
+    """Whether a text is an http or https address that paths can be put below: no user, query, fragment."""
+    try:
+        parts = split_url(text)
+    except ConfigurationError:
+        return False
+    readable = text.isprintable() and not any(c.isspace() for c in text)
+    return "@" not in parts.netloc and not set("?#\\") & set(text) and readable
+
+
+def without_query(url: str) -> str:
+    """The URL up to its query."""
+    return url.split("#", 1)[0].split("?", 1)[0]
+
+
+def path_of(url: str) -> str:
+    """The path of a URL, as it is spelled; empty when there is none."""
+    rest = without_query(url)
+    if "://" in rest:
+        rest = rest.split("://", 1)[1]
+        return rest[rest.index("/") :] if "/" in rest else ""
+    return rest
+
+
+def shown(url: str) -> str:
+    """
+    A URL for a message: origin and path, without query, user and password.
+
+    A path may be a capability (whoever knows it may read), so words in it that nobody makes up are shortened.
+    """
+    path = path_of(url) or "/"
+    return origin(url) + "/".join(_shortened(segment) for segment in path.split("/"))
+
+
+def _shortened(segment: str) -> str:
+    if not any(map(_is_telling, re.split(r"[^A-Za-z0-9]", segment))):
+        return segment
+    ending = re.search(r"(?:\.[A-Za-z0-9]{1,7}){1,2}$", segment)
+    return segment[:SHOWN] + "…" + (ending.group() if ending else "")
+
+
+def _is_telling(word: str) -> bool:
+    letters, digits = re.search("[A-Za-z]", word), re.search("[0-9]", word)
+    mixed = bool(letters and digits) or len(re.findall("[a-z][A-Z]", word)) > 3
+    return len(word) >= LONG_WORD or (len(word) >= MIXED_WORD and mixed)
+
+
+def follow(url: str, location: str) -> str:
+    """
+    Where a ``Location`` leads from a URL; an absolute one stays exactly as it is spelled.
+
+    :raises ConfigurationError: no usable http or https address
+    """
+    # Headers come decoded as Latin-1, but what servers mean is UTF-8.
+    with contextlib.suppress(UnicodeError):
+        location = location.encode("latin-1").decode("utf-8")
+    try:
+        target = location if "://" in without_query(location) else urljoin(url, location)
+    except ValueError:  # "http://[" and the like
+        target = ""
+    split_url(without_query(target))
+    return target

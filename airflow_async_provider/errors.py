@@ -21,6 +21,7 @@ Every error this package raises, one tree.
     │   ├── AuthenticationError     401 even with a fresh token
     │   ├── AuthorizationError      403
     │   ├── UnreadableAnswerError   an answer that cannot be understood
+    │   ├── AnswerTooLargeError     an answer that is too large for the triggerer; a worker can read it
     │   ├── RequestRefusedError     any other 4xx
     │   └── OriginError             a URL pointed to a host that must not get credentials
     ├── ResultError                 the job succeeded, its result could not be fetched
@@ -184,6 +185,14 @@ class UnreadableAnswerError(RemoteError):
             request_id=request_id,
         )
         self.excerpt = excerpt
+
+
+class AnswerTooLargeError(RemoteError):
+    """
+    The answer is larger than the triggerer reads (``max_status_bytes`` of the connection).
+
+    Parsing it would hold up all jobs that wait there. A worker reads answers of up to 16 MiB.
+    """
 
 
 class RequestRefusedError(RemoteError):

@@ -11,14 +11,8 @@ from copy import deepcopy
 from typing import Any
 
 from airflow_async_provider import __version__
-from airflow_async_provider._metadata.automic import AUTOMIC
+from airflow_async_provider._metadata import PACKAGE, SYSTEMS
 from airflow_async_provider._metadata.config import CONFIG
-from airflow_async_provider._metadata.http_async import HTTP_ASYNC
-from airflow_async_provider._metadata.jaggaer_aso import JAGGAER_ASO
-from airflow_async_provider._metadata.open_connectors import OPEN_CONNECTORS
-from airflow_async_provider._metadata.system import PACKAGE
-
-SYSTEMS = (JAGGAER_ASO, AUTOMIC, OPEN_CONNECTORS, HTTP_ASYNC)
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -36,11 +30,11 @@ def get_provider_info() -> dict[str, Any]:
         "transfers": [
             {
                 "source-integration-name": s.name,
-                "target-integration-name": target,
+                "target-integration-name": s.targets[module],
                 "python-module": f"{PACKAGE}.transfers.{module}",
             }
             for s in SYSTEMS
-            for module, target in s.transfers.items()
+            for module in s.transfers
         ],
         "extra-links": [f"{PACKAGE}.{link}" for s in SYSTEMS for link in s.links],
         # Copies: Airflow rewrites the placeholders in what it is given.

@@ -52,7 +52,7 @@ async def measured(runs: int, interval: float, *, batch_polls: bool) -> dict[str
     import aiohttp
 
     from airflow_async_provider._transport.triggerer import pool
-    from airflow_async_provider.hooks import _endpoint_cache as remotes
+    from airflow_async_provider.hooks import _endpoint_cache as endpoint_cache
     from airflow_async_provider.hooks.automic import AutomicHook
 
     with automic() as url:
@@ -64,7 +64,7 @@ async def measured(runs: int, interval: float, *, batch_polls: bool) -> dict[str
             password="päss§word",
             extra={"client": "100", "batch_polls": batch_polls},
         )
-        remotes._remotes.clear()  # the address has changed, not a connection somebody waits with
+        endpoint_cache._endpoints.clear()  # the address has changed, not a connection somebody waits with
         async with pool(), aiohttp.ClientSession(url) as control:
 
             async def asked() -> dict[str, int]:

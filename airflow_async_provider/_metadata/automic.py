@@ -14,9 +14,22 @@ from airflow_async_provider._metadata.system import (
 AUTOMIC = System(
     name="Broadcom Automic",
     url="https://docs.automic.com/",
-    operators=("automic",),
-    sensors=("automic",),
-    hooks=("automic",),
+    operators={
+        "automic": {
+            "AutomicExecuteOperator": "Start an executable object in Broadcom Automic and wait for its run "
+            "without a worker"
+        }
+    },
+    sensors={
+        "automic": {
+            "AutomicExecutionSensor": "Wait for an Automic run that another task, a schedule or a person has "
+            "started"
+        }
+    },
+    hooks={"automic": {"AutomicHook": "Talk to Automic's REST API"}},
+    protocols={"automic": "_automic.protocol.AutomicProtocol"},
+    hook="automic.AutomicHook",
+    simulators={"automic": "automic.AutomicSimulator"},
     links=("operators._automic_link.AutomicRunLink",),
     connection={
         "connection-type": "automic",

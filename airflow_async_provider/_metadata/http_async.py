@@ -9,10 +9,41 @@ HTTP_ASYNC = System(
     name="Asynchronous HTTP APIs",
     url="https://www.rfc-editor.org/rfc/rfc9110.html#name-202-accepted",
     tags=("protocol",),
-    operators=("http_async",),
-    sensors=("http_async", "async_job"),
-    hooks=("http_async",),
-    triggers=("async_job", "async_job_event"),
+    operators={
+        "http_async": {
+            "HttpAsyncJobOperator": "Start a job at any HTTP API that answers 202, wait for it without a "
+            "worker, and return or store its result"
+        }
+    },
+    sensors={
+        "http_async": {
+            "HttpAsyncJobSensor": "Wait until a status URL or status document of any HTTP API says that its "
+            "job has ended"
+        },
+        "async_job": {"AsyncJobSensor": "Wait for a job that another task has started"},
+    },
+    hooks={"http_async": {"HttpAsyncJobHook": "Talk to an HTTP API over an ordinary http connection"}},
+    triggers={
+        "async_job": {"AsyncJobTrigger": "Wait for one job in the triggerer's event loop"},
+        "async_job_event": {
+            "AsyncJobEventTrigger": "Watch jobs for assets, so that their end starts a DAG",
+        },
+    },
     links=("_jobs.results.link.ResultLink",),
-    transfers={"async_result": "Amazon Simple Storage Service (S3)"},
+    transfers={
+        "async_result": {
+            "AsyncResultDownloadOperator": "Download the result of a finished job to disk, S3 or any object "
+            "storage"
+        }
+    },
+    targets={"async_result": "Amazon Simple Storage Service (S3)"},
+    protocols={
+        "http_azure": "_http.azure.AzureProtocol",
+        "http_google": "_http.google.GoogleProtocol",
+        "http_location": "_http.location.LocationProtocol",
+        "http_odata": "_http.odata.ODataProtocol",
+        "http_status_field": "_http.status_field.StatusFieldProtocol",
+    },
+    hook="http_async.HttpAsyncJobHook",
+    simulators={"http": "http_async.HttpAsyncSimulator"},
 )

@@ -16,8 +16,18 @@ from airflow_async_provider._metadata.system import (
 JAGGAER_ASO = System(
     name="JAGGAER ASO",
     url="https://docs.aso.engineering/",
-    operators=("jaggaer_aso",),
-    hooks=("jaggaer_aso",),
+    operators={
+        "jaggaer_aso": {
+            "JaggaerAsoDownloadOperator": "Start an asynchronous download at JAGGAER ASO, wait for it "
+            "without a worker, and store the file",
+            "JaggaerAsoSubmitOperator": "Start an asynchronous download at JAGGAER ASO and return its job "
+            "handle",
+        }
+    },
+    hooks={"jaggaer_aso": {"JaggaerAsoHook": "Talk to JAGGAER ASO"}},
+    protocols={"jaggaer_aso": "_jaggaer_aso.JaggaerAsoProtocol"},
+    hook="jaggaer_aso.JaggaerAsoHook",
+    simulators={"aso": "aso.AsoSimulator"},
     connection={
         "connection-type": "jaggaer_aso",
         "hook-class-name": f"{PACKAGE}.hooks.jaggaer_aso.JaggaerAsoHook",

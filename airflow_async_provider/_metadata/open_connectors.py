@@ -15,8 +15,24 @@ from airflow_async_provider._metadata.system import (
 OPEN_CONNECTORS = System(
     name="SAP Open Connectors",
     url="https://help.openconnectors.ext.hana.ondemand.com/home/",
-    operators=("open_connectors",),
-    hooks=("open_connectors",),
+    operators={
+        "open_connectors": {
+            "OpenConnectorsAsyncRequestOperator": "Send an asynchronous request through SAP Open Connectors "
+            "and wait for its webhook without a worker",
+            "OpenConnectorsBulkDownloadOperator": "Have SAP Open Connectors collect many records in a file, "
+            "wait without a worker, and store the file",
+            "OpenConnectorsBulkUploadOperator": "Send a file of records to a provider through SAP Open "
+            "Connectors and wait until all are in",
+        }
+    },
+    hooks={"open_connectors": {"OpenConnectorsHook": "Talk to SAP Open Connectors"}},
+    protocols={
+        "open_connectors": "_open_connectors.protocol.OpenConnectorsProtocol",
+        "open_connectors_bulk": "_open_connectors.bulk.OpenConnectorsBulkProtocol",
+        "open_connectors_queue": "_open_connectors.queue.OpenConnectorsQueueProtocol",
+    },
+    hook="open_connectors.OpenConnectorsHook",
+    simulators={"open-connectors": "open_connectors.OpenConnectorsSimulator"},
     connection={
         "connection-type": "sap_open_connectors",
         "hook-class-name": f"{PACKAGE}.hooks.open_connectors.OpenConnectorsHook",

@@ -9,30 +9,44 @@ from typing import Any
 
 PACKAGE = "airflow_async_provider"
 
+#: Module -> class -> a sentence about it.
+Classes = Mapping[str, Mapping[str, str]]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class System:
     """
-    What Airflow's provider manager learns about one remote system.
+    All that is announced about one remote system: every registry is fed from here.
+
+    Airflow's provider manager, the provider registry's file, the connection forms, the protocols and hooks by
+    the name in a job handle, and the simulators of the command line.
 
     :param name: name of the integration
     :param url: the vendor's documentation
     :param tags: the integration's tags
-    :param operators: modules of ``operators``; ``sensors``, ``hooks`` and ``triggers`` likewise
-    :param transfers: modules of ``transfers``, each with the integration that it writes to
+    :param operators: modules of ``operators``, each with its public classes and a sentence about each;
+        ``sensors``, ``hooks``, ``triggers`` and ``transfers`` likewise
+    :param targets: the integration that a module of ``transfers`` writes to
     :param links: classes of extra links, below the package
+    :param protocols: name in the job handle -> class, below ``protocols``
+    :param hook: class of the hook that watches jobs of these protocols, below ``hooks``
+    :param simulators: name of the sub-command -> class, below ``simulators``
     :param connection: its connection type; None when it lives on a connection type of another provider
     """
 
     name: str
     url: str
     tags: tuple[str, ...] = ("service",)
-    operators: tuple[str, ...] = ()
-    sensors: tuple[str, ...] = ()
-    hooks: tuple[str, ...] = ()
-    triggers: tuple[str, ...] = ()
-    transfers: Mapping[str, str] = field(default_factory=dict)
+    operators: Classes = field(default_factory=dict)
+    sensors: Classes = field(default_factory=dict)
+    hooks: Classes = field(default_factory=dict)
+    triggers: Classes = field(default_factory=dict)
+    transfers: Classes = field(default_factory=dict)
+    targets: Mapping[str, str] = field(default_factory=dict)
     links: tuple[str, ...] = ()
+    protocols: Mapping[str, str] = field(default_factory=dict)
+    hook: str = ""
+    simulators: Mapping[str, str] = field(default_factory=dict)
     connection: Mapping[str, Any] | None = None
 
 

@@ -9,36 +9,14 @@ jobs that use it. Fetching itself is I/O and comes in from the sync or the async
 from __future__ import annotations
 
 import base64
-import binascii
-import contextlib
-import math
-import re
-import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import ClassVar
-from urllib.parse import quote, unquote, urlencode
 
-from airflow_async_provider._urls import origin
-from airflow_async_provider.errors import (
-    AuthenticationError,
-    RemoteError,
-    TransientError,
-    UnreadableAnswerError,
-)
+from airflow_async_provider.errors import RemoteError, TransientError, UnreadableAnswerError
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
-from airflow_async_provider.protocols._responses import raise_for_answer
-
-#: A token is replaced this long before its end (seconds), or after 9/10 of a shorter life.
-TOKEN_MARGIN = 60.0
-
-#: Shorter words of a credential header (``Bearer``) are not looked for in answers.
-SHORTEST_SECRET = 7
-
-_NO_SECRETS = frozenset({"accept", "accept-encoding", "content-type", "user-agent", "prefer"})
 
 
 class Auth(ABC):
@@ -120,134 +98,3 @@ def basic(login: str, password: str, encoding: str = "utf-8") -> str:
     :raises UnicodeEncodeError: a character that the encoding does not have
     """
     return "Basic " + base64.b64encode(f"{login}:{password}".encode(encoding)).decode("ascii")
-
-
-def masked(body: bytes, sent: Mapping[str, str]) -> bytes:
-    """
-    An answer's body without the credentials that its request carried.
-
-    Gateways like to repeat what they refuse ("invalid token abc"), and an error's text ends up in logs.
-
-    :param sent: the headers of the request
-    """
-    secrets = set()
-    for name, value in sent.items():
-        if name.lower() in _NO_SECRETS:
-            continue
-        secrets |= {value, *re.split(r"[\s,;]+", value)}
-        scheme, _, encoded = value.partition(" ")
-        if scheme.lower() == "basic":
-            with contextlib.suppress(binascii.Error):
-                password = base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")[2]
-                secrets |= {password, unquote(password)}  # OAuth wants it form-encoded before it is joined
-    for secret in sorted(secrets, key=len, reverse=True):
-        if len(secret) >= SHORTEST_SECRET:
-            body = body.replace(secret.encode("latin-1", "replace"), b"***")
-    return body
-
-
-class ClientCredentialsAuth(Auth):
-    """
-    OAuth 2.0 client credentials (RFC 6749 §4.4): a token is fetched when needed and kept until near its end.
-
-    :param token_url: absolute URL of the token endpoint; the connection names it, so it gets the client's
-        id and secret, and nothing that it redirects to does
-    :param scope: sent when given
-    :param extra: headers that go along with the token (an API key)
-    :param token_extra: headers of the token request itself
-    """
-
-    def __init__(
-        self,
-        *,
-        token_url: str,
-        client_id: str,
-        client_secret: str,
-        scope: str | None = None,
-        extra: Mapping[str, str] | None = None,
-        token_extra: Mapping[str, str] | None = None,
-    ) -> None:
-        self.token_url = token_url
-        self._client_id = client_id
-        self._client_secret = client_secret
-        self._scope = scope
-        self._extra = dict(extra or {})
-        self._token_extra = dict(token_extra or {})
-        self._token: str | None = None
-        self._headers: Mapping[str, str] = {}
-        self._good_until = 0.0
-        # Held only for a few assignments, so it never makes the event loop wait.
-        self._lock = threading.Lock()
-
-    def __repr__(self) -> str:
-        return f"ClientCredentialsAuth({origin(self.token_url)})"
-
-    def headers(self) -> Mapping[str, str] | None:
-        """Token and extra headers, None when there is no token that is good for a while."""
-        with self._lock:
-            if self._token is None or time.monotonic() >= self._good_until:
-                return None
-            return self._headers
-
-    def token_request(self) -> HttpRequest:
-        """POST with the client's id and secret as Basic, as RFC 6749 §2.3.1 recommends."""
-        form = {"grant_type": "client_credentials"}
-        if self._scope:
-            form["scope"] = self._scope
-        # §2.3.1 wants id and secret form-encoded before they are joined.
-        authorization = basic(quote(self._client_id, safe=""), quote(self._client_secret, safe=""))
-        return HttpRequest(
-            "POST",
-            self.token_url,
-            body=urlencode(form).encode(),
-            headers={
-                "Authorization": authorization,
-                "Content-Type": "application/x-www-form-urlencoded",
-                "Accept": "application/json",
-                **self._token_extra,
-            },
-        )
-
-    def accept_token(self, response: HttpResponse) -> None:
-        """
-        Keep the token.
-
-        :raises AuthenticationError: the token endpoint refused id and secret (400, 401, 403)
-        :raises RemoteError: anything else that brought no token
-        """
-        if response.status in (400, 401, 403):
-            raise AuthenticationError(
-                f"The token endpoint refused the client credentials (HTTP {response.status}). "
-                "Check login (client id), password (client secret), token_url and scope of the connection.",
-                http_status=response.status,
-            )
-        raise_for_answer(response, job="an access token", doing="asking the token endpoint for")
-        # No excerpt of a token answer, ever: it may hold the token under another name.
-        try:
-            answer = response.json_object()
-        except UnreadableAnswerError:
-            answer = {}
-        token = answer.get("access_token")
-        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
-            raise UnreadableAnswerError(
-                "The token endpoint's answer has no usable access_token.", http_status=response.status
-            )
-        try:
-            life = float(answer["expires_in"])
-        except (KeyError, TypeError, ValueError, OverflowError):
-            life = math.inf  # RFC 6749 lets it out; then a 401 tells
-        if math.isnan(life):
-            life = math.inf
-        with self._lock:
-            self._token = token
-            self._headers = {"Authorization": f"Bearer {token}", **self._extra}
-            self._good_until = time.monotonic() + (
-                life - TOKEN_MARGIN if life > 10 * TOKEN_MARGIN else life * 0.9
-            )
-
-    def reject(self, headers: Mapping[str, str]) -> bool:
-        """Forget the token, unless another task has replaced the refused one meanwhile."""
-        with self._lock:
-            if self._token is not None and headers.get("Authorization") == f"Bearer {self._token}":
-                self._token = None
-            return True

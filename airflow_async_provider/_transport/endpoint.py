@@ -12,30 +12,33 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import FrozenInstanceError, dataclass, field, fields
+from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 from typing import Any
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urlencode
 
 from airflow_async_provider._transport.auth import Auth, NoAuth
-from airflow_async_provider._urls import DEFAULT_PORTS, origin, port_of, split_url
+from airflow_async_provider._transport.reach import Reach, is_listed
+from airflow_async_provider._transport.session import Session
+from airflow_async_provider._urls import follow, origin, port_of, split_url
 from airflow_async_provider.errors import ConfigurationError, OriginError
-from airflow_async_provider.protocols._http_messages import HttpRequest
-
-__all__ = [
-    "DEFAULT_PORTS",
-    "LARGEST_ANSWER",
-    "Endpoint",
-    "CachedRequest",
-    "WireRequest",
-    "origin",
-    "prepare",
-    "redirect_target",
-    "split_url",
-    "wire_headers",
-]
+from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 
 #: Answers are read whole into memory; one that is larger is an error, not a memory problem (bytes).
 LARGEST_ANSWER = 16 * 1024 * 1024
+
+#: Status documents are a few hundred bytes; what is larger must not hold up the event loop (bytes).
+MAX_STATUS_BYTES = 256 * 1024
+
+#: Whatever a remote asks for, no wait polls faster than this, unless its own poll_interval is shorter
+#: (seconds).
+MIN_POLL_INTERVAL = 5.0
+
+#: A hundred a second from each triggerer: what no real API would put up with for long.
+MAX_REQUESTS_PER_MINUTE = 6000
+
+MAX_REDIRECTS = 5
+
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 #: What a user may write into a path and what cannot stand there as it is.
 _TO_QUOTE = re.compile(r"[^\x21-\x7e]+|[\\#]")
@@ -59,6 +62,14 @@ class Endpoint:
         nor an exception made for it fits
     :param proxy: proxy URL, None for the one of the environment
     :param timeout: seconds for one whole request, connection included
+    :param cert: files of a client certificate and its key (mutual TLS); the key's may be the same
+    :param cookies: whether cookies are kept within one job
+    :param csrf: path that gives a CSRF token, None where none is needed
+    :param result_hosts: if given, result URLs on no other hosts than these and the remote's own are fetched
+    :param max_status_bytes: largest answer that is read in the triggerer's event loop; a larger one is read
+        on a worker
+    :param min_poll_interval: seconds below which no ``Retry-After`` brings the pause between two polls
+    :param max_requests_per_minute: to this host from one triggerer
     """
 
     base_url: str
@@ -69,6 +80,13 @@ class Endpoint:
     result_verify: bool | str = True
     proxy: str | None = field(default=None, repr=False)
     timeout: float = 30.0
+    cert: tuple[str, str] | None = None
+    cookies: bool = False
+    csrf: str | None = None
+    result_hosts: frozenset[str] = frozenset()
+    max_status_bytes: int = MAX_STATUS_BYTES
+    min_poll_interval: float = MIN_POLL_INTERVAL
+    max_requests_per_minute: int = MAX_REQUESTS_PER_MINUTE
     #: The transport's own: what it worked out for this remote and would work out the same again.
     cached: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -98,8 +116,7 @@ class Endpoint:
     def may_have_credentials(self, url: str) -> bool:
         """Whether the origin rule lets the credentials go to this URL."""
         # Asked at every poll: the common case is told by its first characters, if spelled the same.
-        own_place = self.base_url.split("/", 3)[:3]
-        if url.split("/", 3)[:3] == own_place and _PLAIN.fullmatch(url):
+        if url.split("/", 3)[:3] == self.base_url.split("/", 3)[:3] and _PLAIN.fullmatch(url):
             return True
         try:
             parts, own = split_url(url), split_url(self.base_url)
@@ -112,17 +129,24 @@ class Endpoint:
             return True
         if own.scheme == "https" and parts.scheme != "https":
             return False  # a listed host is trusted, the clear wire to it is not
-        return self._lists(parts.hostname, port_of(parts), DEFAULT_PORTS[parts.scheme])
-
-    def _lists(self, host: str, port: int, default_port: int) -> bool:
-        allowed = {h.lower() for h in self.allowed_hosts}
-        name = f"[{host}]" if ":" in host else host
-        # A listed name without a port means the scheme's own port, not any port of that machine.
-        return f"{name}:{port}" in allowed or (port == default_port and not allowed.isdisjoint((name, host)))
+        return is_listed(parts, self.allowed_hosts)
 
     def verify_for(self, url: str) -> bool | str:
         """How TLS is verified with the host of a result."""
         return self.verify if self.may_have_credentials(url) else self.result_verify
+
+    def cert_for(self, url: str) -> tuple[str, str] | None:
+        """The client certificate for a URL: a credential, which goes where the others may go."""
+        return self.cert if self.may_have_credentials(url) else None
+
+    @property
+    def reach(self) -> Reach:
+        """Where results may be fetched."""
+        return Reach(self.base_url, self.may_have_credentials, self.result_hosts)
+
+    def new_session(self) -> Session | None:
+        """A session for one job, None where nothing is to be kept in one."""
+        return Session(self.csrf) if self.cookies or self.csrf is not None else None
 
     def check_origin(self, url: str, *, what: str) -> None:
         """
@@ -153,6 +177,7 @@ class WireRequest:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
     max_body_bytes: int | None = None
+    repeatable: bool = False
 
     def headers_with(self, credentials: Mapping[str, str]) -> dict[str, str]:
         """
@@ -221,7 +246,7 @@ def prepare(endpoint: Endpoint, request: HttpRequest) -> WireRequest:
         except (TypeError, ValueError, RecursionError) as e:
             raise ConfigurationError(f"The body of the request cannot be sent as JSON: {e}") from None
         headers = merged({"Content-Type": "application/json"}, headers)
-    return WireRequest(request.method, url, headers, body, request.max_body_bytes)
+    return WireRequest(request.method, url, headers, body, request.max_body_bytes, request.repeatable)
 
 
 def merged(*layers: Mapping[str, str]) -> dict[str, str]:
@@ -247,19 +272,43 @@ def checked(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def redirect_target(endpoint: Endpoint, method: str, url: str, status: int, location: str | None) -> str | None:
+def redirect_target(
+    endpoint: Endpoint, method: str, url: str, status: int, location: str | None
+) -> str | None:
     """
     Where to follow a redirect to, None when the answer itself is what the protocol must see.
 
     Only GET and HEAD are followed, and only to where the credentials may go.
     """
-    if status not in (301, 302, 303, 307, 308) or not location or method not in ("GET", "HEAD"):
+    if status not in REDIRECTS or not location or method not in ("GET", "HEAD"):
         return None
     try:
-        target = urljoin(url, location)
-    except ValueError:  # "http://[" and the like
+        target = follow(url, location)
+    except ConfigurationError:
         return None
     return target if endpoint.may_have_credentials(target) else None
+
+
+def redirected(endpoint: Endpoint, wire: WireRequest, response: HttpResponse) -> WireRequest | None:
+    """
+    The request that follows a redirect, None when the answer itself is what the protocol must see.
+
+    A GET goes on by every kind of redirect. Any other request only by 307 and 308, which keep method and
+    body, and only when it may be sent twice (a POST that asks for a state).
+    """
+    if response.status not in REDIRECTS:
+        return None
+    keeps = response.status in (307, 308) and wire.repeatable
+    target = redirect_target(
+        endpoint,
+        "GET" if keeps else wire.method,
+        wire.url,
+        response.status,
+        response.headers.get("Location"),
+    )
+    if target is None:
+        return None
+    return replace(wire, url=target, body=wire.body if keeps else None)
 
 
 def _text(value: Any) -> Any:

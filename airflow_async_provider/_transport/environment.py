@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import ConfigurationError
 
 PROXY_VARIABLES = tuple(
@@ -29,17 +29,16 @@ def proxy_for(url: str, configured: str | None = None) -> str | None:
     """
     if configured:
         return _with_scheme(configured)
-    parts = urlsplit(url)
-    return _environment_proxy(parts.scheme, parts.netloc, tuple(map(os.environ.get, PROXY_VARIABLES)))
+    return _environment_proxy(origin(url), tuple(map(os.environ.get, PROXY_VARIABLES)))
 
 
 @lru_cache(maxsize=1024)
-def _environment_proxy(scheme: str, netloc: str, variables: tuple[str | None, ...]) -> str | None:
+def _environment_proxy(where: str, variables: tuple[str | None, ...]) -> str | None:
     # requests goes through the whole environment, which would cost more than the rest of a poll; what it
     # reads is part of the key, so that a change counts at once.
     from requests.utils import get_environ_proxies, select_proxy
 
-    url = f"{scheme}://{netloc}/"
+    url = f"{where}/"
     proxy = select_proxy(url, get_environ_proxies(url))
     return _with_scheme(proxy) if proxy else None
 
@@ -77,6 +76,38 @@ def check_ca_file(path: str) -> None:
             f"The CA file {path!r} does not exist. It comes from verify or result_verify in the connection's "
             f"extra, or from the environment ({', '.join(CA_VARIABLES)})."
         )
+
+
+def checked_cert(cert: tuple[str, str] | None) -> tuple[str, str] | None:
+    """
+    The files of a client certificate, looked at before a connection is made.
+
+    :param cert: files of the certificate and of its key
+    :raises ConfigurationError: one of them is not there, or they cannot be used
+    """
+    if cert is not None:
+        for name, path in zip(("cert", "cert_key"), cert, strict=True):
+            if not Path(path).is_file():
+                raise ConfigurationError(
+                    f"The file {path!r} that {name} in the connection's extra names does not exist on this "
+                    "machine."
+                )
+        _check_pair(*cert, *(Path(path).stat().st_mtime for path in cert))
+    return cert
+
+
+@lru_cache(maxsize=64)
+def _check_pair(certificate: str, key: str, *changed: float) -> None:
+    import ssl
+
+    try:
+        # A key with a passphrase would make OpenSSL ask for it on the machine's terminal.
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key, password=lambda: "")
+    except (OSError, ValueError) as e:
+        raise ConfigurationError(
+            f"The client certificate {certificate!r} and its key cannot be used ({type(e).__name__}). Both "
+            "must be PEM, belong together, and the key must have no passphrase."
+        ) from None
 
 
 def ca_for(url: str, verify: bool | str) -> bool | str:

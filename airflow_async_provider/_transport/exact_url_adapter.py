@@ -32,7 +32,13 @@ def request_target(url: str) -> str:
     return _NOT_SENDABLE.sub(lambda match: quote(match.group(), safe=""), target)
 
 
-def exact_adapter(target: Callable[[Any], str], *, connections: int, hosts: int) -> Any:
+def exact_adapter(
+    target: Callable[[Any], str],
+    *,
+    connections: int,
+    hosts: int,
+    watch: Callable[[str], None] | None = None,
+) -> Any:
     """
     An adapter of ``requests`` whose connections write the given request target.
 
@@ -40,31 +46,34 @@ def exact_adapter(target: Callable[[Any], str], *, connections: int, hosts: int)
         called with the connection, whose ``connected_socket`` is the socket it has got
     :param connections: how many connections to a host to keep
     :param hosts: to how many hosts
+    :param watch: called with the address of each new connection, before anything is sent on it; may raise
     """
     from requests.adapters import HTTPAdapter
 
     class ExactAdapter(HTTPAdapter):
         def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
             super().init_poolmanager(*args, **kwargs)
-            _write_target(self.poolmanager, target)
+            _write_target(self.poolmanager, target, watch)
 
         def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-            return _write_target(super().proxy_manager_for(*args, **kwargs), target)
+            return _write_target(super().proxy_manager_for(*args, **kwargs), target, watch)
 
     return ExactAdapter(pool_connections=hosts, pool_maxsize=connections, max_retries=0)
 
 
-def _write_target(manager: Any, target: Callable[[Any], str]) -> Any:
+def _write_target(manager: Any, target: Callable[[Any], str], watch: Callable[[str], None] | None) -> Any:
     """Make the connections of a pool manager write this target in their request lines."""
     manager.pool_classes_by_scheme = {
-        scheme: type(f"Exact{pool.__name__}", (pool,), {"ConnectionCls": _connection_class(pool, target)})
+        scheme: type(
+            f"Exact{pool.__name__}", (pool,), {"ConnectionCls": _connection_class(pool, target, watch)}
+        )
         for scheme, pool in manager.pool_classes_by_scheme.items()
         if not pool.__name__.startswith("Exact")  # requests hands out a kept proxy manager again
     } or manager.pool_classes_by_scheme
     return manager
 
 
-def _connection_class(pool: Any, target: Callable[[Any], str]) -> Any:
+def _connection_class(pool: Any, target: Callable[[Any], str], watch: Callable[[str], None] | None) -> Any:
     base = pool.ConnectionCls
 
     def putrequest(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> None:
@@ -76,8 +85,20 @@ def _connection_class(pool: Any, target: Callable[[Any], str]) -> Any:
         base.connect(self)
         self.connected_socket = self.sock  # http.client forgets it while an answer is still being read
 
+    def _new_conn(self: Any) -> Any:
+        connected = base._new_conn(self)
+        # Before TLS and before the request: through a proxy the address is the proxy's, and it decides.
+        if watch is not None and self.proxy is None:
+            try:
+                watch(connected.getpeername()[0])
+            except BaseException:
+                connected.close()
+                raise
+        return connected
+
     members = {
         "putrequest": putrequest,
+        "_new_conn": _new_conn,
         "connect": connect,
         "response_class": _whole_head(base.response_class),
     }

@@ -4,15 +4,13 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import ssl
 import time
 import weakref
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,36 +21,43 @@ import requests.utils  # noqa: F401 - imported for those who use it later
 from multidict import CIMultiDict
 from yarl import URL
 
-from airflow_async_provider._transport.auth import Auth, before_sending, masked
+from airflow_async_provider._transport.auth import Auth, before_sending
+from airflow_async_provider._transport.decoding import BodyReader
 from airflow_async_provider._transport.endpoint import (
-    LARGEST_ANSWER,
-    Endpoint,
+    MAX_REDIRECTS,
     CachedRequest,
+    Endpoint,
     WireRequest,
-    origin,
     prepare,
-    redirect_target,
+    redirected,
     wire_headers,
 )
-from airflow_async_provider._transport.environment import ca_file, check_ca_file, proxy_for
-from airflow_async_provider._transport.worker import MAX_REDIRECTS
+from airflow_async_provider._transport.environment import ca_file, check_ca_file, checked_cert, proxy_for
+from airflow_async_provider._transport.failures import reason_of
+from airflow_async_provider._transport.session import Session
+from airflow_async_provider._transport.turns import HostTurns, OneAtATime, Turns
+from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
+    AnswerTooLargeError,
     AsyncJobError,
     AuthenticationError,
     ConfigurationError,
     OriginError,
     RemoteError,
     TransientError,
-    UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
+from airflow_async_provider.protocols._redaction import remember_sent, secrets_of, without
 
-#: Sockets of one event loop, in all and to one host: ten thousand waits share these.
-MAX_SOCKETS = 100
-MAX_SOCKETS_PER_HOST = 32
+#: From this size on answers wait for a round of the event loop of their own (bytes).
+LARGE = 16 * 1024
 
 #: Different sets of headers kept for one remote: polls of one kind need one, and nothing needs many.
 MAX_HEADS = 16
+
+
+#: For so long the files of a client certificate are not read again (seconds).
+CERT_LIFE = 3600.0
 
 
 @dataclass(slots=True)
@@ -61,8 +66,9 @@ class _Pool:
     users: int = 0
     #: Taken before the session is asked, whose time limit would count the wait for a socket: a thousand jobs
     #: at a slow remote would then fail of their own crowd.
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_SOCKETS))
-    turns_at: dict[str, asyncio.Semaphore] = field(default_factory=dict)
+    turns: Turns = field(default_factory=Turns)
+    turns_at: dict[str, HostTurns] = field(default_factory=dict)
+    large: OneAtATime = field(default_factory=OneAtATime)
     fetches: weakref.WeakKeyDictionary[Auth, asyncio.Task[AsyncJobError | None]] = field(
         default_factory=weakref.WeakKeyDictionary
     )
@@ -81,12 +87,14 @@ class _Pool:
 class _Head:
     """Headers that many requests of one remote share, and what came out of them with the last credentials."""
 
-    __slots__ = ("_credentials", "_known", "_sent")
+    __slots__ = ("_credentials", "_known", "_sent", "secrets")
 
     def __init__(self, known: Mapping[str, str]) -> None:
         self._known = known
         self._credentials: Mapping[str, str] | None = None
         self._sent: CIMultiDict[str] = CIMultiDict()
+        #: what of these headers no message may show
+        self.secrets: tuple[bytes, ...] = ()
 
     def with_credentials(self, credentials: Mapping[str, str]) -> CIMultiDict[str]:
         """
@@ -95,7 +103,8 @@ class _Head:
         :param credentials: what ``Auth.headers`` gave, the same object for as long as nothing has changed
         """
         if self._credentials is not credentials:
-            self._sent = CIMultiDict(wire_headers(self._known, credentials))
+            headers = wire_headers(self._known, credentials)
+            self._sent, self.secrets = CIMultiDict(headers), secrets_of(headers)
             self._credentials = credentials
         return self._sent
 
@@ -118,7 +127,7 @@ class _Ready:
     tls: ssl.SSLContext | bool
     proxy: str | None
     timeout: aiohttp.ClientTimeout
-    turns: asyncio.Semaphore
+    turns: HostTurns
 
 
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
@@ -130,11 +139,12 @@ def _enter() -> _Pool:
     if entry is None:
         entry = _pools[loop] = _Pool(
             aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=MAX_SOCKETS, limit_per_host=MAX_SOCKETS_PER_HOST, ttl_dns_cache=60
-                ),
+                # No limits of its own, which count the idle and the silent: ours are in turns. DNS threads
+                # are few, and a name server that is silent holds one for long, so names are kept for a while.
+                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=300),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
+                auto_decompress=False,  # how much it unpacks at once depends on the version, see decoding
             )
         )
     entry.users += 1
@@ -162,14 +172,26 @@ async def pool() -> AsyncIterator[None]:
         await _leave(entry)
 
 
-async def send(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
+async def send(endpoint: Endpoint, request: HttpRequest, session: Session | None = None) -> HttpResponse:
     """
     Send one request and read the whole answer; a 401 is answered once with a fresh token.
 
+    :param session: cookies and CSRF token of the job
     :raises TransientError: no answer came (``sent`` is False when the request surely did not arrive)
     :raises OriginError: the URL must not get the credentials
     :raises AuthenticationError: no token could be had
     """
+    if session is not None and (first := session.csrf_request(request)) is not None:
+        session.take_csrf(await _authorized(endpoint, first, session))
+    response = await _authorized(endpoint, request, session)
+    if session is not None and session.csrf_refused(response):
+        # Once: a remote that refuses its own fresh token is told by its answer.
+        session.take_csrf(await _authorized(endpoint, session.csrf_request(request) or request, session))
+        response = await _authorized(endpoint, request, session)
+    return response
+
+
+async def _authorized(endpoint: Endpoint, request: HttpRequest, session: Session | None) -> HttpResponse:
     entry = _enter()
     try:
         ready = request.worked_out if isinstance(request, CachedRequest) else None
@@ -180,13 +202,14 @@ async def send(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
         credentials = endpoint.auth.headers()
         if credentials is None:
             credentials = await _credentials(entry, endpoint)
-        response = await _exchange(ready, credentials)
+        response = await _exchange(ready, credentials, session)
         if response.status < 300:
             return response
-        response = await _follow(ready, response, credentials)
+        response = await _follow(ready, response, credentials, session)
         if response.status == 401 and endpoint.auth.reject(credentials):
             credentials = await _credentials(entry, endpoint)
-            response = await _follow(ready, await _exchange(ready, credentials), credentials)
+            response = await _exchange(ready, credentials, session)
+            response = await _follow(ready, response, credentials, session)
         return response
     finally:
         await _leave(entry)
@@ -201,10 +224,10 @@ async def _work_out(entry: _Pool, endpoint: Endpoint, wire: WireRequest) -> _Rea
         where=where,
         url=URL(wire.url, encoded=True),  # an opaque URL goes out as it came in
         head=_head(endpoint, wire),
-        tls=await _tls(endpoint.verify) if where.startswith("https:") else True,
+        tls=await _tls(endpoint.verify, endpoint.cert) if where.startswith("https:") else True,
         proxy=entry.proxy_for(where, endpoint.proxy),
         timeout=_timeout(endpoint.timeout),
-        turns=entry.turns_at.setdefault(where, asyncio.Semaphore(MAX_SOCKETS_PER_HOST)),
+        turns=entry.turns_at.setdefault(where, HostTurns()),
     )
 
 
@@ -241,7 +264,7 @@ async def _fetch_token(endpoint: Endpoint) -> AsyncJobError | None:
     """Fetch a token; an error is returned, as each of those who wait raises one of its own."""
     entry = _enter()
     try:
-        request = endpoint.auth.token_request()
+        request = await asyncio.to_thread(endpoint.auth.token_request)  # it may have to sign
         wire = WireRequest(request.method, request.url, request.headers, request.body)
         endpoint.auth.accept_token(await _exchange(await _work_out(entry, endpoint, wire), {}))
     except RemoteError as e:
@@ -253,35 +276,47 @@ async def _fetch_token(endpoint: Endpoint) -> AsyncJobError | None:
     return None
 
 
-async def _follow(ready: _Ready, response: HttpResponse, credentials: Mapping[str, str]) -> HttpResponse:
+async def _follow(
+    ready: _Ready, response: HttpResponse, credentials: Mapping[str, str], session: Session | None
+) -> HttpResponse:
     """The answer behind the redirects, as far as they may be followed."""
     for followed in range(MAX_REDIRECTS + 1):
         wire = ready.wire
-        target = redirect_target(
-            ready.endpoint, wire.method, wire.url, response.status, response.headers.get("Location")
-        )
+        target = redirected(ready.endpoint, wire, response)
         if target is None:
             return response
         if followed < MAX_REDIRECTS:
-            ready = await _work_out(ready.entry, ready.endpoint, replace(wire, url=target, body=None))
-            response = await _exchange(ready, credentials)
+            ready = await _work_out(ready.entry, ready.endpoint, target)
+            response = await _exchange(ready, credentials, session)
     raise OriginError(f"{ready.where} redirected more than {MAX_REDIRECTS} times.")
 
 
-async def _exchange(ready: _Ready, credentials: Mapping[str, str]) -> HttpResponse:
+async def _exchange(
+    ready: _Ready, credentials: Mapping[str, str], session: Session | None = None
+) -> HttpResponse:
     headers = ready.head.with_credentials(credentials)
-    await ready.turns.acquire()
+    if session is not None:
+        own = session.headers_for(ready.wire.method, ready.wire.url)
+        headers = CIMultiDict(wire_headers(headers, own))
+    await ready.turns.take(ready.endpoint.max_requests_per_minute)
     try:
-        await ready.entry.turns.acquire()
+        turn = await ready.entry.turns.take()
         try:
-            return await _answer(ready, headers)
+            response = await _answer(ready, headers, session)
         finally:
-            ready.entry.turns.release()
+            ready.entry.turns.give_back(turn)
+    except TransientError:
+        ready.turns.silent()
+        raise
     finally:
-        ready.turns.release()
+        ready.turns.give_back()
+    ready.turns.answered()
+    if len(response.body) > LARGE:
+        await ready.entry.large.take()
+    return response
 
 
-async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
+async def _answer(ready: _Ready, headers: CIMultiDict[str], session: Session | None) -> HttpResponse:
     wire, where = ready.wire, ready.where
     try:
         async with ready.entry.session.request(
@@ -296,9 +331,12 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
             proxy=ready.proxy,
             timeout=ready.timeout,
         ) as answer:
-            body, complete = await _read(answer, where, wire.max_body_bytes)
+            remember_sent(ready.head.secrets)
+            if session is not None:
+                session.take(wire.url, answer.headers.getall("Set-Cookie", ()))
+            body, complete = await _read(answer, where, wire.max_body_bytes, ready.endpoint.max_status_bytes)
             if answer.status >= 300:
-                body = masked(body, headers)
+                body = without(body, ready.head.secrets)
             return HttpResponse(
                 answer.status, Headers(answer.headers.items()), body, time.time(), wire.url, complete
             )
@@ -307,46 +345,65 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str]) -> HttpResponse:
         aiohttp.ClientHttpProxyError,  # the proxy refused the tunnel
         aiohttp.ConnectionTimeoutError,
     ) as e:
-        raise TransientError(f"No connection to {where}: {_reason(e)}", sent=False) from None
+        raise TransientError(f"No connection to {where}: {reason_of(e)}", sent=False) from None
     except TimeoutError:
         seconds = ready.endpoint.timeout
         raise TransientError(f"{where} did not answer within {seconds:g} seconds.") from None
     except (aiohttp.ClientError, OSError, ValueError) as e:
-        raise TransientError(f"The request to {where} failed: {_reason(e)}") from None
+        raise TransientError(f"The request to {where} failed: {reason_of(e)}") from None
 
 
-async def _read(answer: aiohttp.ClientResponse, where: str, max_body_bytes: int | None) -> tuple[bytes, bool]:
+async def _read(
+    answer: aiohttp.ClientResponse, where: str, max_body_bytes: int | None, most: int
+) -> tuple[bytes, bool]:
     """The body, and whether that is all of it."""
-    chunks: list[bytes] = []
-    size = 0
     content = answer.content
+    bound = most if max_body_bytes is None else min(max_body_bytes, most)
+    if answer.status < 300 and max_body_bytes is None and (answer.content_length or 0) > most:
+        raise _too_large(answer, where, most)
+    reader = BodyReader(answer.headers.get("Content-Encoding", ""), where=where, bound=bound)
     while not content.at_eof():
         # A short answer has arrived with its headers and is taken out as it lies there.
-        chunk = content.read_nowait() if content.is_eof() else await content.readany()
-        size += len(chunk)
-        if max_body_bytes is not None and size > max_body_bytes:
-            return b"".join([*chunks, chunk])[:max_body_bytes], False
-        if size > LARGEST_ANSWER:
-            raise UnreadableAnswerError(
-                f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",
-                http_status=answer.status,
-            )
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks), True
+        if not reader.add(content.read_nowait() if content.is_eof() else await content.readany()):
+            break
+    # The beginning of a refusal says enough.
+    if reader.overflown and max_body_bytes is None and answer.status < 300:
+        raise _too_large(answer, where, most)
+    return reader.body(), not reader.overflown
 
 
-async def _tls(verify: bool | str) -> ssl.SSLContext:
-    # Loading a CA bundle takes tens of milliseconds, too long for an event loop.
-    path = ca_file(verify)
-    if path not in _tls_contexts:
-        _tls_contexts.setdefault(path, await asyncio.to_thread(_make_tls_context, path))
-    return _tls_contexts[path]
+def _too_large(answer: aiohttp.ClientResponse, where: str, most: int) -> AnswerTooLargeError:
+    return AnswerTooLargeError(
+        f"The answer of {where} is larger than {most} bytes, which is too much for the triggerer; a worker "
+        "reads it. If the remote's status documents are that large, raise max_status_bytes in the "
+        "connection's extra.",
+        http_status=answer.status,
+    )
 
 
-_tls_contexts: dict[str | None, ssl.SSLContext] = {}
+async def _tls(verify: bool | str, cert: tuple[str, str] | None) -> ssl.SSLContext:
+    # Loading a CA bundle takes tens of milliseconds, too long for an event loop. A client certificate is
+    # short- lived in many companies, so its files are read again now and then.
+    age = int(time.monotonic() // CERT_LIFE) if cert else 0
+    key = (ca_file(verify), cert, age)
+    if key not in _tls_contexts:
+        for old in [k for k in _tls_contexts if k[:2] == key[:2]]:
+            del _tls_contexts[old]
+        _tls_contexts.setdefault(key, await asyncio.to_thread(_make_tls_context, key[0], cert))
+    return _tls_contexts[key]
 
 
-def _make_tls_context(path: str | None) -> ssl.SSLContext:
+_tls_contexts: dict[tuple[str | None, tuple[str, str] | None, int], ssl.SSLContext] = {}
+
+
+def _make_tls_context(path: str | None, cert: tuple[str, str] | None) -> ssl.SSLContext:
+    context = _trusting(path)
+    if (usable := checked_cert(cert)) is not None:
+        context.load_cert_chain(*usable)
+    return context
+
+
+def _trusting(path: str | None) -> ssl.SSLContext:
     if path is None:
         context = ssl.create_default_context()
         context.check_hostname = False
@@ -359,14 +416,4 @@ def _make_tls_context(path: str | None) -> ssl.SSLContext:
             cafile=None if is_folder else path, capath=path if is_folder else None
         )
     except OSError as e:
-        raise ConfigurationError(f"The CA file {path!r} cannot be used: {_reason(e)}.") from None
-
-
-def _reason(error: BaseException) -> str:
-    """What went wrong, without the URL, which aiohttp puts into some of its messages."""
-    number = getattr(error, "errno", None)
-    doubted = getattr(getattr(error, "certificate_error", None), "verify_message", None)
-    # aiohttp says "Connect call failed" where the system says why; gaierror's numbers are negative.
-    known = os.strerror(number) if isinstance(number, int) and number in errno.errorcode else None
-    words = doubted or known or getattr(error, "strerror", None)
-    return f"{type(error).__name__} ({words})" if words else type(error).__name__
+        raise ConfigurationError(f"The CA file {path!r} cannot be used: {reason_of(e)}.") from None

@@ -6,20 +6,25 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
-from airflow_async_provider._transport.auth import before_sending, masked
+from airflow_async_provider._transport.auth import before_sending
+from airflow_async_provider._transport.decoding import BodyReader
 from airflow_async_provider._transport.endpoint import (
     LARGEST_ANSWER,
+    MAX_REDIRECTS,
     Endpoint,
     WireRequest,
-    origin,
     prepare,
-    redirect_target,
+    redirected,
 )
-from airflow_async_provider._transport.environment import ca_for, proxy_for
-from airflow_async_provider._transport.exact_url_adapter import exact_adapter, request_target
+from airflow_async_provider._transport.environment import ca_for, checked_cert, proxy_for
+from airflow_async_provider._transport.failures import chain_of, reason_of
+from airflow_async_provider._transport.multipart import MultipartFile
+from airflow_async_provider._transport.sender import Sender
+from airflow_async_provider._transport.session import Session
 from airflow_async_provider._transport.time_limit import TimeLimit
+from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
     AuthenticationError,
     OriginError,
@@ -28,8 +33,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
-
-MAX_REDIRECTS = 5
+from airflow_async_provider.protocols._redaction import remember_sent, secrets_of, without
 
 #: Connections that a thread keeps: to so many hosts, so many to each.
 POOL_HOSTS = 10
@@ -38,25 +42,59 @@ POOL_CONNECTIONS = 2
 _local = threading.local()
 
 
-def send(endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
+def send(endpoint: Endpoint, request: HttpRequest, session: Session | None = None) -> HttpResponse:
     """
     Send one request and read the whole answer; a 401 is answered once with a fresh token.
 
+    :param session: cookies and CSRF token of the job
     :raises TransientError: no answer came (``sent`` is False when the request surely did not arrive)
     :raises OriginError: the URL must not get the credentials
     :raises AuthenticationError: no token could be had
     """
+    if session is not None and (first := session.csrf_request(request)) is not None:
+        session.take_csrf(_authorized(endpoint, first, session))
+    response = _authorized(endpoint, request, session)
+    if session is not None and session.csrf_refused(response):
+        # Once: a remote that refuses its own fresh token is told by its answer.
+        session.take_csrf(_authorized(endpoint, session.csrf_request(request) or request, session))
+        response = _authorized(endpoint, request, session)
+    return response
+
+
+def _authorized(endpoint: Endpoint, request: HttpRequest, session: Session | None) -> HttpResponse:
     wire = prepare(endpoint, request)
     credentials = credential_headers(endpoint)
-    response = _follow(endpoint, wire, credentials)
+    response = _follow(endpoint, wire, credentials, session)
     if response.status == 401 and endpoint.auth.reject(credentials):
-        response = _follow(endpoint, wire, credential_headers(endpoint))
+        response = _follow(endpoint, wire, credential_headers(endpoint), session)
     return response
+
+
+def send_stream(
+    endpoint: Endpoint, request: HttpRequest, body: MultipartFile, *, timeout: float
+) -> HttpResponse:
+    """
+    Send a form with a file, once, and read the whole answer.
+
+    Nothing is sent a second time, not even after a 401: the file may have been read half by then.
+
+    :param timeout: seconds for the whole request, in place of the connection's
+    :raises TransientError: no answer came (``sent`` is False when the request surely did not arrive)
+    :raises OriginError: the URL must not get the credentials
+    :raises SubmitError: the file could not be read to its end
+    """
+    wire = prepare(endpoint, request)
+    wire = replace(
+        wire,
+        headers={**wire.headers, "Content-Type": body.content_type},
+        body=cast("Any", body),  # the HTTP client takes anything with a length that it can go through
+    )
+    return exchange(replace(endpoint, timeout=timeout), wire, credential_headers(endpoint))
 
 
 def credential_headers(endpoint: Endpoint) -> dict[str, str]:
     """
-    The credential headers of a remote, with a fresh token when that is needed.
+    The credential headers of an endpoint, with a fresh token when that is needed.
 
     Whoever uses them elsewhere asks ``endpoint.may_have_credentials`` first.
 
@@ -77,59 +115,66 @@ def credential_headers(endpoint: Endpoint) -> dict[str, str]:
     return dict(headers)
 
 
-def _follow(endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
+def _follow(
+    endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str], session: Session | None
+) -> HttpResponse:
     for _ in range(MAX_REDIRECTS + 1):
-        response = exchange(endpoint, wire, credentials)
-        target = redirect_target(
-            endpoint, wire.method, wire.url, response.status, response.headers.get("Location")
-        )
+        response = exchange(endpoint, wire, credentials, session)
+        target = redirected(endpoint, wire, response)
         if target is None:
             return response
-        wire = replace(wire, url=target, body=None)
+        wire = target
     raise OriginError(f"{origin(wire.url)} redirected more than {MAX_REDIRECTS} times.")
 
 
-def exchange(endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str]) -> HttpResponse:
+def exchange(
+    endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str], session: Session | None = None
+) -> HttpResponse:
     """
     Send one request as it is and read its answer; redirects and refused credentials are the caller's affair.
 
     :raises TransientError: no answer came (``sent`` is False when the request surely did not arrive)
     """
-    from requests import PreparedRequest
     from requests.exceptions import RequestException
-    from requests.structures import CaseInsensitiveDict
     from urllib3.exceptions import HTTPError
 
     where = origin(wire.url)
-    request = PreparedRequest()
-    request.method = wire.method
-    request.url = f"{where}/"  # the adapter writes the true target, see exact.py
+    if session is not None:
+        credentials = {**credentials, **session.headers_for(wire.method, wire.url)}
     headers = wire.headers_with(credentials)
-    request.headers = CaseInsensitiveDict(headers)
-    request.body = wire.body
-    if wire.body is not None:
-        request.headers["Content-Length"] = str(len(wire.body))
     verify = ca_for(where, endpoint.verify)
-    proxy = proxy_for(wire.url, endpoint.proxy)
-    _local.target = request_target(wire.url)
-    _local.limit = limit = TimeLimit(endpoint.timeout)
+    limit = TimeLimit(endpoint.timeout)
     try:
         with (
             limit,
-            _adapter().send(
-                request,
-                stream=True,
-                verify=verify,
-                proxies={"http": proxy, "https": proxy} if proxy else None,
+            _sender().send(
+                wire.method,
+                wire.url,
+                headers=headers,
+                body=wire.body,
+                shown=f"{where}/",
+                limit=limit,
                 timeout=(min(10.0, endpoint.timeout), endpoint.timeout),
+                verify=verify,
+                proxy=proxy_for(wire.url, endpoint.proxy),
+                cert=checked_cert(endpoint.cert) if where.startswith("https:") else None,
             ) as answer,
         ):
+            if session is not None:
+                session.take(wire.url, answer.raw.headers.getlist("Set-Cookie"))
+            secrets = secrets_of(headers)
+            remember_sent(secrets)
             body, complete = _read(answer, where, wire.max_body_bytes)
             limit.check(where)
             if answer.status_code >= 300:
-                body = masked(body, headers)
+                body = without(body, secrets)
             return HttpResponse(
-                answer.status_code, Headers(answer.headers.items()), body, time.time(), wire.url, complete
+                answer.status_code,
+                Headers(answer.headers.items()),
+                body,
+                time.time(),
+                wire.url,
+                complete,
             )
     except (RequestException, HTTPError, OSError, ValueError) as e:
         if limit.begun:
@@ -139,49 +184,37 @@ def exchange(endpoint: Endpoint, wire: WireRequest, credentials: dict[str, str])
 
 def _read(answer: Any, where: str, max_body_bytes: int | None) -> tuple[bytes, bool]:
     """The body, and whether that is all of it."""
-    chunks: list[bytes] = []
-    size = 0
+    bound = LARGEST_ANSWER if max_body_bytes is None else max_body_bytes
+    reader = BodyReader(answer.headers.get("Content-Encoding", ""), where=where, bound=bound)
     # read1 gives what has come; the other ways wait for a whole block.
-    while chunk := answer.raw.read1(65536, decode_content=True):
-        size += len(chunk)
-        if max_body_bytes is not None and size > max_body_bytes:
-            return b"".join([*chunks, chunk])[:max_body_bytes], False
-        if size > LARGEST_ANSWER:
-            raise UnreadableAnswerError(
-                f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.",
-                http_status=answer.status_code,
-            )
-        chunks.append(chunk)
-    return b"".join(chunks), True
+    while chunk := answer.raw.read1(65536, decode_content=False):
+        if not reader.add(chunk):
+            break
+    if reader.overflown and max_body_bytes is None:
+        raise UnreadableAnswerError(
+            f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.", http_status=answer.status_code
+        )
+    return reader.body(), not reader.overflown
 
 
-def _adapter() -> Any:
-    """One adapter a thread, so that the target it writes is that of the request being sent."""
-    if not hasattr(_local, "adapter"):
-        _local.adapter = exact_adapter(_target, connections=POOL_CONNECTIONS, hosts=POOL_HOSTS)
-    return _local.adapter
-
-
-def _target(connection: Any) -> str:
-    """Asked for when the request line is written, so from then on the request may have arrived."""
-    _local.limit.watch(connection)
-    return str(_local.target)
+def _sender() -> Sender:
+    """One a thread."""
+    if not hasattr(_local, "sender"):
+        _local.sender = Sender(connections=POOL_CONNECTIONS, hosts=POOL_HOSTS)
+    sender: Sender = _local.sender
+    return sender
 
 
 def _failure(error: BaseException, where: str, *, begun: bool) -> TransientError:
     """
-    What requests, urllib3 or a socket raised, as one of ours; their texts hold URLs, so only the kind.
+    What requests, urllib3 or a socket raised, as one of ours.
 
     :param begun: whether the request was written. Their ProxyError does not tell: they also raise it for a
         connection through a proxy that breaks after the request.
     """
     from urllib3.exceptions import ConnectTimeoutError, ReadTimeoutError
 
-    chain = [error]
-    while len(chain) < 10 and (inner := _inner(chain[-1])) is not None and inner not in chain:
-        chain.append(inner)
-    said = next((e.strerror for e in chain if isinstance(e, OSError) and isinstance(e.strerror, str)), None)
-    reason = f"{type(error).__name__} ({said})" if said else type(error).__name__
+    chain, reason = chain_of(error), reason_of(error)
     # Without TLS the request line is written, into memory, before the connection is made. NewConnectionError
     # is one of this kind.
     if not begun or any(isinstance(e, ConnectTimeoutError) for e in chain):
@@ -189,11 +222,3 @@ def _failure(error: BaseException, where: str, *, begun: bool) -> TransientError
     if any(isinstance(e, ReadTimeoutError | TimeoutError) for e in chain):
         return TransientError(f"{where} did not answer in time: {reason}")
     return TransientError(f"The request to {where} failed: {reason}")
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    """The error inside of an error, as requests and urllib3 nest them."""
-    for found in (getattr(error, "reason", None), *error.args, error.__cause__, error.__context__):
-        if isinstance(found, BaseException):
-            return found
-    return None

@@ -52,6 +52,9 @@ log = logging.getLogger(__name__)
 #: is about a quarter of a megabyte. A server that gives shorter pages is asked for more of them.
 PAGE_SIZE = 500
 
+#: More is no page of a list (bytes).
+MAX_PAGE_BYTES = 2 * 1024 * 1024
+
 #: Pages of one walk: 10,000 runs.
 MAX_PAGES = 20
 
@@ -114,7 +117,8 @@ class SharedList:
         protocol: AutomicProtocol,
         filters: Callable[[], dict[str, Any] | None],
     ) -> None:
-        self._remote = endpoint
+        # A page is ours to size, and there is one for many runs: it may be larger than a status.
+        self._endpoint = replace(endpoint, max_status_bytes=max(endpoint.max_status_bytes, MAX_PAGE_BYTES))
         self._protocol = protocol
         self._filters = filters
         self._asks: deque[float] = deque(maxlen=ASKS_PER_PAGE * MAX_PAGES)
@@ -167,8 +171,8 @@ class SharedList:
             walk = ExecutionWalk(self._protocol, page_size=PAGE_SIZE, **filters)
             response, pages = None, 0
             # Those who wait must not wait much longer than for one request.
-            while walk.next and pages < MAX_PAGES and time.monotonic() < began + self._remote.timeout:
-                response = await send(self._remote, walk.next)
+            while walk.next and pages < MAX_PAGES and time.monotonic() < began + self._endpoint.timeout:
+                response = await send(self._endpoint, walk.next)
                 records |= {number(record["run_id"]) or 0: record for record in walk.take(response)}
                 pages += 1
         except AsyncJobError as e:

@@ -7,14 +7,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from airflow_async_provider._metadata.automic import AUTOMIC
 from airflow_async_provider._transport.auth import StaticAuth, basic
 from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import ConfigurationError
-from airflow_async_provider.hooks._connection import base_url, common_settings, extra_of
+from airflow_async_provider.hooks._connection import (
+    COMMON_FIELDS,
+    base_url,
+    check_names,
+    common_settings,
+    extra_of,
+)
+from airflow_async_provider.hooks._oauth import OAUTH_FIELDS, client_credentials
 from airflow_async_provider.protocols._automic.requests import client_number
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+FIELDS = frozenset({*(AUTOMIC.connection or {})["conn-fields"], *COMMON_FIELDS, *OAUTH_FIELDS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +49,12 @@ def endpoint_of(conn: Connection) -> AutomicEndpoint:
     :raises ConfigurationError: something is missing or contradicts itself
     """
     extra = extra_of(conn)
+    check_names(conn, extra, FIELDS)
+    url = base_url(conn)
     return AutomicEndpoint(
-        base_url=base_url(conn),
-        auth=StaticAuth({"Authorization": _authorization(conn, extra)}),
+        base_url=url,
+        auth=client_credentials(conn, extra, url)
+        or StaticAuth({"Authorization": _authorization(conn, extra)}),
         client=_client(conn, extra),
         run_url=str(extra.get("run_url") or ""),
         batch_polls=_batch_polls(conn, extra),

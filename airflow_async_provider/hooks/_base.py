@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
 
-from airflow_async_provider._transport.endpoint import Endpoint, CachedRequest
+from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
 from airflow_async_provider._transport.retries import with_retries
-from airflow_async_provider._urls import place
+from airflow_async_provider._transport.session import Session
+from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
     AsyncJobError,
     JobElsewhereError,
@@ -41,7 +42,8 @@ LOOK_UP_PAUSES = (0.0, 2.0, 5.0)
 
 class AsyncApiHook(BaseHook):
     """
-    Base of the hooks: builds a :class:`~airflow_async_provider._transport.endpoint.Endpoint` from a connection.
+    Base of the hooks: builds an :class:`~airflow_async_provider._transport.endpoint.Endpoint` from a
+    connection.
 
     :param conn_id: Airflow connection
     """
@@ -55,6 +57,7 @@ class AsyncApiHook(BaseHook):
         super().__init__(**kwargs)
         self.conn_id = conn_id or self.default_conn_name
         self._points_to: tuple[Endpoint, str] | None = None
+        self._session: tuple[Endpoint, Session | None] | None = None
         self._asked: tuple[JobHandle, JobProtocol, CachedRequest] | None = None
 
     @classmethod
@@ -89,7 +92,7 @@ class AsyncApiHook(BaseHook):
     @classmethod
     def origin_of(cls, endpoint: Endpoint) -> str:
         """Which system a connection points to; a job belongs to it and is asked for nowhere else."""
-        return place(endpoint.base_url)
+        return origin(endpoint.base_url)
 
     @property
     def origin(self) -> str:
@@ -110,12 +113,12 @@ class AsyncApiHook(BaseHook):
         """
         if self._points_to is None or self._points_to[0] is not endpoint:
             self._points_to = endpoint, self.origin_of(endpoint)
-        origin = self._points_to[1]
-        if handle.origin in (None, origin):
+        here = self._points_to[1]
+        if handle.origin in (None, here):
             return
         raise JobElsewhereError(
             f"The {handle.protocol} job {handle.job_id} belongs to {handle.origin} (connection "
-            f"{handle.conn_id!r}), but the connection {self.conn_id!r} points to {origin} now. Nothing was "
+            f"{handle.conn_id!r}), but the connection {self.conn_id!r} points to {here} now. Nothing was "
             "sent: a job of that id may be somebody else's there. Set the connection back, or clear the task "
             "for a new job.",
             job=handle.job_id,
@@ -141,13 +144,20 @@ class AsyncApiHook(BaseHook):
         """
         from airflow_async_provider._transport.worker import send
 
-        return send(self.endpoint, request)
+        return send(self.endpoint, request, self._session_at(self.endpoint))
 
     async def acall(self, request: HttpRequest) -> HttpResponse:
         """Async twin of :meth:`call`."""
         from airflow_async_provider._transport.triggerer import send
 
-        return await send(await self.aendpoint(), request)
+        endpoint = await self.aendpoint()
+        return await send(endpoint, request, self._session_at(endpoint))
+
+    def _session_at(self, endpoint: Endpoint) -> Session | None:
+        """Cookies and CSRF token of this hook's job, as long as the connection stays what it is."""
+        if self._session is None or self._session[0] is not endpoint:
+            self._session = (endpoint, endpoint.new_session())
+        return self._session[1]
 
     def credentials_for(self, url: str, refused: Mapping[str, str] | None = None) -> dict[str, str]:
         """

@@ -6,17 +6,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from airflow_async_provider._metadata.open_connectors import OPEN_CONNECTORS
 from airflow_async_provider._transport.auth import Auth, StaticAuth
 from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import ConfigurationError
-from airflow_async_provider.hooks._connection import base_url, common_settings, extra_of
+from airflow_async_provider.hooks._connection import (
+    COMMON_FIELDS,
+    base_url,
+    check_names,
+    common_settings,
+    extra_of,
+    has_path,
+)
 from airflow_async_provider.protocols._http_messages import HttpRequest
 from airflow_async_provider.protocols._open_connectors.queue import DELIVERIES
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+FIELDS = frozenset({*(OPEN_CONNECTORS.connection or {})["conn-fields"], *COMMON_FIELDS, "signature_key"})
 
 #: The base path of the platform's API in every landscape.
 BASE_PATH = "/elements/api-v2"
@@ -64,8 +73,9 @@ def endpoint_of(conn: Connection) -> OpenConnectorsEndpoint:
     :raises ConfigurationError: no host, no user secret, or a secret that cannot be one
     """
     extra = extra_of(conn)
+    check_names(conn, extra, FIELDS)
     url = base_url(conn)
-    if not urlsplit(url).path:
+    if not has_path(url):
         url += BASE_PATH
     user = _secret(conn, extra, "user_secret")
     if user is None:

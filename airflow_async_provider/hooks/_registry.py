@@ -7,21 +7,17 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from airflow_async_provider._metadata import PACKAGE, SYSTEMS
+from airflow_async_provider._metadata.http_async import HTTP_ASYNC
 from airflow_async_provider.hooks._base import AsyncApiHook, as_handle
 from airflow_async_provider.protocols._job import JobHandle
 
-_HERE = "airflow_async_provider.hooks"
-
 HOOKS: Mapping[str, str] = {
-    "automic": f"{_HERE}.automic.AutomicHook",
-    "jaggaer_aso": f"{_HERE}.jaggaer_aso.JaggaerAsoHook",
-    "open_connectors": f"{_HERE}.open_connectors.OpenConnectorsHook",
-    "open_connectors_bulk": f"{_HERE}.open_connectors.OpenConnectorsHook",
-    "open_connectors_queue": f"{_HERE}.open_connectors.OpenConnectorsHook",
+    name: f"{PACKAGE}.hooks.{system.hook}" for system in SYSTEMS for name in system.protocols
 }
 
-#: Generic profiles and users' own protocols live on Airflow's standard ``http`` connections.
-GENERIC = f"{_HERE}.http_async.HttpAsyncJobHook"
+#: Users' own protocols live on Airflow's standard ``http`` connections, as the generic profiles do.
+GENERIC = f"{PACKAGE}.hooks.{HTTP_ASYNC.hook}"
 
 
 def hook_for(job: JobHandle | Mapping[str, Any], conn_id: str | None = None) -> AsyncApiHook:

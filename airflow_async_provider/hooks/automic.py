@@ -77,7 +77,7 @@ class AutomicHook(BatchedPolls):
     @classmethod
     def origin_of(cls, endpoint: Endpoint) -> str:
         """Which Automic system, and which client in it: run numbers are unique in one system only."""
-        return f"{super().origin_of(remote)} client {_client_of(remote)}"
+        return f"{super().origin_of(endpoint)} client {_client_of(endpoint)}"
 
     # -- start
 
@@ -320,8 +320,8 @@ class AutomicHook(BatchedPolls):
         api = self.protocol()
         if not self.ping():
             raise UnreadableAnswerError(
-                f"{self.endpoint.host} answers, but not as Automic's REST process (ping). Check host, port and "
-                "path."
+                f"{self.endpoint.host} answers, but not as Automic's REST process (ping). Check host, port "
+                "and path."
             )
         if not api.read_health(self.call(api.health())):
             raise UnreadableAnswerError(

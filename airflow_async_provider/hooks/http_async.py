@@ -5,14 +5,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_async_provider._transport.auth import StaticAuth, basic
 from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook
-from airflow_async_provider.hooks._connection import base_url, common_settings, extra_of
+from airflow_async_provider.hooks._connection import (
+    COMMON_FIELDS,
+    base_url,
+    check_names,
+    common_settings,
+    extra_of,
+)
+from airflow_async_provider.hooks._oauth import OAUTH_FIELDS, client_credentials
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import HttpRequest
 from airflow_async_provider.protocols._job import Submitted
@@ -21,27 +27,33 @@ from airflow_async_provider.protocols._signatures import HmacScheme, SignatureSc
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-#: Keys of the extra that are no headers: those of the HTTP provider (its hook's options of requests, of all
-#: versions since 5.3), then ours. A key that starts with ``callback_`` is never one either.
-NO_HEADERS = frozenset(
+#: Options of the HTTP provider's hook, of all its versions since 5.3, that mean nothing or something else
+#: here.
+OF_THE_HTTP_PROVIDER = frozenset(
     {
         "allow_redirects",
         "auth_kwargs",
         "auth_type",
-        "cert",
         "check_response",
         "headers",
         "max_redirects",
         "proxies",
-        "proxy",
-        "result_verify",
         "srv_lookup",
         "stream",
-        "timeout",
         "trust_env",
-        "verify",
         "verify_ssl",
-        "allowed_hosts",
+    }
+)
+
+#: What has a meaning in the extra and is no header.
+FIELDS = frozenset(
+    {
+        *COMMON_FIELDS,
+        *OAUTH_FIELDS,
+        *OF_THE_HTTP_PROVIDER,
+        "callback_base_url",
+        "callback_secret",
+        "callback_signature",
     }
 )
 
@@ -54,19 +66,26 @@ class HttpAsyncJobHook(AsyncApiHook):
     Talks to any HTTP API with an ordinary ``http`` connection.
 
     What the connection means is what it means to the HTTP provider's own hook: ``host`` with or without a
-    scheme, ``schema`` (default ``http``), ``port``; ``login`` and ``password`` as HTTP Basic; every key of
-    the extra whose value is text is a header, but for the options:
+    scheme, ``schema`` (default ``http``; of a connection written as the URI ``https://…`` it is https),
+    ``port``; ``login`` and ``password`` as HTTP Basic; every key of the extra whose value is text is a
+    header, but for the options. A ``password`` without a login is a bearer token.
 
+    * ``token_url``: OAuth 2.0 client credentials, with ``login`` as client id and ``password`` as client
+      secret; ``scope``, ``audience``, ``resource``, ``oauth_params``, ``client_auth`` (``basic``, ``body``,
+      ``private_key_jwt``, ``none``), ``private_key`` or ``private_key_file``, ``key_id``, ``key_algorithm``.
+    * ``cert``, ``cert_key``: a client certificate; ``cookies``, ``csrf``: what is kept within one job.
     * ``verify`` (or ``verify_ssl``), ``proxies`` (or ``proxy``), ``timeout`` (of a pair, the longer one).
-    * ``result_verify``: how TLS is verified for result URLs on other hosts (default true).
+    * ``result_verify``, ``result_hosts``: how and where result URLs on other hosts are fetched.
     * ``allowed_hosts``: further hosts that may get the credentials (a list, or text separated by commas).
+    * ``max_status_bytes``, ``min_poll_interval``, ``max_requests_per_minute``: bounds of what the remote can
+      do to the triggerer, and we to the remote.
     * ``callback_secret``: key of the signature of callbacks, and ``callback_signature``: how they are signed,
       ``{"header": …, "prefix": …, "algorithm": …, "encoding": …}`` or ``{"kind": "standard_webhooks"}``.
       ``callback_base_url``: where the remote reaches Airflow's API server.
     * Without effect here: ``stream``, ``allow_redirects``, ``max_redirects``, ``trust_env``,
       ``check_response``, ``auth_type``, ``auth_kwargs``. Redirects are followed where credentials may go;
       the environment's proxies and CA bundle are honoured.
-    * Refused, because going on without them could not work: ``cert`` and ``srv_lookup``.
+    * Refused, because going on without it could not work: ``srv_lookup``.
 
     A header of the extra may be a credential, so all of them go where credentials may go, and nowhere else.
 
@@ -86,33 +105,32 @@ class HttpAsyncJobHook(AsyncApiHook):
         :raises ConfigurationError: a value that cannot be read, or an option that is not supported
         """
         extra = extra_of(conn)
-        for key, why in (
-            ("cert", "client certificates are not supported"),
-            ("srv_lookup", "SRV records are not supported; give the host itself"),
-        ):
-            if extra.get(key) and str(extra[key]).lower() != "false":
-                raise ConfigurationError(f"{key} in the extra of connection {conn.conn_id!r}: {why}.")
+        check_names(conn, extra, FIELDS, others=True)
+        if extra.get("srv_lookup") and str(extra["srv_lookup"]).lower() != "false":
+            raise ConfigurationError(
+                f"srv_lookup in the extra of connection {conn.conn_id!r}: SRV records are not supported; "
+                "give the host itself."
+            )
         url = base_url(conn, default_scheme="http")
         headers = _headers(conn, extra)
         authorization = headers.pop("Authorization", None)
-        if conn.login:
+        oauth = client_credentials(conn, extra, url)
+        if oauth is None and conn.login:
             authorization = _basic(conn.login, conn.password or "")
+        elif oauth is None and conn.password and authorization is None:
+            authorization = f"Bearer {conn.password.strip()}"
         # What the settings have in common reads is under the HTTP provider's names here.
-        settings: Any = SimpleNamespace(
-            conn_id=conn.conn_id,
-            extra_dejson={
-                "verify": extra.get("verify", extra.get("verify_ssl")),
-                "result_verify": extra.get("result_verify"),
-                "proxy": _proxy(url, extra.get("proxies", extra.get("proxy"))),
-                "timeout": _longest(extra.get("timeout")),
-                "allowed_hosts": extra.get("allowed_hosts"),
-            },
-        )
+        settings = {
+            **extra,
+            "verify": extra.get("verify", extra.get("verify_ssl")),
+            "proxy": _proxy(url, extra.get("proxies", extra.get("proxy"))),
+            "timeout": _longest(extra.get("timeout")),
+        }
         return Endpoint(
             base_url=url,
-            auth=StaticAuth({"Authorization": authorization} if authorization else {}),
+            auth=oauth or StaticAuth({"Authorization": authorization} if authorization else {}),
             headers=headers,
-            **common_settings(settings),
+            **common_settings(conn, settings),
         )
 
     @classmethod
@@ -148,9 +166,11 @@ class HttpAsyncJobHook(AsyncApiHook):
 
     def credentials_for(self, url: str, refused: Mapping[str, str] | None = None) -> dict[str, str]:
         """Credentials, and the headers of the extra, any of which may be one."""
-        if refused is not None or not self.endpoint.may_have_credentials(url):
-            return {}  # what was refused once is refused again: none of these can be renewed
-        return {**self.endpoint.headers, **super().credentials_for(url)}
+        if not self.endpoint.may_have_credentials(url):
+            return {}
+        credentials = super().credentials_for(url, refused)
+        # What was refused once is refused again, unless a token could be renewed.
+        return {} if refused is not None and not credentials else {**self.endpoint.headers, **credentials}
 
     def submit(self, protocol: JobProtocol, method: str, endpoint: str, **arguments: Any) -> Submitted:
         """
@@ -179,7 +199,7 @@ def _headers(conn: Connection, extra: Mapping[str, Any]) -> dict[str, str]:
     headers = {
         _canonical(name): value
         for name, value in found.items()
-        if name not in NO_HEADERS
+        if name not in FIELDS
         and not name.startswith("callback_")
         and isinstance(value, str)
         and _TOKEN.fullmatch(name)

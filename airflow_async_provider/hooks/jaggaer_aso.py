@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_async_provider._metadata.jaggaer_aso import JAGGAER_ASO
-from airflow_async_provider._transport.auth import Auth, ClientCredentialsAuth, StaticAuth
+from airflow_async_provider._transport.auth import Auth, StaticAuth
 from airflow_async_provider._transport.endpoint import Endpoint
-from airflow_async_provider._urls import split_url
 from airflow_async_provider.errors import (
     AuthenticationError,
     AuthorizationError,
@@ -17,8 +16,15 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.hooks._base import AsyncApiHook
-from airflow_async_provider.hooks._connection import base_url, common_settings, extra_of
+from airflow_async_provider.hooks._connection import (
+    COMMON_FIELDS,
+    base_url,
+    check_names,
+    common_settings,
+    extra_of,
+)
 from airflow_async_provider.hooks._form import with_form
+from airflow_async_provider.hooks._oauth import OAUTH_FIELDS, client_credentials
 from airflow_async_provider.hooks._test_connection import checked
 from airflow_async_provider.protocols._http_messages import HttpRequest
 from airflow_async_provider.protocols._jaggaer_aso import JaggaerAsoProtocol
@@ -26,6 +32,8 @@ from airflow_async_provider.protocols._job import JobHandle
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+FIELDS = frozenset({*(JAGGAER_ASO.connection or {})["conn-fields"], *COMMON_FIELDS, *OAUTH_FIELDS})
 
 #: EES's media type. Sources: the EES and CHES API documentation and the Java code of "Working With
 #: Asynchronous Download Endpoints"; the spelling ``scquest`` in the header table of that page is a typo.
@@ -65,44 +73,23 @@ class JaggaerAsoHook(AsyncApiHook):
         :raises ConfigurationError: no host, or neither a token nor client credentials
         """
         extra = extra_of(conn)
+        check_names(conn, extra, FIELDS)
+        url = base_url(conn)
         return Endpoint(
-            base_url=base_url(conn),
-            auth=cls._auth(conn, extra),
+            base_url=url,
+            auth=cls._auth(conn, extra, url),
             headers={"Accept": str(extra.get("accept") or DEFAULT_ACCEPT)},
             **common_settings(conn),
         )
 
     @staticmethod
-    def _auth(conn: Connection, extra: Mapping[str, Any]) -> Auth:
+    def _auth(conn: Connection, extra: Mapping[str, Any], url: str) -> Auth:
         # A pasted key or token often has a line break at its end; no key or token can.
         key = {"X-API-Key": str(extra["api_key"]).strip()} if extra.get("api_key") else {}
-        token_url = str(extra.get("token_url") or "").strip()
-        if token_url:
-            if not (conn.login and conn.password):
-                raise ConfigurationError(
-                    f"The connection {conn.conn_id!r} has a token_url, so it needs login (client id) and "
-                    "password (client secret)."
-                )
-            parts = split_url(token_url)
-            if "@" in parts.netloc:
-                raise ConfigurationError(
-                    f"The token_url of connection {conn.conn_id!r} must not contain a user or password: use "
-                    "login and password."
-                )
-            if parts.scheme == "http" and base_url(conn).startswith("https://"):
-                raise ConfigurationError(
-                    f"The token_url of connection {conn.conn_id!r} is http while the service is https: the "
-                    "client secret would travel in the clear."
-                )
-            send_key = str(extra.get("token_api_key", True)).lower() != "false"
-            return ClientCredentialsAuth(
-                token_url=token_url,
-                client_id=conn.login,
-                client_secret=conn.password,
-                scope=str(extra["scope"]) if extra.get("scope") else None,
-                extra=key,
-                token_extra=key if send_key else {},
-            )
+        send_key = str(extra.get("token_api_key", True)).lower() != "false"
+        oauth = client_credentials(conn, extra, url, headers=key, token_headers=key if send_key else {})
+        if oauth is not None:
+            return oauth
         if not conn.password:
             raise ConfigurationError(
                 f"The connection {conn.conn_id!r} has neither a bearer token (password) nor client "

@@ -96,13 +96,15 @@ class OpenConnectorsHook(AsyncApiHook):
         """Send one request with the credentials that it wants; see :meth:`AsyncApiHook.call`."""
         from airflow_async_provider._transport.worker import send
 
-        return send(_typed(self.endpoint).for_request(request), request)
+        endpoint = _typed(self.endpoint)
+        return send(endpoint.for_request(request), request, self._session_at(endpoint))
 
     async def acall(self, request: HttpRequest) -> HttpResponse:
         """Async twin of :meth:`call`."""
         from airflow_async_provider._transport.triggerer import send
 
-        return await send(_typed(await self.aendpoint()).for_request(request), request)
+        endpoint = _typed(await self.aendpoint())
+        return await send(endpoint.for_request(request), request, self._session_at(endpoint))
 
     def platform_call(self, request: HttpRequest) -> HttpResponse:
         """
@@ -218,7 +220,7 @@ class OpenConnectorsHook(AsyncApiHook):
         """
         from airflow_async_provider._download.source.upload import open_outgoing
         from airflow_async_provider._transport.multipart import MultipartFile
-        from airflow_async_provider._transport.stream import send_stream
+        from airflow_async_provider._transport.worker import send_stream
 
         protocol = OpenConnectorsBulkProtocol(object_name=object_name, format=format, direction="upload")
         request, further = protocol.upload(

@@ -7,23 +7,13 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from airflow_async_provider._metadata import PACKAGE, SYSTEMS
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._job import JobHandle
 
-_HERE = "airflow_async_provider.protocols"
-
 PROTOCOLS: Mapping[str, str] = {
-    "automic": f"{_HERE}._automic.protocol.AutomicProtocol",
-    "http_azure": f"{_HERE}._http.azure.AzureProtocol",
-    "http_google": f"{_HERE}._http.google.GoogleProtocol",
-    "http_location": f"{_HERE}._http.location.LocationProtocol",
-    "http_odata": f"{_HERE}._http.odata.ODataProtocol",
-    "http_status_field": f"{_HERE}._http.status_field.StatusFieldProtocol",
-    "jaggaer_aso": f"{_HERE}._jaggaer_aso.JaggaerAsoProtocol",
-    "open_connectors": f"{_HERE}._open_connectors.protocol.OpenConnectorsProtocol",
-    "open_connectors_bulk": f"{_HERE}._open_connectors.bulk.OpenConnectorsBulkProtocol",
-    "open_connectors_queue": f"{_HERE}._open_connectors.queue.OpenConnectorsQueueProtocol",
+    name: f"{PACKAGE}.protocols.{path}" for system in SYSTEMS for name, path in system.protocols.items()
 }
 
 

@@ -14,20 +14,19 @@ import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 
+from airflow_async_provider._metadata import PACKAGE, SYSTEMS
 from airflow_async_provider.simulators.frame import Simulator, serving
 
-#: sub-command -> class; a new simulator is one more line
+#: sub-command -> class
 SIMULATORS = {
-    "aso": "airflow_async_provider.simulators.aso:AsoSimulator",
-    "automic": "airflow_async_provider.simulators.automic:AutomicSimulator",
-    "http": "airflow_async_provider.simulators.http_async:HttpAsyncSimulator",
-    "open-connectors": "airflow_async_provider.simulators.open_connectors:OpenConnectorsSimulator",
+    name: f"{PACKAGE}.simulators.{path}"
+    for name, path in sorted(pair for system in SYSTEMS for pair in system.simulators.items())
 }
 
 
 def load(name: str) -> type[Simulator]:
     """The class behind a sub-command."""
-    module, _, attribute = SIMULATORS[name].partition(":")
+    module, _, attribute = SIMULATORS[name].rpartition(".")
     simulator: type[Simulator] = getattr(importlib.import_module(module), attribute)
     return simulator
 

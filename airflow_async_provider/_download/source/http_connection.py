@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urljoin, urlsplit
 
-from airflow_async_provider._transport.endpoint import place, split_url
 from airflow_async_provider._transport.environment import ca_for
 from airflow_async_provider._transport.exact_url_adapter import exact_adapter, request_target
 from airflow_async_provider._transport.time_limit import TimeLimit
+from airflow_async_provider._urls import origin, split_url
 from airflow_async_provider.errors import DownloadError, OriginError
 from airflow_async_provider.protocols._http_messages import Headers
 
@@ -210,7 +210,7 @@ class UrlOpener:
         except (RequestException, HTTPError, OSError, ValueError) as error:
             failure = broken_off(error)
             if origin(url) != origin(self._url):
-                reason = f"at {place(url)}, where it redirects to, {failure.reason}"
+                reason = f"at {origin(url)}, where it redirects to, {failure.reason}"
                 failure = BrokenOffError(reason, final=failure.final)
         if failure is not None:  # outside of "except": the original error must not hang on as its context
             raise failure
@@ -307,7 +307,7 @@ def check_url(url: str) -> None:
     """
     parts = split_url(without_query(url))
     if parts.username is not None or parts.password is not None:
-        raise OriginError(f"The URL at {place(url)} holds a user or password; nothing was sent.")
+        raise OriginError(f"The URL at {origin(url)} holds a user or password; nothing was sent.")
 
 
 def without_query(url: str) -> str:
@@ -318,14 +318,7 @@ def without_query(url: str) -> str:
 def path_of(url: str) -> str:
     """Scheme, host, port and path of a URL, for messages: no query, no user, no password."""
     path = urlsplit(without_query(url)).path
-    return place(url) + (path or "/")
-
-
-def origin(url: str) -> tuple[str, str, int]:
-    """What must be equal for two URLs to share headers."""
-    parts = urlsplit(without_query(url))
-    scheme = parts.scheme.lower()
-    return scheme, (parts.hostname or "").lower(), parts.port or {"http": 80, "https": 443}.get(scheme, 0)
+    return origin(url) + (path or "/")
 
 
 def follow(url: str, location: str) -> str:
@@ -341,7 +334,7 @@ def follow(url: str, location: str) -> str:
     check_url(target)
     if url.lower().startswith("https:") and not target.lower().startswith("https:"):
         raise DownloadError(
-            f"{path_of(url)} redirects from https to {place(target)}. That would send the result over the "
+            f"{path_of(url)} redirects from https to {origin(target)}. That would send the result over the "
             "wire in the clear; nothing was fetched."
         )
     return target

@@ -14,7 +14,8 @@ import pytest
 
 from airflow_async_provider._transport.triggerer import pool
 from airflow_async_provider.errors import ConfigurationError, TransientError
-from airflow_async_provider.hooks import automic_batch, remotes
+from airflow_async_provider.hooks import _automic_batch as automic_batch
+from airflow_async_provider.hooks import _endpoint_cache as endpoint_cache
 from airflow_async_provider.hooks.automic import AutomicHook
 from airflow_async_provider.protocols import JobHandle, JobState
 from airflow_async_provider.protocols._automic.protocol import AutomicProtocol
@@ -449,18 +450,18 @@ async def test_it_can_be_switched_off(ae, monkeypatch, off):
 def test_it_is_on_by_default(ae, monkeypatch, on):
     connection = ae.airflow_connection(batch_polls=on)
     monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(connection))
-    assert AutomicHook().remote.batch_polls
+    assert AutomicHook().endpoint.batch_polls
 
 
 def test_a_switch_that_is_neither_on_nor_off(ae, monkeypatch):
     connection = ae.airflow_connection(batch_polls="perhaps")
     monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(connection))
     with pytest.raises(ConfigurationError, match="batch_polls"):
-        AutomicHook().remote  # noqa: B018 - building it is the test
+        AutomicHook().endpoint  # noqa: B018 - building it is the test
 
 
 async def test_a_changed_connection_begins_anew(ae, hook, monkeypatch):
-    monkeypatch.setattr(remotes, "CONNECTION_LIFE", 0.0)
+    monkeypatch.setattr(endpoint_cache, "CONNECTION_LIFE", 0.0)
     handles = started(ae, 10)
     async with pool():
         await ask(hook, handles)

@@ -23,7 +23,8 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks import base, remotes
+from airflow_async_provider.hooks import _base as base
+from airflow_async_provider.hooks import _endpoint_cache as endpoint_cache
 from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.protocols import HttpRequest, HttpResponse, JobHandle, JobState, Submitted
@@ -207,7 +208,7 @@ async def test_one_token_for_two_hundred_jobs(aso: Aso) -> None:
 
 
 async def test_a_token_is_replaced_before_its_end(aso: Aso, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_async_provider._transport import auth
+    from airflow_async_provider._transport import oauth
 
     simulator = aso(token=None, processing_seconds=None, token_expires=3600, status_expires=100_000)
     hook = JaggaerAsoHook()
@@ -215,7 +216,7 @@ async def test_a_token_is_replaced_before_its_end(aso: Aso, monkeypatch: pytest.
     await hook.astatus(job)
     tokens = simulator.journal.count("token")
     later = Later()
-    monkeypatch.setattr(auth, "time", later)
+    monkeypatch.setattr(oauth, "time", later)
     later.ahead = 3545
     simulator.clock.advance(3545)  # the token is good for 55 more seconds
     await hook.astatus(job)
@@ -325,16 +326,16 @@ async def test_one_look_up_for_all_jobs_of_a_minute(
     # An unchanged connection keeps what was made of it, a changed one does not.
     known = await JaggaerAsoHook().aendpoint()
     later = Later()
-    monkeypatch.setattr(remotes, "time", later)
-    later.ahead = remotes.CONNECTION_LIFE + 1
+    monkeypatch.setattr(endpoint_cache, "time", later)
+    later.ahead = endpoint_cache.CONNECTION_LIFE + 1
     assert await JaggaerAsoHook().aendpoint() is known
     assert look_ups == [CONN_ID] * 2
     define({**simulator.airflow_connection(), "password": "another"}, monkeypatch)
-    later.ahead = 2 * (remotes.CONNECTION_LIFE + 1)
+    later.ahead = 2 * (endpoint_cache.CONNECTION_LIFE + 1)
     assert await JaggaerAsoHook().aendpoint() is not known
 
 
-async def test_two_connections_are_two_remotes(
+async def test_two_connections_are_two_endpoints(
     aso: Aso, look_ups: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     simulator = aso()

@@ -24,8 +24,9 @@ from airflow_async_provider._download import HttpSource
 from airflow_async_provider._jobs.messages import surely_not_started
 from airflow_async_provider._jobs.results.store import source_of
 from airflow_async_provider._transport import triggerer, worker
-from airflow_async_provider._transport.auth import ClientCredentialsAuth, StaticAuth
+from airflow_async_provider._transport.auth import StaticAuth
 from airflow_async_provider._transport.endpoint import Endpoint
+from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError, DownloadError, OriginError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
@@ -220,10 +221,7 @@ def test_a_status_url_is_not_asked_by_an_operator(
     connections(own)
     kind, options, accepted = WAYS[way]
     own.steps.append(accepted(at(ELSEWHERE[name], own, other)))
-    context: Any = {
-        "ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=0),
-        "dag_run": SimpleNamespace(clear_number=0),
-    }
+    context: Any = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=0)}
     with pytest.raises(AsyncJobError) as caught:
         operator(kind, options, tmp_path / "x").execute(context)
     assert len(own.requests) == 1
@@ -293,10 +291,7 @@ def test_a_result_elsewhere_gets_no_credentials(
             200, json.dumps({"status": "completed", "resultUrl": at(ELSEWHERE[name], own, other)}).encode()
         ),
     ]
-    context: Any = {
-        "ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=0),
-        "dag_run": SimpleNamespace(clear_number=0),
-    }
+    context: Any = {"ti": SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, max_tries=0)}
     operator("jaggaer_aso", {}, tmp_path / "x").execute(context)
     assert (tmp_path / "x").read_bytes() == b"result"
     for request in other.requests:
@@ -367,5 +362,5 @@ def test_a_token_url_without_tls_is_refused_for_an_https_connection(monkeypatch:
     }
     monkeypatch.setenv("AIRFLOW_CONN_JAGGAER_ASO_DEFAULT", json.dumps(connection))
     with pytest.raises(ConfigurationError, match="in the clear") as caught:
-        _ = JaggaerAsoHook().remote
+        _ = JaggaerAsoHook().endpoint
     assert no_secret_in(str(caught.value).replace("client secret", ""))

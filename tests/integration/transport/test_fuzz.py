@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from airflow_async_provider._jobs.messages import surely_not_started
 from airflow_async_provider._transport import triggerer, worker
-from airflow_async_provider._transport.auth import Auth, ClientCredentialsAuth, NoAuth
+from airflow_async_provider._transport.auth import Auth, NoAuth
 from airflow_async_provider._transport.endpoint import Endpoint
+from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider.errors import AsyncJobError, RemoteError, TransientError
 from airflow_async_provider.protocols import HttpRequest, HttpResponse
 from tests.support.inputs import examples
@@ -87,13 +88,13 @@ def tokens_from(server: RawServer, path: str = "/fuzz") -> Auth:
     return ClientCredentialsAuth(token_url=server.origin + path, client_id="me", client_secret=SECRET)
 
 
-def check(answer: Answer, *, most: int = LARGEST) -> None:
+def check(answer: Answer, *, max_body_bytes: int = LARGEST) -> None:
     if isinstance(answer, AsyncJobError):
         assert SECRET not in str(answer)
         assert len(str(answer)) < 1000
     else:
         assert 100 <= answer.status <= 999
-        assert len(answer.body) <= most
+        assert len(answer.body) <= max_body_bytes
 
 
 def check_the_one_after(answer: Answer) -> None:

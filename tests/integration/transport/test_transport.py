@@ -21,8 +21,9 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._transport import triggerer, worker
-from airflow_async_provider._transport.auth import ClientCredentialsAuth, StaticAuth
+from airflow_async_provider._transport.auth import StaticAuth
 from airflow_async_provider._transport.endpoint import Endpoint
+from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AuthenticationError,
@@ -634,7 +635,9 @@ def test_a_proxy_that_refuses_a_tunnel(start: Start, send: Send, certificate: Pa
     server = start(tls=certificate)
     with pytest.raises(TransientError) as caught:
         send(
-            Endpoint(server.origin, verify=str(certificate), proxy=f"http://u:{CANARY}@127.0.0.1:{proxy.port}"),
+            Endpoint(
+                server.origin, verify=str(certificate), proxy=f"http://u:{CANARY}@127.0.0.1:{proxy.port}"
+            ),
             get(),
         )
     assert not caught.value.sent

@@ -11,8 +11,8 @@ from airflow.sdk import Connection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_async_provider._transport.auth import ClientCredentialsAuth
 from airflow_async_provider._transport.endpoint import Endpoint
+from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._connection import DEFAULT_TIMEOUT, base_url, common_settings, extra_of
 from airflow_async_provider.hooks.jaggaer_aso import DEFAULT_ACCEPT, JaggaerAsoHook
@@ -53,7 +53,12 @@ def remote(extra: Any = None, **fields: Any) -> Endpoint:
         ({"host": "ees.example:1", "port": 2}, "https://ees.example:2"),
         ({"host": "ees.example", "schema": "http"}, "http://ees.example"),
         ({"host": "ees.example", "schema": "HTTP"}, "http://ees.example"),
-        ({"host": "ees.example", "schema": "a database"}, "https://ees.example"),
+        ({"host": "ees.example", "schema": "v1/jobs"}, "https://ees.example/v1/jobs"),
+        ({"host": "ees.example/api", "schema": "/v1/"}, "https://ees.example/api/v1"),
+        ({"host": "https://ees.example/x", "schema": "v1"}, "https://ees.example/x"),
+        ({"host": "::1", "port": 8443}, "https://[::1]:8443"),
+        ({"host": "2001:db8::1", "schema": "v1"}, "https://[2001:db8::1]/v1"),
+        ({"host": "2001:db8::1/x"}, "https://[2001:db8::1]/x"),
         ({"host": "https://ees.example", "schema": "http"}, "https://ees.example"),
         ({"host": "[2001:db8::1]:8443"}, "https://[2001:db8::1]:8443"),
         ({"host": "https://[::1]/x"}, "https://[::1]/x"),
@@ -62,6 +67,27 @@ def remote(extra: Any = None, **fields: Any) -> Endpoint:
 )
 def test_the_base_url(fields: dict[str, Any], url: str) -> None:
     assert base_url(conn(**fields)) == url
+
+
+@pytest.mark.parametrize("schema", ["a database", "v1?x=1", "v1#x", "a\\b"])
+def test_a_path_that_is_none(schema: str) -> None:
+    with pytest.raises(ConfigurationError, match="path"):
+        base_url(conn(schema=schema))
+
+
+@pytest.mark.parametrize(
+    ("uri", "url"),
+    [
+        ("https://me:pw@api.example/v1/jobs", "https://api.example/v1/jobs"),
+        ("https://me:pw@api.example:8443", "https://api.example:8443"),
+        ("http://me:pw@api.example:8080/https", "https://api.example:8080"),
+        ("http://me:pw@api.example/v1", "http://api.example/v1"),
+        ("http://https%3A%2F%2Fapi.example%2Fv1", "https://api.example/v1"),
+        ("https://[2001:db8::1]:8443/v1", "https://[2001:db8::1]:8443/v1"),
+    ],
+)
+def test_a_connection_that_is_written_as_a_uri(uri: str, url: str) -> None:
+    assert base_url(Connection.from_uri(uri, conn_id="c"), default_scheme="http") == url
 
 
 def test_the_scheme_by_default_can_be_another() -> None:
@@ -83,7 +109,7 @@ def test_the_scheme_by_default_can_be_another() -> None:
         "https://ees.example:port",
         "https://user@ees.example",
         "https://user:pw@ees.example",
-        "::1",
+        ":::1",
         "ees.example:99999",
         "a b.example",
         "ees.example\\x",
@@ -221,8 +247,84 @@ def test_no_extra_at_all() -> None:
         "result_verify": True,
         "proxy": None,
         "timeout": DEFAULT_TIMEOUT,
+        "cert": None,
+        "cookies": False,
+        "csrf": None,
         "allowed_hosts": frozenset(),
+        "result_hosts": frozenset(),
+        "max_status_bytes": 256 * 1024,
+        "min_poll_interval": 5.0,
+        "max_requests_per_minute": 6000,
     }
+
+
+@pytest.mark.parametrize(
+    ("extra", "cert"),
+    [
+        ({"cert": "/c.pem"}, ("/c.pem", "/c.pem")),
+        ({"cert": " /c.pem ", "cert_key": "/k.pem"}, ("/c.pem", "/k.pem")),
+        ({"cert": ["/c.pem", "/k.pem"]}, ("/c.pem", "/k.pem")),
+        ({"cert": ""}, None),
+    ],
+)
+def test_a_client_certificate(extra: Any, cert: Any) -> None:
+    assert remote(extra).cert == cert
+
+
+@pytest.mark.parametrize(
+    "extra", [{"cert_key": "/k.pem"}, {"cert": 7}, {"cert": ["/c.pem", 7]}, {"cert": {"a": 1}}]
+)
+def test_a_client_certificate_that_is_none(extra: Any) -> None:
+    with pytest.raises(ConfigurationError, match="cert in the extra"):
+        remote(extra)
+
+
+@pytest.mark.parametrize(
+    ("extra", "csrf", "session"),
+    [
+        ({}, None, False),
+        ({"cookies": True}, None, True),
+        ({"cookies": "false"}, None, False),
+        ({"csrf": "true"}, "", True),
+        ({"csrf": "sap/opu/x/"}, "sap/opu/x/", True),
+        ({"csrf": False}, None, False),
+    ],
+)
+def test_what_is_kept_within_a_job(extra: Any, csrf: str | None, session: bool) -> None:
+    found = remote(extra)
+    assert found.csrf == csrf
+    assert (found.new_session() is not None) == session
+
+
+@pytest.mark.parametrize(
+    "name", ["max_status_bytes", "min_poll_interval", "max_requests_per_minute", "timeout"]
+)
+@pytest.mark.parametrize("value", [0, -1, "soon", True, 10**12, [1]])
+def test_a_bound_that_is_none(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        remote({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "right"),
+    [
+        ("allowed_host", "allowed_hosts"),
+        ("allowedHosts", "allowed_hosts"),
+        ("result-hosts", "result_hosts"),
+        ("verfy", "verify"),
+        ("Timeout", "timeout"),
+        ("token_uri", "token_url"),
+        ("apikey", "api_key"),
+    ],
+)
+def test_a_name_that_is_nearly_ours(name: str, right: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"Is '{right}' meant"):
+        remote({name: "x"})
+
+
+def test_a_name_that_is_nobodys_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    remote({"purpose": "x"})
+    assert "'purpose' in the extra of connection" in caplog.text
 
 
 # -- who we are at ASO

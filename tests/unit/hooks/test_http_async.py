@@ -14,7 +14,7 @@ from airflow_async_provider._transport.auth import basic
 from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._registry import hook_for
-from airflow_async_provider.hooks.http_async import NO_HEADERS, HttpAsyncJobHook
+from airflow_async_provider.hooks.http_async import OF_THE_HTTP_PROVIDER, HttpAsyncJobHook
 from airflow_async_provider.protocols import JobHandle
 from airflow_async_provider.protocols._signatures import HmacScheme, StandardWebhooks
 
@@ -56,7 +56,12 @@ def test_login_and_password_are_basic() -> None:
     assert remote(login="ü", password="pw").auth.headers() == {"Authorization": basic("ü", "pw", "latin-1")}
     assert remote(login="☃", password="pw").auth.headers() == {"Authorization": basic("☃", "pw")}
     assert remote(login="u").auth.headers() == {"Authorization": basic("u", "")}
-    assert remote(password="only").auth.headers() == {}
+
+
+def test_a_password_without_a_login_is_a_bearer_token() -> None:
+    assert remote(password="only").auth.headers() == {"Authorization": "Bearer only"}
+    own = remote({"authorization": "Token x"}, password="only")
+    assert own.auth.headers() == {"Authorization": "Token x"}
 
 
 def test_an_authorization_header_of_the_extra_is_used_unless_there_is_a_login() -> None:
@@ -67,8 +72,11 @@ def test_an_authorization_header_of_the_extra_is_used_unless_there_is_a_login() 
 
 
 def test_nothing_of_the_extra_that_is_no_header_is_sent_as_one() -> None:
-    extra: dict[str, Any] = dict.fromkeys(sorted(NO_HEADERS - {"cert", "srv_lookup", "timeout"}), "text")
+    extra: dict[str, Any] = dict.fromkeys(sorted(OF_THE_HTTP_PROVIDER - {"srv_lookup"}), "text")
     extra |= {
+        "scope": "no header either",
+        "result_hosts": "files.example",
+        "cookies": "true",
         "callback_secret": "s3cret",
         "callback_signature": "X-Sig",
         "callback_base_url": "https://me.example",
@@ -84,7 +92,7 @@ def test_nothing_of_the_extra_that_is_no_header_is_sent_as_one() -> None:
 
 
 def test_every_option_that_the_http_provider_takes_out_of_the_extra_is_known_here() -> None:
-    options = dict.fromkeys(NO_HEADERS, "x")
+    options = dict.fromkeys(OF_THE_HTTP_PROVIDER | {"cert", "timeout", "verify", "proxy"}, "x")
     left, _ = _process_extra_options_from_connection(connection(options), {})
     # What it leaves it would send as a header; of ours, it knows nothing.
     ours = {"allowed_hosts", "auth_type", "auth_kwargs", "headers", "verify_ssl", "proxy", "result_verify"}
@@ -143,10 +151,16 @@ def test_further_hosts_may_be_allowed() -> None:
     assert remote({"allowed_hosts": "a.example, b.example:81"}).may_have_credentials("http://b.example:81/x")
 
 
-@pytest.mark.parametrize("extra", [{"cert": "/c.pem"}, {"srv_lookup": True}, {"timeout": "soon"}])
+@pytest.mark.parametrize("extra", [{"cert": 5}, {"srv_lookup": True}, {"timeout": "soon"}])
 def test_what_cannot_work_is_refused(extra: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match="'c'"):
         remote(extra)
+
+
+def test_a_header_that_looks_like_an_option_is_a_slip_but_a_cookie_is_one() -> None:
+    assert remote({"Cookie": "a=b", "X-Timeouts": "1"}).headers == {"Cookie": "a=b", "X-Timeouts": "1"}
+    with pytest.raises(ConfigurationError, match="Is 'allowed_hosts' meant"):
+        remote({"allowed_host": "a.example"})
 
 
 def test_what_is_switched_off_is_fine() -> None:

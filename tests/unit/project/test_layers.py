@@ -32,7 +32,7 @@ LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
 
 #: What a room beside the house may see of it.
 BESIDE = {
-    "simulators": {"simulators", "protocols", "errors"},
+    "simulators": {"simulators", "protocols", "errors", "_metadata"},
     "provider_info": {"_metadata"},
     "__init__": set(),
 }

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from airflow_async_provider._metadata.registry_file import registry_file
 from airflow_async_provider.provider_info import get_provider_info
 
 FILE = Path(__file__).parents[3] / ".airflow-registry.yaml"
@@ -26,6 +27,12 @@ ENDINGS = {
     "triggers": "Trigger",
     "transfers": "Operator",
 }
+
+
+def test_it_is_made_of_the_metadata() -> None:
+    assert FILE.read_text(encoding="utf-8") == registry_file(), (
+        "write it anew: python -m airflow_async_provider._metadata.registry_file > .airflow-registry.yaml"
+    )
 
 
 def test_it_is_about_this_package() -> None:

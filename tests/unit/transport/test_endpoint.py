@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_async_provider._transport.auth import StaticAuth
-from airflow_async_provider._transport.endpoint import Endpoint, WireRequest, place, prepare, redirect_target
+from airflow_async_provider._transport.endpoint import Endpoint, WireRequest, origin, prepare, redirect_target
 from airflow_async_provider._transport.exact_url_adapter import request_target
 from airflow_async_provider.errors import ConfigurationError, OriginError
 from airflow_async_provider.protocols import HttpRequest
@@ -280,13 +280,15 @@ def test_relative_urls_hang_below_the_base(url: str, resolved: str) -> None:
     [
         ("https://u:p@Host:1/canary?canary#canary", "https://host:1"),
         ("https://[::1]:8443/x", "https://[::1]:8443"),
+        ("HTTPS://host:443", "https://host"),
+        ("http://host:443", "http://host:443"),
         ("nothing", "?://?"),
         ("http://h:x/", "an unreadable address"),
         ("http://[", "an unreadable address"),
     ],
 )
-def test_a_place_is_no_more_than_scheme_host_and_port(url: str, shown: str) -> None:
-    assert place(url) == shown
+def test_an_origin_is_no_more_than_scheme_host_and_port(url: str, shown: str) -> None:
+    assert origin(url) == shown
 
 
 # -- requests

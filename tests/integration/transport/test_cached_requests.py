@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._transport import endpoint as remotes
+from airflow_async_provider._transport import endpoint as endpoints
 from airflow_async_provider._transport import triggerer
-from airflow_async_provider._transport.auth import ClientCredentialsAuth, StaticAuth
-from airflow_async_provider._transport.endpoint import Endpoint, CachedRequest
+from airflow_async_provider._transport.auth import StaticAuth
+from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
+from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider.errors import ConfigurationError, OriginError
-from airflow_async_provider.hooks import _endpoint_cache as hooks_remotes
+from airflow_async_provider.hooks import _endpoint_cache as endpoint_cache
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.protocols import HttpRequest, JobHandle
 from airflow_async_provider.protocols._jaggaer_aso import JaggaerAsoProtocol
@@ -68,9 +69,9 @@ async def test_equal_polls_are_worked_out_once(
     connection(server, "one")
     prepared: list[HttpRequest] = []
 
-    def counting(remote: Endpoint, request: HttpRequest) -> remotes.WireRequest:
+    def counting(remote: Endpoint, request: HttpRequest) -> endpoints.WireRequest:
         prepared.append(request)
-        return remotes.prepare(remote, request)
+        return endpoints.prepare(remote, request)
 
     monkeypatch.setattr(triggerer, "prepare", counting)
     hook, handle = JaggaerAsoHook("polled"), a_handle(f"{server.origin}/status/a%2fb?x=%7e")
@@ -91,7 +92,7 @@ async def test_a_changed_connection_counts_at_the_next_poll(
 ) -> None:
     old, new = start(PROCESSING, PROCESSING), start(PROCESSING)
     connection(old, "one")
-    monkeypatch.setattr(hooks_remotes, "CONNECTION_LIFE", 0.0)
+    monkeypatch.setattr(endpoint_cache, "CONNECTION_LIFE", 0.0)
     hook, handle = JaggaerAsoHook("polled"), a_handle("status/7")
     async with triggerer.pool():
         await hook.astatus(handle)
@@ -108,7 +109,7 @@ async def test_a_host_that_is_no_longer_listed_gets_nothing_more(
 ) -> None:
     own, listed = start(), start(PROCESSING)
     connection(own, "one", allowed_hosts=[f"127.0.0.1:{listed.port}"])
-    monkeypatch.setattr(hooks_remotes, "CONNECTION_LIFE", 0.0)
+    monkeypatch.setattr(endpoint_cache, "CONNECTION_LIFE", 0.0)
     hook, handle = JaggaerAsoHook("polled"), a_handle(f"{listed.origin}/status")
     async with triggerer.pool():
         await hook.astatus(handle)
@@ -165,7 +166,7 @@ async def test_requests_with_other_headers_keep_their_own(start: Start) -> None:
     assert sent(server, "x-job") == [str(n) for n in range(count)] * 2
     assert set(sent(server)) == {"Bearer t"}
     assert set(sent(server, "accept")) == {"a/b"}
-    assert len(remote.kept) == triggerer.MAX_HEADS
+    assert len(remote.cached) == triggerer.MAX_HEADS
 
 
 async def test_two_connections_to_one_host_keep_their_credentials_apart(start: Start) -> None:
@@ -227,9 +228,9 @@ async def test_what_is_kept_of_a_remote_shows_nowhere(start: Start) -> None:
     server = start(PROCESSING)
     remote = Endpoint(server.origin, auth=token("canary"))
     await triggerer.send(remote, HttpRequest("GET", "x"))
-    assert remote.kept
+    assert remote.cached
     assert "canary" not in repr(remote)
-    assert replace(remote, timeout=5.0).kept == {}
+    assert replace(remote, timeout=5.0).cached == {}
     assert remote == Endpoint(server.origin, auth=token("canary"))
 
 

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Content-Encoding that nobody asked for, undone without trusting its sender.
+
+Every request says ``Accept-Encoding: identity``; some servers compress all the same. The clients' own
+decoders are not used: how much they unpack at once depends on the installed version, and a few kilobytes can
+stand for gigabytes.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+from airflow_async_provider.errors import UnreadableAnswerError
+
+#: So much is unpacked at a time (bytes).
+STEP = 64 * 1024
+
+
+class Decoder:
+    """
+    Undoes one content coding, bounded.
+
+    :param coding: value of ``Content-Encoding``
+    :param where: origin of the remote, for the error
+    :raises UnreadableAnswerError: a coding that we do not know, or several
+    """
+
+    def __init__(self, coding: str, *, where: str) -> None:
+        self._where = where
+        self._begun = b""
+        self._inflate: Callable[..., bytes] | None = None
+        self._object = None
+        coding = coding.strip().lower()
+        if coding in ("gzip", "x-gzip"):
+            self._object = zlib.decompressobj(31)
+        elif coding != "deflate":
+            raise UnreadableAnswerError(
+                f"{where} answered with the Content-Encoding {coding[:40]!r}, which was not asked for."
+            )
+
+    def decode(self, data: bytes, room: int) -> bytes:
+        """
+        What the next bytes stand for.
+
+        :param room: no more than so many bytes, and one more that tells that there are more
+        :raises UnreadableAnswerError: the bytes are no such coding
+        """
+        if self._object is None:
+            # "deflate" is zlib's format by the standard, and often the bare one.
+            self._begun += data
+            if len(self._begun) < 2:
+                return b""
+            data, first = self._begun, int.from_bytes(self._begun[:2], "big")
+            self._object = zlib.decompressobj(15 if first % 31 == 0 and data[0] & 15 == 8 else -15)
+        decoded: list[bytes] = []
+        try:
+            while data and room >= 0:
+                piece = self._object.decompress(data, min(STEP, room + 1))
+                decoded.append(piece)
+                room -= len(piece)
+                data = self._object.unconsumed_tail
+        except zlib.error:
+            raise UnreadableAnswerError(f"The answer of {self._where} is compressed, and damaged.") from None
+        return b"".join(decoded)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the compressed data has come to its own end."""
+        return self._object is not None and self._object.eof
+
+
+class BodyReader:
+    """
+    Collects a body up to a bound.
+
+    :param coding: value of ``Content-Encoding``, empty for none
+    :param where: origin of the remote, for errors
+    :param bound: bytes
+    :raises UnreadableAnswerError: a coding that we do not know
+    """
+
+    __slots__ = ("_bound", "_chunks", "_decoder", "_where", "overflown", "size")
+
+    def __init__(self, coding: str, *, where: str, bound: int) -> None:
+        plain = not coding or coding.strip().lower() == "identity"
+        self._decoder = None if plain else Decoder(coding, where=where)
+        self._where = where
+        self._bound = bound
+        self._chunks: list[bytes] = []
+        self.size = 0
+        #: there is more than the bound
+        self.overflown = False
+
+    def add(self, data: bytes) -> bool:
+        """
+        Take the next bytes off the wire.
+
+        :return: whether there is room for more
+        """
+        if self._decoder is not None:
+            data = self._decoder.decode(data, self._bound - self.size)
+        self.size += len(data)
+        self._chunks.append(data)
+        self.overflown = self.size > self._bound
+        return not self.overflown
+
+    def body(self) -> bytes:
+        """
+        What has come, no more than the bound.
+
+        :raises UnreadableAnswerError: compressed data that ends in its middle
+        """
+        if self._decoder is not None and self.size and not self.overflown and not self._decoder.whole:
+            raise UnreadableAnswerError(f"The answer of {self._where} is compressed, and ends in its middle.")
+        body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        return body[: self._bound] if self.overflown else body

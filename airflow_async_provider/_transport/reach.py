@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Where a URL that a remote has handed out may lead: what a remote can make a worker fetch.
+
+A result URL may point anywhere on the internet and into the company's network, as storages do. It must not
+point to the worker itself or to addresses that exist on every machine (loopback; link-local, where clouds
+keep credentials), unless the connection itself points there. A list of hosts narrows it further.
+
+Names are checked twice: as they are written, before anything is sent, and as the address that a socket has
+really been connected to, so that a name that resolves to a forbidden address does not help.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_async_provider._urls import DEFAULT_PORTS, host_in_url, origin, port_of, split_url
+from airflow_async_provider.errors import ConfigurationError, OriginError
+
+#: Names that stand for the machine itself or for a cloud's metadata, whatever they resolve to.
+LOCAL_NAMES = ("localhost", "metadata.google.internal", "instance-data")
+
+
+def is_listed(parts: Any, hosts: frozenset[str]) -> bool:
+    """
+    Whether a list of ``host`` or ``host:port`` names where a URL leads.
+
+    A name without a port means the scheme's own port, not any port of that machine.
+
+    :param parts: of the URL, from ``split_url``
+    """
+    allowed = {host.lower() for host in hosts}
+    name, port = host_in_url(parts.hostname), port_of(parts)
+    own_port = port == DEFAULT_PORTS[parts.scheme]
+    return f"{name}:{port}" in allowed or (own_port and not allowed.isdisjoint((name, parts.hostname)))
+
+
+def kind_of(address: str) -> str:
+    """
+    What is special about an IP address: ``loopback``, ``link-local``, ``unspecified``, ``multicast`` or
+    nothing.
+
+    :param address: of any form that a socket takes; a name is nothing special
+    """
+    try:
+        ip = ipaddress.ip_address(address.split("%", 1)[0])
+    except ValueError:
+        try:  # 127.1, 0x7f000001 and 2130706433 are addresses to a socket, too
+            ip = ipaddress.ip_address(socket.inet_aton(address))
+        except (OSError, ValueError):
+            return ""
+    if isinstance(ip, ipaddress.IPv6Address) and (inner := ip.ipv4_mapped or ip.sixtofour) is not None:
+        ip = inner
+    kinds = ("loopback", "link_local", "unspecified", "multicast")
+    return next((kind.replace("_", "-") for kind in kinds if getattr(ip, f"is_{kind}")), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """
+    Where results of one connection may be fetched.
+
+    :param base_url: of the connection, which may lead to what is forbidden for others
+    :param own: whether a URL is the remote's own or on a host that the connection lists
+    :param result_hosts: if given, no other hosts
+    """
+
+    base_url: str
+    own: Callable[[str], bool] = field(repr=False)
+    result_hosts: frozenset[str] = frozenset()
+
+    def check(self, url: str, *, what: str = "result URL") -> None:
+        """
+        Refuse a URL by what is written in it; to be asked for the first one and for every redirect.
+
+        :raises OriginError: it leads where it may not
+        :raises ConfigurationError: it is no http or https URL
+        """
+        if self.own(url):
+            return
+        parts = split_url(url)
+        if self.result_hosts and not is_listed(parts, self.result_hosts):
+            raise OriginError(
+                f"The {what} points to {origin(url)}, which the connection's extra result_hosts does not "
+                "list; nothing was fetched."
+            )
+        host = parts.hostname.rstrip(".")
+        local = any(host == name or host.endswith(f".{name}") for name in LOCAL_NAMES)
+        kind = kind_of(host) or ("local" if local else "")
+        if kind and kind not in self._allowed():
+            raise _refused(what, url, kind)
+
+    def check_address(self, url: str, address: str, *, what: str = "result URL") -> None:
+        """
+        Refuse the address that a socket for this URL has been connected to, before anything is sent on it.
+
+        :raises OriginError: it leads where it may not
+        """
+        kind = kind_of(address)
+        if kind and not self.own(url) and kind not in self._allowed():
+            raise _refused(what, url, kind)
+
+    def _allowed(self) -> set[str]:
+        """Kinds of addresses that the connection itself leads to; asked only when it matters."""
+        try:
+            parts = split_url(self.base_url)
+            found = socket.getaddrinfo(parts.hostname, port_of(parts), type=socket.SOCK_STREAM)
+        except (OSError, ConfigurationError):
+            return set()
+        kinds = {kind_of(str(entry[4][0])) for entry in found} - {""}
+        return kinds | ({"local"} if "loopback" in kinds else set())
+
+
+def _refused(what: str, url: str, kind: str) -> OriginError:
+    return OriginError(
+        f"The {what} points to {origin(url)}, a {kind} address that the connection itself does not point to; "
+        "nothing was fetched. A remote must not make a worker read what only the worker can reach."
+    )
