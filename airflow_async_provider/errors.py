@@ -20,6 +20,7 @@ Every error this package raises, one tree.
     │   ├── AuthenticationError     401 even with a fresh token
     │   ├── AuthorizationError      403
     │   ├── UnreadableAnswerError   an answer that cannot be understood
+    │   ├── DescriptionError        an answer without what the description of the API promises
     │   ├── RequestRefusedError     any other 4xx
     │   └── OriginError             a URL pointed to a host that must not get credentials
     ├── ResultError                 the job succeeded, its result could not be fetched
@@ -175,6 +176,15 @@ class UnreadableAnswerError(RemoteError):
             request_id=request_id,
         )
         self.excerpt = excerpt
+
+
+class DescriptionError(RemoteError):
+    """
+    An answer that can be read, without what the description of the API says must be there.
+
+    Asking again brings the same: the description has to be changed (a wrong JSON path, a word that no list
+    holds).
+    """
 
 
 class RequestRefusedError(RemoteError):
