@@ -114,6 +114,7 @@ class Result:
     :param files: the result consists of these files; then all other fields are empty
     :param paged: ``url`` is the first of several pages, and
         :meth:`~airflow_async_provider.protocols._base.JobProtocol.next_page` tells the next
+    :param pages: the pages after it, where all of them are known already; the protocol is then not asked
     :param items: JSON path of the rows within a page; None: pages are bytes, put one behind the other
     :param repeats_header: each page begins with the same header line (CSV)
     :param is_status: the value is the status document itself, as nothing says where the result is: not to be
@@ -131,6 +132,7 @@ class Result:
     name: str | None = None
     files: tuple[Result, ...] = ()
     paged: bool = False
+    pages: tuple[Result, ...] = ()
     items: str | None = None
     repeats_header: bool = False
     is_status: bool = False

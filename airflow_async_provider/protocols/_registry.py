@@ -15,6 +15,7 @@ _HERE = "airflow_async_provider.protocols"
 
 PROTOCOLS: Mapping[str, str] = {
     "automic": f"{_HERE}._automic.protocol.AutomicProtocol",
+    "http_api": f"{_HERE}._http.profile.HttpProfile",
     "http_azure": f"{_HERE}._http.azure.AzureProtocol",
     "http_google": f"{_HERE}._http.google.GoogleProtocol",
     "http_location": f"{_HERE}._http.location.LocationProtocol",
