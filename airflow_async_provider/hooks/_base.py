@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
@@ -190,12 +190,13 @@ class AsyncApiHook(BaseHook):
             if request is None:
                 return submitted
             try:
-                submitted = with_retries(
-                    request, lambda r=request, s=before: protocol.read_next(s, self.call(r))
-                )
+                submitted = with_retries(request, partial(self._next_step, protocol, before, request))
             except AsyncJobError as e:
                 raise self._start_undone(before, request, e) from None
         raise ConfigurationError(f"The start of a job has more than {MAX_STEPS} requests.")
+
+    def _next_step(self, protocol: JobProtocol, before: Submitted, request: HttpRequest) -> Submitted:
+        return protocol.read_next(before, self.call(request))
 
     def _start_undone(self, before: Submitted, request: HttpRequest, error: AsyncJobError) -> SubmitError:
         """What is told, and what is left at the remote, when a later request of a start has failed."""
@@ -314,15 +315,17 @@ class AsyncApiHook(BaseHook):
         for _ in range(MAX_RESULT_DOCUMENTS):
             if request is None:
                 return replace(found, files=tuple(files), more=None) if found and files else found
-            found = with_retries(
-                request, lambda r=request: protocol.read_result(handle, self.call(r)), unreadable=True
-            )
+            exchange = partial(self._result_document, protocol, handle, request)
+            found = with_retries(request, exchange, unreadable=True)
             files += found.files
             request = found.more
         raise DescriptionError(
             f"The result of job {handle.job_id} is spread over more than {MAX_RESULT_DOCUMENTS} documents.",
             job=handle.job_id,
         )
+
+    def _result_document(self, protocol: JobProtocol, handle: JobHandle, request: HttpRequest) -> Result:
+        return protocol.read_result(handle, self.call(request))
 
     def cancel(self, job: JobHandle | Mapping[str, Any]) -> Cancellation:
         """
@@ -335,6 +338,14 @@ class AsyncApiHook(BaseHook):
         request = protocol.cancel(handle)
         if request is None:
             return Cancellation(False)
+        found = with_retries(request, lambda: _cancelled(protocol, handle, self.call(request)))
+        if isinstance(found, Cancellation):
+            return found
+        return _all_of([self._send_cancellation(protocol, handle, more) for more in found])
+
+    def _send_cancellation(
+        self, protocol: JobProtocol, handle: JobHandle, request: HttpRequest
+    ) -> Cancellation:
         return with_retries(request, lambda: _cancellation(protocol, handle, self.call(request)))
 
     async def acancel(self, job: JobHandle | Mapping[str, Any]) -> Cancellation:
@@ -344,7 +355,10 @@ class AsyncApiHook(BaseHook):
         request = protocol.cancel(handle)
         if request is None:
             return Cancellation(False)
-        return _cancellation(protocol, handle, await self.acall(request))
+        found = _cancelled(protocol, handle, await self.acall(request))
+        if isinstance(found, Cancellation):
+            return found
+        return _all_of([_cancellation(protocol, handle, await self.acall(more)) for more in found])
 
     def delete(self, job: JobHandle | Mapping[str, Any]) -> Cancellation:
         """
@@ -367,6 +381,21 @@ class AsyncApiHook(BaseHook):
             return Cancellation(True, response.status)
 
         return with_retries(request, lambda: read(self.call(request)))
+
+
+def _cancelled(
+    protocol: JobProtocol, handle: JobHandle, response: HttpResponse
+) -> Cancellation | tuple[HttpRequest, ...]:
+    """What the answer to a cancellation says, or the requests that it leads to."""
+    more = protocol.cancel_more(handle, response)
+    return _cancellation(protocol, handle, response) if more is None else more
+
+
+def _all_of(cancellations: list[Cancellation]) -> Cancellation:
+    """Several cancellations as one: accepted when one was, as the others may have ended already."""
+    if not cancellations:
+        return Cancellation(False, message="there was nothing to cancel")
+    return next((c for c in cancellations if c), cancellations[0])
 
 
 def _cancellation(protocol: JobProtocol, handle: JobHandle, response: HttpResponse) -> Cancellation:

@@ -76,7 +76,7 @@ class JobProtocol(ABC):
         """
 
     def result_request(self, handle: JobHandle, status: JobStatus) -> HttpRequest | None:
-        """The request for a document that says where the result of a succeeded job is; None: none is needed."""
+        """The request for a document that says where the result is, None where none is needed."""
         return status.result_request
 
     def read_result(self, handle: JobHandle, response: HttpResponse) -> Result:
@@ -116,8 +116,16 @@ class JobProtocol(ABC):
             return False
         return True
 
+    def cancel_more(self, handle: JobHandle, response: HttpResponse) -> tuple[HttpRequest, ...] | None:
+        """
+        Where cancelling takes a look first: the requests that the answer to :meth:`cancel` leads to.
+
+        None where that answer is the one to the cancellation itself.
+        """
+        return None
+
     def delete(self, handle: JobHandle) -> HttpRequest | None:
-        """The request that removes an ended job once its result is safe, None where there is no such thing."""
+        """The request that removes an ended job once its result is safe, None where there is none."""
         return None
 
     def find(self, correlation_id: str) -> HttpRequest | None:

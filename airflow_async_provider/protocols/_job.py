@@ -117,6 +117,9 @@ class Result:
     :param pages: the pages after it, where all of them are known already; the protocol is then not asked
     :param items: JSON path of the rows within a page; None: pages are bytes, put one behind the other
     :param repeats_header: each page begins with the same header line (CSV)
+    :param unpack: ``gzip`` or ``zip``: the remote says that the file is packed so
+    :param checksum: what the remote says of the file, as it says it: ``sha256:ab12…``, or bare hexadecimal
+        digits
     :param is_status: the value is the status document itself, as nothing says where the result is: not to be
         stored at a destination
     :param more: another document with more files of this result (see ``JobProtocol.read_result``)
@@ -135,6 +138,8 @@ class Result:
     pages: tuple[Result, ...] = ()
     items: str | None = None
     repeats_header: bool = False
+    unpack: str | None = None
+    checksum: str | None = None
     is_status: bool = False
     more: HttpRequest | None = field(default=None, repr=False)
 

@@ -26,8 +26,8 @@ from airflow_async_provider.protocols._http.description import (
     Step,
     as_mapping,
     build,
-    text_by_name,
 )
+from airflow_async_provider.protocols._http.kinds import text_by_name
 from airflow_async_provider.protocols._http.places import Place, as_text
 from airflow_async_provider.protocols._http.templates import check_names, names_in, nearest
 
@@ -176,7 +176,7 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = merged(before, value)
         elif name in _ADDED and isinstance(before, list | tuple) and isinstance(value, list | tuple):
             found[name] = [*value, *(w for w in before if w not in value)]
-        elif value is not None or name in ("json",):
+        elif value is not None or name == "json":
             found[name] = value
         elif isinstance(before, Mapping | list | str):
             del found[name]  # null: back to what is known without it
@@ -208,7 +208,7 @@ def travelling(description: Mapping[str, Any]) -> dict[str, Any]:
     def step(value: Mapping[str, Any]) -> dict[str, Any]:
         return {k: v for k, v in value.items() if k not in ("json", "form", "text", "headers", "query")}
 
-    found = {k: v for k, v in description.items() if k != "about"}
+    found = {k: v for k, v in description.items() if k not in ("about", "name", "extends")}
     start = found.get("start")
     if isinstance(start, list | tuple):
         found["start"] = [step(s) if isinstance(s, Mapping) else s for s in start]
@@ -320,7 +320,11 @@ def _check_templates(made: Description, parameters: set[str]) -> None:
         *(("cancel", c) for c in made.cancel),
     ):
         if request is not None:
-            _check_request(request, later, where, free=False)
+            free = isinstance(request, Cancel) and request.source is not None
+            _check_request(request, later, where, free=free)
+    for cancel in made.cancel:
+        if cancel.source is not None:
+            _check_request(cancel.source, later, "cancel.from", free=False)
     if made.result.source is not None:
         _check_request(made.result.source, later, "result.from", free=True)
     for template in made.result.path or ():

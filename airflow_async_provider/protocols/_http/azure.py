@@ -4,9 +4,12 @@ Azure's long-running operations, for the services and for the Resource Manager.
 
 Sources: Microsoft, "Azure REST API Guidelines" (``Operation-Location``: a monitor that always answers 200
 with ``status``) and "Resource Manager RPC: async API reference" (``Azure-AsyncOperation``; or ``Location``
-alone, which answers 202 while the job goes on and then with exactly the final answer, 4xx included; or neither:
-then the resource itself tells with ``properties.provisioningState``). Succeeded, Failed and Canceled are final,
-any other word means that the job goes on. A 4xx or 5xx from a status monitor is a failure to read it, not one of
+alone, which answers 202 while the job goes on and then with exactly the final answer, 4xx included; or
+neither:
+then the resource itself tells with ``properties.provisioningState``). Succeeded, Failed and Canceled are
+final,
+any other word means that the job goes on. A 4xx or 5xx from a status monitor is a failure to read it, not
+one of
 the job.
 """
 
@@ -45,6 +48,7 @@ class AzureProtocol(HttpProfile):
 
     name: ClassVar[str] = "http_azure"
     takes_see_other: ClassVar[bool] = False
+    own_options: ClassVar[tuple[str, ...]] = ("final_state_via",)
     base: ClassVar[Mapping[str, Any]] = {
         "start": {"status_url": [f"header:{name}" for name in (*MONITOR_HEADERS, "Location")]},
         "outcome": {"state": "status", "unknown": "running", "redirect": "error"},
@@ -136,7 +140,10 @@ class AzureProtocol(HttpProfile):
         again: bool,
         whole: bool = False,
     ) -> Found:
-        """The result after the rules of both pages, unless the description or ``final_state_via`` says where."""
+        """
+        The result after the rules of both pages, unless the description or ``final_state_via`` says
+        where.
+        """
         spec, via = self.description.result, self.final_state_via
         document = answer.document
         if spec.named or spec.again or whole or via == "monitor" or not isinstance(document, dict):

@@ -5,7 +5,8 @@ Google's long-running operations.
 Source: Google, AIP-151 "Long-running operations". The answer is an Operation ``{name, metadata, done,
 error | response}``: while ``done`` is false there is neither error nor response, afterwards exactly one of
 them. ``error`` is a ``google.rpc.Status {code, message, details}``; code 1 is "cancelled". What goes wrong
-before the operation starts is an ordinary error answer. ``GET v1/{name}`` asks, ``POST v1/{name}:cancel`` cancels.
+before the operation starts is an ordinary error answer. ``GET v1/{name}`` asks, ``POST v1/{name}:cancel``
+cancels.
 """
 
 from __future__ import annotations

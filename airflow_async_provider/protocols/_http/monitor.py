@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from airflow_async_provider.errors import (
     AuthenticationError,
-    DescriptionError,
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.protocols import _json_path as json_path
-from airflow_async_provider.protocols._http.places import MISSING, Answer, Places
+from airflow_async_provider.protocols._http.places import Answer, Places
 from airflow_async_provider.protocols._http.requests import values_of
+from airflow_async_provider.protocols._http.sniffing import ambiguous, sniffed
 from airflow_async_provider.protocols._http.urls import absolute, is_login, is_signed, was_redirected
 from airflow_async_provider.protocols._http.values import error_text, media_type, one_line
 from airflow_async_provider.protocols._http.verdict import Verdict, no_state
@@ -34,10 +33,6 @@ if TYPE_CHECKING:
     from airflow_async_provider.protocols._http.profile import HttpProfile
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-
-#: Where a document that nobody has described says how its job is.
-SNIFFED: Final = ("status", "state", "properties.provisioningState", "job.status", "job.state")
-_FINISHED: Final = ("done", "completed", "finished", "isComplete", "is_complete")
 
 
 class MonitorReader:
@@ -102,7 +97,10 @@ class MonitorReader:
         raise AssertionError("unreachable")  # pragma: no cover - it raises for all but 2xx
 
     def _declared(self, status: int) -> Meaning | None:
-        """What the description makes of a status code; credentials and pace are never the job's own affair."""
+        """
+        What the description makes of a status code; credentials and pace are never the job's own
+        affair.
+        """
         http = self.outcome.http
         found = http.get(str(status))
         if found is None and status not in (401, 403) and not is_transient(status):
@@ -115,10 +113,10 @@ class MonitorReader:
         response = answer.response
         if meaning is Meaning.RUNNING:
             return self.going_on(response, str(response.status), moved=self.moved(answer))
-        if meaning in (Meaning.SUCCEEDED, Meaning.NO_DATA):
-            return self._succeeded(answer, Verdict(meaning, str(response.status)))
-        text = error_text(answer.document) or excerpt(response.body)
-        return self.status(response, Verdict(meaning, str(response.status), text))
+        verdict = self.profile.judge.by_code(answer, meaning)
+        if verdict.meaning in (Meaning.SUCCEEDED, Meaning.NO_DATA):
+            return self._succeeded(answer, verdict)
+        return self.status(response, verdict)
 
     def _redirected(self, response: HttpResponse) -> JobStatus | None:
         """
@@ -140,8 +138,8 @@ class MonitorReader:
     def _no_login(self, url: str, response: HttpResponse) -> None:
         if is_login(url):
             raise AuthenticationError(
-                f"HTTP {response.status} for {self.job}: the remote redirects to a page where a person logs in. "
-                "Check the credentials of the Airflow connection.",
+                f"HTTP {response.status} for {self.job}: the remote redirects to a page where a person logs "
+                "in. Check the credentials of the Airflow connection.",
                 job=self.job,
                 http_status=response.status,
             )
@@ -192,6 +190,8 @@ class MonitorReader:
         moved = self.moved(answer)
         if moved is not None:
             return self.going_on(response, "moved", moved=moved)
+        if word := self.profile.judge.not_yet(answer):
+            return self._running(answer, replace(verdict, word=word))
         document = isinstance(answer.document, dict) and bool(answer.document)
         if (self.outcome.missing == "running" and document) or self._is_first_monitor:
             return self._running(answer, verdict)
@@ -249,15 +249,7 @@ class MonitorReader:
         if meaning is Meaning.UNKNOWN and not self._says_wait(answer):
             if self._was_redirected(response):
                 return self._succeeded(answer, Verdict(Meaning.SUCCEEDED, str(response.status)))
-            raise DescriptionError(
-                f"HTTP {response.status} for {self.job}: the answer has the status {one_line(word, 80)!r}, and "
-                "nothing says whether that is an end. Take the profile status_field, with the word in the list "
-                "succeeded, failed or running; or set outcome.state to false if the answer is the result. The "
-                f"answer began: {excerpt(response.body)!r}",
-                job=self.job,
-                http_status=response.status,
-                remote_status=one_line(word, 80),
-            )
+            raise ambiguous(answer, word, job=self.job)
         if meaning in (Meaning.RUNNING, Meaning.UNKNOWN):
             return self._running(answer, Verdict(Meaning.RUNNING, word))
         if meaning in (Meaning.SUCCEEDED, Meaning.ENDED, Meaning.NO_DATA):
@@ -371,21 +363,6 @@ class MonitorReader:
                 return False
             return was_redirected(asked, response)
         return was_redirected(self.handle.status_url or "", response)
-
-
-def sniffed(answer: Answer) -> list[str]:
-    """The state that a document tells although no description has asked for it; nothing where it tells none."""
-    document = answer.document
-    if not isinstance(document, dict):
-        return []
-    for place in SNIFFED:
-        value = json_path.read(document, place)
-        if isinstance(value, str) and value.strip() and len(value) <= 100:
-            return [value]
-    for name in _FINISHED:
-        if document.get(name, MISSING) is False:
-            return ["false"]
-    return []
 
 
 def _percentage(text: str | None) -> float | None:

@@ -2,7 +2,8 @@
 """
 Any HTTP API by its description: the protocol behind the generic operator and sensor.
 
-The description (``docs/describing_an_api.md``) says how one API starts a job, how it is asked, what its answers
+The description (``docs/describing_an_api.md``) says how one API starts a job, how it is asked, what its
+answers
 mean and where its results are. The five conventions beside this module are such descriptions, too, with a few
 lines of code where plain data cannot say it.
 """
@@ -20,9 +21,10 @@ from airflow_async_provider.protocols._http.assembly import Description, descrip
 from airflow_async_provider.protocols._http.description import ResultPlace
 from airflow_async_provider.protocols._http.monitor import MonitorReader
 from airflow_async_provider.protocols._http.places import Answer
-from airflow_async_provider.protocols._http.requests import made, values_of
+from airflow_async_provider.protocols._http.requests import filled, made, values_of
 from airflow_async_provider.protocols._http.results import Found, ResultReader
 from airflow_async_provider.protocols._http.start import Start
+from airflow_async_provider.protocols._http.submission import first_request
 from airflow_async_provider.protocols._http.values import id_text, json_or_none, one_line
 from airflow_async_provider.protocols._http.verdict import Judge
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
@@ -46,6 +48,8 @@ class HttpProfile(JobProtocol):
     #: the monitor's last answer may be the result itself: what is larger than this (bytes) is not taken from
     #: there but fetched from its address; None: its answers are small documents
     largest_inline: ClassVar[int | None] = 1024 * 1024
+    #: options of a class that are no part of a description
+    own_options: ClassVar[tuple[str, ...]] = ()
     #: 303 to a submission names the monitor (RFC 9110 §15.4.4)
     takes_see_other: ClassVar[bool] = True
 
@@ -83,9 +87,7 @@ class HttpProfile(JobProtocol):
         return travelling(self._options)
 
     def __eq__(self, other: object) -> bool:
-        return (
-            type(other) is type(self) and isinstance(other, HttpProfile) and other._options == self._options
-        )
+        return isinstance(other, HttpProfile) and (type(other), other._options) == (type(self), self._options)
 
     def __hash__(self) -> int:
         return hash((type(self), repr(self._options)))
@@ -114,13 +116,14 @@ class HttpProfile(JobProtocol):
 
     def submit(self, method: str | None = None, endpoint: str | None = None, **arguments: Any) -> HttpRequest:
         """
-        The request that starts the job; see :meth:`~airflow_async_provider.protocols._http.start.Start.request`.
+        The request that starts the job; see
+        :meth:`~airflow_async_provider.protocols._http.submission.first_request`.
 
         :param method: default: the description's
         :param endpoint: path below the connection's host; default: the description's
         :raises ConfigurationError: arguments that do not fit together
         """
-        return Start(self).request(method, endpoint, **arguments)
+        return first_request(self, method, endpoint, **arguments)
 
     def starting(
         self, method: str | None = None, endpoint: str | None = None, **arguments: Any
@@ -128,7 +131,7 @@ class HttpProfile(JobProtocol):
         """The request that starts the job, and this profile with the task's bodies for the steps after it."""
         bound = type(self)(**self._options)
         bound.inputs = {name: arguments.get(name) for name in ("json", "body", "headers")}
-        return bound, Start(bound).request(method, endpoint, **arguments)
+        return bound, first_request(bound, method, endpoint, **arguments)
 
     def read_submit(self, response: HttpResponse) -> Submitted:
         """
@@ -253,16 +256,21 @@ class HttpProfile(JobProtocol):
             if cancel.at is not None and not cancel.at.search(handle.status_url or ""):
                 continue
             if handle.status_url:
-                values = values_of(self.description, handle)
-                return made(
-                    self.description,
-                    cancel,
-                    values,
-                    job=f"job {handle.job_id}",
-                    where="cancel",
-                    repeatable=True,
-                )
+                values, request = values_of(self.description, handle), cancel.source or cancel
+                return made(self.description, request, values, job=f"job {handle.job_id}", where="cancel")
         return None
+
+    def cancel_more(self, handle: JobHandle, response: HttpResponse) -> tuple[HttpRequest, ...] | None:
+        """The cancellations that the answer to ``cancel.from`` leads to, one for each value of a ``[*]``."""
+        url = handle.status_url or ""
+        cancel = next((c for c in self.description.cancel if c.at is None or c.at.search(url)), None)
+        if cancel is None or cancel.source is None or cancel.path is None:
+            return None
+        job, answer = f"job {handle.job_id}", Answer(response)
+        raise_for_answer(response, job=job, doing="cancelling")
+        values = values_of(self.description, handle, answer)
+        urls = filled(cancel.path.fill_all, values, job=job, where="cancel")
+        return tuple(made(self.description, cancel, values, job=job, where="cancel", url=u) for u in urls)
 
     def read_cancel(self, handle: JobHandle, response: HttpResponse) -> bool:
         """
@@ -305,7 +313,10 @@ class HttpProfile(JobProtocol):
         )
 
     def callback_status(self, document: Mapping[str, Any], body: bytes) -> JobStatus | None:
-        """The status in a callback's JSON body, None when it names none; its result is taken from the monitor."""
+        """
+        The status in a callback's JSON body, None when it names none; its result is taken from the
+        monitor.
+        """
         answer = Answer(HttpResponse(200, Headers(), body, 0.0))
         try:
             words = self.judge.words(answer)

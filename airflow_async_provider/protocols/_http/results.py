@@ -83,7 +83,8 @@ class ResultReader:
 
     def in_document(self, answer: Answer, lookup: Lookup, *, job: str) -> Result:
         """
-        The result that the document of ``result.from`` leads to, with ``more`` where a further one continues it.
+        The result that the document of ``result.from`` leads to, with ``more`` where a further one
+        continues it.
 
         :raises DescriptionError: it is not where the description says
         """
@@ -193,7 +194,8 @@ class ResultReader:
         found: list[Any] = []
         for place in self.spec.name or ():
             value = place.read(answer)
-            found += value if isinstance(value, list) else [] if value is MISSING else [value]
+            values = value if isinstance(value, list) else [value]
+            found += [v for v in values if v is not MISSING and v is not None and v != ""]
         if len(found) != count:
             return [None] * count
         return [file_name(as_text(v)) for v in found]
@@ -224,12 +226,15 @@ class ResultReader:
         values, headers = filled(rest, lookup, job=job, where="result")
         values = {k: v for k, v in values.items() if query_value(url, k) is None}
         if values:
-            url = with_query(url, **values)
+            url = with_query(url, values)
         authorized = self.authorized(answer, url, response)
         if authorized:  # headers of the API itself are nobody else's business
             headers = {**headers_of(self.description, None, lookup), **headers}
+        packed = spec.unpack.read(answer) if isinstance(spec.unpack, Places) else spec.unpack
         return Result(
             url=url,
+            unpack=packed.lower() if isinstance(packed, str) and packed.lower() in ("gzip", "zip") else None,
+            checksum=_checksum(spec.checksum.read(answer)) if spec.checksum else None,
             expires_at=None if expires_in is None else response.received_at + expires_in,
             authorized=authorized,
             headers=headers,
@@ -259,7 +264,7 @@ class ResultReader:
                 raise self._nowhere(answer, str(pages.count), job)
             start, url = int(pages.first), first.url
             numbered = [
-                replace(first, url=with_query(url, **{pages.into: str(start + i)})) for i in range(count)
+                replace(first, url=with_query(url, {str(pages.into): str(start + i)})) for i in range(count)
             ]
             return replace(first, pages=tuple(numbered[1:])) if numbered else first
         return first
@@ -296,20 +301,21 @@ class ResultReader:
         if value in pages.end:
             return None
         if pages.into:
-            return with_query(answer.response.url, **{pages.into: value})
+            return with_query(answer.response.url, {str(pages.into): value})
         return absolute(value, answer.response, job=job, what="URL of the next page")
 
     def _next_offset(self, pages: Pages, answer: Answer) -> str | None:
         rows = json_path.read(answer.document, pages.items or "$")
         count = len(rows) if isinstance(rows, list) else 0
-        before = query_value(answer.response.url, pages.offset or "")
+        name = str(pages.offset)
+        before = query_value(answer.response.url, name)
         at = int(before) if before and before.isdigit() else int(pages.first)
         total = _count(pages.total.read(answer)) if pages.total else None
         if not count or (total is not None and at + count >= total + int(pages.first)):
             return None
         if total is None and pages.limit and count < pages.limit:
             return None
-        return with_query(answer.response.url, **{pages.offset or "": str(at + count)})
+        return with_query(answer.response.url, {name: str(at + count)})
 
     def _nowhere(self, answer: Answer, where: str, job: str) -> DescriptionError:
         return DescriptionError(
@@ -321,14 +327,20 @@ class ResultReader:
 
 
 def below_base(path: str, response: HttpResponse, *, job: str) -> str:
-    """A path of a description, which lies below the connection's base URL; an address that was filled in is one."""
+    """
+    A path of a description, which lies below the connection's base URL; an address that was filled in is
+    one.
+    """
     if "://" in path.split("?", 1)[0]:
         return absolute(path, response, job=job, what="URL of the result")
     return path
 
 
 def file_name(text: str) -> str | None:
-    """A file's name out of a name or address that the remote gave: its last segment, without what is no name."""
+    """
+    A file's name out of a name or address that the remote gave: its last segment, without what is no
+    name.
+    """
     last = (
         unquote(urlsplit(text).path if "://" in text else text)
         .replace("\\", "/")
@@ -337,6 +349,10 @@ def file_name(text: str) -> str | None:
     )
     last = "".join(c if c.isprintable() else "_" for c in last).strip()[:200]
     return None if last in ("", ".", "..") else last
+
+
+def _checksum(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() else None
 
 
 def _count(value: Any) -> int | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode, urljoin, urlsplit
 
 from airflow_async_provider.errors import UnreadableAnswerError
 from airflow_async_provider.protocols._http_messages import HttpResponse
@@ -61,7 +62,8 @@ def _own_https(url: str, answered: str) -> str:
     """
     An ``http://`` address of the very host that has answered by https, taken to its https origin.
 
-    Services behind a proxy that ends TLS often believe that they are asked by http, and say so in ``Location``.
+    Services behind a proxy that ends TLS often believe that they are asked by http, and say so in
+    ``Location``.
     """
     if url[:7].lower() != "http://" or answered[:8].lower() != "https://":
         return url
@@ -88,11 +90,12 @@ def is_login(url: str) -> bool:
         return False
 
 
-def with_query(url: str, **values: str) -> str:
+def with_query(url: str, values: Mapping[str, str]) -> str:
     """A URL with these query parameters, in place of those that it has of the same names."""
     base, _, query = url.partition("?")
-    kept = [(k, v) for k, v in parse_qsl(query, keep_blank_values=True) if k not in values]
-    return f"{base}?{urlencode([*kept, *values.items()])}"
+    query = query.partition("#")[0]
+    kept = [pair for pair in query.split("&") if pair and unquote_plus(pair.partition("=")[0]) not in values]
+    return f"{base}?{'&'.join([*kept, urlencode(list(values.items()))])}"
 
 
 def query_value(url: str, name: str) -> str | None:

@@ -131,10 +131,10 @@ def error_text(document: Any) -> str | None:
 _EXPLANATIONS: Final = (
     "error.message", "error.errors[0].message", "detail", "message", "error", "error_description", "title",
     "errors[0].message", "errors[0].detail", "errors[0].Message", "errors[0]", "errors.data[0].message",
-    "Errors[0].Message", "errorMessage", "error_message", "errorResult.message", "failureReason", "failure_reason",
-    "errorCode", "statusMessage", "status_message", "state_message", "issue[0].diagnostics", "issue[0].details.text",
-    "job_explanation", "result_traceback", "traceback", "reason", "state_reason", "Messages[0].Message",
-    "error.type", "error.reason",
+    "Errors[0].Message", "errorMessage", "error_message", "errorResult.message", "failureReason",
+    "failure_reason", "errorCode", "statusMessage", "status_message", "state_message", "issue[0].diagnostics",
+    "issue[0].details.text", "job_explanation", "result_traceback", "traceback", "reason", "state_reason",
+    "Messages[0].Message", "error.type", "error.reason",
 )  # fmt: skip
 
 
@@ -148,8 +148,8 @@ def check_for_xcom(value: Any, *, what: str = "The result") -> None:
     where = _unfit(value, "$")
     if where is not None:
         raise DownloadError(
-            f"{what} cannot be handed over as an XCom: at {one_line(where[0], 100)} it holds {where[1]}. Give a "
-            "destination, which takes the bytes as they came, or pick another part with result_field."
+            f"{what} cannot be handed over as an XCom: at {one_line(where[0], 100)} it holds {where[1]}. "
+            "Give a destination, which takes the bytes as they came, or pick another part with result_field."
         )
 
 

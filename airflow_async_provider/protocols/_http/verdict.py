@@ -3,7 +3,8 @@
 What an answer says of a job: every part of it that speaks must say "succeeded" before we do.
 
 A state word alone is not enough: APIs put "ended" and "how" into two fields, an error object beside the final
-word, or several states into a list. What stands in no list counts as running and is told, or, once the job has
+word, or several states into a list. What stands in no list counts as running and is told, or, once the job
+has
 ended, is an error. It never counts as success.
 """
 
@@ -30,8 +31,10 @@ _DENIALS: Final = (("success", False), ("succeeded", False), ("is_success", Fals
                    ("failed", True), ("is_error", True), ("isError", True))  # fmt: skip
 
 #: Names of fields that may be what a description has missed, for the messages.
-_LIKELY: Final = ("state", "status", "phase", "done", "completed", "finished", "progress", "result", "conclusion", "id",
-                  "jobid", "runid", "taskid", "token", "name", "url", "href", "location", "handle")  # fmt: skip
+_LIKELY: Final = (
+    "state", "status", "phase", "done", "completed", "finished", "progress", "result", "conclusion", "id",
+    "jobid", "runid", "taskid", "token", "name", "url", "href", "location", "handle",
+)  # fmt: skip
 
 #: A word longer than this is none (characters).
 MAX_WORD = 200
@@ -105,6 +108,7 @@ class Judge:
             return Verdict(Meaning.RUNNING, ", ".join(words) or why, self._message(answer, running=True))
         if not words:
             return self._ended(answer, Meaning.RUNNING, "", job=job, over=False)
+        self._all_there(answer, words, job)
         meanings = [self.meaning_of(w) for w in words]
         unknown = tuple(w for w, m in zip(words, meanings, strict=True) if m is Meaning.UNKNOWN)
         meaning = worst(meanings)
@@ -115,9 +119,46 @@ class Judge:
             return Verdict(meaning, word, self._message(answer, running=True), unknown)
         return self._ended(answer, meaning, word, job=job)
 
+    def by_code(self, answer: Answer, meaning: Meaning) -> Verdict:
+        """The verdict on an answer whose status code the description has a meaning for."""
+        word = str(answer.response.status)
+        for made, conditions in (
+            (Meaning.CANCELLED, self.outcome.cancelled_if),
+            (Meaning.NO_DATA, self.outcome.no_data_if),
+        ):
+            if why := conditions.holds(answer):
+                return Verdict(made, word, self._message(answer) or why)
+        if meaning in _ENDED:
+            return Verdict(meaning, word)
+        text = self._message(answer) or error_text(answer.document) or excerpt(answer.response.body)
+        return Verdict(meaning, word, text)
+
     def unnamed(self, answer: Answer, *, job: str) -> Verdict:
         """The verdict on an answer whose status code says "done": nothing in it may deny that."""
         return self._ended(answer, Meaning.SUCCEEDED, str(answer.response.status), job=job)
+
+    def _all_there(self, answer: Answer, words: list[str], job: str) -> None:
+        """Refuse to judge by a part of the states, such as the first page of them."""
+        total = self.outcome.total.read(answer) if self.outcome.total else None
+        if isinstance(total, int) and not isinstance(total, bool) and total > len(words):
+            raise DescriptionError(
+                f"HTTP {answer.response.status} for {job}: the answer holds {len(words)} of {total} states. "
+                "Ask for all of them at once, with a query parameter of poll.",
+                job=job,
+                http_status=answer.response.status,
+            )
+
+    def not_yet(self, answer: Answer) -> str | None:
+        """The running state beside a field such as ``result_state`` that is missing until the end."""
+        for place in self.outcome.state.places if self.outcome.state else ():
+            head, dot, name = place.source.rpartition(".")
+            if not any(x in plain(name) for x in ("result", "conclusion", "outcome", "verdict")):
+                continue
+            parent = Place.parse(head, "state").read(answer) if dot else answer.document
+            for value in parent.values() if isinstance(parent, dict) else ():
+                if isinstance(value, str) and known_meaning(value) is Meaning.RUNNING:
+                    return value
+        return None
 
     def _unknown(self, answer: Answer, word: str, unknown: tuple[str, ...], job: str) -> Verdict:
         how = self.outcome.unknown or ("error" if self.outcome.strict else "warn")
@@ -158,9 +199,9 @@ class Judge:
             return Verdict(meaning, word, self._message(answer))
         if self._has_error(answer):
             return Verdict(Meaning.FAILED, word, self._message(answer) or "an error stands beside the state")
-        if own.conclusion is not None:
+        if own.conclusion is not None and own.conclusion.places:
             return self._concluded(answer, meaning, word, job)
-        denied = self._denied(answer)
+        denied = self._denied(answer) if own.conclusion is None else None
         if denied is not None and meaning is not Meaning.NO_DATA:
             return Verdict(denied[0], f"{word}, {denied[1]}", self._message(answer))
         return Verdict(Meaning.SUCCEEDED if meaning is Meaning.ENDED else meaning, word)
@@ -223,10 +264,10 @@ class Judge:
     def _message(self, answer: Answer, *, running: bool = False) -> str | None:
         own = self.outcome.message
         if own is not None:
-            found = own.read(answer)
+            found = next((f for p in own.places if says_something(f := p.read(answer))), None)
             if isinstance(found, list):
                 found = "; ".join(as_text(f) for f in found[:5])
-            return None if found is MISSING or found is None else as_text(found) or None
+            return None if found is None else as_text(found)
         if running:
             return None
         for document in self._beside(answer)[::-1]:

@@ -43,36 +43,53 @@ WORST_FIRST: Final = (
 )
 
 _WORDS: Final = {
-    Meaning.SUCCEEDED: "succeeded success successful successfully completed complete done finished passed endedok true",
+    Meaning.SUCCEEDED: (
+        "succeeded success successful successfully completed complete done finished passed endedok true"
+    ),
     Meaning.FAILED: (
-        "failed failure fail error errored fault faulted fatal exception crashed crash timedout timeout expired limited"
-        " rejected refused invalid unsuccessful endednotok endedwitherror failedwitherror internalerror systemerror"
-        " outofmemory nodefail bootfail deadline preempted startupfailure upstreamfailed actionrequired"
-        " completedwitherror completedwitherrors completedwithfailures partiallycompleted partiallysucceeded"
-        " partialsuccess partiallyfailed partialfailure successwithfailures succeededwithissues"
-        " maximumconcurrentrunsreached failedfullsyncrequired doesnotexist"
+        "failed failure fail error errored fault faulted fatal exception crashed crash timedout timeout "
+        "expired limited rejected refused invalid unsuccessful endednotok endedwitherror failedwitherror "
+        "internalerror systemerror outofmemory nodefail bootfail deadline preempted startupfailure "
+        "upstreamfailed actionrequired completedwitherror completedwitherrors completedwithfailures "
+        "partiallycompleted partiallysucceeded partialsuccess partiallyfailed partialfailure "
+        "successwithfailures succeededwithissues maximumconcurrentrunsreached failedfullsyncrequired "
+        "doesnotexist"
     ),
     Meaning.CANCELLED: (
-        "cancelled canceled cancelledbyuser canceledbyuser usercancelled usercanceled upstreamcanceled"
-        " upstreamcancelled aborted abort abandoned revoked dismissed killed stopped interruptedbyuser withdrawn"
+        "cancelled canceled cancelledbyuser canceledbyuser usercancelled usercanceled upstreamcanceled "
+        "upstreamcancelled aborted abort abandoned revoked dismissed killed stopped interruptedbyuser "
+        "withdrawn"
     ),
-    Meaning.NOT_RUN: "skipped notrun notbuilt excluded",
+    Meaning.NOT_RUN: ("skipped notrun notbuilt excluded"),
     Meaning.RUNNING: (
-        "running run pending queued queueing queuing inqueue enqueued accepted created new notstarted starting started"
-        " inprogress progress processing executing execution submitted scheduled scheduling waiting waitingforretry"
-        " waitingforresources validating validated finalizing finalising cancelling canceling cancelrequested stopping"
-        " aborting preparing prepared initializing initialising initialized pendingstart uploadcomplete uploading"
-        " received retry retrying upforretry suspended suspending paused pausing resuming configuring completing"
-        " requested building provisioning updating deleting working ingesting importing exporting planned planning"
-        " deferred incomplete terminating restarting launching launched held onhold hold staging staged assigned ongoing"
-        " undefined waitcondition waitresource waithost waituser waitworkload statusunknown open active allocating"
-        " allocated syncing synchronizing loading generating rendering compiling transforming false"
+        "running run pending queued queueing queuing inqueue enqueued accepted created new notstarted "
+        "starting started inprogress progress processing executing execution submitted scheduled "
+        "scheduling waiting waitingforretry waitingforresources validating validated finalizing "
+        "finalising cancelling canceling cancelrequested stopping aborting preparing prepared "
+        "initializing initialising initialized pendingstart uploadcomplete uploading received retry "
+        "retrying upforretry suspended suspending paused pausing resuming configuring completing "
+        "requested building provisioning updating deleting working ingesting importing exporting planned "
+        "planning deferred incomplete terminating restarting launching launched held onhold hold staging "
+        "staged assigned ongoing undefined waitcondition waitresource waithost waituser waitworkload "
+        "statusunknown open active allocating allocated syncing synchronizing loading generating "
+        "rendering compiling transforming false"
     ),
 }
 
 #: In front of a word, and without a meaning of their own.
-_PREFIXES: Final = ("jobstate", "jobstatus", "taskstate", "taskstatus", "runstate", "batchstate", "operationstate",
-                    "state", "status", "job", "task")  # fmt: skip
+_PREFIXES: Final = (
+    "jobstate",
+    "jobstatus",
+    "taskstate",
+    "taskstatus",
+    "runstate",
+    "batchstate",
+    "operationstate",
+    "state",
+    "status",
+    "job",
+    "task",
+)
 
 _SEPARATORS = re.compile(r"[\s_\-.]+")
 

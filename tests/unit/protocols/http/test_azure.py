@@ -49,7 +49,7 @@ def test_operation_location_goes_before_the_others() -> None:
 
 
 def test_202_without_any_header_is_unreadable() -> None:
-    with pytest.raises(DescriptionError, match="Operation-Location.*status: 'Running'"):
+    with pytest.raises(DescriptionError, match=r"Operation-Location.*status: 'Running'"):
         PROFILE.read_submit(answer(202, {"status": "Running"}))
 
 

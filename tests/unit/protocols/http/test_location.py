@@ -38,7 +38,7 @@ def test_202_with_location_absolute_or_relative(location: str) -> None:
 
 
 def test_202_without_location_says_which_profile_to_take() -> None:
-    with pytest.raises(DescriptionError, match="Seen were id: '7'.*status_field"):
+    with pytest.raises(DescriptionError, match=r"Seen were id: '7'.*status_field"):
         PROFILE.read_submit(answer(202, {"id": 7}))
 
 
