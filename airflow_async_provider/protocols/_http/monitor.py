@@ -173,7 +173,8 @@ class MonitorReader:
         status = self.going_on(
             answer.response, verdict.word, message=verdict.message, moved=self.moved(answer)
         )
-        status = replace(status, progress=self.profile.judge.progress(answer))
+        progress = self.profile.judge.progress(answer)
+        status = status if progress is None else replace(status, progress=progress)
         if not verdict.unknown:
             return status
         unknown = tuple(one_line(w, 80) for w in verdict.unknown)
@@ -197,6 +198,7 @@ class MonitorReader:
             return self._running(answer, verdict)
         if response.status == 202:
             return self._running(answer, replace(verdict, word="202"))
+        self._refusal(answer)
         if self.outcome.redirect == "result" and self._was_redirected(response):
             self._no_login(response.url, response)
             return self._succeeded(answer, Verdict(Meaning.SUCCEEDED, str(response.status)), whole=True)
@@ -208,7 +210,6 @@ class MonitorReader:
                 job=self.job,
                 http_status=response.status,
             )
-        self._refusal(answer)
         raise no_state(self.outcome, answer, job=self.job)
 
     def _refusal(self, answer: Answer) -> None:

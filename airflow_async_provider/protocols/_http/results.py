@@ -262,7 +262,7 @@ class ResultReader:
             count = _count(pages.count.read(answer))
             if count is None:
                 raise self._nowhere(answer, str(pages.count), job)
-            start, url = int(pages.first), first.url
+            start, url = int(pages.first), str(first.url)
             numbered = [
                 replace(first, url=with_query(url, {str(pages.into): str(start + i)})) for i in range(count)
             ]

@@ -33,7 +33,7 @@ def is_unrendered(text: str) -> bool:
 def nearest(word: str, known: Iterable[str]) -> str:
     """``Did you mean 'x'?``, or what there is."""
     names = sorted(set(known))
-    close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, names, n=1, cutoff=0.5)
     return f"Did you mean {close[0]!r}?" if close else f"Known are {', '.join(names)}."
 
 
