@@ -92,7 +92,7 @@ class AzureProtocol(HttpProfile):
             url = absolute(response.headers[monitor], response, job="the job", what=monitor)
             document = answer.document if isinstance(answer.document, dict) else {}
             job_id = id_text(document.get("id")) if response.status == 202 else None
-            data = self._final(response, location)
+            data = self._final(answer, location)
             return Submitted(start.handle(answer, url, job_id=job_id, data=data))
         if location and response.status in (201, 202):
             url = absolute(location, response, job="the job", what="Location")
@@ -104,10 +104,16 @@ class AzureProtocol(HttpProfile):
             return Submitted(handle, status if status.state.ended else None)
         return start.accepted(answer)
 
-    def _final(self, response: HttpResponse, location: str) -> dict[str, Any]:
-        if self.final_state_via == "original-uri" and response.url:
+    def _final(self, answer: Answer, location: str) -> dict[str, Any]:
+        response, via = answer.response, self.final_state_via
+        # A PUT or PATCH of the Resource Manager answers with the resource, and ends with a GET of it.
+        made = (
+            response.status == 201 or json_path.read(answer.document, "properties") is not json_path.MISSING
+        )
+        of_resource = made and bool(response.headers.get("Azure-AsyncOperation"))
+        if response.url and (via == "original-uri" or (via is None and of_resource)):
             return {"final_url": response.url}
-        if location and self.final_state_via != "monitor":
+        if location and via != "monitor":
             return {"final_url": absolute(location, response, job="the job", what="Location")}
         return {}
 

@@ -116,6 +116,14 @@ def test_the_final_get(via: str | None, headers: dict[str, str], document: dict[
     assert (result.url, result.authorized) == (url, True)
 
 
+def test_a_resource_that_was_put_is_the_result() -> None:
+    first = answer(201, {"properties": {"provisioningState": "Creating"}}, Azure_AsyncOperation=MONITOR)
+    handle = PROFILE.read_submit(first).handle
+    result = PROFILE.read_status(handle, answer(200, {"status": "Succeeded"})).result
+    assert result is not None
+    assert (result.url, result.authorized) == (RESOURCE, True)
+
+
 def test_without_a_final_url_the_monitor_is_the_result() -> None:
     body = {"status": "Succeeded", "properties": {"output": 1}}
     assert PROFILE.read_status(HANDLE, answer(200, body)).result.value == {"output": 1}  # type: ignore[union-attr] # a failure shows
