@@ -22,6 +22,7 @@ Every error this package raises, one tree.
     │   ├── AuthorizationError      403
     │   ├── UnreadableAnswerError   an answer that cannot be understood
     │   ├── AnswerTooLargeError     an answer that is too large for the triggerer; a worker can read it
+    │   ├── DescriptionError        an answer without what the description of the API promises
     │   ├── RequestRefusedError     any other 4xx
     │   └── OriginError             a URL pointed to a host that must not get credentials
     ├── ResultError                 the job succeeded, its result could not be fetched
@@ -192,6 +193,15 @@ class AnswerTooLargeError(RemoteError):
     The answer is larger than the triggerer reads (``max_status_bytes`` of the connection).
 
     Parsing it would hold up all jobs that wait there. A worker reads answers of up to 16 MiB.
+    """
+
+
+class DescriptionError(RemoteError):
+    """
+    An answer that can be read, without what the description of the API says must be there.
+
+    Asking again brings the same: the description has to be changed (a wrong JSON path, a word that no list
+    holds).
     """
 
 

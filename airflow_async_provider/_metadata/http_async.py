@@ -38,6 +38,7 @@ HTTP_ASYNC = System(
     },
     targets={"async_result": "Amazon Simple Storage Service (S3)"},
     protocols={
+        "http_api": "_http.profile.HttpProfile",
         "http_azure": "_http.azure.AzureProtocol",
         "http_google": "_http.google.GoogleProtocol",
         "http_location": "_http.location.LocationProtocol",

@@ -7,7 +7,7 @@ import time
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
@@ -18,9 +18,13 @@ from airflow_async_provider._transport.session import Session
 from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
     AsyncJobError,
+    AuthorizationError,
+    ConfigurationError,
+    DescriptionError,
     JobElsewhereError,
     OriginError,
     RemoteError,
+    RequestRefusedError,
     SubmitError,
     SubmitUnknownError,
     TransientError,
@@ -29,8 +33,10 @@ from airflow_async_provider.errors import (
 from airflow_async_provider.hooks._endpoint_cache import endpoints_of_loop
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
-from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
+from airflow_async_provider.protocols._job import Cancellation, JobHandle, JobStatus, Result, Submitted
+from airflow_async_provider.protocols._redaction import excerpt
 from airflow_async_provider.protocols._registry import protocol_of
+from airflow_async_provider.protocols._responses import raise_for_answer
 from airflow_async_provider.protocols._signatures import SignatureScheme
 
 if TYPE_CHECKING:
@@ -38,6 +44,10 @@ if TYPE_CHECKING:
 
 #: Pauses between looking for a job whose submission was not answered (seconds): the remote may list it late.
 LOOK_UP_PAUSES = (0.0, 2.0, 5.0)
+
+#: No API needs more requests to start one job, nor more documents to say where one result is.
+MAX_STEPS = 10
+MAX_RESULT_DOCUMENTS = 10_000
 
 
 class AsyncApiHook(BaseHook):
@@ -219,7 +229,40 @@ class AsyncApiHook(BaseHook):
             except OriginError as e:
                 e.job = handle.job_id  # it exists, although nobody can watch it
                 raise
-        return replace(submitted, handle=handle)
+        return self._finish_start(protocol, replace(submitted, handle=handle))
+
+    def _finish_start(self, protocol: JobProtocol, submitted: Submitted) -> Submitted:
+        """Send the further requests of a start in several steps, such as an upload and an enqueue."""
+        for _ in range(MAX_STEPS):
+            request, before = submitted.next, submitted
+            if request is None:
+                return submitted
+            try:
+                submitted = with_retries(request, partial(self._next_step, protocol, before, request))
+            except AsyncJobError as e:
+                raise self._start_undone(before, request, e) from None
+        raise ConfigurationError(f"The start of a job has more than {MAX_STEPS} requests.")
+
+    def _next_step(self, protocol: JobProtocol, before: Submitted, request: HttpRequest) -> Submitted:
+        return protocol.read_next(before, self.call(request))
+
+    def _start_undone(self, before: Submitted, request: HttpRequest, error: AsyncJobError) -> SubmitError:
+        """What is told, and what is left at the remote, when a later request of a start has failed."""
+        handle = before.handle
+        try:
+            cancelled = self.cancel(handle)
+            fate = "It was cancelled." if cancelled else f"It could not be cancelled ({cancelled})."
+        except AsyncJobError as e:
+            cancelled, fate = Cancellation(False), f"Cancelling it failed: {e}"
+        # A request whose answer was lost may have started the job for good.
+        sure = bool(cancelled) or isinstance(error, RequestRefusedError | AuthorizationError | SubmitError)
+        return (SubmitError if sure else SubmitUnknownError)(
+            f"The remote created job {handle.job_id}, but request {before.step + 2} of its start "
+            f"({request.method}) failed: {error} {fate}",
+            job=handle.job_id,
+            http_status=error.http_status,
+            request_id=error.request_id,
+        )
 
     async def astart(self, protocol: JobProtocol, request: HttpRequest) -> Submitted:
         """
@@ -308,29 +351,111 @@ class AsyncApiHook(BaseHook):
         self._check_bound(handle, await self.aendpoint())
         return protocol.read_status(handle, await self.acall(request))
 
-    def cancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
+    def result(self, job: JobHandle | Mapping[str, Any], status: JobStatus) -> Result | None:
+        """
+        Where the result of a succeeded job is, from the worker: asks for further documents where they say so.
+
+        :param status: the status that told of the success
+        :raises RemoteError: no answer, or one that does not say where the result is
+        """
+        handle = as_handle(job)
+        protocol = protocol_of(handle)
+        self._check_bound(handle, self.endpoint)
+        request, found = protocol.result_request(handle, status), status.result
+        files: list[Result] = []
+        for _ in range(MAX_RESULT_DOCUMENTS):
+            if request is None:
+                return replace(found, files=tuple(files), more=None) if found and files else found
+            exchange = partial(self._result_document, protocol, handle, request)
+            found = with_retries(request, exchange, unreadable=True)
+            files += found.files
+            request = found.more
+        raise DescriptionError(
+            f"The result of job {handle.job_id} is spread over more than {MAX_RESULT_DOCUMENTS} documents.",
+            job=handle.job_id,
+        )
+
+    def _result_document(self, protocol: JobProtocol, handle: JobHandle, request: HttpRequest) -> Result:
+        return protocol.read_result(handle, self.call(request))
+
+    def cancel(self, job: JobHandle | Mapping[str, Any]) -> Cancellation:
         """
         Cancel a job from the worker.
 
-        :return: True when the remote accepted it; False when it cannot be cancelled or had ended
+        :return: true when the remote accepted it; else it says why not: ``f"{cancellation}"``
         """
         handle = as_handle(job)
         protocol = protocol_of(handle)
         request = protocol.cancel(handle)
         if request is None:
-            return False
+            return Cancellation(False)
         self._check_bound(handle, self.endpoint)
-        return with_retries(request, lambda: protocol.read_cancel(handle, self.call(request)))
+        found = with_retries(request, lambda: _cancelled(protocol, handle, self.call(request)))
+        if isinstance(found, Cancellation):
+            return found
+        return _all_of([self._send_cancellation(protocol, handle, more) for more in found])
 
-    async def acancel(self, job: JobHandle | Mapping[str, Any]) -> bool:
+    def _send_cancellation(
+        self, protocol: JobProtocol, handle: JobHandle, request: HttpRequest
+    ) -> Cancellation:
+        return with_retries(request, lambda: _cancellation(protocol, handle, self.call(request)))
+
+    async def acancel(self, job: JobHandle | Mapping[str, Any]) -> Cancellation:
         """Async twin of :meth:`cancel`, one try."""
         handle = as_handle(job)
         protocol = protocol_of(handle)
         request = protocol.cancel(handle)
         if request is None:
-            return False
+            return Cancellation(False)
         self._check_bound(handle, await self.aendpoint())
-        return protocol.read_cancel(handle, await self.acall(request))
+        found = _cancelled(protocol, handle, await self.acall(request))
+        if isinstance(found, Cancellation):
+            return found
+        return _all_of([_cancellation(protocol, handle, await self.acall(more)) for more in found])
+
+    def delete(self, job: JobHandle | Mapping[str, Any]) -> Cancellation:
+        """
+        Remove an ended job at the remote, from the worker, once its result is safe.
+
+        :return: true when the remote accepted it, or no longer knows the job
+        """
+        handle = as_handle(job)
+        request = protocol_of(handle).delete(handle)
+        if request is None:
+            return Cancellation(False)
+        self._check_bound(handle, self.endpoint)
+
+        def read(response: HttpResponse) -> Cancellation:
+            if response.status in (404, 410):
+                return Cancellation(True, response.status)
+            try:
+                raise_for_answer(response, job=f"job {handle.job_id}", doing="deleting")
+            except RequestRefusedError:
+                return Cancellation(False, response.status, excerpt(response.body))
+            return Cancellation(True, response.status)
+
+        return with_retries(request, lambda: read(self.call(request)))
+
+
+def _cancelled(
+    protocol: JobProtocol, handle: JobHandle, response: HttpResponse
+) -> Cancellation | tuple[HttpRequest, ...]:
+    """What the answer to a cancellation says, or the requests that it leads to."""
+    more = protocol.cancel_more(handle, response)
+    return _cancellation(protocol, handle, response) if more is None else more
+
+
+def _all_of(cancellations: list[Cancellation]) -> Cancellation:
+    """Several cancellations as one: accepted when one was, as the others may have ended already."""
+    if not cancellations:
+        return Cancellation(False, message="there was nothing to cancel")
+    return next((c for c in cancellations if c), cancellations[0])
+
+
+def _cancellation(protocol: JobProtocol, handle: JobHandle, response: HttpResponse) -> Cancellation:
+    """Whether a cancellation was accepted, and what the remote said to it."""
+    accepted = protocol.read_cancel(handle, response)
+    return Cancellation(accepted, response.status, "" if accepted else excerpt(response.body))
 
 
 def as_handle(job: JobHandle | Mapping[str, Any]) -> JobHandle:

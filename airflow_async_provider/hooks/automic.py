@@ -24,7 +24,7 @@ from airflow_async_provider.hooks._test_connection import checked
 from airflow_async_provider.protocols._automic.pagination import ExecutionWalk, ReportWalk
 from airflow_async_provider.protocols._automic.protocol import AutomicProtocol
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
-from airflow_async_provider.protocols._job import JobHandle
+from airflow_async_provider.protocols._job import Cancellation, JobHandle
 from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class AutomicHook(BatchedPolls):
         api, run_id = await self.aprotocol(), _run_id(run)
         return api.read_execution(run_id, await self.acall(api.execution(run_id, fields=fields)))
 
-    def cancel(self, job: Run) -> bool:
+    def cancel(self, job: Run) -> Cancellation:
         """
         Cancel a run; workflows, schedules and groups with their children.
 
@@ -163,7 +163,7 @@ class AutomicHook(BatchedPolls):
         """
         return super().cancel(self._typed(self._handle(job)))
 
-    async def acancel(self, job: Run) -> bool:
+    async def acancel(self, job: Run) -> Cancellation:
         """Async twin of :meth:`cancel`."""
         handle = job if isinstance(job, JobHandle) else _handle(job, await self.aendpoint())
         if "type" not in handle.data:

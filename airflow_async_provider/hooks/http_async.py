@@ -182,6 +182,10 @@ class HttpAsyncJobHook(AsyncApiHook):
         :raises SubmitError: the remote refused
         :raises SubmitUnknownError: the answer was lost and the request must not be repeated
         """
+        starting = getattr(protocol, "starting", None)
+        if starting is not None:  # a profile that keeps the task's bodies for the later requests of a start
+            bound, request = starting(method, endpoint, **arguments)
+            return self.start(bound, request)
         make: Callable[..., HttpRequest] | None = getattr(protocol, "submit", None)
         if make is None:
             raise ConfigurationError(

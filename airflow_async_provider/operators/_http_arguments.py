@@ -10,7 +10,8 @@ from urllib.parse import urlencode
 
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols._base import JobProtocol
-from airflow_async_provider.protocols._http.profile import IDEMPOTENT_METHODS, HttpProfile
+from airflow_async_provider.protocols._http.profile import HttpProfile
+from airflow_async_provider.protocols._http.submission import IDEMPOTENT_METHODS
 from airflow_async_provider.protocols._registry import PROTOCOLS, protocol_class, protocol_for
 
 #: Short names of the profiles, as DAG authors write them.

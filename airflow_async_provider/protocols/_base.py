@@ -11,11 +11,12 @@ wrong about a vendor, and a vendor's test vectors run without a network.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from airflow_async_provider.errors import RequestRefusedError
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
-from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
+from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result, Submitted
 from airflow_async_provider.protocols._responses import raise_for_answer
 
 
@@ -31,6 +32,16 @@ class JobProtocol(ABC):
     #: False where the only news of a job is its callback
     pollable: ClassVar[bool] = True
 
+    @property
+    def pace(self) -> Mapping[str, float]:
+        """The API's own pace: any of ``poll_interval``, ``backoff``, ``max_poll_interval`` of a wait."""
+        return {}
+
+    @property
+    def result_once(self) -> bool:
+        """Whether the monitor gives its last answer, with the result in it, once only."""
+        return False
+
     def options(self) -> dict[str, Any]:
         """Constructor arguments that rebuild this protocol elsewhere; go into the handle."""
         return {}
@@ -44,6 +55,14 @@ class JobProtocol(ABC):
         :raises UnreadableAnswerError: accepted, but the answer names no job
         """
 
+    def read_next(self, submitted: Submitted, response: HttpResponse) -> Submitted:
+        """
+        Read the answer to :attr:`Submitted.next`, a later request of a start in several steps.
+
+        :raises RemoteError: the step failed; the job that the first step made is still there
+        """
+        raise NotImplementedError
+
     @abstractmethod
     def status(self, handle: JobHandle) -> HttpRequest:
         """The request that asks for the job's state."""
@@ -55,6 +74,31 @@ class JobProtocol(ABC):
 
         :raises RemoteError: the answer says nothing about the job (see the tree in ``errors``)
         """
+
+    def result_request(self, handle: JobHandle, status: JobStatus) -> HttpRequest | None:
+        """The request for a document that says where the result is, None where none is needed."""
+        return status.result_request
+
+    def read_result(self, handle: JobHandle, response: HttpResponse) -> Result:
+        """
+        Read the answer to :meth:`result_request`, or to ``Result.more`` of the answer before.
+
+        :raises RemoteError: it does not say where the result is
+        """
+        raise NotImplementedError
+
+    def next_page(self, handle: JobHandle, response: HttpResponse) -> Result | None:
+        """
+        The page after the one that came with this answer, None when it was the last.
+
+        :param response: headers and ``url`` of the page; its body, too, where :attr:`page_needs_body`
+        """
+        return None
+
+    @property
+    def page_needs_body(self) -> bool:
+        """Whether :meth:`next_page` reads the body of a page."""
+        return True
 
     def cancel(self, handle: JobHandle) -> HttpRequest | None:
         """The request that cancels the job, None where the remote has no such thing."""
@@ -71,6 +115,18 @@ class JobProtocol(ABC):
         except RequestRefusedError:
             return False
         return True
+
+    def cancel_more(self, handle: JobHandle, response: HttpResponse) -> tuple[HttpRequest, ...] | None:
+        """
+        Where cancelling takes a look first: the requests that the answer to :meth:`cancel` leads to.
+
+        None where that answer is the one to the cancellation itself.
+        """
+        return None
+
+    def delete(self, handle: JobHandle) -> HttpRequest | None:
+        """The request that removes an ended job once its result is safe, None where there is none."""
+        return None
 
     def find(self, correlation_id: str) -> HttpRequest | None:
         """The request that looks for a job by our correlation id, None where the remote has no such thing."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from airflow_async_provider.protocols._http_messages import HttpRequest
+
 HANDLE_VERSION = 1
 
 
@@ -114,15 +116,40 @@ class Result:
     :param headers: headers the fetch needs (media type), never credentials
     :param value: the result itself, where it came inside the status answer or the callback
     :param body: the value as the remote sent it, where it was a whole answer, so that a destination gets
-        the same bytes
+        the same bytes; ``b""`` is an empty result, which is a result
+    :param media_type: the answer's own ``Content-Type`` where ``body`` is set
+    :param name: the file's name below a destination prefix, for one of several files; None: not known
+    :param files: the result consists of these files; then all other fields are empty
+    :param paged: ``url`` is the first of several pages, and
+        :meth:`~airflow_async_provider.protocols._base.JobProtocol.next_page` tells the next
+    :param pages: the pages after it, where all of them are known already; the protocol is then not asked
+    :param items: JSON path of the rows within a page; None: pages are bytes, put one behind the other
+    :param repeats_header: each page begins with the same header line (CSV)
+    :param unpack: ``gzip`` or ``zip``: the remote says that the file is packed so
+    :param checksum: what the remote says of the file, as it says it: ``sha256:ab12…``, or bare hexadecimal
+        digits
+    :param is_status: the value is the status document itself, as nothing says where the result is: not to be
+        stored at a destination
+    :param more: another document with more files of this result (see ``JobProtocol.read_result``)
     """
 
     url: str | None = field(default=None, repr=False)
     expires_at: float | None = None
     authorized: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     value: Any = field(default=None, repr=False)
     body: bytes | None = field(default=None, repr=False)
+    media_type: str | None = None
+    name: str | None = None
+    files: tuple[Result, ...] = ()
+    paged: bool = False
+    pages: tuple[Result, ...] = ()
+    items: str | None = None
+    repeats_header: bool = False
+    unpack: str | None = None
+    checksum: str | None = None
+    is_status: bool = False
+    more: HttpRequest | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +165,10 @@ class JobStatus:
     :param recognised: False when the remote's word is unknown: it counts as running, for a bounded time
     :param detail: further JSON-able facts for the operator's return value, without secrets
     :param status_url: where to ask from now on, when the remote has moved the monitor; None: as before
+    :param progress: how far it is, 0 to 1; None: the remote does not say
+    :param no_data: it succeeded, and the remote says that there is nothing: no result is to be expected
+    :param result_request: asks for the document that says where the result is, where the status does not
+    :param unknown_words: words of the remote that stand in no list, when ``recognised`` is False
     """
 
     state: JobState
@@ -149,6 +180,10 @@ class JobStatus:
     request_id: str | None = None
     detail: Mapping[str, Any] = field(default_factory=dict)
     status_url: str | None = field(default=None, repr=False)
+    progress: float | None = None
+    no_data: bool = False
+    result_request: HttpRequest | None = field(default=None, repr=False)
+    unknown_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +193,36 @@ class Submitted:
 
     :param handle: to ask with
     :param status: set when the remote already said more than "accepted" (synchronous completion)
+    :param next: the next request of a start in several steps, whose answer goes to
+        :meth:`~airflow_async_provider.protocols._base.JobProtocol.read_next`
+    :param step: how many requests of the start have been answered before this one
     """
 
     handle: JobHandle
     status: JobStatus | None = None
+    next: HttpRequest | None = field(default=None, repr=False)
+    step: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """
+    What the remote made of a cancellation or a deletion; true when it was accepted.
+
+    :param accepted: whether it was
+    :param http_status: status of the answer, None when there was nothing to send
+    :param message: what the remote said, bounded, without secrets
+    """
+
+    accepted: bool
+    http_status: int | None = None
+    message: str = ""
+
+    def __bool__(self) -> bool:
+        return self.accepted
+
+    def __str__(self) -> str:
+        """For a log line: ``HTTP 409: the job has ended``, or why nothing was sent."""
+        if self.http_status is None:
+            return self.message or "this API has no request for it"
+        return f"HTTP {self.http_status}" + (f": {self.message}" if self.message else "")

@@ -4,40 +4,41 @@ Azure's long-running operations, for the services and for the Resource Manager.
 
 Sources: Microsoft, "Azure REST API Guidelines" (``Operation-Location``: a monitor that always answers 200
 with ``status``) and "Resource Manager RPC: async API reference" (``Azure-AsyncOperation``; or ``Location``
-alone, which answers 202 while the job goes on and then with exactly the final answer, 4xx included).
-Succeeded, Failed and Canceled are final, any other word means that the job goes on. A 4xx or 5xx from a
-status monitor is a failure to read it, not one of the job.
+alone, which answers 202 while the job goes on and then with exactly the final answer, 4xx included; or
+neither:
+then the resource itself tells with ``properties.provisioningState``). Succeeded, Failed and Canceled are
+final,
+any other word means that the job goes on. A 4xx or 5xx from a status monitor is a failure to read it, not
+one of
+the job.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
-from airflow_async_provider.errors import ConfigurationError, UnreadableAnswerError
+from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.protocols import _json_path as json_path
+from airflow_async_provider.protocols._http.monitor import MonitorReader
+from airflow_async_provider.protocols._http.places import Answer
 from airflow_async_provider.protocols._http.profile import HttpProfile
+from airflow_async_provider.protocols._http.results import Found
+from airflow_async_provider.protocols._http.start import Start
 from airflow_async_provider.protocols._http.urls import absolute
-from airflow_async_provider.protocols._http.values import error_text, id_text, json_or_none, one_line
+from airflow_async_provider.protocols._http.values import id_text
 from airflow_async_provider.protocols._http_messages import HttpResponse
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result, Submitted
-from airflow_async_provider.protocols._redaction import excerpt
-from airflow_async_provider.protocols._responses import raise_for_answer
+from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result, Submitted
 
 MONITOR_HEADERS: Final = ("Operation-Location", "Azure-AsyncOperation")
-
-STATES: Mapping[str, JobState] = {
-    "succeeded": JobState.SUCCEEDED,
-    "failed": JobState.FAILED,
-    "canceled": JobState.CANCELLED,
-    "cancelled": JobState.CANCELLED,  # a few services spell it so
-}
+_VIA: Final = ("monitor", "location", "original-uri")
 
 
-@dataclass(frozen=True, kw_only=True)
 class AzureProtocol(HttpProfile):
     """
-    ``Operation-Location``, ``Azure-AsyncOperation`` or, without either, ``Location``.
+    ``Operation-Location``, ``Azure-AsyncOperation``, ``Location`` alone, or the resource itself.
 
     :param final_state_via: where the result of a succeeded job is: ``"monitor"`` (its last answer),
         ``"location"`` (the ``Location`` of the first answer) or ``"original-uri"`` (the resource that was
@@ -46,126 +47,142 @@ class AzureProtocol(HttpProfile):
     """
 
     name: ClassVar[str] = "http_azure"
+    takes_see_other: ClassVar[bool] = False
+    own_options: ClassVar[tuple[str, ...]] = ("final_state_via",)
+    base: ClassVar[Mapping[str, Any]] = {
+        "start": {"status_url": [f"header:{name}" for name in (*MONITOR_HEADERS, "Location")]},
+        "outcome": {"state": "status", "unknown": "running", "redirect": "error"},
+    }
 
-    final_state_via: str | None = None
-
-    def __post_init__(self) -> None:
-        """:raises ConfigurationError: an option that cannot be understood."""
-        super().__post_init__()
-        if self.final_state_via not in (None, "monitor", "location", "original-uri"):
+    def __init__(self, *, final_state_via: str | None = None, **options: Any) -> None:
+        if final_state_via not in (None, *_VIA):
             raise ConfigurationError(
-                f"final_state_via is monitor, location or original-uri, not {self.final_state_via!r}."
+                f"final_state_via is monitor, location or original-uri, not {final_state_via!r}."
             )
+        self.final_state_via = final_state_via
+        super().__init__(**options)
 
-    def read_accepted(self, response: HttpResponse) -> Submitted:
-        """
-        The monitor of the headers, else the result.
+    @cached_property
+    def _of_location(self) -> HttpProfile:
+        """``Location`` alone: its last answer is the result, and its 4xx the job's failure."""
+        return _Location(**self._options)
 
-        :raises UnreadableAnswerError: 202 without any of the three headers
-        """
+    @cached_property
+    def _of_resource(self) -> HttpProfile:
+        """Neither header: the resource itself."""
+        return _Resource(**self._options)
+
+    def options(self) -> dict[str, Any]:
+        """The options that rebuild this profile."""
+        via = {} if self.final_state_via is None else {"final_state_via": self.final_state_via}
+        return {**super().options(), **via}
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other) and getattr(other, "final_state_via", None) == self.final_state_via
+
+    __hash__ = HttpProfile.__hash__
+
+    def read_accepted(self, answer: Answer) -> Submitted:
+        """The monitor of the headers, else the resource that is still being made, else the result."""
+        response = answer.response
+        start = Start(self)
         monitor = next((h for h in MONITOR_HEADERS if response.headers.get(h)), None)
         location = response.headers.get("Location", "")
         if monitor is not None:
             url = absolute(response.headers[monitor], response, job="the job", what=monitor)
-            document = json_or_none(response.body)
-            job_id = id_text(document.get("id")) if response.status == 202 and document else None
-            return Submitted(self.handle(response, url, job_id=job_id, data=self._final(response, location)))
-        if response.status != 202:
-            return self.synchronous(response)
-        if not location:
-            raise UnreadableAnswerError(
-                "HTTP 202 without Operation-Location, Azure-AsyncOperation or Location: there is no place "
-                "to ask for this job.",
-                excerpt=excerpt(response.body),
-                http_status=response.status,
-            )
-        url = absolute(location, response, job="the job", what="Location")
-        return Submitted(self.handle(response, url, data={"monitor": "location"}))
+            document = answer.document if isinstance(answer.document, dict) else {}
+            job_id = id_text(document.get("id")) if response.status == 202 else None
+            data = self._final(answer, location)
+            return Submitted(start.handle(answer, url, job_id=job_id, data=data))
+        if location and response.status in (201, 202):
+            url = absolute(location, response, job="the job", what="Location")
+            return Submitted(start.handle(answer, url, data={"monitor": "location"}))
+        state = json_path.read(answer.document, "properties.provisioningState")
+        if isinstance(state, str) and response.url and response.status != 202:
+            handle = start.handle(answer, response.url, data={"monitor": "resource"})
+            status = MonitorReader(self._of_resource, handle).of(answer, first=True)
+            return Submitted(handle, status if status.state.ended else None)
+        return start.accepted(answer)
 
-    def _final(self, response: HttpResponse, location: str) -> dict[str, Any]:
-        if self.final_state_via == "original-uri" and response.url:
+    def _final(self, answer: Answer, location: str) -> dict[str, Any]:
+        response, via = answer.response, self.final_state_via
+        # A PUT or PATCH of the Resource Manager answers with the resource, and ends with a GET of it.
+        made = (
+            response.status == 201 or json_path.read(answer.document, "properties") is not json_path.MISSING
+        )
+        of_resource = made and bool(response.headers.get("Azure-AsyncOperation"))
+        if response.url and (via == "original-uri" or (via is None and of_resource)):
             return {"final_url": response.url}
-        if location and self.final_state_via != "monitor":
+        if location and via != "monitor":
             return {"final_url": absolute(location, response, job="the job", what="Location")}
         return {}
 
     def max_body_bytes(self, handle: JobHandle) -> int | None:
         """Of a ``Location`` alone, the last answer is the result."""
-        whole = self.result_field or self.result_url_field or handle.data.get("monitor") != "location"
-        return None if whole else 1024 * 1024
-
-    def read_monitor(self, handle: JobHandle, response: HttpResponse, job: str) -> JobStatus:
-        """Read the status document, or, of a ``Location``, the final answer."""
         if handle.data.get("monitor") == "location":
-            return self._read_location(handle, response, job)
-        if response.status == 410:
-            return self.gone(response)
-        raise_for_answer(response, job=job, doing="asking for the status of")
-        document = json_or_none(response.body)
-        remote_status = document.get("status") if document else None
-        if not isinstance(remote_status, str):
-            if response.status == 202:
-                return self.going_on(response, "202")
-            raise UnreadableAnswerError(
-                f"HTTP {response.status} for {job}: the status monitor's answer has no status.",
-                excerpt=excerpt(response.body),
-                job=job,
-                http_status=response.status,
-            )
-        state = STATES.get(remote_status.strip().lower(), JobState.RUNNING)
-        if state is JobState.RUNNING:
-            header = next((h for h in MONITOR_HEADERS if response.headers.get(h)), MONITOR_HEADERS[0])
-            return self.going_on(
-                response, remote_status, status_url=self.moved(handle, response, job=job, header=header)
-            )
-        if state is not JobState.SUCCEEDED:
-            return self.ended(state, response, remote_status, error_text(document))
-        return self._succeeded(handle, document or {}, response, job, remote_status)
+            return self._of_location.max_body_bytes(handle)
+        return super().max_body_bytes(handle)
 
-    def _succeeded(
+    def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+        """Read the status document, or, of a ``Location``, the final answer, or the resource."""
+        kind = handle.data.get("monitor")
+        if kind == "location":
+            return MonitorReader(self._of_location, handle).read(response)
+        if kind == "resource":
+            return MonitorReader(self._of_resource, handle).read(response)
+        return super().read_status(handle, response)
+
+    def moved_header(self, response: HttpResponse) -> str | None:
+        """Either header of a status document may name another one."""
+        return next((v for h in MONITOR_HEADERS if (v := response.headers.get(h))), None)
+
+    def find_result(
         self,
         handle: JobHandle,
-        document: Mapping[str, Any],
-        response: HttpResponse,
+        answer: Answer,
+        *,
         job: str,
-        remote_status: str,
-    ) -> JobStatus:
-        own = self.result_field or self.result_url_field or self.refetch_result
-        if own or self.final_state_via == "monitor":
-            return self.finished(response, job=job, remote_status=remote_status)
-        resource = document.get("resourceLocation")
-        inline = document.get("result")
+        is_status: bool,
+        again: bool,
+        whole: bool = False,
+    ) -> Found:
+        """
+        The result after the rules of both pages, unless the description or ``final_state_via`` says
+        where.
+        """
+        spec, via = self.description.result, self.final_state_via
+        document = answer.document
+        if spec.named or spec.again or whole or via == "monitor" or not isinstance(document, dict):
+            found = super().find_result(
+                handle, answer, job=job, is_status=is_status, again=again, whole=whole
+            )
+            result = found.result
+            return replace(found, result=replace(result, is_status=False)) if via and result else found
+        resource, inline = document.get("resourceLocation"), document.get("result")
         final = handle.data.get("final_url")
-        if self.final_state_via is None and inline is not None:
-            return self.finished(response, job=job, remote_status=remote_status, value=inline)
-        if self.final_state_via is None and isinstance(resource, str) and resource:
+        if via is None and inline is not None:
+            return Found(Result(value=inline))
+        if via is None and isinstance(resource, str) and resource:
             final = resource
         if isinstance(final, str) and final:
-            result: Result = self.result_at(final, response, job=job)
-            return JobStatus(JobState.SUCCEEDED, remote_status=one_line(remote_status, 80), result=result)
-        return self.finished(
-            response, job=job, remote_status=remote_status, value=document.get("properties", document)
-        )
+            url = absolute(final, answer.response, job=job, what="URL of the result")
+            return Found(Result(url=url, authorized=self.may_have_credentials(url, answer.response)))
+        if "properties" in document:
+            return Found(Result(value=document["properties"]))
+        return super().find_result(handle, answer, job=job, is_status=is_status, again=again)
 
-    def _read_location(self, handle: JobHandle, response: HttpResponse, job: str) -> JobStatus:
-        """202 goes on; then comes exactly the job's final answer, so a 4xx is the job's own failure."""
-        if failure := self.client_error(response):
-            return failure
-        status = response.status
-        raise_for_answer(response, job=job, doing="asking for the status of")
-        if status == 202:
-            return self.going_on(response, "202", status_url=self.moved(handle, response, job=job))
-        return self.finished(response, job=job, remote_status=str(status))
 
-    def callback_status(self, document: Mapping[str, Any]) -> JobStatus | None:
-        """A status document may come as a callback, too."""
-        remote_status = document.get("status")
-        if not isinstance(remote_status, str):
-            return None
-        state = STATES.get(remote_status.strip().lower(), JobState.RUNNING)
-        message = error_text(document) if state is JobState.FAILED else None
-        return JobStatus(
-            state,
-            remote_status=one_line(remote_status, 80),
-            message=one_line(message, 500) if message else None,
-        )
+class _Location(HttpProfile):
+    name: ClassVar[str] = AzureProtocol.name
+    base: ClassVar[Mapping[str, Any]] = {
+        "start": {"status_url": "header:Location"},
+        "outcome": {"http": {"4xx": "failed"}, "unknown": "running", "redirect": "error"},
+    }
+
+
+class _Resource(HttpProfile):
+    name: ClassVar[str] = AzureProtocol.name
+    base: ClassVar[Mapping[str, Any]] = {
+        "outcome": {"state": "properties.provisioningState", "unknown": "running", "redirect": "error"},
+        "result": {"value": "$"},
+    }

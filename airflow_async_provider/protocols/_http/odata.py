@@ -12,76 +12,71 @@ that answer into a body of type ``application/http`` instead. DELETE of the moni
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
 
 from airflow_async_provider.errors import UnreadableAnswerError
+from airflow_async_provider.protocols._http.monitor import MonitorReader
+from airflow_async_provider.protocols._http.places import Answer
 from airflow_async_provider.protocols._http.profile import HttpProfile
 from airflow_async_provider.protocols._http.urls import absolute
-from airflow_async_provider.protocols._http.values import error_text, json_or_none
-from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.protocols._http.values import error_text, media_type
+from airflow_async_provider.protocols._http.verdict import Verdict
+from airflow_async_provider.protocols._http.words import Meaning
+from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
+from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
 from airflow_async_provider.protocols._redaction import excerpt
-from airflow_async_provider.protocols._responses import raise_for_answer
 
 _STATUS_LINE = re.compile(rb"HTTP/[0-9.]+ ([0-9]{3})(?: [^\r\n]*)?\r?\n")
 _HEADERS_END = re.compile(rb"\r?\n\r?\n")
 
 
-@dataclass(frozen=True, kw_only=True)
 class ODataProtocol(HttpProfile):
-    """
-    ``Prefer: respond-async`` and ``AsyncResult``.
-
-    :param cancel_by: as in :class:`HttpProfile`. Default ``delete``
-    """
+    """``Prefer: respond-async`` and ``AsyncResult``."""
 
     name: ClassVar[str] = "http_odata"
-    asks_for_async: ClassVar[bool] = True
+    takes_see_other: ClassVar[bool] = False
     # More than elsewhere: an answer that is wrapped (4.0) must be whole.
     largest_inline: ClassVar[int | None] = 8 * 1024 * 1024
+    base: ClassVar[Mapping[str, Any]] = {
+        "start": {"status_url": "header:Location"},
+        "outcome": {"redirect": "error"},
+        "cancel": {"method": "DELETE", "path": "{status_url}"},
+    }
 
-    cancel_by: str | None = "delete"
+    def submit(self, method: str | None = None, endpoint: str | None = None, **arguments: Any) -> HttpRequest:
+        """As every profile, with the preference."""
+        return super().submit(method, endpoint, **_asynchronous(arguments))
 
-    def read_accepted(self, response: HttpResponse) -> Submitted:
-        """
-        The status monitor of a 202; any other 2xx means that the service did not take up the preference.
+    def starting(
+        self, method: str | None = None, endpoint: str | None = None, **arguments: Any
+    ) -> tuple[ODataProtocol, HttpRequest]:
+        """As every profile, with the preference."""
+        return super().starting(method, endpoint, **_asynchronous(arguments))
 
-        :raises UnreadableAnswerError: 202 without ``Location``, which OData does not allow
-        """
-        if response.status != 202:
-            return self.synchronous(response)
-        location = response.headers.get("Location", "")
-        if not location:
-            raise UnreadableAnswerError(
-                "HTTP 202 without a Location header, which an OData service must send.",
-                excerpt=excerpt(response.body),
-                http_status=202,
-            )
-        return Submitted(self.handle(response, absolute(location, response, job="the job", what="Location")))
-
-    def read_monitor(self, handle: JobHandle, response: HttpResponse, job: str) -> JobStatus:
+    def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
         """202 goes on; 200 brings the answer of the request itself, which may be a failure."""
-        if response.status == 410:
-            return self.gone(response)
-        raise_for_answer(response, job=job, doing="asking for the status of")
-        if response.status == 202:
-            return self.going_on(response, "202", status_url=self.moved(handle, response, job=job))
-        final = _unwrapped(response, job)
-        remote_status = str(final.status)
-        location = final.headers.get("Location", "")
+        reader = MonitorReader(self, handle)
+        if response.status != 200:
+            return reader.read(response)
+        final = _unwrapped(response, reader.job)
+        if final is response:
+            return reader.read(response)
+        remote_status, location = str(final.status), final.headers.get("Location", "")
+        if final.status in (302, 303) and location:
+            url = absolute(location, final, job=reader.job, what="Location")
+            done = reader.status(final, Verdict(Meaning.SUCCEEDED, remote_status))
+            return replace(done, result=Result(url=url, authorized=self.may_have_credentials(url, final)))
         if 200 <= final.status < 300:
             # A wrapped answer cannot be had unwrapped by asking for it again.
-            return self.finished(
-                final, job=job, remote_status=remote_status, again=final.body is response.body
-            )
-        if final.status in (302, 303) and location:
-            return replace(
-                self.ended(JobState.SUCCEEDED, final, remote_status),
-                result=self.result_at(location, final, job=job),
-            )
-        text = error_text(json_or_none(final.body)) or excerpt(final.body)
-        return self.ended(JobState.FAILED, final, remote_status, text)
+            return reader.finished(Answer(final), again=final.body is response.body)
+        text = error_text(Answer(final).document) or excerpt(final.body)
+        return reader.status(final, Verdict(Meaning.FAILED, remote_status, text))
+
+
+def _asynchronous(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {**arguments, "prefer_wait": arguments.get("prefer_wait") or 0}
 
 
 def _unwrapped(response: HttpResponse, job: str) -> HttpResponse:
@@ -97,8 +92,7 @@ def _unwrapped(response: HttpResponse, job: str) -> HttpResponse:
                 http_status=response.status,
             )
         return replace(response, status=int(code[1]))
-    kind = response.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
-    if kind != "application/http":
+    if media_type(response) != "application/http":
         return response
     line = _STATUS_LINE.match(response.body)
     if line is None:

@@ -1,258 +1,276 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What the generic profiles have in common: every API that answers "accepted" over plain HTTP.
+Any HTTP API by its description: the protocol behind the generic operator and sensor.
 
-A profile says how one convention names the monitor and the end of a job. The rest is here: starting a job
-(``Prefer``, ``Idempotency-Key``, the callback's address), cancelling it, and where its result lies.
+The description (``docs/describing_an_api.md``) says how one API starts a job, how it is asked, what its
+answers
+mean and where its results are. The five conventions beside this module are such descriptions, too, with a few
+lines of code where plain data cannot say it.
 """
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
-from airflow_async_provider.errors import (
-    ConfigurationError,
-    SubmitError,
-    TransientError,
-)
-from airflow_async_provider.protocols import _json_path as json_path
-from airflow_async_provider.protocols._http.results import HttpOutcome
-from airflow_async_provider.protocols._http.urls import PathTemplate, digest
-from airflow_async_provider.protocols._http.values import (
-    id_text,
-    json_or_none,
-    structured_string,
-    with_callback,
-)
+from airflow_async_provider.errors import ConfigurationError, DescriptionError
+from airflow_async_provider.protocols._base import JobProtocol
+from airflow_async_provider.protocols._http.assembly import Description, description_of, travelling
+from airflow_async_provider.protocols._http.description import ResultPlace
+from airflow_async_provider.protocols._http.monitor import MonitorReader
+from airflow_async_provider.protocols._http.places import Answer
+from airflow_async_provider.protocols._http.requests import filled, made, values_of
+from airflow_async_provider.protocols._http.results import Found, ResultReader
+from airflow_async_provider.protocols._http.start import Start
+from airflow_async_provider.protocols._http.submission import first_request
+from airflow_async_provider.protocols._http.values import id_text, json_or_none, one_line
+from airflow_async_provider.protocols._http.verdict import Judge
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
-from airflow_async_provider.protocols._redaction import excerpt
-from airflow_async_provider.protocols._responses import (
-    is_transient,
-    raise_for_answer,
-    request_id,
-    retry_after,
-)
-
-#: Methods that RFC 9110 §9.2.2 calls idempotent: sending one twice means no more than sending it once.
-IDEMPOTENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result, Submitted
+from airflow_async_provider.protocols._responses import raise_for_answer
 
 #: Answers to a cancellation that mean "there is nothing left to cancel" or "not here".
-NOT_CANCELLED = frozenset({404, 405, 409, 410, 412, 422})
+NOT_CANCELLED = frozenset({400, 404, 405, 409, 410, 412, 422})
 
 
-@dataclass(frozen=True, kw_only=True)
-class HttpProfile(HttpOutcome):
+class HttpProfile(JobProtocol):
     """
-    Base of the generic profiles. All options are JSON-able; they travel in the job's handle.
+    An HTTP API by its description. The options are JSON-able; they travel in the job's handle.
 
-    Options, besides those of :class:`~airflow_async_provider.protocols._http.results.HttpOutcome`:
-
-    :param cancel_by: ``"delete"`` sends DELETE to the status URL; a path template such as
-        ``"jobs/{job_id}/cancel"``, ``"PUT jobs/{job_id}/abort"`` or ``"POST {status_url}/cancel"`` sends
-        that (POST unless it says otherwise); None: the job cannot be cancelled
-    :param not_found_means_running: take 404 from the status URL for "not there yet", as some services
-        create the monitor a moment after they hand out its address. Default False
-    :param idempotent: the remote honours ``Idempotency-Key``, so its 409 means that the first request with
-        this key is still being worked on. Default False
+    :param options: a description in parts, or its keys written flat, see ``docs/describing_an_api.md``
     """
 
-    cancel_by: str | None = None
-    not_found_means_running: bool = False
-    idempotent: bool = False
-
-    #: the convention sends ``Prefer: respond-async`` with every submission
-    asks_for_async: ClassVar[bool] = False
+    name: ClassVar[str] = "http_api"
+    #: the description that the options are laid over
+    base: ClassVar[Mapping[str, Any]] = {}
     #: the monitor's last answer may be the result itself: what is larger than this (bytes) is not taken from
     #: there but fetched from its address; None: its answers are small documents
-    largest_inline: ClassVar[int | None] = None
-    #: ids of this convention are paths themselves
-    id_has_slashes: ClassVar[bool] = False
+    largest_inline: ClassVar[int | None] = 1024 * 1024
+    #: options of a class that are no part of a description
+    own_options: ClassVar[tuple[str, ...]] = ()
+    #: 303 to a submission names the monitor (RFC 9110 §15.4.4)
+    takes_see_other: ClassVar[bool] = True
 
-    def __post_init__(self) -> None:
-        """:raises ConfigurationError: an option that cannot be understood."""
-        for option in fields(self):
-            value, kind = getattr(self, option.name), str(option.type)
-            wanted = bool if kind.startswith("bool") else str if kind.startswith("str") else object
-            if not isinstance(value, wanted) and not (value is None and kind.endswith("| None")):
-                raise ConfigurationError(f"{option.name} must be a {wanted.__name__}, not {value!r}.")
-        if self.cancel_by is not None and self.cancel_by.lower() != "delete":
-            self._template(self.cancel_by)
-        for name in self.path_options():
-            path = getattr(self, name)
-            try:
-                if path is not None:
-                    json_path.parse(path)
-            except ValueError as e:
-                raise ConfigurationError(f"{name}: {e}.") from None
-        if self.result_url_field is not None and (self.result_field is not None or self.refetch_result):
-            raise ConfigurationError("result_url_field goes with neither result_field nor refetch_result.")
+    def __init__(self, **options: Any) -> None:
+        self._options = _plain(options)
+        self.description  # noqa: B018 - what is wrong in it is told where the profile is made
+        self.inputs: Mapping[str, Any] = {}
 
-    @classmethod
-    def path_options(cls) -> tuple[str, ...]:
-        """Names of the options that are JSON paths."""
-        return tuple(f.name for f in fields(cls) if f.name.endswith("_field"))
+    @cached_property
+    def description(self) -> Description:
+        """The whole description, checked."""
+        return description_of(type(self).base, self._options)
+
+    @cached_property
+    def judge(self) -> Judge:
+        """Reads what an answer says of the job."""
+        return Judge(self.description.outcome)
+
+    @cached_property
+    def results(self) -> ResultReader:
+        """Finds the result."""
+        return ResultReader(self.description)
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Self:
         """
         Build the profile from a handle's or an operator's options.
 
-        :raises ConfigurationError: an option that this profile does not have
+        :raises ConfigurationError: an option that there is not, or one that cannot be understood
         """
-        known = {f.name for f in fields(cls)}
-        if unknown := sorted(set(options) - known):
-            raise ConfigurationError(
-                f"The profile {cls.name} has no option {', '.join(map(repr, unknown))}. "
-                f"It has {', '.join(sorted(known))}."
-            )
         return cls(**options)
 
     def options(self) -> dict[str, Any]:
-        """The options that differ from their defaults."""
-        values = {f.name: (getattr(self, f.name), f.default) for f in fields(self)}
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, (value, default) in values.items()
-            if value != default
-        }
+        """The options that rebuild this profile."""
+        return travelling(self._options)
 
-    def submit(
-        self,
-        method: str,
-        endpoint: str,
-        *,
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-        body: bytes | None = None,
-        headers: Mapping[str, Any] | None = None,
-        prefer_wait: int | None = None,
-        idempotency_key: str | None = None,
-        idempotency_header: str = "Idempotency-Key",
-        callback_url: str | None = None,
-        callback_field: str | None = None,
-        callback_header: str | None = None,
-        repeatable: bool | None = None,
-    ) -> HttpRequest:
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HttpProfile) and (type(other), other._options) == (type(self), self._options)
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(self._options)))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {sorted(self._options)}>"
+
+    @property
+    def pace(self) -> Mapping[str, float]:
+        """The description's pace."""
+        pace = self.description.pace
+        found = {"poll_interval": pace.first, "backoff": pace.factor, "max_poll_interval": pace.longest}
+        return {name: value for name, value in found.items() if value is not None}
+
+    @property
+    def result_once(self) -> bool:
+        """Whether the last answer comes once only."""
+        return self.description.result.once
+
+    @property
+    def sniffs(self) -> bool:
+        """Whether an undescribed answer is looked at for a state that denies its success."""
+        return not self.description.state_denied
+
+    # -- starting
+
+    def submit(self, method: str | None = None, endpoint: str | None = None, **arguments: Any) -> HttpRequest:
         """
-        The request that starts the job.
+        The request that starts the job; see
+        :meth:`~airflow_async_provider.protocols._http.submission.first_request`.
 
-        :param prefer_wait: send ``Prefer: respond-async, wait=n`` (RFC 7240): answer within n seconds if the
-            job is done by then, else go on without us; 0 leaves ``wait`` out
-        :param idempotency_key: the same one on every try; sent quoted, as
-            draft-ietf-httpapi-idempotency-key-header says
-        :param idempotency_header: header for the key; one of another name gets the key without quotes
-        :param callback_url: address that the remote shall call; goes to ``callback_field`` and, or, to
-            ``callback_header``
-        :param callback_field: JSON path in the body for it
-        :param callback_header: header for it
-        :param repeatable: whether a lost answer allows to send the request again. Default: when the method
-            is idempotent or there is an idempotency key
+        :param method: default: the description's
+        :param endpoint: path below the connection's host; default: the description's
         :raises ConfigurationError: arguments that do not fit together
         """
-        method = method.upper()
-        sent = dict(headers or {})
-        if self.asks_for_async or prefer_wait is not None:
-            wish = "respond-async" + (f", wait={int(prefer_wait)}" if prefer_wait else "")
-            own = sent.pop(next((n for n in sent if n.lower() == "prefer"), "Prefer"), None)
-            sent["Prefer"] = f"{own}, {wish}" if own else wish
-        if idempotency_key is not None:
-            quoted = idempotency_header.lower() == "idempotency-key"
-            sent[idempotency_header] = structured_string(idempotency_key) if quoted else idempotency_key
-        if callback_url is not None:
-            if callback_header is None and callback_field is None:
-                raise ConfigurationError(
-                    "A callback needs callback_field or callback_header to name its address."
-                )
-            if callback_header is not None:
-                sent[callback_header] = callback_url
-            if callback_field is not None:
-                json = with_callback(json, body, callback_field, callback_url)
-        for name, value in sent.items():
-            if not isinstance(value, str) or any(c in value for c in "\r\n\0"):
-                raise ConfigurationError(f"The value of header {name!r} must be a string of one line.")
-        if repeatable is None:
-            repeatable = method in IDEMPOTENT_METHODS or idempotency_key is not None
-        return HttpRequest(
-            method, endpoint, params=params, json=json, body=body, headers=sent, repeatable=repeatable
-        )
+        return first_request(self, method, endpoint, **arguments)
+
+    def starting(
+        self, method: str | None = None, endpoint: str | None = None, **arguments: Any
+    ) -> tuple[Self, HttpRequest]:
+        """The request that starts the job, and this profile with the task's bodies for the steps after it."""
+        bound = type(self)(**self._options)
+        bound.inputs = {name: arguments.get(name) for name in ("json", "body", "headers")}
+        return bound, first_request(bound, method, endpoint, **arguments)
 
     def read_submit(self, response: HttpResponse) -> Submitted:
         """
         Read the answer to a submission; a job that is done already comes back with its status.
 
         :raises SubmitError: the remote refused
-        :raises RemoteError: 401, 403, 429, 5xx, a redirect, or an answer that names no job
+        :raises DescriptionError: accepted, but the answer has not what the description says
+        :raises RemoteError: 401, 403, 429, 5xx, a redirect
         """
-        self.check_accepted(response)
-        return self.read_accepted(response)
+        return Start(self).read(response)
 
-    def check_accepted(self, response: HttpResponse) -> None:
-        """Raise unless the answer is a 2xx."""
-        status = response.status
-        if 200 <= status < 300:
-            return
-        if status == 409 and self.idempotent:
-            raise TransientError(
-                "HTTP 409: the remote is still working on an earlier request with this Idempotency-Key.",
-                retry_after=retry_after(response.headers, response.received_at),
-                http_status=status,
-                request_id=request_id(response.headers),
-            )
-        if not 400 <= status < 500 or status in (401, 403) or is_transient(status):
-            raise_for_answer(response, job="a job", doing="starting")
-        hint = "Check endpoint, method and body."
-        if status == 422 and self.idempotent:
-            hint = "It may have seen this Idempotency-Key with another body: clear the task to use a new one."
-        raise SubmitError(
-            f"The remote refused to start the job: HTTP {status}. It said: "
-            f"{excerpt(response.body)!r}. {hint}",
-            http_status=status,
-            request_id=request_id(response.headers),
-        )
+    def read_accepted(self, answer: Answer) -> Submitted:
+        """The job that an accepting answer names, or its end."""
+        return Start(self).accepted(answer)
 
-    @abstractmethod
-    def read_accepted(self, response: HttpResponse) -> Submitted:
-        """Read the 2xx answer to a submission."""
+    def read_next(self, submitted: Submitted, response: HttpResponse) -> Submitted:
+        """Read the answer to a later request of a start in several steps."""
+        return Start(self).read_next(submitted, response)
+
+    # -- asking
 
     def status(self, handle: JobHandle) -> HttpRequest:
-        """GET of the status URL."""
+        """
+        The request that asks for the job.
+
+        :raises ConfigurationError: the job ended when it was submitted
+        """
+        poll = self.description.poll
         if not handle.status_url:
             raise ConfigurationError(
                 f"Job {handle.job_id} ended when it was submitted: its result came with that answer, and it "
                 "cannot be asked for."
             )
-        return HttpRequest("GET", handle.status_url, max_body_bytes=self.max_body_bytes(handle))
+        url: str | None = handle.status_url
+        if poll.path is not None and "status_url" in poll.path.names:
+            url = None
+        return made(
+            self.description,
+            poll,
+            values_of(self.description, handle),
+            job=f"job {handle.job_id}",
+            where="poll",
+            url=url,
+            max_body_bytes=self.max_body_bytes(handle),
+        )
 
     def max_body_bytes(self, handle: JobHandle) -> int | None:
         """How much of the monitor's answer is worth reading; all of it where a part has to be found in it."""
-        return None if self.result_field or self.result_url_field else self.largest_inline
+        result, outcome = self.description.result, self.description.outcome
+        parts = result.named or result.once or (outcome.state is not None and not result.again)
+        return None if parts else self.largest_inline
 
     def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
         """
         Read the answer of the status URL.
 
+        :raises DescriptionError: it has not what the description says
         :raises RemoteError: the answer says nothing about the job
         """
-        if response.status == 404 and self.not_found_means_running:
-            return self.going_on(response, "404")
-        return self.read_monitor(handle, response, f"job {handle.job_id}")
+        return MonitorReader(self, handle).read(response)
 
-    @abstractmethod
-    def read_monitor(self, handle: JobHandle, response: HttpResponse, job: str) -> JobStatus:
-        """Read the answer of the status URL, but for the 404 that means "not there yet"."""
+    def find_result(
+        self,
+        handle: JobHandle,
+        answer: Answer,
+        *,
+        job: str,
+        is_status: bool,
+        again: bool,
+        whole: bool = False,
+    ) -> Found:
+        """
+        The result of a job that has succeeded.
+
+        :param whole: the answer is the result, whatever the description says of status documents
+        """
+        values = values_of(self.description, handle, answer)
+        reader = ResultReader(replace(self.description, result=ResultPlace())) if whole else self.results
+        return reader.in_answer(answer, values, job=job, is_status=is_status, again=again)
+
+    def may_have_credentials(self, url: str, response: HttpResponse) -> bool:
+        """Whether an address of a result wants the connection's credentials."""
+        return self.results.authorized(Answer(response), url, response)
+
+    def moved_header(self, response: HttpResponse) -> str | None:
+        """A header in which this convention names another monitor."""
+        return response.headers.get("Location") if response.status == 202 else None
+
+    def result_request(self, handle: JobHandle, status: JobStatus) -> HttpRequest | None:
+        """The request of ``result.from``, as the status has it."""
+        return status.result_request
+
+    def read_result(self, handle: JobHandle, response: HttpResponse) -> Result:
+        """
+        Read the document that says where the result is.
+
+        :raises RemoteError: it does not
+        """
+        job = f"job {handle.job_id}"
+        raise_for_answer(response, job=job, doing="asking for the result of")
+        answer = Answer(response)
+        return self.results.in_document(answer, values_of(self.description, handle, answer), job=job)
+
+    def next_page(self, handle: JobHandle, response: HttpResponse) -> Result | None:
+        """The page after the one of this answer."""
+        return self.results.next_page(response, job=f"job {handle.job_id}")
+
+    @property
+    def page_needs_body(self) -> bool:
+        """Whether anything but headers leads to the next page."""
+        pages = self.description.result.pages
+        if pages is None or (pages.count and pages.into):
+            return False
+        places = [*(pages.next.places if pages.next else ()), *(pages.more.places if pages.more else ())]
+        return bool(pages.offset) or not all(p.source.startswith(("header:", "http:")) for p in places)
+
+    # -- cancelling and deleting
 
     def cancel(self, handle: JobHandle) -> HttpRequest | None:
-        """The request that ``cancel_by`` describes, None when there is none or nothing to cancel."""
-        if self.cancel_by is None or not handle.status_url:
+        """The request that the description has for it, None when there is none or nothing to cancel."""
+        for cancel in self.description.cancel:
+            if cancel.at is not None and not cancel.at.search(handle.status_url or ""):
+                continue
+            if handle.status_url:
+                values, request = values_of(self.description, handle), cancel.source or cancel
+                return made(self.description, request, values, job=f"job {handle.job_id}", where="cancel")
+        return None
+
+    def cancel_more(self, handle: JobHandle, response: HttpResponse) -> tuple[HttpRequest, ...] | None:
+        """The cancellations that the answer to ``cancel.from`` leads to, one for each value of a ``[*]``."""
+        url = handle.status_url or ""
+        cancel = next((c for c in self.description.cancel if c.at is None or c.at.search(url)), None)
+        if cancel is None or cancel.source is None or cancel.path is None:
             return None
-        if self.cancel_by.lower() == "delete":
-            return HttpRequest("DELETE", handle.status_url)
-        template = self._template(self.cancel_by)
-        return HttpRequest(template.method, template.fill(job_id=handle.job_id, status_url=handle.status_url))
+        job, answer = f"job {handle.job_id}", Answer(response)
+        raise_for_answer(response, job=job, doing="cancelling")
+        values = values_of(self.description, handle, answer)
+        urls = filled(cancel.path.fill_all, values, job=job, where="cancel")
+        return tuple(made(self.description, cancel, values, job=job, where="cancel", url=u) for u in urls)
 
     def read_cancel(self, handle: JobHandle, response: HttpResponse) -> bool:
         """
@@ -262,8 +280,25 @@ class HttpProfile(HttpOutcome):
         """
         if response.status in NOT_CANCELLED:
             return False
+        if response.status in (302, 303):
+            return True  # to the page of the job: what a form of a person's browser would be sent to
         raise_for_answer(response, job=f"job {handle.job_id}", doing="cancelling")
-        return True
+        conditions = [c.accepted_if for c in self.description.cancel if c.accepted_if.alternatives]
+        if conditions:
+            return any(c.holds(Answer(response)) for c in conditions)
+        document = json_or_none(response.body)
+        return document is None or document.get("success") is not False
+
+    def delete(self, handle: JobHandle) -> HttpRequest | None:
+        """The request that removes the job."""
+        request = self.description.delete
+        if request is None or not handle.status_url:
+            return None
+        values = values_of(self.description, handle)
+        url = handle.status_url if request.path is None else None
+        return made(self.description, request, values, job=f"job {handle.job_id}", where="delete", url=url)
+
+    # -- callbacks
 
     def read_callback(self, headers: Headers, body: bytes) -> JobStatus:
         """
@@ -272,21 +307,36 @@ class HttpProfile(HttpOutcome):
         The conventions say nothing about callbacks, so none is ever wrong.
         """
         document = json_or_none(body)
-        status = None if document is None else self.callback_status(document)
+        status = None if document is None else self.callback_status(document, body)
         return status or JobStatus(
             JobState.RUNNING, remote_status="callback", message="a callback came that names no state"
         )
 
-    def callback_status(self, document: Mapping[str, Any]) -> JobStatus | None:
-        """The status in a callback's JSON body, None when it names none."""
-        return None
+    def callback_status(self, document: Mapping[str, Any], body: bytes) -> JobStatus | None:
+        """
+        The status in a callback's JSON body, None when it names none; its result is taken from the
+        monitor.
+        """
+        answer = Answer(HttpResponse(200, Headers(), body, 0.0))
+        try:
+            words = self.judge.words(answer)
+            if not words:
+                return None
+            verdict = self.judge.read(answer, words, job="the job")
+        except DescriptionError:
+            return None
+        return JobStatus(
+            MonitorReader.STATES[verdict.meaning],
+            remote_status=one_line(verdict.word, 80),
+            message=one_line(verdict.message, 500) if verdict.message else None,
+        )
 
     @staticmethod
     def delivery_id(headers: Headers, body: bytes) -> str | None:
         """The sender's id of a delivery, the same one when it is repeated (Standard Webhooks)."""
         return id_text(headers.get("webhook-id"))
 
-    # -- what the conventions are made of
+    # -- names
 
     @property
     def registered_name(self) -> str:
@@ -295,31 +345,15 @@ class HttpProfile(HttpOutcome):
         ours = cls.__module__.startswith(f"{__package__}.")
         return cls.name if ours else f"{cls.__module__}.{cls.__qualname__}"
 
-    def handle(
-        self,
-        response: HttpResponse,
-        status_url: str | None,
-        *,
-        job_id: str | None = None,
-        expires_in: float | None = None,
-        data: Mapping[str, Any] | None = None,
-    ) -> JobHandle:
-        """The handle of a job that the remote has taken on."""
-        return JobHandle(
-            protocol=self.registered_name,
-            job_id=job_id or digest(status_url or f"{response.url} {response.received_at}"),
-            submitted_at=response.received_at,
-            status_url=status_url,
-            expires_at=None if expires_in is None else response.received_at + expires_in,
-            options=self.options(),
-            data=data or {},
-        )
+    def with_expiry(self, handle: JobHandle, expires_at: float | None) -> JobHandle:
+        """The handle with the moment until which its status URL is good."""
+        return handle if expires_at is None else replace(handle, expires_at=expires_at)
 
-    def synchronous(self, response: HttpResponse) -> Submitted:
-        """The job was done before the answer came."""
-        # The endpoint that took the job must not be asked again for its result.
-        status = self.finished(response, job="the job", remote_status=str(response.status), again=False)
-        return Submitted(self.handle(response, None), status)
 
-    def _template(self, text: str) -> PathTemplate:
-        return PathTemplate(text, slashes=self.id_has_slashes)
+def _plain(value: Any) -> Any:
+    """Options as JSON would bring them back: lists for tuples."""
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return value

@@ -1,144 +1,110 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the generic profiles make of an answer: the job goes on, has ended, or has brought a result."""
+"""Where the result of a succeeded job is: in an answer, at addresses, in another document, in pages."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from airflow_async_provider.errors import UnreadableAnswerError
+from airflow_async_provider.errors import DescriptionError, UnreadableAnswerError
 from airflow_async_provider.protocols import _json_path as json_path
-from airflow_async_provider.protocols._base import JobProtocol
-from airflow_async_provider.protocols._http.urls import absolute, is_signed, same_origin
-from airflow_async_provider.protocols._http.values import body_value, error_text, json_or_none, one_line
-from airflow_async_provider.protocols._http_messages import HttpResponse
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result
+from airflow_async_provider.protocols._http.assembly import Description
+from airflow_async_provider.protocols._http.description import Pages
+from airflow_async_provider.protocols._http.places import MISSING, Answer, Places, as_text
+from airflow_async_provider.protocols._http.requests import filled, headers_of, made
+from airflow_async_provider.protocols._http.templates import Lookup, fill_text
+from airflow_async_provider.protocols._http.urls import (
+    absolute,
+    is_signed,
+    query_value,
+    same_origin,
+    with_query,
+)
+from airflow_async_provider.protocols._http.values import body_value, seconds_of
+from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
+from airflow_async_provider.protocols._job import Result
 from airflow_async_provider.protocols._redaction import excerpt
-from airflow_async_provider.protocols._responses import is_transient, request_id, retry_after
+
+#: More pages than this, known beforehand, are a mistake or an attack.
+MAX_PAGES = 10_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class HttpOutcome(JobProtocol):
+@dataclass(frozen=True, slots=True)
+class Found:
     """
-    Where results are, and how states are put.
+    What an answer says of the result.
 
-    :param result_field: JSON path of the result in the last answer. Default: the whole of it
-    :param result_url_field: JSON path of the result's URL in the last answer
-    :param result_authorized: whether the result's URL wants the connection's credentials. Default None: it
-        does if it lies on the origin that answered and is not signed
-    :param refetch_result: hand out the address of the last answer as the result's URL instead of the
-        answer's body, so that a large result can be streamed from there. Default False
+    :param request: asks for the document that says where it is
+    :param no_data: the remote says that there is nothing
     """
 
-    result_field: str | None = None
-    result_url_field: str | None = None
-    result_authorized: bool | None = None
-    refetch_result: bool = False
+    result: Result | None = None
+    request: HttpRequest | None = None
+    no_data: bool = False
 
-    def going_on(
-        self, response: HttpResponse, remote_status: str, *, status_url: str | None = None
-    ) -> JobStatus:
+
+class ResultReader:
+    """
+    Finds the result by one description.
+
+    :param description: the whole of it
+    """
+
+    def __init__(self, description: Description) -> None:
+        self.description = description
+        self.spec = description.result
+
+    def in_answer(
+        self, answer: Answer, lookup: Lookup, *, job: str, is_status: bool = False, again: bool = True
+    ) -> Found:
         """
-        The job goes on.
+        The result that the last answer of a job leads to.
 
-        :param status_url: where to ask from now on, when the remote has moved the monitor
-        """
-        return JobStatus(
-            JobState.RUNNING,
-            remote_status=one_line(remote_status, 80),
-            retry_after=retry_after(response.headers, response.received_at),
-            request_id=request_id(response.headers),
-            status_url=status_url,
-        )
-
-    def ended(
-        self, state: JobState, response: HttpResponse, remote_status: str, message: str | None = None
-    ) -> JobStatus:
-        """The job ended without a result."""
-        return JobStatus(
-            state,
-            remote_status=one_line(remote_status, 80),
-            message=one_line(message, 500) if message else None,
-            request_id=request_id(response.headers),
-        )
-
-    def gone(self, response: HttpResponse) -> JobStatus:
-        """410: the remote knew the job once and says that it does not any more (RFC 9110 §15.5.11)."""
-        return self.ended(JobState.EXPIRED, response, "410", "the remote no longer knows this job")
-
-    def client_error(self, response: HttpResponse) -> JobStatus | None:
-        """A 4xx as the job's own failure; None for what concerns credentials or pace, and for all others."""
-        status = response.status
-        if not 400 <= status < 500 or status in (401, 403) or is_transient(status):
-            return None
-        text = error_text(json_or_none(response.body)) or excerpt(response.body)
-        return self.ended(JobState.FAILED, response, str(status), text)
-
-    def redirected(self, response: HttpResponse, *, job: str) -> JobStatus | None:
-        """
-        "Done, the result is there", where a 302 or 303 says so; None for any other answer.
-
-        The transport follows redirects to where the credentials may go. What arrives here points elsewhere,
-        so it is fetched without any.
-        """
-        target = response.headers.get("Location", "")
-        if response.status not in (302, 303) or not target:
-            return None
-        url = absolute(target, response, job=job, what="Location")
-        return JobStatus(
-            JobState.SUCCEEDED,
-            remote_status=str(response.status),
-            result=Result(url=url, authorized=False),
-            request_id=request_id(response.headers),
-        )
-
-    def moved(
-        self, handle: JobHandle, response: HttpResponse, *, job: str, header: str = "Location"
-    ) -> str | None:
-        """The monitor's address from now on, None when it stays where it was."""
-        reference = response.headers.get(header, "")
-        if not reference:
-            return None
-        url = absolute(reference, response, job=job, what=header)
-        return None if url == handle.status_url else url
-
-    def finished(
-        self,
-        response: HttpResponse,
-        *,
-        job: str,
-        remote_status: str,
-        value: Any = json_path.MISSING,
-        again: bool = True,
-    ) -> JobStatus:
-        """
-        The job succeeded; the options say where in this answer its result is.
-
-        :param value: the answer's content where the convention wraps it. Default: the body
+        :param is_status: the answer is a status document
         :param again: whether asking the same address again brings the same answer
-        :raises UnreadableAnswerError: the result is not where the options say
+        :raises DescriptionError: it is not where the description says
+        :raises UnreadableAnswerError: the answer is too large
         """
-        return JobStatus(
-            JobState.SUCCEEDED,
-            remote_status=one_line(remote_status, 80),
-            result=self.result(response, job=job, value=value, again=again),
-            request_id=request_id(response.headers),
+        spec, response = self.spec, answer.response
+        if spec.source is not None:
+            request = made(self.description, spec.source, lookup, job=job, where="result.from")
+            return Found(request=request)
+        if spec.named:
+            self._whole(answer, job)
+            return self._named(answer, lookup, job=job)
+        refetch = spec.again or spec.pages is not None or not response.complete
+        if refetch and again and not spec.once and response.url and response.status != 204:
+            return Found(
+                self._paged(self._at(response.url, answer, lookup, job=job), answer, lookup, job=job)
+            )
+        self._whole(answer, job)
+        return self._body(answer, is_status=is_status)
+
+    def in_document(self, answer: Answer, lookup: Lookup, *, job: str) -> Result:
+        """
+        The result that the document of ``result.from`` leads to, with ``more`` where a further one
+        continues it.
+
+        :raises DescriptionError: it is not where the description says
+        """
+        self._whole(answer, job)
+        found = self._named(answer, lookup, job=job) if self._places else self._body(answer, is_status=False)
+        result = found.result or Result(body=b"")
+        pages = self.spec.pages
+        if pages is None or pages.next is None or not result.files:
+            return result
+        url = self._next_url(pages, answer, job=job)
+        return (
+            result if url is None else replace(result, more=HttpRequest("GET", url, headers=result.headers))
         )
 
-    def result(
-        self,
-        response: HttpResponse,
-        *,
-        job: str,
-        value: Any = json_path.MISSING,
-        again: bool = True,
-        expires_in: float | None = None,
-    ) -> Result | None:
-        """Where the result lies according to the options, None when there is none."""
-        whole = value is json_path.MISSING
-        refetch = self.refetch_result or not response.complete
-        if refetch and again and whole and response.url and response.status != 204:
-            return self.result_at(response.url, response, job=job)
+    @property
+    def _places(self) -> bool:
+        return bool(self.spec.value or self.spec.url or self.spec.path)
+
+    def _whole(self, answer: Answer, job: str) -> None:
+        response = answer.response
         if not response.complete:
             raise UnreadableAnswerError(
                 f"HTTP {response.status} for {job}: the answer is larger than {len(response.body)} bytes, "
@@ -146,37 +112,256 @@ class HttpOutcome(JobProtocol):
                 job=job,
                 http_status=response.status,
             )
-        content = body_value(response) if whole else value
-        created = response.headers.get("Location", "") if response.status == 201 else ""
-        if created and content is None:  # RFC 9110 §15.3.2: the resource that was made is there
-            return self.result_at(created, response, job=job)
-        wanted = self.result_url_field or self.result_field
-        if wanted is not None:
-            content = json_path.read(content, wanted)
-            if content is json_path.MISSING or (self.result_url_field and not isinstance(content, str)):
-                raise UnreadableAnswerError(
-                    f"HTTP {response.status} for {job}: it has ended, but there is no result at {wanted!r}.",
-                    excerpt=excerpt(response.body),
-                    job=job,
-                    http_status=response.status,
-                )
-        if self.result_url_field is not None:
-            return self.result_at(content, response, job=job, expires_in=expires_in)
-        if content is None:
-            return None
-        return Result(value=content, body=response.body if whole and wanted is None else None)
 
-    def result_at(
-        self, reference: str, response: HttpResponse, *, job: str, expires_in: float | None = None
+    def _body(self, answer: Answer, *, is_status: bool) -> Found:
+        response = answer.response
+        if response.status == 204:
+            return Found(no_data=True)
+        value = body_value(response)
+        kind = response.headers.get("Content-Type") or None
+        return Found(Result(value=value, body=response.body, media_type=kind, is_status=is_status))
+
+    def _named(self, answer: Answer, lookup: Lookup, *, job: str) -> Found:
+        spec = self.spec
+        if spec.value is not None:
+            value = spec.value.read(answer)
+            if value is MISSING:
+                if spec.optional:
+                    return Found()
+                raise self._nowhere(answer, str(spec.value), job)
+            whole = [p.source for p in spec.value.places] == ["$"]
+            if whole:
+                return self._body(answer, is_status=False)
+            return Found() if value is None else Found(Result(value=value))
+        return self._addresses(answer, lookup, job=job)
+
+    def _addresses(self, answer: Answer, lookup: Lookup, *, job: str) -> Found:
+        seconds = seconds_of(self.spec.expires.read(answer)) if self.spec.expires else None
+        if seconds is not None and seconds < 0:  # there may be a URL, but it is of no use
+            return Found(Result(expires_at=answer.response.received_at + seconds))
+        urls, many = (
+            self._from_paths(answer, lookup, job) if self.spec.path else self._from_places(answer, job)
+        )
+        if not urls:
+            return Found(no_data=True)
+        results = [self._at(u, answer, lookup, job=job, expires_in=seconds) for u in urls]
+        if not many:
+            return Found(self._paged(results[0], answer, lookup, job=job))
+        names = self._names(answer, len(results))
+        files = tuple(replace(r, name=n) for r, n in zip(results, names, strict=True))
+        return Found(Result(files=files))
+
+    def _from_places(self, answer: Answer, job: str) -> tuple[list[str], bool]:
+        places = self.spec.url or ()
+        many = len(places) > 1 or any(p.many for p in places)
+        found: list[Any] = []
+        there = False
+        for place in places:
+            if (count := place.picks_one_of(answer)) > 1:
+                raise DescriptionError(
+                    f"HTTP {answer.response.status} for {job}: {place.text!r} names one of {count} files. "
+                    "Take all of them with [*] in place of the index.",
+                    job=job,
+                    http_status=answer.response.status,
+                )
+            value = place.read(answer)
+            there = there or value is not MISSING
+            many = many or isinstance(value, list)
+            found += value if isinstance(value, list) else [value]
+        if not there and not self.spec.optional:
+            raise self._nowhere(answer, " or ".join(p.text for p in places), job)
+        urls = [u for u in found if u is not MISSING and u is not None and u != ""]
+        if not all(isinstance(u, str) for u in urls):
+            raise self._nowhere(answer, " or ".join(p.text for p in places), job)
+        return urls, many
+
+    def _from_paths(self, answer: Answer, lookup: Lookup, job: str) -> tuple[list[str], bool]:
+        templates = self.spec.path or ()
+        many = len(templates) > 1 or any("[*]" in n for t in templates for n in t.names)
+        urls: list[str] = []
+        for template in templates:
+            if any(lookup(name) is None or lookup(name) == "" for name in template.names):
+                continue  # the remote says that there is no such file
+            if len(templates) > 1 and any(lookup(name) is MISSING for name in template.names):
+                continue
+            urls += filled(template.fill_all, lookup, job=job, where="result.path")
+        missing = [n for t in templates for n in t.names if lookup(n) is MISSING]
+        if not urls and missing and len(missing) == sum(len(t.names) for t in templates):
+            raise self._nowhere(answer, " or ".join(missing), job)
+        return urls, many
+
+    def _names(self, answer: Answer, count: int) -> list[str | None]:
+        found: list[Any] = []
+        for place in self.spec.name or ():
+            value = place.read(answer)
+            values = value if isinstance(value, list) else [value]
+            found += [v for v in values if v is not MISSING and v is not None and v != ""]
+        if len(found) != count:
+            return [None] * count
+        return [file_name(as_text(v)) for v in found]
+
+    def _at(
+        self,
+        reference: str,
+        answer: Answer,
+        lookup: Lookup,
+        *,
+        job: str,
+        expires_in: float | None = None,
+        query: bool = True,
     ) -> Result:
         """A result at a URL; credentials only on the origin that answered, and only to unsigned URLs."""
-        url = absolute(reference, response, job=job, what="URL of the result")
-        authorized = self.result_authorized
-        if authorized is None:
-            relative = "://" not in url.split("?", 1)[0]
-            authorized = (relative or same_origin(url, response.url)) and not is_signed(url)
+        response, spec = answer.response, self.spec
+        url = (
+            below_base(reference, response, job=job)
+            if spec.path
+            else absolute(reference, response, job=job, what="URL of the result")
+        )
+        given = {**self.description.query, **spec.query} if query and (spec.path or spec.query) else {}
+
+        def rest(values: Lookup) -> tuple[dict[str, str], dict[str, str]]:
+            own = {k: fill_text(v, values) for k, v in spec.headers.items()}
+            return {k: fill_text(v, values) for k, v in given.items()}, own
+
+        values, headers = filled(rest, lookup, job=job, where="result")
+        values = {k: v for k, v in values.items() if query_value(url, k) is None}
+        if values:
+            url = with_query(url, values)
+        authorized = self.authorized(answer, url, response)
+        if authorized:  # headers of the API itself are nobody else's business
+            headers = {**headers_of(self.description, None, lookup), **headers}
+        packed = spec.unpack.read(answer) if isinstance(spec.unpack, Places) else spec.unpack
         return Result(
             url=url,
+            unpack=packed.lower() if isinstance(packed, str) and packed.lower() in ("gzip", "zip") else None,
+            checksum=_checksum(spec.checksum.read(answer)) if spec.checksum else None,
             expires_at=None if expires_in is None else response.received_at + expires_in,
             authorized=authorized,
+            headers=headers,
         )
+
+    def authorized(self, answer: Answer, url: str, response: HttpResponse) -> bool:
+        """Whether an address wants the connection's credentials."""
+        wanted = self.spec.credentials
+        if isinstance(wanted, Places):
+            found = wanted.read(answer)
+            wanted = None if found is MISSING or found is None else as_text(found) == "true"
+        if wanted is not None:
+            return wanted
+        relative = "://" not in url.split("?", 1)[0]
+        return (relative or same_origin(url, response.url)) and not is_signed(url)
+
+    # -- pages
+
+    def _paged(self, first: Result, answer: Answer, lookup: Lookup, *, job: str) -> Result:
+        pages = self.spec.pages
+        if pages is None or first.url is None:
+            return first
+        first = replace(first, paged=True, items=pages.items, repeats_header=pages.csv_header)
+        if pages.into and pages.count:
+            count = _count(pages.count.read(answer))
+            if count is None:
+                raise self._nowhere(answer, str(pages.count), job)
+            start, url = int(pages.first), str(first.url)
+            numbered = [
+                replace(first, url=with_query(url, {str(pages.into): str(start + i)})) for i in range(count)
+            ]
+            return replace(first, pages=tuple(numbered[1:])) if numbered else first
+        return first
+
+    def next_page(self, response: HttpResponse, *, job: str) -> Result | None:
+        """The page after the one of this answer, None when it was the last."""
+        pages = self.spec.pages
+        if pages is None or (pages.into and pages.count):
+            return None
+        answer = Answer(response)
+        if pages.more is not None and as_text(pages.more.read(answer)) in ("false", "null", "MISSING"):
+            return None
+        url = self._next_offset(pages, answer) if pages.offset else self._next_url(pages, answer, job=job)
+        if url is None:
+            return None
+        if url == response.url:
+            raise DescriptionError(
+                f"HTTP {response.status} for {job}: the next page is the same page.", job=job
+            )
+
+        def nothing(name: str) -> Any:
+            return self.description.parameters.get(name, MISSING)
+
+        page = self._at(url, answer, nothing, job=job, query=False)
+        return replace(page, paged=True, items=pages.items, repeats_header=pages.csv_header)
+
+    def _next_url(self, pages: Pages, answer: Answer, *, job: str) -> str | None:
+        found = pages.next.read(answer) if pages.next else None
+        if isinstance(found, list):
+            found = next((f for f in found if f), None)
+        if found is MISSING or found is None or found is False or found == "":
+            return None
+        value = as_text(found)
+        if value in pages.end:
+            return None
+        if pages.into:
+            return with_query(answer.response.url, {str(pages.into): value})
+        return absolute(value, answer.response, job=job, what="URL of the next page")
+
+    def _next_offset(self, pages: Pages, answer: Answer) -> str | None:
+        rows = json_path.read(answer.document, pages.items or "$")
+        count = len(rows) if isinstance(rows, list) else 0
+        name = str(pages.offset)
+        before = query_value(answer.response.url, name)
+        at = int(before) if before and before.isdigit() else int(pages.first)
+        total = _count(pages.total.read(answer)) if pages.total else None
+        if not count or (total is not None and at + count >= total + int(pages.first)):
+            return None
+        if total is None and pages.limit and count < pages.limit:
+            return None
+        return with_query(answer.response.url, {name: str(at + count)})
+
+    def _nowhere(self, answer: Answer, where: str, job: str) -> DescriptionError:
+        return DescriptionError(
+            f"HTTP {answer.response.status} for {job}: it has ended, but there is no result at {where!r}. "
+            f"The answer began: {excerpt(answer.response.body)!r}",
+            job=job,
+            http_status=answer.response.status,
+        )
+
+
+def below_base(path: str, response: HttpResponse, *, job: str) -> str:
+    """
+    A path of a description, which lies below the connection's base URL; an address that was filled in is
+    one.
+    """
+    if "://" in path.split("?", 1)[0]:
+        return absolute(path, response, job=job, what="URL of the result")
+    return path
+
+
+def file_name(text: str) -> str | None:
+    """
+    A file's name out of a name or address that the remote gave: its last segment, without what is no
+    name.
+    """
+    last = (
+        unquote(urlsplit(text).path if "://" in text else text)
+        .replace("\\", "/")
+        .rstrip("/")
+        .rpartition("/")[2]
+    )
+    last = "".join(c if c.isprintable() else "_" for c in last).strip()[:200]
+    return None if last in ("", ".", "..") else last
+
+
+def _checksum(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() else None
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, list):
+        return min(len(value), MAX_PAGES)
+    if isinstance(value, str) and value.isdigit():
+        value = int(value[:9])
+    return (
+        min(value, MAX_PAGES)
+        if isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        else None
+    )

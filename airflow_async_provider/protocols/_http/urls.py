@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from urllib.parse import parse_qsl, quote, unquote, urljoin, urlsplit
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode, urljoin, urlsplit
 
-from airflow_async_provider.errors import ConfigurationError, UnreadableAnswerError
+from airflow_async_provider.errors import UnreadableAnswerError
 from airflow_async_provider.protocols._http_messages import HttpResponse
 
 #: Query parameters that make a URL speak for itself (S3, Google Cloud Storage, Azure SAS, CloudFront, OSS).
@@ -19,8 +20,6 @@ SIGNATURE_PARAMETERS = frozenset(
 MAX_URL = 8000
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
-_METHOD = re.compile(r"(DELETE|PATCH|POST|PUT) +(?=\S)")
 
 
 def absolute(reference: str, response: HttpResponse, *, job: str, what: str) -> str:
@@ -37,6 +36,7 @@ def absolute(reference: str, response: HttpResponse, *, job: str, what: str) -> 
         url = reference.strip(" \t")
         if not urlsplit(url).scheme:
             url = urljoin(response.url, url)
+        url = _own_https(url, response.url)
         parts = urlsplit(url)
         usable = (
             bool(url) and parts.scheme in ("http", "https", "") and bool(parts.hostname or not parts.scheme)
@@ -56,6 +56,54 @@ def absolute(reference: str, response: HttpResponse, *, job: str, what: str) -> 
             http_status=response.status,
         )
     return url
+
+
+def _own_https(url: str, answered: str) -> str:
+    """
+    An ``http://`` address of the very host that has answered by https, taken to its https origin.
+
+    Services behind a proxy that ends TLS often believe that they are asked by http, and say so in
+    ``Location``.
+    """
+    if url[:7].lower() != "http://" or answered[:8].lower() != "https://":
+        return url
+    own, other = urlsplit(answered), urlsplit(url)
+    if other.hostname != own.hostname or other.port not in (None, 80, own.port or 443) or "@" in other.netloc:
+        return url
+    return f"https://{own.netloc}{url[7 + len(other.netloc) :]}"
+
+
+#: What a page where one logs in is called, at the end of a redirect.
+_LOGIN = re.compile(
+    r"(^|[/._-])(log-?in|sign-?in|sso|saml2?|oauth2?|authorize|openid-connect|adfs)([/._?-]|$)", re.IGNORECASE
+)
+
+
+def is_login(url: str) -> bool:
+    """Whether an address looks like a page where a person logs in, which is nobody's result."""
+    try:
+        parts = urlsplit(url)
+        return not is_signed(url) and bool(
+            _LOGIN.search(f"{(parts.hostname or '').split('.')[0]}/{parts.path}")
+        )
+    except ValueError:
+        return False
+
+
+def with_query(url: str, values: Mapping[str, str]) -> str:
+    """A URL with these query parameters, in place of those that it has of the same names."""
+    base, _, query = url.partition("?")
+    query = query.partition("#")[0]
+    kept = [pair for pair in query.split("&") if pair and unquote_plus(pair.partition("=")[0]) not in values]
+    return f"{base}?{'&'.join([*kept, urlencode(list(values.items()))])}"
+
+
+def query_value(url: str, name: str) -> str | None:
+    """A query parameter of a URL, None when it has none of the name."""
+    try:
+        return next((v for k, v in parse_qsl(urlsplit(url).query, keep_blank_values=True) if k == name), None)
+    except ValueError:
+        return None
 
 
 def same_origin(one: str, other: str) -> bool:
@@ -103,51 +151,3 @@ def was_redirected(asked: str, response: HttpResponse) -> bool:
 def digest(text: str) -> str:
     """A short name for what must not be shown in full."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-
-
-class PathTemplate:
-    """
-    An address with ``{job_id}`` or ``{status_url}`` in it, optionally with a method in front.
-
-    ``jobs/{job_id}``, ``PUT jobs/{job_id}/cancel``, ``POST {status_url}:cancel``. Plain replacement: nothing
-    of the remote's id is taken for a format instruction, and what is put in is quoted.
-
-    :param text: the template
-    :param slashes: the id may hold slashes (a Google operation's name is a path)
-    :raises ConfigurationError: an unknown placeholder, or ``{status_url}`` elsewhere than at the start
-    """
-
-    __slots__ = ("method", "path", "slashes")
-
-    def __init__(self, text: str, *, slashes: bool = False) -> None:
-        match = _METHOD.match(text)
-        self.method = match[1] if match else "POST"
-        self.path = text[match.end() :] if match else text
-        self.slashes = slashes
-        names = _PLACEHOLDER.findall(self.path)
-        rest = _PLACEHOLDER.sub("", self.path)
-        if not self.path or any(c.isspace() or c in "{}\\" for c in rest):
-            raise ConfigurationError(f"{text!r} is no usable path template.")
-        if not set(names) <= {"job_id", "status_url"} or "{status_url}" in self.path[1:]:
-            raise ConfigurationError(
-                f"{text!r}: a path template knows {{job_id}}, and {{status_url}} at its start."
-            )
-
-    def fill(self, *, job_id: str, status_url: str | None = None) -> str:
-        """
-        The address.
-
-        :raises ValueError: an id that would lead to another place, or a status URL that is not there
-        """
-        if "{job_id}" in self.path and any(s in ("", ".", "..") for s in self._segments(job_id)):
-            raise ValueError("this job id cannot be part of a path")
-        path = self.path.replace("{job_id}", quote(job_id, safe="/" if self.slashes else ""))
-        if not path.startswith("{status_url}"):
-            return path
-        if not status_url:
-            raise ValueError("there is no status URL")
-        base, mark, query = status_url.partition("?")
-        return base + path.removeprefix("{status_url}") + mark + query
-
-    def _segments(self, job_id: str) -> list[str]:
-        return job_id.split("/") if self.slashes else [job_id]

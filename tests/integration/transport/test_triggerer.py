@@ -40,7 +40,7 @@ class Silent:
         self.connections = 0
         self._writers: list[asyncio.StreamWriter] = []
 
-    async def __aenter__(self) -> Silent:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.origin = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
@@ -170,8 +170,9 @@ async def test_any_number_of_silent_hosts_gives_way_after_a_moment() -> None:
 async def test_a_host_that_fell_silent_gets_fewer_sockets_until_it_answers() -> None:
     async with Silent() as host, triggerer.pool():
         endpoint = Endpoint(host.origin, timeout=0.2)
-        results = await asyncio.gather(*[triggerer.send(endpoint, GET) for _ in range(4)],
-        return_exceptions=True) assert all(isinstance(r, TransientError) for r in results)
+        sends = [triggerer.send(endpoint, GET) for _ in range(4)]
+        results = await asyncio.gather(*sends, return_exceptions=True)
+        assert all(isinstance(r, TransientError) for r in results)
         at = triggerer._pools[asyncio.get_running_loop()].turns_at[host.origin]
         assert at._sockets == 1
         host.body = b"{}"
@@ -206,11 +207,11 @@ async def test_whoever_is_cancelled_while_waiting_leaves_the_turn_to_others() ->
 class Servers:
     """Enters servers one after the other and leaves them all."""
 
-    async def __aenter__(self) -> Servers:
+    async def __aenter__(self) -> Self:
         self._entered: list[Silent] = []
         return self
 
-    async def enter(self, server: Silent) -> Silent:
+    async def enter(self, server: Silent) -> Self:
         self._entered.append(server)
         return await server.__aenter__()
 

@@ -36,6 +36,7 @@ from airflow_async_provider.protocols._http.azure import AzureProtocol
 from airflow_async_provider.protocols._http.google import GoogleProtocol
 from airflow_async_provider.protocols._http.location import LocationProtocol
 from airflow_async_provider.protocols._http.odata import ODataProtocol
+from airflow_async_provider.protocols._http.profile import HttpProfile
 from airflow_async_provider.protocols._http.status_field import StatusFieldProtocol
 from airflow_async_provider.protocols._jaggaer_aso import JaggaerAsoProtocol
 from airflow_async_provider.protocols._open_connectors.bulk import OpenConnectorsBulkProtocol
@@ -61,6 +62,12 @@ PROTOCOL_SET: list[JobProtocol] = [
     GoogleProtocol(),
     ODataProtocol(),
     StatusFieldProtocol(),
+    HttpProfile(
+        start={"id": "id", "keep": {"name": "name"}},
+        poll={"path": "j/{job_id}", "moves_to": "statusUrl"},
+        outcome={"state": ["status", "a[*].status"], "conclusion": "jobStatus", "failed_if": ["errors"]},
+        result={"url": ["resultUrl", "a[*].url"], "pages": {"next": "nextPageToken", "into": "t"}},
+    ),
 ]
 
 WEBHOOK = {

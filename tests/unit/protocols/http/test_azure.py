@@ -11,6 +11,7 @@ import pytest
 from airflow_async_provider.errors import (
     AuthenticationError,
     ConfigurationError,
+    DescriptionError,
     RequestRefusedError,
     TransientError,
     UnreadableAnswerError,
@@ -48,7 +49,7 @@ def test_operation_location_goes_before_the_others() -> None:
 
 
 def test_202_without_any_header_is_unreadable() -> None:
-    with pytest.raises(UnreadableAnswerError, match="Operation-Location"):
+    with pytest.raises(DescriptionError, match=r"Operation-Location.*status: 'Running'"):
         PROFILE.read_submit(answer(202, {"status": "Running"}))
 
 
@@ -115,6 +116,14 @@ def test_the_final_get(via: str | None, headers: dict[str, str], document: dict[
     assert (result.url, result.authorized) == (url, True)
 
 
+def test_a_resource_that_was_put_is_the_result() -> None:
+    first = answer(201, {"properties": {"provisioningState": "Creating"}}, Azure_AsyncOperation=MONITOR)
+    handle = PROFILE.read_submit(first).handle
+    result = PROFILE.read_status(handle, answer(200, {"status": "Succeeded"})).result
+    assert result is not None
+    assert (result.url, result.authorized) == (RESOURCE, True)
+
+
 def test_without_a_final_url_the_monitor_is_the_result() -> None:
     body = {"status": "Succeeded", "properties": {"output": 1}}
     assert PROFILE.read_status(HANDLE, answer(200, body)).result.value == {"output": 1}  # type: ignore[union-attr] # a failure shows
@@ -136,8 +145,10 @@ def test_the_authors_own_field_goes_before_all_rules() -> None:
 
 def test_a_monitor_without_status_is_unreadable_unless_it_says_202() -> None:
     assert PROFILE.read_status(HANDLE, answer(202)).state is JobState.RUNNING
-    for body in (b"", b"[]", {"status": 1}, {}):
-        with pytest.raises(UnreadableAnswerError, match="no status"):
+    with pytest.raises(UnreadableAnswerError, match="no status"):
+        PROFILE.read_status(HANDLE, answer(200, b"<html>"))
+    for body in (b"[]", {"status": {}}, {"state": "x"}):
+        with pytest.raises(DescriptionError, match="no status"):
             PROFILE.read_status(HANDLE, answer(200, body))
 
 
@@ -173,7 +184,37 @@ class TestLocationAlone:
     def test_200_and_204_are_the_result(self) -> None:
         assert PROFILE.read_status(self.handle, answer(200, {"a": 1})).result.value == {"a": 1}  # type: ignore[union-attr] # a failure shows
         status = PROFILE.read_status(self.handle, answer(204))
-        assert (status.state, status.result) == (JobState.SUCCEEDED, None)
+        assert (status.state, status.result, status.no_data) == (JobState.SUCCEEDED, None, True)
+
+    @pytest.mark.parametrize(
+        ("body", "headers", "state"),
+        [
+            ({"status": "InProgress"}, {}, JobState.RUNNING),
+            ({"status": "Failed", "error": {"code": "X"}}, {}, JobState.FAILED),
+            ({"properties": {"provisioningState": "Updating"}}, {}, JobState.RUNNING),
+            ({"status": "a word nobody knows"}, {"Retry_After": "5"}, JobState.RUNNING),
+        ],
+    )
+    def test_a_200_that_says_otherwise_is_no_success(
+        self, body: Any, headers: dict[str, str], state: JobState
+    ) -> None:
+        assert PROFILE.read_status(self.handle, answer(200, body, **headers)).state is state
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_a_resource_that_is_still_made_is_polled_at_its_own_url(status: int) -> None:
+    creating = {"properties": {"provisioningState": "Creating"}}
+    submitted = PROFILE.read_submit(answer(status, creating))
+    assert (submitted.status, submitted.handle.status_url) == (None, RESOURCE)
+    handle = JobHandle.from_dict(submitted.handle.to_dict())
+    assert PROFILE.read_status(handle, answer(200, creating)).state is JobState.RUNNING
+    ready = {"properties": {"provisioningState": "Succeeded", "x": 1}}
+    done = PROFILE.read_status(handle, answer(200, ready))
+    assert done.state is JobState.SUCCEEDED
+    assert done.result is not None
+    assert (done.result.value, done.result.is_status) == (ready, False)
+    bad = {"properties": {"provisioningState": "Failed"}, "error": {"code": "Q"}}
+    assert PROFILE.read_status(handle, answer(200, bad)).state is JobState.FAILED
 
     @pytest.mark.parametrize("code", [400, 404, 409, 410, 422])
     def test_a_4xx_is_the_jobs_own_failure(self, code: int) -> None:

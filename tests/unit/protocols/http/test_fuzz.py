@@ -35,6 +35,26 @@ PROFILES: list[HttpProfile] = [
         result_url_field="resultUrl",
         result_expires_field="ttl",
     ),
+    HttpProfile(
+        start={"id": "id", "keep": {"code": "code"}, "failed_if": ["error.code==3"]},
+        poll={"path": "j/{job_id}", "query": {"code": "{job_id}"}, "moves_to": "statusUrl"},
+        outcome={
+            "state": ["status", "result[*].status"],
+            "conclusion": "done",
+            "running_if": ["a"],
+            "no_data_if": ["code==0"],
+            "http": {"4xx": "failed", "503": "running"},
+            "progress": "ttl / code",
+        },
+        result={"url": ["resultUrl", "result[*].a"], "name": "result[*].id", "pages": {"next": "name"}},
+        cancel={"path": "j/{job_id}/stop", "json": {"id": "{job_id}"}, "accepted_if": ["status==done"]},
+        pace={"first": 1},
+    ),
+    HttpProfile(
+        start={"status_url": "header:Location"},
+        outcome={"state": "properties", "strict": True},
+        result={"from": "files/{id}", "path": ["f/{name}", "g/{a[*]}"]},
+    ),
 ]
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
@@ -145,3 +165,17 @@ def test_any_answer_to_a_cancellation(
         assert profile.read_cancel(handle, response) in (True, False)
     except AsyncJobError:
         return
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
+@given(handle=handles, response=responses)
+def test_any_answer_with_a_result_or_a_page(
+    profile: HttpProfile, handle: JobHandle, response: HttpResponse
+) -> None:
+    for read in (profile.read_result, profile.next_page):
+        try:
+            found = read(handle, response)
+        except AsyncJobError:
+            continue
+        for result in () if found is None else (found, *found.files):
+            assert not result.url or len(result.url) < 4 or result.url not in repr(result)

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider.errors import OriginError, RemoteError, RequestRefusedError, UnreadableAnswerError
+from airflow_async_provider.errors import (
+    DescriptionError,
+    OriginError,
+    RemoteError,
+    RequestRefusedError,
+)
 from airflow_async_provider.protocols import Headers, HttpResponse, JobHandle, JobState
 from airflow_async_provider.protocols._http.location import LocationProtocol
 
@@ -33,7 +38,7 @@ def test_202_with_location_absolute_or_relative(location: str) -> None:
 
 
 def test_202_without_location_says_which_profile_to_take() -> None:
-    with pytest.raises(UnreadableAnswerError, match="status_field"):
+    with pytest.raises(DescriptionError, match=r"Seen were id: '7'.*status_field"):
         PROFILE.read_submit(answer(202, {"id": 7}))
 
 
@@ -48,8 +53,7 @@ def test_303_to_a_submission_names_the_monitor() -> None:
     ("status", "body", "headers", "value", "url"),
     [
         (200, {"rows": 3}, {}, {"rows": 3}, None),
-        (201, {"id": 9}, {"Location": "/things/9"}, {"id": 9}, None),
-        (201, b"", {"Location": "/things/9"}, None, "https://api.example/things/9"),
+        (201, {"id": 9}, {}, {"id": 9}, None),
     ],
 )
 def test_synchronous_completion_is_success_at_once(
@@ -123,6 +127,8 @@ def test_a_redirect_to_nowhere_is_an_error(headers: dict[str, str]) -> None:
 def test_a_monitor_that_moved_to_a_foreign_host_is_not_followed(code: int) -> None:
     with pytest.raises(OriginError):
         PROFILE.read_status(HANDLE, answer(code, Location="https://other.example/m"))
+    signed = "https://bucket.example/f?X-Amz-Signature=s"
+    assert PROFILE.read_status(HANDLE, answer(code, Location=signed)).state is JobState.SUCCEEDED
 
 
 def test_a_4xx_of_the_monitor_may_be_declared_the_jobs_own_failure() -> None:
@@ -135,3 +141,75 @@ def test_a_4xx_of_the_monitor_may_be_declared_the_jobs_own_failure() -> None:
             profile.read_status(HANDLE, answer(code))
     with pytest.raises(RequestRefusedError):
         PROFILE.read_status(HANDLE, answer(422))
+
+
+@pytest.mark.parametrize("location", ["/monitors/7", MONITOR])
+@pytest.mark.parametrize(
+    "body", [b"", b"null", {"jobID": "7", "status": "accepted"}, {"id": 1, "state": "starting"}]
+)
+def test_201_with_location_is_polled(location: str, body: Any) -> None:
+    submitted = PROFILE.read_submit(answer(201, body, url="https://api.example/jobs", Location=location))
+    assert (submitted.status, submitted.handle.status_url) == (None, MONITOR)
+
+
+def test_201_may_be_declared_the_finished_thing() -> None:
+    profile = LocationProtocol(start={"done_on": [201]})
+    status = profile.read_submit(answer(201, url="https://api.example/jobs", Location="/things/9")).status
+    assert status is not None
+    assert status.result is not None
+    assert (status.result.url, status.result.authorized) == ("https://api.example/things/9", True)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "state"),
+    [
+        ({"state": "PENDING"}, {}, JobState.RUNNING),
+        ({"status": "Running"}, {"Location": MONITOR, "Retry_After": "9"}, JobState.RUNNING),
+        ({"percent": 3}, {"Retry_After": "9"}, JobState.RUNNING),
+        ({"percent": 3}, {"Location": "/monitors/7"}, JobState.RUNNING),
+        ({"done": False}, {}, JobState.RUNNING),
+        ({"status": "Failed", "error": {"code": "Q"}}, {}, JobState.FAILED),
+        ({"status": "Succeeded", "error": {"code": "Q"}}, {}, JobState.FAILED),
+        ({"success": False, "errors": [{"code": "1", "message": "no"}]}, {}, JobState.FAILED),
+    ],
+)
+def test_a_200_that_says_otherwise_is_no_success(body: Any, headers: dict[str, str], state: JobState) -> None:
+    assert PROFILE.read_status(HANDLE, answer(200, body, **headers)).state is state
+
+
+def test_a_200_that_may_be_either_is_an_error() -> None:
+    with pytest.raises(DescriptionError, match="status 'CRUNCHING'"):
+        PROFILE.read_status(HANDLE, answer(200, {"status": "CRUNCHING"}))
+    plain = LocationProtocol(outcome={"state": False})
+    assert plain.read_status(HANDLE, answer(200, {"status": "CRUNCHING"})).state is JobState.SUCCEEDED
+
+
+def test_a_status_document_is_told_from_a_result() -> None:
+    status = PROFILE.read_status(HANDLE, answer(200, {"status": "Succeeded"}))
+    assert status.result is not None
+    assert status.result.is_status
+    result = PROFILE.read_status(HANDLE, answer(200, {"rows": 3})).result
+    assert result is not None
+    assert not result.is_status
+    asked = LocationProtocol(result_field="$").read_status(HANDLE, answer(200, {"status": "Succeeded"}))
+    assert asked.result is not None
+    assert not asked.result.is_status
+
+
+def test_an_empty_result_is_a_result_and_204_is_none() -> None:
+    empty = PROFILE.read_status(HANDLE, answer(200, b""))
+    assert empty.result is not None
+    assert (empty.result.body, empty.result.value, empty.no_data) == (b"", None, False)
+    nothing = PROFILE.read_status(HANDLE, answer(204))
+    assert (nothing.state, nothing.result, nothing.no_data) == (JobState.SUCCEEDED, None, True)
+
+
+def test_304_is_no_end() -> None:
+    assert PROFILE.read_status(HANDLE, answer(304)).state is JobState.RUNNING
+
+
+def test_an_http_address_of_the_own_host_is_taken_to_its_https_origin() -> None:
+    first = answer(202, url="https://api.example/jobs", Location="http://api.example/monitors/7")
+    assert PROFILE.read_submit(first).handle.status_url == MONITOR
+    foreign = answer(202, url="https://api.example/jobs", Location="http://other.example/m")
+    assert PROFILE.read_submit(foreign).handle.status_url == "http://other.example/m"

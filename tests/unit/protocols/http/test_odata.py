@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider.errors import RequestRefusedError, UnreadableAnswerError
+from airflow_async_provider.errors import DescriptionError, RequestRefusedError, UnreadableAnswerError
 from airflow_async_provider.protocols import Headers, HttpResponse, JobHandle, JobState
 from airflow_async_provider.protocols._http.odata import ODataProtocol
 
@@ -30,7 +30,7 @@ def test_respond_async_is_always_asked_for() -> None:
 
 def test_202_must_have_a_location() -> None:
     assert PROFILE.read_submit(answer(202, Location="/async/7")).handle.status_url == MONITOR
-    with pytest.raises(UnreadableAnswerError, match="Location"):
+    with pytest.raises(DescriptionError, match="Location"):
         PROFILE.read_submit(answer(202))
 
 

@@ -13,6 +13,7 @@ from airflow_async_provider.errors import (
     AuthenticationError,
     AuthorizationError,
     ConfigurationError,
+    DescriptionError,
     OriginError,
     SubmitError,
     TransientError,
@@ -26,7 +27,6 @@ from airflow_async_provider.protocols._http.odata import ODataProtocol
 from airflow_async_provider.protocols._http.profile import HttpProfile
 from airflow_async_provider.protocols._http.status_field import StatusFieldProtocol
 from airflow_async_provider.protocols._http.urls import (
-    PathTemplate,
     absolute,
     is_signed,
     same_origin,
@@ -298,7 +298,7 @@ def test_a_cancellation_that_could_not_be_asked_for_is_an_error(status: int) -> 
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b"{}", b'"done"', b'{"done": false, "status": 1.5}'])
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[]", b"{}", b'"done"', b'{"status": 1.5}'])
 def test_a_callback_that_names_no_state_means_look_for_yourself(
     profile: type[HttpProfile], body: bytes
 ) -> None:
@@ -397,34 +397,6 @@ def test_a_redirect_is_seen_by_the_path(asked: str, answered: str, redirected: b
     assert was_redirected(asked, answer(200, url=answered)) is redirected
 
 
-@pytest.mark.parametrize(
-    "text", ["", "a b", "{job}", "{job_id", "x/{status_url}", "PUT ", "a\\b", "{0}", "{job_id.x}"]
-)
-def test_a_path_template_that_is_none_is_refused(text: str) -> None:
-    with pytest.raises(ConfigurationError, match="path template"):
-        PathTemplate(text)
-
-
-def test_an_id_cannot_lead_to_another_place() -> None:
-    assert (
-        PathTemplate("jobs/{job_id}").fill(job_id="../x?y#z{status_url}")
-        == "jobs/..%2Fx%3Fy%23z%7Bstatus_url%7D"
-    )
-    for bad in ("..", ".", ""):
-        with pytest.raises(ValueError, match="part of a path"):
-            PathTemplate("jobs/{job_id}").fill(job_id=bad)
-    with pytest.raises(ValueError, match="part of a path"):
-        PathTemplate("v1/{job_id}", slashes=True).fill(job_id="operations/../admin")
-    with pytest.raises(ValueError, match="no status URL"):
-        PathTemplate("{status_url}/cancel").fill(job_id="7")
-    assert PathTemplate("fixed").fill(job_id="") == "fixed"
-
-
-def test_a_path_behind_the_status_url_goes_before_its_query() -> None:
-    filled = PathTemplate("{status_url}/cancel").fill(job_id="7", status_url="https://a/m?api-version=1")
-    assert filled == "https://a/m/cancel?api-version=1"
-
-
 # -- values and results
 
 
@@ -509,9 +481,9 @@ def test_a_delivery_is_known_by_its_webhook_id() -> None:
 
 def test_a_result_that_is_not_where_the_option_says_is_an_error() -> None:
     for profile in (LocationProtocol(result_field="out"), LocationProtocol(result_url_field="out")):
-        with pytest.raises(UnreadableAnswerError, match="no result at 'out'"):
+        with pytest.raises(DescriptionError, match="no result at 'out'"):
             profile.read_status(job(profile), answer(200, {"other": 1}))
-    with pytest.raises(UnreadableAnswerError):
+    with pytest.raises(DescriptionError):
         LocationProtocol(result_url_field="out").read_status(job(LocationProtocol()), answer(200, {"out": 1}))
 
 
@@ -522,7 +494,7 @@ def test_a_result_that_is_not_where_the_option_says_is_an_error() -> None:
         ("/files/1", True),
         ("https://api.example/files/1?X-Amz-Signature=s", False),
         ("https://api.example:444/files/1", False),
-        ("http://api.example/files/1", False),
+        ("http://other.example/files/1", False),
         ("https://bucket.example/files/1", False),
     ],
 )
@@ -614,7 +586,7 @@ def test_options_travel_through_the_handle_and_rebuild_the_profile(profile: type
         {"result_field": "a..b"},
         {"not_found_means_running": "yes"},
         {"not_found_means_running": None},
-        {"result_authorized": "no"},
+        {"result_authorized": 5},
         {"result_url_field": "a", "result_field": "b"},
         {"result_url_field": "a", "refetch_result": True},
     ],

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from airflow_async_provider.errors import (
+    AuthenticationError,
     AuthorizationError,
     ConfigurationError,
+    DescriptionError,
     OriginError,
     UnreadableAnswerError,
 )
@@ -61,14 +63,14 @@ def test_the_location_header_serves_where_the_body_names_nothing() -> None:
 
 @pytest.mark.parametrize("body", [{}, {"id": ".."}, b"text", {"status": "queued"}])
 def test_202_that_names_no_job_is_unreadable(body: Any) -> None:
-    with pytest.raises(UnreadableAnswerError, match="names no status URL"):
+    with pytest.raises(DescriptionError, match="names no status URL"):
         StatusFieldProtocol(status_path="jobs/{job_id}").read_submit(answer(202, body))
-    with pytest.raises(UnreadableAnswerError, match="names no status URL"):
+    with pytest.raises(DescriptionError, match="names no status URL"):
         PROFILE.read_submit(answer(202, body))
 
 
 def test_200_that_is_running_but_names_no_job_is_unreadable() -> None:
-    with pytest.raises(UnreadableAnswerError, match="names no status URL"):
+    with pytest.raises(DescriptionError, match="names no status URL"):
         PROFILE.read_submit(answer(200, {"status": "queued"}))
 
 
@@ -82,8 +84,10 @@ def test_200_that_names_no_job_and_no_status_is_the_result() -> None:
     assert (status.state, status.result.value) == (JobState.SUCCEEDED, {"rows": 1})
 
 
-def test_201_location_is_the_thing_created_not_the_monitor() -> None:
-    submitted = PROFILE.read_submit(answer(201, Location="/things/1"))
+def test_201_with_location_is_polled_unless_the_description_says_that_it_is_the_finished_thing() -> None:
+    assert PROFILE.read_submit(answer(201, Location="/jobs/7")).handle.status_url == MONITOR
+    created = StatusFieldProtocol(start={"done_on": [201]})
+    submitted = created.read_submit(answer(201, Location="/things/1"))
     assert submitted.handle.status_url is None
     assert submitted.status is not None
     assert submitted.status.result is not None
@@ -110,8 +114,9 @@ def test_unknown_words_mean_running(word: str) -> None:
         JobState.RUNNING,
         word,
         2.0,
-        True,
+        word not in ("a word nobody told us", "7"),
     )
+    assert status.recognised == (not status.unknown_words)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +153,11 @@ def test_the_authors_words_go_before_the_usual_ones() -> None:
     assert states == {
         "done": JobState.RUNNING,
         "Shipped": JobState.SUCCEEDED,
-        "succeeded": JobState.RUNNING,
+        "succeeded": JobState.SUCCEEDED,
         "broken": JobState.FAILED,
         "aborted": JobState.FAILED,
         "expired": JobState.CANCELLED,
-        "cancelled": JobState.RUNNING,
+        "cancelled": JobState.CANCELLED,
     }
 
 
@@ -168,7 +173,7 @@ def test_truth_values_and_numbers_are_words_too() -> None:
     [
         {"succeeded": ["ok"], "failed": ["OK"]},
         {"succeeded": "ok"},
-        {"failed": [1]},
+        {"failed": [{}]},
         {"running": 5},
         {"status_path": "jobs/{id}"},
         {"status_field": None},
@@ -187,11 +192,31 @@ def test_lists_of_words_travel_as_json() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>", b"[]", {}, {"status": None}, {"status": {}}, {"status": " "}]
+    ("body", "error"),
+    [
+        (b"", UnreadableAnswerError),
+        (b"<html>", UnreadableAnswerError),
+        (b"[]", DescriptionError),
+        ({}, DescriptionError),
+        ({"status": {}}, DescriptionError),
+        ({"status": " "}, DescriptionError),
+    ],
 )
-def test_a_document_without_the_word_is_unreadable(body: Any) -> None:
-    with pytest.raises(UnreadableAnswerError, match="no status word at 'status'"):
+def test_a_document_without_the_word_is_told_at_once(body: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="no status word at 'status'"):
         PROFILE.read_status(HANDLE, answer(200, body))
+
+
+def test_what_the_description_may_have_meant_is_named() -> None:
+    body = {"jobId": "7", "state": "queued", "link": {"href": "https://s3.example/f?X-Amz-Signature=abc"}}
+    with pytest.raises(DescriptionError, match=r"Seen were jobId: '7', state: 'queued'") as e:
+        PROFILE.read_status(HANDLE, answer(200, body))
+    assert "Signature=abc" not in str(e.value)
+
+
+def test_a_state_of_null_is_not_yet() -> None:
+    status = PROFILE.read_status(HANDLE, answer(200, {"status": None, "building": True}))
+    assert (status.state, status.recognised) == (JobState.RUNNING, True)
 
 
 def test_202_without_the_word_goes_on() -> None:
@@ -234,7 +259,7 @@ def test_the_shape_of_jaggaer_aso_can_be_described() -> None:
 
 def test_a_success_without_the_promised_url_is_unreadable() -> None:
     profile = StatusFieldProtocol(result_url_field="resultUrl")
-    with pytest.raises(UnreadableAnswerError, match="resultUrl"):
+    with pytest.raises(DescriptionError, match="resultUrl"):
         profile.read_status(HANDLE, answer(200, {"status": "completed"}))
 
 
@@ -252,7 +277,7 @@ def test_a_redirect_that_was_followed_brings_the_result() -> None:
     status = profile.read_status(HANDLE, answer(200, {"rows": 1}, url="https://api.example/files/7"))
     assert status.result is not None
     assert (status.state, status.result.value) == (JobState.SUCCEEDED, {"rows": 1})
-    with pytest.raises(UnreadableAnswerError):
+    with pytest.raises(DescriptionError):
         profile.read_status(HANDLE, answer(200, {"rows": 1}))
 
 
@@ -267,8 +292,12 @@ def test_a_redirect_may_be_declared_an_error() -> None:
     profile = StatusFieldProtocol(redirect_means_done=False)
     with pytest.raises(OriginError):
         profile.read_status(HANDLE, answer(302, Location="https://login.example/"))
-    with pytest.raises(UnreadableAnswerError):
-        profile.read_status(HANDLE, answer(200, {"rows": 1}, url="https://api.example/login"))
+    with pytest.raises(DescriptionError):
+        profile.read_status(HANDLE, answer(200, {"rows": 1}, url="https://api.example/files/7"))
+    with pytest.raises(AuthenticationError, match="logs in"):
+        PROFILE.read_status(HANDLE, answer(200, {"rows": 1}, url="https://api.example/login"))
+    with pytest.raises(AuthenticationError, match="logs in"):
+        PROFILE.read_status(HANDLE, answer(302, Location="https://login.example/?next=x"))
 
 
 def test_403_after_the_expiry_of_the_status_url_is_its_expiry() -> None:

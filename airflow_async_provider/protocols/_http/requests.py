@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a request as a description has it to one that can be sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from airflow_async_provider.errors import DescriptionError
+from airflow_async_provider.protocols._http.assembly import Description
+from airflow_async_provider.protocols._http.description import Request
+from airflow_async_provider.protocols._http.places import MISSING, Answer, Place
+from airflow_async_provider.protocols._http.templates import Lookup, fill_body, fill_text, is_unrendered
+from airflow_async_provider.protocols._http.urls import query_value
+from airflow_async_provider.protocols._http_messages import HttpRequest
+from airflow_async_provider.protocols._job import JobHandle
+
+
+def values_of(description: Description, handle: JobHandle | None, answer: Answer | None = None) -> Lookup:
+    """
+    What ``{name}`` stands for.
+
+    :param handle: brings ``{job_id}``, ``{status_url}``, and what the start has kept
+    :param answer: the answer in which any other name is a JSON path
+    """
+    known: dict[str, Any] = dict(description.parameters)
+    if handle is not None:
+        kept = handle.data.get("kept")
+        known.update(kept if isinstance(kept, Mapping) else {})
+        number = handle.data.get("id_number") and handle.job_id.lstrip("-").isdigit()
+        known["job_id"] = int(handle.job_id) if number else handle.job_id
+        known["status_url"] = handle.status_url or MISSING
+
+    def lookup(name: str) -> Any:
+        if name in known:
+            return known[name]
+        return MISSING if answer is None else Place.parse(name, "a template").read(answer)
+
+    return lookup
+
+
+def filled(template_fill: Any, lookup: Lookup, *, job: str, where: str) -> Any:
+    """
+    A template's value.
+
+    :raises DescriptionError: a value that is not there, or that cannot stand in a path
+    """
+    try:
+        return template_fill(lookup)
+    except ValueError as e:
+        raise DescriptionError(f"{where} of {job} cannot be asked: {e}.", job=job) from None
+
+
+def headers_of(description: Description, request: Request | None, lookup: Lookup) -> dict[str, str]:
+    """The headers of every request of the description, and those of this one."""
+    given = {**description.headers, **(request.headers if request else {})}
+    return {k: fill_text(v, lookup) for k, v in given.items() if not is_unrendered(v)}
+
+
+def made(
+    description: Description,
+    request: Request,
+    lookup: Lookup,
+    *,
+    job: str,
+    where: str,
+    url: str | None = None,
+    repeatable: bool = True,
+    max_body_bytes: int | None = None,
+) -> HttpRequest:
+    """
+    The request to be sent.
+
+    :param url: where to, in place of the request's own path
+    :param where: name of the role, for messages
+    :raises DescriptionError: something in it has no value
+    """
+    if url is None:
+        url = filled(request.path.fill, lookup, job=job, where=where) if request.path else ""
+
+    def rest(values: Lookup) -> tuple[dict[str, str], dict[str, str]]:
+        query = {**description.query, **request.query}
+        return {k: fill_text(v, values) for k, v in query.items()}, headers_of(description, request, values)
+
+    query, headers = filled(rest, lookup, job=job, where=where)
+    # What the remote has put into its own address stays as it is.
+    query = {k: v for k, v in query.items() if query_value(url, k) is None}
+    content = None if request.json is None else fill_body(request.json, lookup)
+    body: bytes | None = None
+    if request.form is not None:
+        body = urlencode({k: fill_text(v, lookup) for k, v in request.form.items()}).encode()
+        headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+    elif request.text is not None:
+        body = str(fill_body(request.text, lookup)).encode()
+    return HttpRequest(
+        request.method or request.default_method,
+        url,
+        params=query or None,
+        json=content,
+        body=body,
+        headers=headers,
+        repeatable=repeatable if request.repeatable is None else request.repeatable,
+        max_body_bytes=max_body_bytes,
+    )

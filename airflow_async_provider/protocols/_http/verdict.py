@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What an answer says of a job: every part of it that speaks must say "succeeded" before we do.
+
+A state word alone is not enough: APIs put "ended" and "how" into two fields, an error object beside the final
+word, or several states into a list. What stands in no list counts as running and is told, or, once the job
+has
+ended, is an error. It never counts as success.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from airflow_async_provider.errors import DescriptionError
+from airflow_async_provider.protocols._http.description import Outcome
+from airflow_async_provider.protocols._http.places import MISSING, Answer, Place, as_text, says_something
+from airflow_async_provider.protocols._http.values import error_text, one_line
+from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain, worst
+from airflow_async_provider.protocols._redaction import excerpt
+
+#: Fields beside the state that tell how an ended job has ended, where the description names none.
+_CONCLUSIONS: Final = ("conclusion", "result", "result_state", "resultState", "outcome", "verdict")
+
+#: Fields beside the state that hold an error, where the description names none.
+_ERRORS: Final = ("error", "errorResult", "error_result", "errorMessage", "failureReason")
+
+#: Truth values beside the state, or at the top, that deny a success.
+_DENIALS: Final = (("success", False), ("succeeded", False), ("is_success", False), ("isSuccess", False),
+                   ("failed", True), ("is_error", True), ("isError", True))  # fmt: skip
+
+#: Names of fields that may be what a description has missed, for the messages.
+_LIKELY: Final = (
+    "state", "status", "phase", "done", "completed", "finished", "progress", "result", "conclusion", "id",
+    "jobid", "runid", "taskid", "token", "name", "url", "href", "location", "handle",
+)  # fmt: skip
+
+#: A word longer than this is none (characters).
+MAX_WORD = 200
+
+#: More states than this are those of nobody's job.
+MAX_STATES = 10_000
+
+_ENDED = (Meaning.SUCCEEDED, Meaning.ENDED, Meaning.NO_DATA)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """
+    What an answer says.
+
+    :param meaning: never UNKNOWN
+    :param word: the remote's own word
+    :param message: the remote's explanation
+    :param unknown: words that stand in no list
+    """
+
+    meaning: Meaning
+    word: str
+    message: str | None = None
+    unknown: tuple[str, ...] = ()
+
+
+class Judge:
+    """
+    Reads the outcome of answers by one description.
+
+    :param outcome: the description's part
+    """
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self._own = outcome.own_words()
+
+    def meaning_of(self, word: str) -> Meaning:
+        """What a word means; UNKNOWN when it stands in no list."""
+        found = self._own.get(plain(word))
+        if found is None and not self.outcome.strict:
+            found = known_meaning(word)
+        return found or Meaning.UNKNOWN
+
+    def words(self, answer: Answer) -> list[str] | None:
+        """
+        The words of the state: none where it is null or an empty list, None where there is no such place.
+
+        An object in place of a word is no word.
+        """
+        state = self.outcome.state
+        if state is None:
+            return None
+        found = state.read(answer)
+        if found is MISSING:
+            return None
+        if found is None:
+            return []
+        values = found if isinstance(found, list) else [found]
+        made = [w for v in values for w in _word(v)]
+        return None if not made and values else made[:MAX_STATES]
+
+    def read(self, answer: Answer, words: list[str], *, job: str) -> Verdict:
+        """
+        The verdict on an answer with these state words.
+
+        :raises DescriptionError: an unknown word where that is an error, or an end that nobody can read
+        """
+        if why := self.outcome.running_if.holds(answer):
+            return Verdict(Meaning.RUNNING, ", ".join(words) or why, self._message(answer, running=True))
+        if not words:
+            return self._ended(answer, Meaning.RUNNING, "", job=job, over=False)
+        self._all_there(answer, words, job)
+        meanings = [self.meaning_of(w) for w in words]
+        unknown = tuple(w for w, m in zip(words, meanings, strict=True) if m is Meaning.UNKNOWN)
+        meaning = worst(meanings)
+        word = words[meanings.index(meaning)]
+        if meaning is Meaning.UNKNOWN:
+            return self._unknown(answer, word, unknown, job)
+        if meaning is Meaning.RUNNING:
+            return Verdict(meaning, word, self._message(answer, running=True), unknown)
+        return self._ended(answer, meaning, word, job=job)
+
+    def by_code(self, answer: Answer, meaning: Meaning) -> Verdict:
+        """The verdict on an answer whose status code the description has a meaning for."""
+        word = str(answer.response.status)
+        for made, conditions in (
+            (Meaning.CANCELLED, self.outcome.cancelled_if),
+            (Meaning.NO_DATA, self.outcome.no_data_if),
+        ):
+            if why := conditions.holds(answer):
+                return Verdict(made, word, self._message(answer) or why)
+        if meaning in _ENDED:
+            return Verdict(meaning, word)
+        text = self._message(answer) or error_text(answer.document) or excerpt(answer.response.body)
+        return Verdict(meaning, word, text)
+
+    def unnamed(self, answer: Answer, *, job: str) -> Verdict:
+        """The verdict on an answer whose status code says "done": nothing in it may deny that."""
+        return self._ended(answer, Meaning.SUCCEEDED, str(answer.response.status), job=job)
+
+    def _all_there(self, answer: Answer, words: list[str], job: str) -> None:
+        """Refuse to judge by a part of the states, such as the first page of them."""
+        total = self.outcome.total.read(answer) if self.outcome.total else None
+        if isinstance(total, int) and not isinstance(total, bool) and total > len(words):
+            raise DescriptionError(
+                f"HTTP {answer.response.status} for {job}: the answer holds {len(words)} of {total} states. "
+                "Ask for all of them at once, with a query parameter of poll.",
+                job=job,
+                http_status=answer.response.status,
+            )
+
+    def not_yet(self, answer: Answer) -> str | None:
+        """The running state beside a field such as ``result_state`` that is missing until the end."""
+        for place in self.outcome.state.places if self.outcome.state else ():
+            head, dot, name = place.source.rpartition(".")
+            if not any(x in plain(name) for x in ("result", "conclusion", "outcome", "verdict")):
+                continue
+            parent = Place.parse(head, "state").read(answer) if dot else answer.document
+            for value in parent.values() if isinstance(parent, dict) else ():
+                if isinstance(value, str) and known_meaning(value) is Meaning.RUNNING:
+                    return value
+        return None
+
+    def _unknown(self, answer: Answer, word: str, unknown: tuple[str, ...], job: str) -> Verdict:
+        how = self.outcome.unknown or ("error" if self.outcome.strict else "warn")
+        if how == "error":
+            raise self._no_meaning(answer, word, "state", job)
+        if how == "running":
+            return Verdict(Meaning.RUNNING, word, self._message(answer, running=True))
+        told = f"{one_line(word, 80)!r} is in none of the lists of words ({_lists()}): taken for running"
+        return Verdict(Meaning.RUNNING, word, told, unknown)
+
+    def _no_meaning(self, answer: Answer, word: str, what: str, job: str) -> DescriptionError:
+        return DescriptionError(
+            f"HTTP {answer.response.status} for {job}: the {what} {one_line(word, 80)!r} is in none of the "
+            f"lists of words. Add it to one of {_lists()} of the description's outcome. The answer began: "
+            f"{excerpt(answer.response.body)!r}",
+            job=job,
+            http_status=answer.response.status,
+            remote_status=one_line(word, 80),
+        )
+
+    def _ended(self, answer: Answer, meaning: Meaning, word: str, *, job: str, over: bool = True) -> Verdict:
+        """
+        The state says "ended": what else the answer says.
+
+        :param over: False where there is no state yet: then only a condition can tell of an end
+        """
+        own = self.outcome
+        for made, conditions in (
+            (Meaning.CANCELLED, own.cancelled_if),
+            (Meaning.FAILED, own.failed_if),
+            (Meaning.NO_DATA, own.no_data_if),
+        ):
+            if why := conditions.holds(answer):
+                return Verdict(made, word or why, self._message(answer) or why)
+        if not over:
+            return Verdict(Meaning.RUNNING, "running", self._message(answer, running=True))
+        if meaning not in _ENDED:
+            return Verdict(meaning, word, self._message(answer))
+        if self._has_error(answer):
+            return Verdict(Meaning.FAILED, word, self._message(answer) or "an error stands beside the state")
+        if own.conclusion is not None and own.conclusion.places:
+            return self._concluded(answer, meaning, word, job)
+        denied = self._denied(answer) if own.conclusion is None else None
+        if denied is not None and meaning is not Meaning.NO_DATA:
+            return Verdict(denied[0], f"{word}, {denied[1]}", self._message(answer))
+        return Verdict(Meaning.SUCCEEDED if meaning is Meaning.ENDED else meaning, word)
+
+    def _concluded(self, answer: Answer, meaning: Meaning, word: str, job: str) -> Verdict:
+        found = self.outcome.conclusion.read(answer) if self.outcome.conclusion else None
+        values = [] if found is MISSING or found is None else found if isinstance(found, list) else [found]
+        words = [w for v in values for w in _word(v)]
+        if not words:
+            told = f"{word}, and nothing yet at {self.outcome.conclusion}"
+            return Verdict(Meaning.RUNNING, word, told, (told,))
+        meanings = [_truth(w, self.meaning_of(w)) for w in words]
+        how = worst(meanings)
+        said = words[meanings.index(how)]
+        if how is Meaning.UNKNOWN:
+            raise self._no_meaning(answer, said, "conclusion", job)
+        if how is Meaning.ENDED or (how is Meaning.SUCCEEDED and meaning is Meaning.NO_DATA):
+            how = Meaning.SUCCEEDED if how is Meaning.ENDED else meaning
+        both = word if plain(said) == plain(word) else f"{word}, {said}"
+        return Verdict(how, both, None if how in _ENDED else self._message(answer))
+
+    def _has_error(self, answer: Answer) -> bool:
+        own = self.outcome.error
+        if own is not None:
+            found = own.read(answer)
+            return found is not MISSING and found is not None and found is not False and found not in ("", [])
+        return any(
+            says_something(value)
+            for document in self._beside(answer)
+            for name in _ERRORS
+            if (value := document.get(name)) and not isinstance(value, bool)
+        )
+
+    def _denied(self, answer: Answer) -> tuple[Meaning, str] | None:
+        """What a field beside the state says against a success, where the description names none."""
+        for document in self._beside(answer):
+            for name, denial in _DENIALS:
+                if document.get(name) is denial:
+                    return Meaning.FAILED, f"{name}: {as_text(denial)}"
+            for name in _CONCLUSIONS:
+                value = document.get(name)
+                if isinstance(value, str) and len(value) <= MAX_WORD:
+                    how = self.meaning_of(value)
+                    if how in (Meaning.FAILED, Meaning.CANCELLED, Meaning.NOT_RUN, Meaning.EXPIRED):
+                        return how, one_line(value, 80)
+        return None
+
+    def _beside(self, answer: Answer) -> list[dict[str, Any]]:
+        """The document, and the object in it that holds the state."""
+        document = answer.document
+        found = [document] if isinstance(document, dict) else []
+        for place in self.outcome.state.places if self.outcome.state else ():
+            head, dot, _ = place.source.rpartition(".")
+            if dot and head and "[*]" not in place.source and not place.source.startswith(("/", "header:")):
+                parent = Place.parse(head, "state").read(answer)
+                if isinstance(parent, dict):
+                    found.append(parent)
+        return found
+
+    def _message(self, answer: Answer, *, running: bool = False) -> str | None:
+        own = self.outcome.message
+        if own is not None:
+            found = next((f for p in own.places if says_something(f := p.read(answer))), None)
+            if isinstance(found, list):
+                found = "; ".join(as_text(f) for f in found[:5])
+            return None if found is None else as_text(found)
+        if running:
+            return None
+        for document in self._beside(answer)[::-1]:
+            if text := error_text(document):
+                return text
+        return None
+
+    def progress(self, answer: Answer) -> float | None:
+        """How far the job is, 0 to 1; None where the answer does not say."""
+        numbers = [_number(p.read(answer)) for p in self.outcome.progress]
+        if not numbers or None in numbers:
+            return None
+        if len(numbers) == 2:
+            done, total = numbers[0], numbers[1]
+            share = done[0] / total[0] if done and total and total[0] > 0 else None
+        else:
+            value, fraction = numbers[0] or (0.0, False)
+            share = value if fraction else value / 100
+        return None if share is None else min(max(share, 0.0), 1.0)
+
+
+def no_state(outcome: Outcome, answer: Answer, *, job: str) -> DescriptionError:
+    """The error for a document that holds no state where the description says."""
+    seen = candidates(answer)
+    return DescriptionError(
+        f"HTTP {answer.response.status} for {job}: there is no status word at {str(outcome.state)!r}. "
+        + (f"Seen were {seen}. " if seen else "")
+        + "Say where it is with status_field (outcome.state). The answer began: "
+        f"{excerpt(answer.response.body)!r}",
+        job=job,
+        http_status=answer.response.status,
+    )
+
+
+def candidates(answer: Answer) -> str:
+    """Fields of an answer that may be what a description was looking for: ``state: 'queued', jobId: '7'``."""
+    found: list[str] = []
+
+    def look(value: Any, path: str, depth: int) -> None:
+        if not isinstance(value, dict) or depth > 3:
+            return
+        for name, inner in list(value.items())[:50]:
+            where = f"{path}.{name}" if path else str(name)
+            if isinstance(inner, dict):
+                look(inner, where, depth + 1)
+            elif isinstance(inner, str | int | bool) and any(plain(str(name)).endswith(x) for x in _LIKELY):
+                # A URL may be somebody's secret; the excerpt masks it.
+                found.append(f"{one_line(where, 60)}: {one_line(as_text(inner), 40)!r}")
+
+    look(answer.document, "", 0)
+    return ", ".join(found[:8])
+
+
+def _lists() -> str:
+    return ", ".join(m.value for m in Outcome.LISTS)
+
+
+def _word(value: Any) -> list[str]:
+    if not isinstance(value, str | bool | int | list):
+        return []
+    if isinstance(value, list):
+        return [w for v in value for w in _word(v)][:1000]
+    text = as_text(value).strip()
+    return [text] if text and len(text) <= MAX_WORD else []
+
+
+def _truth(word: str, meaning: Meaning) -> Meaning:
+    """False as a state is "not yet"; as a conclusion it is a failure."""
+    return Meaning.FAILED if meaning is Meaning.RUNNING and plain(word) == "false" else meaning
+
+
+def _number(value: Any) -> tuple[float, bool] | None:
+    """A number, and whether it is a fraction of 1 rather than a percentage."""
+    if isinstance(value, str):
+        text = value.strip().removesuffix("%").strip()
+        try:
+            return float(text), False
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e15 or value != value:
+        return None
+    return float(value), isinstance(value, float) and 0 <= value <= 1

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts in one request and in several, and what their answers must say."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_async_provider.errors import (
+    ConfigurationError,
+    DescriptionError,
+    RequestRefusedError,
+    SubmitError,
+)
+from airflow_async_provider.protocols import Headers, HttpResponse, JobHandle
+from airflow_async_provider.protocols._http.location import LocationProtocol
+from airflow_async_provider.protocols._http.profile import HttpProfile
+from airflow_async_provider.protocols._http.status_field import StatusFieldProtocol
+
+
+def answer(status: int = 200, body: Any = b"", **headers: str) -> HttpResponse:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {k.replace("_", "-"): v for k, v in headers.items()}
+    return HttpResponse(status, Headers(named), content, 1000.0, "https://api.example/jobs")
+
+
+INGEST = {
+    "start": [
+        {"path": "jobs/ingest", "id": "id"},
+        {"method": "PUT", "path": "{contentUrl}", "send": "data", "headers": {"Content-Type": "text/csv"}},
+        {"method": "PATCH", "path": "jobs/ingest/{job_id}", "json": {"state": "UploadComplete"}},
+    ],
+    "poll": "jobs/ingest/{job_id}",
+    "outcome": {"state": "state"},
+    "cancel": {"method": "PATCH", "path": "jobs/ingest/{job_id}", "json": {"state": "Aborted"}},
+}
+
+
+def test_a_start_in_three_requests() -> None:
+    profile, request = HttpProfile(**INGEST).starting(json={"object": "Lead"}, body=b"a,b\n1,2\n")
+    assert (request.method, request.url, request.json, request.body) == (
+        "POST",
+        "jobs/ingest",
+        {"object": "Lead"},
+        None,
+    )
+    first = profile.read_submit(
+        answer(200, {"id": "75", "state": "Open", "contentUrl": "data/v62/jobs/75/batches"})
+    )
+    upload = first.next
+    assert upload is not None
+    assert (upload.method, upload.url, upload.body, upload.headers, upload.repeatable) == (
+        "PUT",
+        "data/v62/jobs/75/batches",
+        b"a,b\n1,2\n",
+        {"Content-Type": "text/csv"},
+        True,
+    )
+    second = profile.read_next(first, answer(201))
+    assert second.next is not None
+    assert (second.next.method, second.next.url, second.next.json, second.next.repeatable) == (
+        "PATCH",
+        "jobs/ingest/75",
+        {"state": "UploadComplete"},
+        False,
+    )
+    third = profile.read_next(second, answer(200, {"id": "75", "state": "UploadComplete"}))
+    assert (third.next, third.handle.job_id, third.handle.status_url) == (None, "75", "jobs/ingest/75")
+    assert "Lead" not in json.dumps(third.handle.to_dict())
+    rebuilt = HttpProfile(**JobHandle.from_dict(third.handle.to_dict()).options)
+    assert rebuilt.cancel(third.handle).json == {"state": "Aborted"}  # type: ignore[union-attr] # a failure shows
+
+
+def test_a_later_request_that_is_refused_is_an_error() -> None:
+    profile, _ = HttpProfile(**INGEST).starting(json={}, body=b"x")
+    first = profile.read_submit(answer(200, {"id": "75", "contentUrl": "c"}))
+    with pytest.raises(RequestRefusedError, match="HTTP 400"):
+        profile.read_next(first, answer(400, {"message": "no"}))
+    with pytest.raises(SubmitError, match="1029"):
+        profile.read_next(
+            first, answer(200, {"success": False, "errors": [{"code": "1029", "message": "full"}]})
+        )
+    with pytest.raises(DescriptionError, match="contentUrl"):
+        profile.read_submit(answer(200, {"id": "75"}))
+
+
+@pytest.mark.parametrize(
+    ("profile", "body", "words"),
+    [
+        (
+            StatusFieldProtocol(id_field="jobID", status_path="b/{job_id}"),
+            {"jobId": "7"},
+            "Seen were jobId: '7'",
+        ),
+        (StatusFieldProtocol(status_url_field="links.self"), {"link": {"href": "/x"}}, "link.href: '/x'"),
+        (LocationProtocol(), {"status": "queued"}, "status: 'queued'"),
+        (LocationProtocol(), {"status": "a word nobody knows"}, "names no status URL"),
+        (StatusFieldProtocol(), {"id": 7}, "id: '7'"),
+    ],
+)
+def test_found_no_monitor_is_not_done_at_once(profile: HttpProfile, body: Any, words: str) -> None:
+    with pytest.raises(DescriptionError, match=words):
+        profile.read_submit(answer(200, body))
+    with pytest.raises(DescriptionError, match="names no status URL"):
+        profile.read_submit(answer(202, body))
+
+
+def test_a_refusal_in_a_200() -> None:
+    with pytest.raises(SubmitError, match=r"success: false.*606: slow"):
+        StatusFieldProtocol().read_submit(
+            answer(200, {"success": False, "errors": [{"code": "606", "message": "slow"}]})
+        )
+    strict = StatusFieldProtocol(start={"failed_if": ["data.userErrors"]})
+    with pytest.raises(SubmitError, match=r"data.userErrors"):
+        strict.read_submit(answer(200, {"id": 7, "data": {"userErrors": [{"message": "one at a time"}]}}))
+
+
+@pytest.mark.parametrize(("body", "job_id"), [([{"id": "a1"}], "a1"), ({"id": 7}, "7")])
+def test_ids_of_every_shape(body: Any, job_id: str) -> None:
+    place = "[0].id" if isinstance(body, list) else "id"
+    profile = StatusFieldProtocol(id_field=place, status_path="b/{job_id}")
+    assert profile.read_submit(answer(200, body)).handle.job_id == job_id
+
+
+@pytest.mark.parametrize(
+    ("options", "where"),
+    [
+        ({}, ("headers", "Idempotency-Key", '"k"')),
+        ({"idempotency_quoted": False}, ("headers", "Idempotency-Key", "k")),
+        ({"idempotency_key": "header:X-Request-Id"}, ("headers", "X-Request-Id", "k")),
+        (
+            {"idempotency_key": "header:X-Request-Id", "idempotency_quoted": True},
+            ("headers", "X-Request-Id", '"k"'),
+        ),
+        ({"idempotency_key": "query:requestId"}, ("params", "requestId", "k")),
+        ({"idempotency_key": "json:idempotency_token"}, ("json", "idempotency_token", "k")),
+    ],
+)
+def test_where_an_idempotency_key_goes(options: dict[str, Any], where: tuple[str, str, str]) -> None:
+    request = LocationProtocol(start=options).submit("POST", "x", json={"a": 1}, idempotency_key="k")
+    part, name, value = where
+    assert getattr(request, part)[name] == value
+    assert request.repeatable
+
+
+def test_the_task_goes_before_the_description() -> None:
+    profile = HttpProfile(
+        start={
+            "path": "v1/x",
+            "method": "PUT",
+            "json": {"a": 1},
+            "headers": {"Accept": "a"},
+            "query": {"q": 1},
+        }
+    )
+    own = profile.submit()
+    assert (own.method, own.url, own.json, own.headers, own.params) == (
+        "PUT",
+        "v1/x",
+        {"a": 1},
+        {"Accept": "a"},
+        {"q": "1"},
+    )
+    given = profile.submit("POST", "v2/y", json={"b": 2}, headers={"accept": "b"}, params={"q": 2})
+    assert (given.method, given.url, given.json, given.headers, given.params) == (
+        "POST",
+        "v2/y",
+        {"b": 2},
+        {"accept": "b"},
+        {"q": 2},
+    )
+    with pytest.raises(ConfigurationError, match="where a job is started"):
+        HttpProfile().submit()

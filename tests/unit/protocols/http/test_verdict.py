@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Success is decided by all that an answer says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from airflow_async_provider.errors import DescriptionError
+from airflow_async_provider.protocols import Headers, HttpResponse, JobHandle, JobState, JobStatus
+from airflow_async_provider.protocols._http.profile import HttpProfile
+from airflow_async_provider.protocols._http.status_field import StatusFieldProtocol
+
+MONITOR = "https://api.example/jobs/7"
+HANDLE = JobHandle("http_status_field", "7", 0.0, MONITOR)
+
+OK, BAD, RUNS, STOPPED = JobState.SUCCEEDED, JobState.FAILED, JobState.RUNNING, JobState.CANCELLED
+
+
+def read(profile: HttpProfile, body: Any, status: int = 200, **headers: str) -> JobStatus:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    named = {k.replace("_", "-"): v for k, v in headers.items()}
+    return profile.read_status(HANDLE, HttpResponse(status, Headers(named), content, 1000.0, MONITOR))
+
+
+DATABRICKS = {"state": "state.life_cycle_state", "conclusion": "state.result_state", "ended": ["TERMINATED"]}
+BIGQUERY = {"state": "status.state", "error": "status.errorResult"}
+SLURM = {"state": "jobs[0].job_state"}
+CONTROL_M = {"state": "statuses[*].status"}
+ANTHROPIC = {
+    "state": "processing_status",
+    "ended": ["ended"],
+    "failed_if": ["request_counts.succeeded==0"],
+}
+SALESFORCE = {"state": "state", "failed_if": ["numberRecordsFailed"]}
+RCLONE = {"state": "finished", "conclusion": "success"}
+FACEBOOK = {"state": "async_status", "running_if": [["async_status==Job Completed", "percent!=100"]]}
+DBT = {
+    "state": "data.status",
+    "strict": True,
+    "running": [1, 2, 3],
+    "succeeded": [10],
+    "failed": [20],
+    "cancelled": [30],
+}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "body", "state"),
+    [
+        # state and conclusion
+        (DATABRICKS, {"state": {"life_cycle_state": "RUNNING"}}, RUNS),
+        (DATABRICKS, {"state": {"life_cycle_state": "TERMINATED"}}, RUNS),
+        (DATABRICKS, {"state": {"life_cycle_state": "TERMINATED", "result_state": None}}, RUNS),
+        (DATABRICKS, {"state": {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS"}}, OK),
+        (DATABRICKS, {"state": {"life_cycle_state": "TERMINATED", "result_state": "FAILED"}}, BAD),
+        (DATABRICKS, {"state": {"life_cycle_state": "TERMINATED", "result_state": "CANCELED"}}, STOPPED),
+        (
+            DATABRICKS,
+            {"state": {"life_cycle_state": "TERMINATED", "result_state": "SUCCESS_WITH_FAILURES"}},
+            BAD,
+        ),
+        (DATABRICKS, {"state": {"life_cycle_state": "INTERNAL_ERROR"}}, BAD),
+        (DATABRICKS, {"state": {"life_cycle_state": "SKIPPED"}}, JobState.NOT_RUN),
+        # nothing said of a conclusion: what stands beside the state may deny it
+        ({}, {"status": "completed", "conclusion": "failure"}, BAD),
+        ({}, {"status": "completed", "conclusion": "cancelled"}, STOPPED),
+        ({}, {"status": "completed", "conclusion": "success"}, OK),
+        ({}, {"status": "completed", "result": "failed"}, BAD),
+        ({}, {"status": "completed", "result": "a long text that is the result"}, OK),
+        ({}, {"status": "completed", "result": None}, OK),
+        ({}, {"status": "done", "success": False}, BAD),
+        ({}, {"status": "done", "failed": True}, BAD),
+        ({"state": "job.state"}, {"job": {"state": "done", "is_error": True}}, BAD),
+        # an error beside a final word
+        ({}, {"status": "DONE", "error": {"errors": [{"code": "QUOTA"}]}}, BAD),
+        ({}, {"status": "DONE", "error": None}, OK),
+        ({}, {"status": "DONE", "error": {"code": 0, "message": ""}}, OK),
+        ({}, {"status": "RUNNING", "error": {"code": "an attempt failed"}}, RUNS),
+        ({"error": False}, {"status": "DONE", "error": "not about the job"}, OK),
+        (BIGQUERY, {"status": {"state": "DONE", "errorResult": {"reason": "stopped"}}}, BAD),
+        (BIGQUERY, {"status": {"state": "DONE", "errors": [{"reason": "a warning"}]}}, OK),
+        # several states
+        (SLURM, {"jobs": [{"job_state": ["COMPLETED"]}]}, OK),
+        (SLURM, {"jobs": [{"job_state": ["RUNNING", "COMPLETING"]}]}, RUNS),
+        (SLURM, {"jobs": [{"job_state": ["FAILED", "COMPLETED"]}]}, BAD),
+        (CONTROL_M, {"statuses": [{"status": "Ended OK"}, {"status": "Ended Not OK"}]}, BAD),
+        (CONTROL_M, {"statuses": [{"status": "Ended OK"}, {"status": "Executing"}]}, RUNS),
+        (CONTROL_M, {"statuses": [{"status": "Ended OK"}, {"status": "Ended OK"}]}, OK),
+        (CONTROL_M, {"statuses": [{"status": "Ended OK"}, {"status": "Wondering"}]}, RUNS),
+        (CONTROL_M, {"statuses": []}, RUNS),
+        # conditions
+        (ANTHROPIC, {"processing_status": "ended", "request_counts": {"succeeded": 3}}, OK),
+        (ANTHROPIC, {"processing_status": "ended", "request_counts": {"succeeded": 0}}, BAD),
+        (ANTHROPIC, {"processing_status": "in_progress", "request_counts": {"succeeded": 0}}, RUNS),
+        (SALESFORCE, {"state": "JobComplete", "numberRecordsFailed": 1}, BAD),
+        (SALESFORCE, {"state": "JobComplete", "numberRecordsFailed": 0}, OK),
+        (FACEBOOK, {"async_status": "Job Completed", "percent": 98}, RUNS),
+        (FACEBOOK, {"async_status": "Job Completed", "percent": 100}, OK),
+        # truth values and numbers
+        (RCLONE, {"finished": False, "success": False}, RUNS),
+        (RCLONE, {"finished": True, "success": False, "error": "no space"}, BAD),
+        (RCLONE, {"finished": True, "success": True, "error": ""}, OK),
+        (DBT, {"status": {"code": 200}, "data": {"status": 3}}, RUNS),
+        (DBT, {"data": {"status": 10}}, OK),
+        (DBT, {"data": {"status": 20}}, BAD),
+        # null is not yet
+        ({"state": "result"}, {"building": True, "result": None}, RUNS),
+        ({"state": "result"}, {"building": False, "result": "UNSTABLE"}, RUNS),
+        ({"state": "result", "failed": ["UNSTABLE"]}, {"result": "UNSTABLE"}, BAD),
+        # an outcome that is missing until the end, beside a state that runs
+        ({"state": "state.result_state"}, {"state": {"life_cycle_state": "RUNNING"}}, RUNS),
+    ],
+)
+def test_the_state_of_a_job(outcome: dict[str, Any], body: Any, state: JobState) -> None:
+    assert read(StatusFieldProtocol(outcome=outcome), body).state is state
+
+
+def test_an_outcome_of_no_data_is_told() -> None:
+    profile = StatusFieldProtocol(status_field="processingStatus", no_data=["CANCELLED"], failed=["FATAL"])
+    status = read(profile, {"processingStatus": "CANCELLED"})
+    assert (status.state, status.no_data, status.result) == (OK, True, None)
+    assert read(profile, {"processingStatus": "FATAL", "reportDocumentId": "why"}).state is BAD
+    asked = StatusFieldProtocol(outcome={"no_data_if": ["rows==0"]})
+    assert read(asked, {"status": "done", "rows": 0}).no_data
+
+
+@pytest.mark.parametrize(
+    ("outcome", "body", "words"),
+    [
+        ({"strict": True}, {"status": "completed"}, "'completed' is in none of the lists"),
+        ({"unknown": "error"}, {"status": "crunching"}, "'crunching' is in none of the lists"),
+        ({"conclusion": "how"}, {"status": "done", "how": "odd"}, "conclusion 'odd' is in none"),
+        ({"total": "total", "state": "s[*]"}, {"s": ["done"], "total": 2}, "1 of 2 states"),
+        ({"state": "state.result_state"}, {"state": {"life_cycle_state": "TERMINATED"}}, "no status word"),
+        ({"state": "reslt"}, {"state": "RUNNING"}, "Seen were state: 'RUNNING'"),
+    ],
+)
+def test_what_nobody_can_read_is_an_error(outcome: dict[str, Any], body: Any, words: str) -> None:
+    with pytest.raises(DescriptionError, match=words):
+        read(StatusFieldProtocol(outcome=outcome), body)
+
+
+def test_a_word_in_no_list_is_told_with_the_lists() -> None:
+    status = read(StatusFieldProtocol(), {"status": "crunching"})
+    assert (status.state, status.recognised, status.unknown_words) == (RUNS, False, ("crunching",))
+    assert "running, succeeded, failed, cancelled" in (status.message or "")
+    quiet = read(StatusFieldProtocol(outcome={"unknown": "running"}), {"status": "crunching"})
+    assert (quiet.state, quiet.recognised) == (RUNS, True)
+
+
+def test_an_own_list_keeps_the_known_words() -> None:
+    profile = StatusFieldProtocol(succeeded=["ready"], running=["completed"])
+    states = {w: read(profile, {"status": w}).state for w in ("ready", "succeeded", "completed", "failed")}
+    assert states == {"ready": OK, "succeeded": OK, "completed": RUNS, "failed": BAD}
+
+
+@pytest.mark.parametrize(
+    ("place", "body", "headers", "progress"),
+    [
+        ("percent", {"percent": 37}, {}, 0.37),
+        ("percent", {"percent": "37%"}, {}, 0.37),
+        ("percent", {"percent": 1}, {}, 0.01),
+        ("percent", {"percent": 0.25}, {}, 0.25),
+        ("percent", {"percent": 140}, {}, 1.0),
+        ("percent", {"percent": "soon"}, {}, None),
+        ("percent", {}, {}, None),
+        ("counts.done / counts.total", {"counts": {"done": 1, "total": 4}}, {}, 0.25),
+        ("counts.done / counts.total", {"counts": {"done": 0, "total": 0}}, {}, None),
+        ("header:X-Percent", {}, {"X_Percent": "50"}, 0.5),
+        (None, {}, {"X_Progress": "50%"}, 0.5),
+        (None, {}, {"X_Progress": "in the queue"}, None),
+    ],
+)
+def test_progress(place: str | None, body: Any, headers: dict[str, str], progress: float | None) -> None:
+    profile = StatusFieldProtocol(**({"progress_field": place} if place else {}))
+    status = read(profile, {"status": "running", **body}, **headers)
+    assert status.progress == progress
+
+
+def test_a_failure_has_the_remotes_words() -> None:
+    first = StatusFieldProtocol(outcome={"message": ["job_explanation", "result_traceback"]})
+    status = read(first, {"status": "failed", "job_explanation": "", "result_traceback": "Traceback"})
+    assert status.message == "Traceback"
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"diagnostics": "no more"}]}
+    assert read(StatusFieldProtocol(), {"status": "failed", **outcome}).message == "no more"
