@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a result URL to a file, an S3 object or any object storage, streaming."""
 
-from airflow_async_provider._download.destination.base import IfExists, open_destination
+from airflow_async_provider._download.destination.base import open_destination
 from airflow_async_provider._download.fetch import DownloadReport, download, write_bytes, write_chunks
+from airflow_async_provider._download.options import IfExists, StoreOptions
 from airflow_async_provider._download.source.http import DownloadRetryPolicy, HttpSource
 from airflow_async_provider._download.source.parallel import Parallel
 
@@ -12,6 +13,7 @@ __all__ = [
     "HttpSource",
     "IfExists",
     "Parallel",
+    "StoreOptions",
     "download",
     "open_destination",
     "write_bytes",

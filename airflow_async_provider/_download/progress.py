@@ -6,8 +6,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from airflow_async_provider._download.source.base import ByteSource
+if TYPE_CHECKING:
+    from airflow_async_provider._download.source.base import ByteSource
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 

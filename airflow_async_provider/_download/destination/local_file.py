@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from airflow_async_provider._download.destination.base import Destination, IfExists
+from airflow_async_provider._download.destination.base import Destination
 from airflow_async_provider._download.destination.temporary_file import UnfinishedFile
+from airflow_async_provider._download.options import IfExists
 from airflow_async_provider._download.source.base import ByteSource
 from airflow_async_provider._download.worker_thread import Background
 from airflow_async_provider.errors import ConfigurationError, DownloadError

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from airflow_async_provider._download.destination.base import Destination, IfExists
+from airflow_async_provider._download.destination.base import Destination
+from airflow_async_provider._download.options import IfExists
 from airflow_async_provider._download.source.base import ByteSource
 from airflow_async_provider.errors import ConfigurationError, DownloadError
 

@@ -147,7 +147,7 @@ def test_further_arguments_of_the_upload(moto: S3Server, size: int) -> None:
     write_bytes(
         CONTENT[:size],
         f"s3://{moto.bucket}/file",
-        object_storage_options={
+        s3_extra_args={
             "Metadata": {"job": "7"},
             "StorageClass": "STANDARD_IA",
             "ContentType": "x/y",
@@ -303,7 +303,7 @@ def test_fail_knows_its_own_object_again(
             CONTENT[:size],
             f"s3://{moto.bucket}/file",
             if_exists="fail",
-            object_storage_options={"Metadata": {"job": "7"}},
+            s3_extra_args={"Metadata": {"job": "7"}},
         )
     assert report.bytes == size
     assert moto.content("file") == CONTENT[:size]

@@ -32,7 +32,7 @@ def server() -> Iterator[ByteServer]:
 
 def source_of(server: ByteServer, **settings: Any) -> HttpSource:
     settings.setdefault("parallel", EAGER)
-    settings.setdefault("persistence", DownloadRetryPolicy(first_wait=0.01))
+    settings.setdefault("retry_policy", DownloadRetryPolicy(first_wait=0.01))
     return HttpSource(server.url, timeout=(2.0, 5.0), **settings)
 
 
