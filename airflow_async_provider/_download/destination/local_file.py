@@ -51,7 +51,7 @@ class LocalFile(Destination):
             with said.clearly():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 said.room()
-                file = stack.enter_context(UnfinishedFile(self.path.parent))
+                file = stack.enter_context(UnfinishedFile(self.path))
             writing = Background(file.write, name="file")
             stack.callback(writing.close)  # before the file is closed under the thread's feet
             while data := source.read():
@@ -61,7 +61,7 @@ class LocalFile(Destination):
             with said.clearly():
                 writing.join()
                 try:
-                    file.publish(self.path.name, replace=self.if_exists == "replace")
+                    file.publish(replace=self.if_exists == "replace")
                 except FileExistsError:
                     raise self.exists_error() from None
 
