@@ -107,10 +107,10 @@ def _file(path: str, given: str, *, role: str, folder: bool) -> Location:
 def _s3(rest: str, given: str, *, folder: bool) -> Location:
     netloc, _, key = rest.partition("/")
     conn_id, _, bucket = netloc.rpartition("@")
-    if folder and bucket:
+    if folder:
+        if not bucket:
+            raise ConfigurationError(f"{given!r} does not name a bucket; write s3://bucket/prefix/.")
         key = key if not key or key.endswith("/") else f"{key}/"
     elif not bucket or not key or key.endswith("/"):
         raise ConfigurationError(f"{given!r} does not name an object; write s3://bucket/key.")
-    if not bucket:
-        raise ConfigurationError(f"{given!r} does not name a bucket; write s3://bucket/prefix/.")
     return Location("s3", f"s3://{bucket}/{key}", bucket=bucket, key=key, conn_id=conn_id or None)

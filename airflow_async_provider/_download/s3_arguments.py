@@ -67,8 +67,9 @@ def check_s3_arguments(given: Mapping[str, Any] | None, *, where: str = "s3_extr
     found: dict[str, Any] = {}
     for name, value in given.items():
         if name not in S3_ARGUMENTS:
-            near = get_close_matches(str(name), S3_ARGUMENTS, n=1, cutoff=0.5)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            known = {right.lower(): right for right in S3_ARGUMENTS}
+            near = get_close_matches(str(name).lower(), known, n=1, cutoff=0.6)
+            hint = f" Did you mean {known[near[0]]!r}?" if near else ""
             raise ConfigurationError(
                 f"{where} has the unknown entry {name!r}.{hint} Known are {', '.join(sorted(S3_ARGUMENTS))}."
             )

@@ -222,6 +222,20 @@ def serve(
     return step
 
 
+def shorter(by: int) -> Step:
+    """A range that is well formed but ends so many bytes before the one that was asked for."""
+
+    def step(exchange: Exchange) -> None:
+        server, wanted = exchange.server, exchange.request.range
+        assert wanted is not None
+        start, end = wanted
+        body = server.content[start : min(end or len(server.content), len(server.content)) - by]
+        exchange.head(206, exchange.usual_headers(body, start))
+        exchange.connection.sendall(body)
+
+    return step
+
+
 def status(code: int, body: bytes = b"", headers: Mapping[str, Any] | None = None) -> Step:
     """An answer without the content."""
 
