@@ -111,6 +111,10 @@ class TransformedSource(ByteSource):
         super().close()
         self._source.close()
 
+    def use_one_connection(self) -> None:
+        """Pass it on."""
+        self._source.use_one_connection()
+
     def abort(self) -> None:
         """End a waiting ``read`` of the source."""
         self._source.abort()

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from airflow_async_provider._download.locations import Location
 from airflow_async_provider._download.options import IfExists, StoreOptions
 from airflow_async_provider._download.source.base import ByteSource
-from airflow_async_provider.errors import DestinationExistsError
+from airflow_async_provider.errors import DestinationExistsError, DownloadError
 
 
 class UploadMemory(Protocol):
@@ -72,6 +72,31 @@ class Destination(ABC):
         :raises DestinationExistsError: ``if_exists="fail"`` and something is there, or got there meanwhile
         :raises DownloadError: the place cannot be written to
         """
+
+    @abstractmethod
+    def read_whole(self, limit: int) -> bytes | None:
+        """
+        What lies there, None when nothing does; for small files of our own.
+
+        :param limit: largest size (bytes)
+        :raises DownloadError: it is larger, or cannot be read
+        """
+
+    @abstractmethod
+    def remove(self) -> None:
+        """
+        Remove what lies there, if anything does.
+
+        :raises DownloadError: it cannot be removed
+        """
+
+    def share(self, other: Destination) -> None:
+        """Use the connections of another destination in the same place, one of several files under way."""
+        return
+
+    def too_large(self, limit: int) -> DownloadError:
+        """What to raise for a file of our own that has become too large to read."""
+        return DownloadError(f"{self.uri} has more than {limit} bytes; it is not what this package wrote.")
 
     def link(self) -> str:
         """Where a person looks at it in a browser, without credentials; empty where there is no address."""

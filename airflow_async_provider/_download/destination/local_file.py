@@ -43,6 +43,28 @@ class LocalFile(Destination):
             raise ConfigurationError(f"{self.path} is a directory; the destination is a file.")
         return found.st_size
 
+    def read_whole(self, limit: int) -> bytes | None:
+        """Content of the file there."""
+        try:
+            with self.path.open("rb") as file:
+                content = file.read(limit + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise DownloadError(f"{self.path} cannot be read: {error.strerror}.") from error
+        if len(content) > limit:
+            raise self.too_large(limit)
+        return content
+
+    def remove(self) -> None:
+        """Remove the file there."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise DownloadError(f"{self.path} cannot be removed: {error.strerror}.") from error
+
     def write(self, source: ByteSource) -> None:
         """Write the file, see :meth:`Destination.write`."""
         with contextlib.ExitStack() as stack:

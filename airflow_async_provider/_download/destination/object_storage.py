@@ -69,6 +69,25 @@ class StoredObject(Destination):
                 return None
         return int(found.get("size") or 0)
 
+    def read_whole(self, limit: int) -> bytes | None:
+        """Content of the object there."""
+        fs = self._attach()
+        with self._said("be read"):
+            try:
+                content: bytes = fs.cat_file(self._path, start=0, end=limit + 1)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        if len(content) > limit:
+            raise self.too_large(limit)
+        return content
+
+    def remove(self) -> None:
+        """Remove the object there."""
+        fs = self._attach()
+        with self._said("be removed"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            fs.invalidate_cache()
+            fs.rm_file(self._path)
+
     def write(self, source: ByteSource) -> None:
         """Write the object, see :meth:`Destination.write`."""
         fs = self._attach()

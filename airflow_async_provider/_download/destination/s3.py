@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import secrets
@@ -61,6 +62,7 @@ class S3Object(Destination):
         self.aws_conn_id = aws_conn_id
         self._options = check_s3_arguments(options)
         self._hook: Any = None
+        self._one_part_at_a_time = False
 
     @property
     def hook(self) -> Any:
@@ -134,6 +136,43 @@ class S3Object(Destination):
                 return None
             raise
         return found
+
+    def read_whole(self, limit: int) -> bytes | None:
+        """Content of the object there."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self.hook.get_conn()
+        known = accepted(client, "GetObject", self.extra_arguments)
+        try:
+            body = client.get_object(Bucket=self.bucket, Key=self.key, **known)["Body"]
+            with contextlib.closing(body):
+                content: bytes = body.read(limit + 1)
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                return None
+            raise self._error("be read", error) from error
+        except BotoCoreError as error:
+            raise self._error("be read", error) from error
+        if len(content) > limit:
+            raise self.too_large(limit)
+        return content
+
+    def remove(self) -> None:
+        """Remove the object there; S3 says the same when there is none."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self.hook.get_conn()
+        known = accepted(client, "DeleteObject", self.extra_arguments)
+        try:
+            client.delete_object(Bucket=self.bucket, Key=self.key, **known)
+        except (ClientError, BotoCoreError) as error:
+            raise self._error("be removed", error) from error
+
+    def share(self, other: Destination) -> None:
+        """Use its client: to make one takes longer than to send a small file."""
+        if isinstance(other, S3Object):
+            self._hook = other.hook
+            self._one_part_at_a_time = True
 
     def write(self, source: ByteSource) -> None:
         """Upload, see :meth:`Destination.write`."""
@@ -244,7 +283,7 @@ class S3Object(Destination):
         """Part size, concurrency and threshold: the connection's ``transfer_config_args``, else our own."""
         given = dict(self.hook.service_config.get("transfer_config_args") or {})
         part = int(given.get("multipart_chunksize") or PART)
-        concurrency = int(given.get("max_concurrency") or CONCURRENCY)
+        concurrency = 1 if self._one_part_at_a_time else int(given.get("max_concurrency") or CONCURRENCY)
         return {
             "part": part,
             "concurrency": concurrency if given.get("use_threads", True) else 1,

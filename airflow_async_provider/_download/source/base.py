@@ -70,6 +70,10 @@ class ByteSource(ABC):
         """Let go of connections and threads; nothing can be read afterwards."""
         self._hashing.close()
 
+    def use_one_connection(self) -> None:
+        """Others are at work beside it: that is enough of them."""
+        return
+
     def abort(self) -> None:
         """From another thread: let a waiting ``read`` end soon, with an error."""
         return

@@ -110,6 +110,10 @@ class HttpSource(ByteSource):
             timeout=timeout,
             connections=rules.connections + 2,  # the single one and the probe come on top
         )
+        #: the URL as it was given, which may be a secret; and what answered it
+        self.url = url
+        self.answer_url = ""
+        self.answer_headers: Mapping[str, str] = {}
         self.expires_at = expires_at
         self.retry_policy = retry_policy or DownloadRetryPolicy()
         self._stopped = threading.Event()
@@ -119,6 +123,7 @@ class HttpSource(ByteSource):
         self._response: StreamResponse | None = None
         self._several: RangeReader | None = None
         self._chooser = Chooser(rules)
+        self._single = False
         self._started = False
         self._ranges = False
         self._ended = False
@@ -180,6 +185,10 @@ class HttpSource(ByteSource):
         self._drop()
         self._ended = True
         self.opener.close()
+
+    def use_one_connection(self) -> None:
+        """Never read it over several connections."""
+        self._single = True
 
     def abort(self) -> None:
         """From another thread: end a waiting ``read``, see :class:`ByteSource`."""
@@ -306,6 +315,7 @@ class HttpSource(ByteSource):
         """Note what the first answer says about the object."""
         headers = response.headers
         self._started = True
+        self.answer_url, self.answer_headers = response.url, headers
         self.length = 0 if response.status == 204 else body_length(headers)
         self.bounds.announce(self.length)
         self._pace = Pace(self.bounds.limits.min_bytes_per_second)
@@ -314,7 +324,8 @@ class HttpSource(ByteSource):
         self.etag = headers.get("ETag") or None
         accepts = headers.get("Accept-Ranges", "").strip().lower()
         self._ranges = is_strong(self.etag) and accepts != "none"
-        self._chooser.tries = self._chooser.rules.tries if self._ranges and accepts == "bytes" else 0
+        several = self._ranges and accepts == "bytes" and not self._single
+        self._chooser.tries = self._chooser.rules.tries if several else 0
 
     def _changed(self, response: StreamResponse) -> str | None:
         """What says without reading that this is another object, None when nothing does."""
