@@ -61,7 +61,7 @@ def download(
     *,
     uploads: UploadMemory | None = None,
     bounds: Bounds | None = None,
-    log: logging.Logger | None = None,
+    log: Any = None,
     progress_every: float = 10.0,
     **settings: Any,
 ) -> DownloadReport:

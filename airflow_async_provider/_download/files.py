@@ -97,7 +97,7 @@ class FilesWriter:
     """
 
     def __init__(
-        self, prefix: str, options: StoreOptions, *, run: str | None = None, log: logging.Logger | None = None
+        self, prefix: str, options: StoreOptions, *, run: str | None = None, log: Any = None
     ) -> None:
         self._folder: Location = options.read(prefix, folder=True)
         self._options = options
@@ -233,7 +233,7 @@ def store_files(
     *,
     run: str | None = None,
     at_once: int = AT_ONCE,
-    log: logging.Logger | None = None,
+    log: Any = None,
     progress_every: float = 10.0,
     **settings: Any,
 ) -> FilesReport:
@@ -281,7 +281,7 @@ def _store_all(
     names: Sequence[str],
     *,
     at_once: int,
-    log: logging.Logger,
+    log: Any,
     progress_every: float,
 ) -> None:
     started: list[ByteSource] = []
@@ -328,7 +328,7 @@ def _give_up(pool: ThreadPoolExecutor, under_way: Iterable[Future[None]], starte
         running = list(wait(running, timeout=0.1, return_when=FIRST_EXCEPTION).not_done)
 
 
-def _tell_failure(error: BaseException, name: str, all_files: int, stored: int, log: logging.Logger) -> None:
+def _tell_failure(error: BaseException, name: str, all_files: int, stored: int, log: Any) -> None:
     if isinstance(error, AsyncJobError):
         log.error(
             "The file %r could not be stored. %s of %s files are there, without a manifest; the next try of "

@@ -31,7 +31,7 @@ def store_pages(
     rows: Rows | None = None,
     repeats_header: bool = False,
     needs_body: bool = True,
-    log: logging.Logger | None = None,
+    log: Any = None,
     uploads: UploadMemory | None = None,
     **settings: Any,
 ) -> DownloadReport | FilesReport:
@@ -63,7 +63,7 @@ def store_pages(
     return download(source, destination, plain, uploads=uploads, log=log)
 
 
-def _store_parts(pages: Pages, prefix: str, options: StoreOptions, *, log: logging.Logger) -> FilesReport:
+def _store_parts(pages: Pages, prefix: str, options: StoreOptions, *, log: Any) -> FilesReport:
     writer = FilesWriter(prefix, options, log=log)
     try:
         if (skipped := writer.existing()) is not None:
