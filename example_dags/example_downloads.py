@@ -2,8 +2,8 @@
 """
 Files from URLs to S3: one, several with a manifest, and a DAG that starts when they are there.
 
-Needs the connections ``reports_api`` (of type ``http``) and ``aws_default``. Put paths and a bucket of your own
-in the place of the parameters.
+Needs the connections ``reports_api`` (of type ``http``) and ``aws_default``. Put paths and a bucket of your
+own in the place of the parameters.
 """
 
 from __future__ import annotations

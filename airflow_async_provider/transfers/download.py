@@ -56,8 +56,8 @@ class DownloadOperator(BaseOperator):
     :param destination: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
         ObjectStoragePath opens; for several files a prefix that ends with a slash
     :param conn_id: Airflow connection (of type ``http`` or of any system of this package) whose credentials
-        go to its own origin, and whose TLS settings and proxy count. None: a public or pre-signed URL, without
-        credentials
+        go to its own origin, and whose TLS settings and proxy count. None: a public or pre-signed URL,
+        without credentials
     :param headers: further headers (media types), sent to the URL's own origin only; never credentials
     :param aws_conn_id: Airflow connection for ``s3://`` destinations
     :param if_exists: ``replace`` what is there, ``skip`` the download, or ``fail``
@@ -196,7 +196,8 @@ class DownloadOperator(BaseOperator):
         if self.conn_id is None and not url.lower().startswith(("http://", "https://")):
             shown = url.split("?", 1)[0][:100] if "@" not in url else "The URL"
             raise ConfigurationError(
-                f"{shown} is no http or https URL. A path needs the connection that it is a path on: set conn_id."
+                f"{shown} is no http or https URL. A path needs the connection that it is a path on: set "
+                "conn_id."
             )
 
     def _absolute(self, url: str) -> str:
