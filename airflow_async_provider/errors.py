@@ -29,6 +29,7 @@ Every error this package raises, one tree.
     │   ├── ResultExpiredError      the result URL is no longer valid
     │   ├── ResultMissingError      404 from the result URL after patience ran out
     │   ├── ResultChangedError      the object changed while it was being read
+    │   ├── ResultLimitError        larger, slower or longer than the task allows
     │   ├── DownloadError           broken off, too short, refused
     │   └── DestinationExistsError  ``if_exists="fail"`` and something is there
     └── CallbackError               a callback could not be understood
@@ -227,6 +228,10 @@ class ResultMissingError(ResultError):
 
 class ResultChangedError(ResultError):
     """The object behind the result URL changed while it was being read, so the parts do not fit together."""
+
+
+class ResultLimitError(ResultError):
+    """The result is larger, comes slower or takes longer than the task's arguments allow."""
 
 
 class DownloadError(ResultError):

@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_async_provider._download.destination.base import (
-    Destination,
-    IfExists,
-    UploadMemory,
-    open_destination,
-)
+from airflow_async_provider._download.destination.base import Destination, UploadMemory, open_destination
+from airflow_async_provider._download.limits import Bounds
+from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._download.progress import Progress, duration, size
 from airflow_async_provider._download.source.base import ByteSource, ChunkSource
 from airflow_async_provider._download.source.http import HttpSource
+from airflow_async_provider._download.transforms import transformed
 from airflow_async_provider.errors import ResultChangedError
 
 _log = logging.getLogger(__name__)
@@ -58,43 +56,41 @@ class DownloadReport:
 
 def download(
     source: ByteSource | str,
-    destination: str,
+    destination: str | Destination,
+    options: StoreOptions | None = None,
     *,
-    if_exists: IfExists = "replace",
-    aws_conn_id: str | None = "aws_default",
-    object_storage_options: Mapping[str, Any] | None = None,
     uploads: UploadMemory | None = None,
-    log: logging.Logger | None = None,
+    bounds: Bounds | None = None,
+    log: Any = None,
     progress_every: float = 10.0,
+    **settings: Any,
 ) -> DownloadReport:
     """
     Bring a result to its destination, whole or not at all.
 
     :param source: a source, or a URL that needs no credentials
-    :param destination: see :func:`~.destination.open_destination`
-    :param if_exists: ``replace`` what is there, ``skip`` the download, or ``fail``
-    :param aws_conn_id: Airflow connection for ``s3://`` destinations
-    :param object_storage_options: see :func:`~.destination.open_destination`
+    :param destination: see :func:`~.destination.base.open_destination`
+    :param options: how to store it
     :param uploads: remembers an unfinished upload for the process after this one
+    :param bounds: what it counts to, where several downloads count together; None for the options' limits
     :param log: where progress goes, None for this package's logger
     :param progress_every: seconds between two progress lines
+    :param settings: the options one by one, as :class:`~.options.StoreOptions` takes them
     :raises ConfigurationError: the destination or the URL cannot be used; nothing was sent
     :raises DestinationExistsError: ``if_exists="fail"`` and something is there
     :raises ResultExpiredError: the URL is no longer valid
     :raises ResultMissingError: nothing is behind the URL
     :raises ResultChangedError: the object kept changing while it was read
+    :raises ResultLimitError: it is too large, too slow, or takes too long
     :raises DownloadError: anything else
     """
     began = time.monotonic()
     log = log or _log
-    place = open_destination(
-        destination,
-        aws_conn_id=aws_conn_id,
-        if_exists=if_exists,
-        object_storage_options=object_storage_options,
-    )
+    options = options or StoreOptions(**settings)
+    place = destination if isinstance(destination, Destination) else open_destination(destination, options)
     if isinstance(source, str):
         source = HttpSource(source)
+    source = transformed(source, options)
     try:
         if (skipped := already_there(place)) is not None:
             log.info("%s exists already (%s), nothing is downloaded", place.uri, size(skipped.bytes))
@@ -102,6 +98,7 @@ def download(
         place.uploads = uploads
         place.prepare()
         source.watch = Progress(log, every=progress_every)
+        source.bounds = bounds or Bounds(options.limits)
         while True:
             try:
                 source.open()
@@ -132,37 +129,31 @@ def download(
 
 def write_chunks(
     chunks: Iterable[bytes],
-    destination: str,
+    destination: str | Destination,
+    options: StoreOptions | None = None,
     *,
     length: int | None = None,
     content_type: str | None = None,
-    if_exists: IfExists = "replace",
-    aws_conn_id: str | None = "aws_default",
-    object_storage_options: Mapping[str, Any] | None = None,
-    uploads: UploadMemory | None = None,
-    log: logging.Logger | None = None,
+    **settings: Any,
 ) -> DownloadReport:
     """
     Write bytes that are at hand to a destination, with the same promises as :func:`download`.
 
     :param chunks: the bytes, in order
+    :param options: how to store them
     :param length: how many, when known; another number is an error
     :param content_type: media type, noted where the storage keeps one
+    :param settings: further arguments of :func:`download`
     """
-    return download(
-        ChunkSource(chunks, length=length, content_type=content_type),
-        destination,
-        if_exists=if_exists,
-        aws_conn_id=aws_conn_id,
-        object_storage_options=object_storage_options,
-        uploads=uploads,
-        log=log,
-    )
+    source = ChunkSource(chunks, length=length, content_type=content_type)
+    return download(source, destination, options, **settings)
 
 
-def write_bytes(data: bytes, destination: str, **options: Any) -> DownloadReport:
-    """Write one piece of bytes; options as for :func:`write_chunks`."""
-    return write_chunks([data], destination, length=len(data), **options)
+def write_bytes(
+    data: bytes, destination: str | Destination, options: StoreOptions | None = None, **settings: Any
+) -> DownloadReport:
+    """Write one piece of bytes; arguments as for :func:`write_chunks`."""
+    return write_chunks([data], destination, options, length=len(data), **settings)
 
 
 def already_there(place: Destination) -> DownloadReport | None:

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider._download.source.base import ByteSource
+if TYPE_CHECKING:
+    from airflow_async_provider._download.source.base import ByteSource
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB")
 
@@ -20,9 +21,7 @@ class Progress:
     :param every: seconds between two lines
     """
 
-    def __init__(
-        self, log: logging.Logger, *, every: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, log: Any, *, every: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
         self._every = every
         self._clock = clock

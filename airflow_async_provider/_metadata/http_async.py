@@ -34,9 +34,16 @@ HTTP_ASYNC = System(
         "async_result": {
             "AsyncResultDownloadOperator": "Download the result of a finished job to disk, S3 or any object "
             "storage"
-        }
+        },
+        "download": {
+            "DownloadOperator": "Download files from URLs to disk, S3 or any object storage, whole or "
+            "not at all"
+        },
     },
-    targets={"async_result": "Amazon Simple Storage Service (S3)"},
+    targets={
+        "async_result": "Amazon Simple Storage Service (S3)",
+        "download": "Amazon Simple Storage Service (S3)",
+    },
     protocols={
         "http_api": "_http.profile.HttpProfile",
         "http_azure": "_http.azure.AzureProtocol",

@@ -7,8 +7,11 @@ from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 
+from airflow.sdk import BaseHook
+
 from airflow_async_provider._metadata import PACKAGE, SYSTEMS
 from airflow_async_provider._metadata.http_async import HTTP_ASYNC
+from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook, as_handle
 from airflow_async_provider.protocols._job import JobHandle
 
@@ -30,3 +33,23 @@ def hook_for(job: JobHandle | Mapping[str, Any], conn_id: str | None = None) -> 
     module, _, name = HOOKS.get(handle.protocol, GENERIC).rpartition(".")
     hook: AsyncApiHook = getattr(import_module(module), name)(conn_id or handle.conn_id)
     return hook
+
+
+def hook_for_connection(conn_id: str) -> AsyncApiHook:
+    """
+    The hook for an Airflow connection, by its type.
+
+    :raises ConfigurationError: its type is none of this package, and not ``http``
+    """
+    conn = BaseHook.get_connection(conn_id)
+    known = {}
+    for path in (f"{PACKAGE}.hooks.{system.hook}" for system in SYSTEMS):
+        module, _, name = path.rpartition(".")
+        hook: type[AsyncApiHook] = getattr(import_module(module), name)
+        known[hook.conn_type] = hook
+    if conn.conn_type not in known:
+        raise ConfigurationError(
+            f"The connection {conn_id!r} has the type {conn.conn_type!r}. Files are fetched over connections "
+            f"of the types {', '.join(sorted(known))}."
+        )
+    return known[conn.conn_type](conn_id)

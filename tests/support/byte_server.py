@@ -64,6 +64,8 @@ class ByteServer:
     steps: list[Step] = field(default_factory=list)
     tls: Path | None = None
     requests: list[Request] = field(default_factory=list)
+    #: gives the bytes for a request target, or the step that answers it
+    by_path: Callable[[str], Any] | None = None
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
@@ -103,6 +105,12 @@ class ByteServer:
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
+    def _step_of(self, request: Request) -> Step:
+        if self.by_path is None:
+            return serve()
+        found = self.by_path(request.target)
+        return serve(content=found) if isinstance(found, bytes) else found
+
     def _accept(self) -> None:
         while not self.ended.is_set():
             try:
@@ -122,8 +130,9 @@ class ByteServer:
                 while (request := _read_request(stream)) is not None:
                     with self._lock:
                         self.requests.append(request)
-                        step = self.steps.pop(0) if self.steps else serve()
+                        step = self.steps.pop(0) if self.steps else None
                     exchange = Exchange(self, request, connection)
+                    step = step or self._step_of(request)
                     step(exchange)
                     if exchange.last:
                         return
@@ -147,7 +156,7 @@ class Exchange:
         lines = [f"HTTP/1.1 {status} Whatever", *(f"{k}: {v}" for k, v in headers.items()), "", ""]
         self.connection.sendall("\r\n".join(lines).encode("utf-8"))
 
-    def usual_headers(self, body: bytes, start: int | None) -> dict[str, Any]:
+    def usual_headers(self, body: bytes, start: int | None, whole: bytes | None = None) -> dict[str, Any]:
         server = self.server
         sent: dict[str, Any] = {"Content-Length": len(body), "Accept-Ranges": "bytes", **server.headers}
         if server.etag is not None:
@@ -155,7 +164,7 @@ class Exchange:
         if server.content_type is not None:
             sent["Content-Type"] = server.content_type
         if start is not None:
-            sent["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(server.content)}"
+            sent["Content-Range"] = f"bytes {start}-{start + len(body) - 1}/{len(whole or server.content)}"
         return sent
 
     def body(self, body: bytes, *, chunked: bool, whole: bool) -> None:
@@ -182,6 +191,7 @@ def serve(
     until_close: bool = False,
     headers: Mapping[str, Any] | None = None,
     drop: tuple[str, ...] = (),
+    content: bytes | None = None,
 ) -> Step:
     """
     The content, or the part of it that Range names; 412 when If-Match does not match.
@@ -192,18 +202,20 @@ def serve(
     :param until_close: no Content-Length, the end of the connection ends the body
     :param headers: further headers; they replace others of the same name
     :param drop: names of headers to leave out
+    :param content: other bytes than the server's
     """
 
     def step(exchange: Exchange) -> None:
         server, request = exchange.server, exchange.request
+        whole = server.content if content is None else content
         wanted = None if ignore_range else request.range
         if request.headers.get("if-match", server.etag) != server.etag:
             return status(412, b"<Error><Code>PreconditionFailed</Code></Error>")(exchange)
-        if wanted and wanted[0] >= len(server.content):
+        if wanted and wanted[0] >= len(whole):
             return status(416)(exchange)
         start, end = wanted or (0, None)
-        body = server.content[start:end]
-        sent = exchange.usual_headers(body, start if wanted else None)
+        body = whole[start:end]
+        sent = exchange.usual_headers(body, start if wanted else None, whole)
         if chunked:
             sent["Transfer-Encoding"] = "chunked"
         if until_close:
@@ -218,6 +230,20 @@ def serve(
         elif cut is not None and how == "silence":
             server.ended.wait(20)
         return None
+
+    return step
+
+
+def shorter(by: int) -> Step:
+    """A range that is well formed but ends so many bytes before the one that was asked for."""
+
+    def step(exchange: Exchange) -> None:
+        server, wanted = exchange.server, exchange.request.range
+        assert wanted is not None
+        start, end = wanted
+        body = server.content[start : min(end or len(server.content), len(server.content)) - by]
+        exchange.head(206, exchange.usual_headers(body, start))
+        exchange.connection.sendall(body)
 
     return step
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol, get_args
-from urllib.parse import unquote, urlsplit
+from typing import Any, Protocol
 
+from airflow_async_provider._download.locations import Location
+from airflow_async_provider._download.options import IfExists, StoreOptions
 from airflow_async_provider._download.source.base import ByteSource
-from airflow_async_provider.errors import ConfigurationError, DestinationExistsError
-
-IfExists = Literal["replace", "skip", "fail"]
+from airflow_async_provider.errors import DestinationExistsError, DownloadError
 
 
 class UploadMemory(Protocol):
@@ -74,6 +73,31 @@ class Destination(ABC):
         :raises DownloadError: the place cannot be written to
         """
 
+    @abstractmethod
+    def read_whole(self, limit: int) -> bytes | None:
+        """
+        What lies there, None when nothing does; for small files of our own.
+
+        :param limit: largest size (bytes)
+        :raises DownloadError: it is larger, or cannot be read
+        """
+
+    @abstractmethod
+    def remove(self) -> None:
+        """
+        Remove what lies there, if anything does.
+
+        :raises DownloadError: it cannot be removed
+        """
+
+    def share(self, other: Destination) -> None:
+        """Use the connections of another destination in the same place, one of several files under way."""
+        return
+
+    def too_large(self, limit: int) -> DownloadError:
+        """What to raise for a file of our own that has become too large to read."""
+        return DownloadError(f"{self.uri} has more than {limit} bytes; it is not what this package wrote.")
+
     def link(self) -> str:
         """Where a person looks at it in a browser, without credentials; empty where there is no address."""
         return ""
@@ -87,66 +111,33 @@ class Destination(ABC):
 
 
 def open_destination(
-    destination: str,
-    *,
-    aws_conn_id: str | None = "aws_default",
-    if_exists: IfExists = "replace",
-    object_storage_options: Mapping[str, Any] | None = None,
+    destination: str | Location, options: StoreOptions | None = None, **settings: Any
 ) -> Destination:
     """
     The place that a ``destination`` argument names. Touches neither network nor disk.
 
     :param destination: absolute path, ``file://`` URL, ``s3://bucket/key``, or any other URL that Airflow's
         ``ObjectStoragePath`` opens (``gs://conn_id@bucket/key``)
-    :param aws_conn_id: connection for ``s3://`` URLs that name none
-    :param if_exists: ``replace``, ``skip`` or ``fail``
-    :param object_storage_options: for ``s3://`` further arguments of the upload as boto3 names them
-        (``{"ServerSideEncryption": "aws:kms"}``), else storage options for the file system of the URL
-    :raises ConfigurationError: relative path, unknown form
+    :param options: how to store there
+    :param settings: the same one by one, as :class:`~.._download.options.StoreOptions` takes them
+    :raises ConfigurationError: relative path, unknown form, options that do not fit it
     """
-    if if_exists not in get_args(IfExists):
-        raise ConfigurationError(f"if_exists must be 'replace', 'skip' or 'fail', not {if_exists!r}.")
-    if not destination.strip():
-        raise ConfigurationError("destination must be an absolute path or a URL, but it is empty.")
-    scheme = destination.split("://", 1)[0].lower() if "://" in destination else ""
-    if not scheme or destination.startswith("/"):
-        return _local(destination, destination, if_exists)
-    if scheme == "file":
-        parts = urlsplit(destination)
-        if parts.netloc not in ("", "localhost"):
-            raise ConfigurationError(
-                f"{destination!r} names the host {parts.netloc!r}; a file URL has three slashes: "
-                "file:///absolute/path."
-            )
-        # "?" and "#" would have to be encoded in a URL; written plainly they belong to the name
-        return _local(
-            unquote(destination.split("://", 1)[1].removeprefix(parts.netloc)), destination, if_exists
-        )
-    userinfo = destination.split("://", 1)[1].split("/", 1)[0].rpartition("@")[0]
-    if ":" in userinfo:
-        raise ConfigurationError(
-            f"The {scheme} destination holds a password. Put it into an Airflow connection and write "
-            f"{scheme}://conn_id@..."
-        )
-    if scheme in ("s3", "s3a", "s3n"):
+    options = options or StoreOptions(**settings)
+    location = destination if isinstance(destination, Location) else options.read(destination)
+    if location.kind == "file":
+        from airflow_async_provider._download.destination.local_file import LocalFile
+
+        return LocalFile(location.path, if_exists=options.if_exists)
+    if location.kind == "s3":
         from airflow_async_provider._download.destination.s3 import S3Object
 
-        return S3Object.parse(
-            destination, if_exists=if_exists, aws_conn_id=aws_conn_id, options=object_storage_options
+        return S3Object(
+            location.bucket,
+            location.key,
+            aws_conn_id=location.conn_id or options.aws_conn_id,
+            if_exists=options.if_exists,
+            options=options.s3_extra_args,
         )
     from airflow_async_provider._download.destination.object_storage import StoredObject
 
-    return StoredObject(destination, if_exists=if_exists, options=object_storage_options)
-
-
-def _local(path: str, given: str, if_exists: IfExists) -> Destination:
-    from airflow_async_provider._download.destination.local_file import LocalFile
-
-    if not path.startswith("/"):
-        raise ConfigurationError(
-            f"{given!r} is a relative path, and a worker's directory is nobody's promise. Give an absolute "
-            "path or a URL."
-        )
-    if path.endswith("/") or "\0" in path:
-        raise ConfigurationError(f"{given!r} names a directory; the destination is a file.")
-    return LocalFile(path, if_exists=if_exists)
+    return StoredObject(location.uri, if_exists=options.if_exists, options=options.object_storage_options)

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from airflow_async_provider._download.destination.base import Destination, IfExists
+from airflow_async_provider._download.destination.base import Destination
 from airflow_async_provider._download.destination.temporary_file import UnfinishedFile
+from airflow_async_provider._download.options import IfExists
 from airflow_async_provider._download.source.base import ByteSource
 from airflow_async_provider._download.worker_thread import Background
 from airflow_async_provider.errors import ConfigurationError, DownloadError
@@ -42,6 +43,28 @@ class LocalFile(Destination):
             raise ConfigurationError(f"{self.path} is a directory; the destination is a file.")
         return found.st_size
 
+    def read_whole(self, limit: int) -> bytes | None:
+        """Content of the file there."""
+        try:
+            with self.path.open("rb") as file:
+                content = file.read(limit + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise DownloadError(f"{self.path} cannot be read: {error.strerror}.") from error
+        if len(content) > limit:
+            raise self.too_large(limit)
+        return content
+
+    def remove(self) -> None:
+        """Remove the file there."""
+        try:
+            self.path.unlink(missing_ok=True)
+        except NotADirectoryError:
+            return
+        except OSError as error:
+            raise DownloadError(f"{self.path} cannot be removed: {error.strerror}.") from error
+
     def write(self, source: ByteSource) -> None:
         """Write the file, see :meth:`Destination.write`."""
         with contextlib.ExitStack() as stack:
@@ -50,7 +73,7 @@ class LocalFile(Destination):
             with said.clearly():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 said.room()
-                file = stack.enter_context(UnfinishedFile(self.path.parent))
+                file = stack.enter_context(UnfinishedFile(self.path))
             writing = Background(file.write, name="file")
             stack.callback(writing.close)  # before the file is closed under the thread's feet
             while data := source.read():
@@ -60,7 +83,7 @@ class LocalFile(Destination):
             with said.clearly():
                 writing.join()
                 try:
-                    file.publish(self.path.name, replace=self.if_exists == "replace")
+                    file.publish(replace=self.if_exists == "replace")
                 except FileExistsError:
                     raise self.exists_error() from None
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from airflow_async_provider._download.destination.base import Destination, IfExists
+from airflow_async_provider._download.destination.base import Destination
+from airflow_async_provider._download.options import IfExists
 from airflow_async_provider._download.source.base import ByteSource
 from airflow_async_provider.errors import ConfigurationError, DownloadError
 
@@ -67,6 +68,25 @@ class StoredObject(Destination):
             except (FileNotFoundError, NotADirectoryError):
                 return None
         return int(found.get("size") or 0)
+
+    def read_whole(self, limit: int) -> bytes | None:
+        """Content of the object there."""
+        fs = self._attach()
+        with self._said("be read"):
+            try:
+                content: bytes = fs.cat_file(self._path, start=0, end=limit + 1)
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+        if len(content) > limit:
+            raise self.too_large(limit)
+        return content
+
+    def remove(self) -> None:
+        """Remove the object there."""
+        fs = self._attach()
+        with self._said("be removed"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            fs.invalidate_cache()
+            fs.rm_file(self._path)
 
     def write(self, source: ByteSource) -> None:
         """Write the object, see :meth:`Destination.write`."""

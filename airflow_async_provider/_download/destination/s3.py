@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import secrets
@@ -10,15 +11,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from airflow_async_provider._download.destination.base import Destination, IfExists
+from airflow_async_provider._download.destination.base import Destination
 from airflow_async_provider._download.destination.s3_multipart import (
     CONCURRENCY,
     PART,
     MultipartUpload,
     part_size,
 )
+from airflow_async_provider._download.options import IfExists
+from airflow_async_provider._download.s3_arguments import check_s3_arguments
 from airflow_async_provider._download.source.base import ByteSource, fill
-from airflow_async_provider.errors import ConfigurationError, DownloadError
+from airflow_async_provider.errors import DownloadError
 
 log = logging.getLogger(__name__)
 
@@ -57,39 +60,37 @@ class S3Object(Destination):
         self.bucket = bucket
         self.key = key
         self.aws_conn_id = aws_conn_id
-        self._options = dict(options or {})
+        self._options = check_s3_arguments(options)
         self._hook: Any = None
-
-    @classmethod
-    def parse(
-        cls,
-        url: str,
-        *,
-        aws_conn_id: str | None,
-        if_exists: IfExists,
-        options: Mapping[str, Any] | None = None,
-    ) -> S3Object:
-        """
-        From ``s3://bucket/key`` or ``s3://conn_id@bucket/key``; a key may hold any character.
-
-        :raises ConfigurationError: bucket or key is missing
-        """
-        netloc, _, key = url.split("://", 1)[1].partition("/")
-        conn_id, _, bucket = netloc.rpartition("@")
-        if not bucket or not key or key.endswith("/"):
-            raise ConfigurationError(f"{url!r} does not name an object; write s3://bucket/key.")
-        return cls(bucket, key, aws_conn_id=conn_id or aws_conn_id, if_exists=if_exists, options=options)
+        self._one_part_at_a_time = False
 
     @property
     def hook(self) -> Any:
         """The amazon provider's ``S3Hook``, made when first needed."""
         if self._hook is None:
-            self._hook = _named_hook()(aws_conn_id=self.aws_conn_id, extra_args=self._options)
+            self._hook = _named_hook()(aws_conn_id=self.aws_conn_id)
         return self._hook
+
+    @functools.cached_property
+    def extra_arguments(self) -> dict[str, Any]:
+        """
+        Further arguments of the upload: ``extra_args`` of the connection, and over them the task's own.
+
+        :raises ConfigurationError: the connection's cannot be
+        """
+        found: dict[str, Any] = {}
+        of_connection = self.hook.conn_config.extra_config
+        for where, given in (
+            ("extra_args", of_connection.get("extra_args")),
+            ("service_config.s3.extra_args", self.hook.service_config.get("extra_args")),
+        ):
+            found |= check_s3_arguments(given, where=f"{where} of connection {self.aws_conn_id!r}")
+        return found | self._options
 
     def prepare(self) -> None:
         """Look up the connection; importing the amazon provider alone takes seconds."""
         self.hook.get_conn()
+        _ = self.extra_arguments
 
     def link(self) -> str:
         """The object in AWS's console; on any other server its address, which asks for a login of its own."""
@@ -128,13 +129,50 @@ class S3Object(Destination):
         client = self.hook.get_conn()
         try:
             found: dict[str, Any] = client.head_object(
-                Bucket=self.bucket, Key=self.key, **accepted(client, "HeadObject", self.hook.extra_args)
+                Bucket=self.bucket, Key=self.key, **accepted(client, "HeadObject", self.extra_arguments)
             )
         except ClientError as error:
             if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
                 return None
             raise
         return found
+
+    def read_whole(self, limit: int) -> bytes | None:
+        """Content of the object there."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self.hook.get_conn()
+        known = accepted(client, "GetObject", self.extra_arguments)
+        try:
+            body = client.get_object(Bucket=self.bucket, Key=self.key, **known)["Body"]
+            with contextlib.closing(body):
+                content: bytes = body.read(limit + 1)
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == 404:
+                return None
+            raise self._error("be read", error) from error
+        except BotoCoreError as error:
+            raise self._error("be read", error) from error
+        if len(content) > limit:
+            raise self.too_large(limit)
+        return content
+
+    def remove(self) -> None:
+        """Remove the object there; S3 says the same when there is none."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = self.hook.get_conn()
+        known = accepted(client, "DeleteObject", self.extra_arguments)
+        try:
+            client.delete_object(Bucket=self.bucket, Key=self.key, **known)
+        except (ClientError, BotoCoreError) as error:
+            raise self._error("be removed", error) from error
+
+    def share(self, other: Destination) -> None:
+        """Use its client: to make one takes longer than to send a small file."""
+        if isinstance(other, S3Object):
+            self._hook = other.hook
+            self._one_part_at_a_time = True
 
     def write(self, source: ByteSource) -> None:
         """Upload, see :meth:`Destination.write`."""
@@ -245,7 +283,7 @@ class S3Object(Destination):
         """Part size, concurrency and threshold: the connection's ``transfer_config_args``, else our own."""
         given = dict(self.hook.service_config.get("transfer_config_args") or {})
         part = int(given.get("multipart_chunksize") or PART)
-        concurrency = int(given.get("max_concurrency") or CONCURRENCY)
+        concurrency = 1 if self._one_part_at_a_time else int(given.get("max_concurrency") or CONCURRENCY)
         return {
             "part": part,
             "concurrency": concurrency if given.get("use_threads", True) else 1,
@@ -253,7 +291,7 @@ class S3Object(Destination):
         }
 
     def _extra_arguments(self, client: Any, source: ByteSource) -> dict[str, Any]:
-        extra = dict(self.hook.extra_args)
+        extra = dict(self.extra_arguments)
         if source.content_type:
             extra.setdefault("ContentType", source.content_type)
         if source.content_encoding:

@@ -7,6 +7,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 
+from airflow_async_provider._download.limits import Bounds, DownloadLimits
 from airflow_async_provider._download.worker_thread import Background
 from airflow_async_provider.errors import DownloadError
 
@@ -15,6 +16,9 @@ BLOCK = 1024 * 1024
 
 #: The same where a larger buffer collects the bytes anyway: what waits to be hashed takes less memory.
 FILL_BLOCK = 256 * 1024
+
+#: Of a source that nobody has given bounds.
+UNBOUNDED = DownloadLimits(max_bytes=None, min_bytes_per_second=None, max_seconds=None, max_unpack_ratio=None)
 
 
 class ByteSource(ABC):
@@ -36,6 +40,8 @@ class ByteSource(ABC):
         self.watch: Callable[[ByteSource], None] | None = None
         #: how often it was taken up again in the middle
         self.resumes = 0
+        #: how large, slow and long it may be
+        self.bounds = Bounds(UNBOUNDED)
         self._begin_hash()
 
     def _begin_hash(self) -> None:
@@ -64,10 +70,19 @@ class ByteSource(ABC):
         """Let go of connections and threads; nothing can be read afterwards."""
         self._hashing.close()
 
+    def use_one_connection(self) -> None:
+        """Others are at work beside it: that is enough of them."""
+        return
+
+    def abort(self) -> None:
+        """From another thread: let a waiting ``read`` end soon, with an error."""
+        return
+
     def _hand_out(self, data: bytes) -> bytes:
         self.offset += len(data)
         if self.length is not None and self.offset > self.length:
             raise DownloadError(f"The result has more bytes than the {self.length} that were announced.")
+        self.bounds.add(len(data))
         self._hashing.put(data)
         if self.watch is not None:
             self.watch(self)
@@ -91,6 +106,10 @@ class ChunkSource(ByteSource):
         self._rest = memoryview(b"")
         self.length = length
         self.content_type = content_type
+
+    def open(self) -> None:
+        """Look at the length."""
+        self.bounds.announce(self.length)
 
     def read(self, size: int = BLOCK) -> bytes:
         """Some bytes, see :class:`ByteSource`."""

@@ -12,10 +12,12 @@ from __future__ import annotations
 import hashlib
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from airflow_async_provider._download.limits import Pace
 from airflow_async_provider._download.source.base import BLOCK, ByteSource
 from airflow_async_provider._download.source.headers import (
     body_encoding,
@@ -76,7 +78,7 @@ class HttpSource(ByteSource):
     :param proxy: proxy URL, None for the environment's
     :param timeout: seconds to connect, and seconds of silence until a connection counts as broken
     :param expires_at: epoch seconds until which the URL is good, None when unknown
-    :param persistence: how hard to try
+    :param retry_policy: how hard to try
     :param parallel: when to use several connections
     :raises ConfigurationError: the URL is no usable http or https address
     """
@@ -92,9 +94,9 @@ class HttpSource(ByteSource):
         proxy: str | None = None,
         timeout: tuple[float, float] = (10.0, 60.0),
         expires_at: float | None = None,
-        persistence: DownloadRetryPolicy | None = None,
+        retry_policy: DownloadRetryPolicy | None = None,
         parallel: Parallel | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
@@ -108,13 +110,20 @@ class HttpSource(ByteSource):
             timeout=timeout,
             connections=rules.connections + 2,  # the single one and the probe come on top
         )
+        #: the URL as it was given, which may be a secret; and what answered it
+        self.url = url
+        self.answer_url = ""
+        self.answer_headers: Mapping[str, str] = {}
         self.expires_at = expires_at
-        self.persistence = persistence or DownloadRetryPolicy()
-        self._sleep = sleep
+        self.retry_policy = retry_policy or DownloadRetryPolicy()
+        self._stopped = threading.Event()
+        self._sleep = self._stopped.wait if sleep is None else sleep
+        self._pace = Pace(None)
         self._clock = clock
         self._response: StreamResponse | None = None
         self._several: RangeReader | None = None
         self._chooser = Chooser(rules)
+        self._single = False
         self._started = False
         self._ranges = False
         self._ended = False
@@ -164,6 +173,7 @@ class HttpSource(ByteSource):
             return False
         self._drop()
         self._restarted, self._started, self._ended = True, False, False
+        self.bounds.take_back(self.offset)
         self.offset = self._failed_at = 0
         self._hashing.close()
         self._begin_hash()
@@ -176,6 +186,17 @@ class HttpSource(ByteSource):
         self._ended = True
         self.opener.close()
 
+    def use_one_connection(self) -> None:
+        """Never read it over several connections."""
+        self._single = True
+
+    def abort(self) -> None:
+        """From another thread: end a waiting ``read``, see :class:`ByteSource`."""
+        self._stopped.set()
+        response = self._response
+        if response is not None:
+            response.body.abort()
+
     def _read_one(self, size: int) -> tuple[bytes, str]:
         """Some bytes, or why there are none."""
         if self._response is None:
@@ -185,10 +206,12 @@ class HttpSource(ByteSource):
             data = self._response.body.read(size)
         except BrokenOffError as error:
             return b"", error.reason
+        waited = time.perf_counter() - began
+        self._pace.note(len(data), waited)
         offset = self.offset + len(data)
         slow = self._chooser.note(
             len(data),
-            time.perf_counter() - began,
+            waited,
             left=None if self.length is None else self.length - offset,
             time_left=None if self.expires_at is None else self.expires_at - self._clock(),
         )
@@ -201,11 +224,14 @@ class HttpSource(ByteSource):
         return data, ""
 
     def _read_several(self, several: RangeReader, size: int) -> tuple[bytes, str]:
+        began = time.perf_counter()
         try:
-            return several.read(size), ""
+            data = several.read(size)
         except (BrokenOffError, AsyncJobError) as error:
             log.info("Several connections do not work now (%s), going on with one", error)
             return b"", STEPPED_ASIDE
+        self._pace.note(len(data), time.perf_counter() - began)
+        return data, ""
 
     def _drop(self) -> None:
         if self._several is not None:
@@ -219,12 +245,13 @@ class HttpSource(ByteSource):
         """Send requests until an answer continues at ``offset``."""
         waited_404 = 0.0
         while True:
+            self._check_stopped()
             ranged = self.offset > 0 and self._ranges
             try:
                 response = self.opener.open(
                     offset=self.offset if ranged else 0, etag=self.etag if ranged else None
                 )
-                if response.status == 200 or (ranged and response.status == 206):
+                if response.status == 200 or (ranged and response.status == 206) or self._is_empty(response):
                     if self._continues(response):
                         return response
                     continue
@@ -242,6 +269,15 @@ class HttpSource(ByteSource):
                 waited_404 += self._await_object(refusal, waited_404)
             else:
                 self._pause(refusal.reason, refusal.wait)
+
+    def _is_empty(self, response: StreamResponse) -> bool:
+        """Whether the answer says that the result has no bytes: 204, at the beginning."""
+        return response.status == 204 and self.offset == 0
+
+    def _check_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise DownloadError(f"The download of {self.opener.where} was stopped.")
+        self.bounds.check_time()
 
     def _continues(self, response: StreamResponse) -> bool:
         """
@@ -279,13 +315,17 @@ class HttpSource(ByteSource):
         """Note what the first answer says about the object."""
         headers = response.headers
         self._started = True
-        self.length = body_length(headers)
+        self.answer_url, self.answer_headers = response.url, headers
+        self.length = 0 if response.status == 204 else body_length(headers)
+        self.bounds.announce(self.length)
+        self._pace = Pace(self.bounds.limits.min_bytes_per_second)
         self.content_type = headers.get("Content-Type") or None
         self.content_encoding = body_encoding(headers)
         self.etag = headers.get("ETag") or None
         accepts = headers.get("Accept-Ranges", "").strip().lower()
         self._ranges = is_strong(self.etag) and accepts != "none"
-        self._chooser.tries = self._chooser.rules.tries if self._ranges and accepts == "bytes" else 0
+        several = self._ranges and accepts == "bytes" and not self._single
+        self._chooser.tries = self._chooser.rules.tries if several else 0
 
     def _changed(self, response: StreamResponse) -> str | None:
         """What says without reading that this is another object, None when nothing does."""
@@ -305,12 +345,13 @@ class HttpSource(ByteSource):
             data = response.body.read(min(BLOCK, left))
             if not data:
                 raise BrokenOffError("the connection ended while the beginning was read again")
+            self._check_stopped()
             again.update(data)
             left -= len(data)
         return again.hexdigest() == self.sha256
 
     def _await_object(self, refusal: Refusal, waited: float) -> float:
-        wait = min(1.0 + waited / 2, 10.0, self.persistence.patience_404 - waited)
+        wait = min(1.0 + waited / 2, 10.0, self.retry_policy.patience_404 - waited)
         if self.offset or wait <= 0:
             after = f" after {waited:.0f} s of asking" if waited else ""
             raise ResultMissingError(
@@ -324,7 +365,8 @@ class HttpSource(ByteSource):
 
     def _pause(self, reason: str, asked: float | None = None) -> None:
         """Wait before the next attempt, longer each time, or give up."""
-        rules = self.persistence
+        rules = self.retry_policy
+        self._check_stopped()
         if self.offset - self._failed_at >= WORTH_CALLING_PROGRESS:
             self._failures = 0
         self._failed_at = self.offset

@@ -70,12 +70,14 @@ class StreamResponse:
     An answer whose body has not been read yet.
 
     :param place: scheme, host and path that answered, after redirects
+    :param url: the whole address that answered; its query may be a secret
     """
 
     status: int
     headers: Headers
     body: Body = field(repr=False)
     place: str = ""
+    url: str = field(default="", repr=False)
 
 
 class Opener(Protocol):
@@ -219,6 +221,7 @@ class UrlOpener:
             headers=Headers(response.headers),
             body=_RawBody(response, tls=shown.startswith("https:")),
             place=shown,
+            url=url,
         )
 
     def _kept_adapter(self) -> Any:

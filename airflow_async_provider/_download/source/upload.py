@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
+from airflow_async_provider._download.locations import Location, read_location
 from airflow_async_provider.errors import ConfigurationError, SubmitError
 
 #: bytes read at a time
@@ -68,27 +68,10 @@ def open_outgoing(source: str, *, aws_conn_id: str | None = "aws_default") -> Ou
     :param aws_conn_id: connection for ``s3://`` URLs that name none
     :raises ConfigurationError: relative path, unknown form
     """
-    scheme = source.split("://", 1)[0].lower() if "://" in source and not source.startswith("/") else ""
-    if scheme == "file":
-        parts = urlsplit(source)
-        if parts.netloc not in ("", "localhost"):
-            raise ConfigurationError(f"{source!r} names a host; a file URL has three slashes: file:///path.")
-        return _LocalFile(unquote(source.split("://", 1)[1].removeprefix(parts.netloc)))
-    if not scheme:
-        if not source.startswith("/"):
-            raise ConfigurationError(
-                f"{source!r} is no absolute path, and a worker's directory is nobody's promise. Give an "
-                "absolute path or a URL."
-            )
-        return _LocalFile(source)
-    if ":" in source.split("://", 1)[1].split("/", 1)[0].rpartition("@")[0]:
-        raise ConfigurationError(
-            f"The {scheme} source holds a password. Put it into an Airflow connection and write "
-            f"{scheme}://conn_id@..."
-        )
-    if scheme in ("s3", "s3a", "s3n"):
-        return _S3Object(source, aws_conn_id)
-    return _StoredObject(source)
+    location = read_location(source, role="source")
+    if location.kind == "file":
+        return _LocalFile(location.path)
+    return _S3Object(location, aws_conn_id) if location.kind == "s3" else _StoredObject(location.uri)
 
 
 class _LocalFile(Outgoing):
@@ -108,10 +91,10 @@ class _LocalFile(Outgoing):
 
 
 class _S3Object(Outgoing):
-    def __init__(self, url: str, aws_conn_id: str | None) -> None:
+    def __init__(self, location: Location, aws_conn_id: str | None) -> None:
         from airflow_async_provider._download.destination.s3 import S3Object
 
-        self._place = S3Object.parse(url, aws_conn_id=aws_conn_id, if_exists="replace")
+        self._place = S3Object(location.bucket, location.key, aws_conn_id=location.conn_id or aws_conn_id)
         super().__init__(self._place.uri)
 
     def size(self) -> int:

@@ -91,7 +91,7 @@ class ResultStore:
         if report is None:
             return None
         self._task.log.info("%s exists already; nothing is started.", report.uri)
-        return self._deliver(report, **facts)
+        return self.deliver(report, **facts)
 
     def _stored_by_earlier_try(self) -> bool:
         """Whether one has stored the result and was killed before Airflow knew."""
@@ -118,9 +118,9 @@ class ResultStore:
             uploads=TaskUploadMemory(self._context, self._task.log),
             log=self._task.log,
         )
-        return self._deliver(report, since=since, **facts)
+        return self.deliver(report, since=since, **facts)
 
-    def _deliver(self, report: DownloadReport, *, since: float | None = None, **facts: Any) -> dict[str, Any]:
+    def deliver(self, report: DownloadReport, *, since: float | None = None, **facts: Any) -> dict[str, Any]:
         """
         Tell everybody what lies at the destination.
 

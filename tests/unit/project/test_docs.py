@@ -44,6 +44,7 @@ COMMON = DOCS / "common_arguments.md"
 PAGE_OF = {
     "async_job": "jaggaer_aso",
     "async_result": "jaggaer_aso",
+    "download": "downloads",
     "_open_connectors_bulk": "open_connectors",
 }
 

@@ -8,9 +8,11 @@ import hashlib
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -269,7 +271,7 @@ def test_no_room_is_said_before_the_first_byte(folder: Path) -> None:
     with pytest.raises(
         DownloadError, match=f"{folder}/file cannot be written: the result has 10{'0' * 18} bytes"
     ):
-        write_chunks([b"x"], f"{folder}/file", length=10**19)
+        write_chunks([b"x"], f"{folder}/file", length=10**19, max_result_bytes=None)
     assert names(folder) == []
 
 
@@ -375,9 +377,13 @@ def test_killed_process_leaves_no_partial_file(
     left = [name for name in names(folder) if name != "file"]
     if kind == "nameless":
         assert left == []
-    else:  # unpredictable, hidden, and for its owner only
+    else:  # hidden, and for its owner only
         assert [name.startswith(".") and name.endswith(".part") for name in left] == [True]
-        assert (folder / left[0]).stat().st_mode & 0o777 == 0o600
+        assert (folder / left[0]).stat().st_mode & 0o777 == 0o700
+        assert [p.stat().st_mode & 0o777 for p in (folder / left[0]).iterdir()] == [0o600]
+    download(server.url, f"{folder}/file")  # the next try
+    assert names(folder) == ["file"]
+    assert (folder / "file").read_bytes() == CONTENT
 
 
 def test_signal_that_ends_the_task_leaves_nothing(server: ByteServer, folder: Path, kind: str) -> None:
@@ -485,3 +491,67 @@ def test_source_is_closed_whatever_happens(server: ByteServer, folder: Path) -> 
     (folder / "file").write_bytes(b"")
     download(source, f"{folder}/file", if_exists="skip")
     assert closed == [True]
+
+
+# -- what is at disk, and when ------------------------------------------------------------------------------
+
+
+def test_file_and_name_are_on_disk_before_they_count(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    fsync, replace = os.fsync, os.replace
+
+    def noting_fsync(fd: int) -> None:
+        steps.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
+        fsync(fd)
+
+    def noting_replace(*arguments: Any, **options: Any) -> None:
+        steps.append("name")
+        replace(*arguments, **options)
+
+    monkeypatch.setattr(os, "fsync", noting_fsync)
+    monkeypatch.setattr(os, "replace", noting_replace)
+    write_bytes(b"x" * 100, f"{folder}/file")
+    assert steps == ["file", "name", "folder"]
+
+
+def test_a_disk_that_is_full_at_the_last_block_publishes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last blocks are written by another thread, after the source has ended."""
+    block, number, done = 1024 * 1024, 40, 0
+    write = os.write
+
+    def last_fails(fd: int, data: Any) -> int:
+        nonlocal done
+        if len(data) < block:
+            return write(fd, data)
+        done += 1
+        time.sleep(0.02)
+        if done == number:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", last_fails)
+    with pytest.raises(DownloadError, match="no room left"):
+        write_chunks([b"x" * block] * number, f"{folder}/file")
+    assert names(folder) == []
+
+
+def test_nobody_can_read_the_file_before_it_has_its_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its permissions are right from its first moment; until then it lies where only its owner looks."""
+    seen: list[tuple[int, int]] = []
+    replace = os.replace
+
+    def looking(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
+        file = os.stat(source, dir_fd=src_dir_fd)
+        seen.append((stat.S_IMODE(os.fstat(src_dir_fd).st_mode), stat.S_IMODE(file.st_mode)))
+        assert os.fstat(src_dir_fd).st_ino != os.fstat(dst_dir_fd).st_ino
+        replace(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
+
+    monkeypatch.setattr(os, "replace", looking)
+    (folder / "file").write_bytes(b"old")
+    (folder / "file").chmod(0o644)
+    write_bytes(b"new", f"{folder}/file")
+    assert seen == [(0o700, 0o644)]

@@ -147,7 +147,7 @@ def test_further_arguments_of_the_upload(moto: S3Server, size: int) -> None:
     write_bytes(
         CONTENT[:size],
         f"s3://{moto.bucket}/file",
-        object_storage_options={
+        s3_extra_args={
             "Metadata": {"job": "7"},
             "StorageClass": "STANDARD_IA",
             "ContentType": "x/y",
@@ -303,7 +303,7 @@ def test_fail_knows_its_own_object_again(
             CONTENT[:size],
             f"s3://{moto.bucket}/file",
             if_exists="fail",
-            object_storage_options={"Metadata": {"job": "7"}},
+            s3_extra_args={"Metadata": {"job": "7"}},
         )
     assert report.bytes == size
     assert moto.content("file") == CONTENT[:size]
@@ -494,3 +494,48 @@ def test_signal_in_the_middle_aborts_the_upload(s3: S3Server, server: ByteServer
     assert "ended" in out, err
     assert s3.stored_keys() == []
     assert s3.unfinished_uploads() == []
+
+
+# -- arguments of the upload --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [3, 11 * MIB])
+def test_encryption_tags_and_acl_reach_every_call(
+    moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """What the connection says counts, and what the task says counts more."""
+    of_connection = {"ServerSideEncryption": "AES256", "StorageClass": "STANDARD_IA", "ACL": "private"}
+    monkeypatch.setenv(
+        "AIRFLOW_CONN_AWS_DEFAULT",
+        moto_s3.connection(
+            extra_args=of_connection,
+            service_config={"s3": {**SMALL_PARTS["s3"], "extra_args": {"StorageClass": "ONEZONE_IA"}}},
+        ),
+    )
+    write_bytes(
+        CONTENT[:size],
+        f"s3://{moto_s3.bucket}/file",
+        s3_extra_args={
+            "ServerSideEncryption": "aws:kms",
+            "SSEKMSKeyId": "arn:aws:kms:us-east-1:123456789012:key/abc",
+            "Tagging": {"team": "data team", "stage": "raw"},
+            "ACL": "public-read",
+        },
+    )
+    client = moto_s3.client
+    head = client.head_object(Bucket=moto_s3.bucket, Key="file")
+    assert (head["ServerSideEncryption"], head["StorageClass"]) == ("aws:kms", "ONEZONE_IA")
+    assert head["SSEKMSKeyId"].endswith("key/abc")
+    tags = client.get_object_tagging(Bucket=moto_s3.bucket, Key="file")["TagSet"]
+    assert {tag["Key"]: tag["Value"] for tag in tags} == {"team": "data team", "stage": "raw"}
+    grants = client.get_object_acl(Bucket=moto_s3.bucket, Key="file")["Grants"]
+    assert "READ" in {grant["Permission"] for grant in grants}
+
+
+def test_arguments_of_the_connection_that_cannot_be(
+    moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch, server: ByteServer
+) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", moto_s3.connection(extra_args={"Encryption": "x"}))
+    with pytest.raises(ConfigurationError, match="extra_args of connection 'aws_default' has the unknown"):
+        download(server.url, f"s3://{moto_s3.bucket}/file")
+    assert server.requests == []

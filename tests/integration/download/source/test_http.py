@@ -188,7 +188,7 @@ def test_refused_connection_is_given_up_after_the_attempts(caplog: pytest.LogCap
     with running() as server:
         url = server.url
     slept = Slept()
-    source = HttpSource(url, sleep=slept, persistence=DownloadRetryPolicy(max_attempts=3))
+    source = HttpSource(url, sleep=slept, retry_policy=DownloadRetryPolicy(max_attempts=3))
     with pytest.raises(DownloadError, match="3 attempts in a row") as caught:
         source.read()
     assert "Connection refused" in str(caught.value)
@@ -201,7 +201,7 @@ def test_pauses_grow_with_jitter_and_are_bounded(server: ByteServer) -> None:
     slept = Slept()
     rules = DownloadRetryPolicy(max_attempts=8, first_wait=1, longest_wait=5)
     with pytest.raises(DownloadError):
-        source_of(server, sleep=slept, persistence=rules).read()
+        source_of(server, sleep=slept, retry_policy=rules).read()
     assert len(server.requests) == 8
     for wait, bound in zip(slept, [1, 2, 4, 5, 5, 5, 5], strict=True):
         assert bound / 2 <= wait <= bound
@@ -216,7 +216,7 @@ def test_a_server_that_gives_a_few_bytes_per_connection_is_given_up(server: Byte
 
 def test_progress_sets_the_attempts_back(server: ByteServer) -> None:
     server.steps = [serve(cut=100_000)] * 14
-    source = source_of(server, persistence=DownloadRetryPolicy(max_attempts=2))
+    source = source_of(server, retry_policy=DownloadRetryPolicy(max_attempts=2))
     assert read_all(source) == CONTENT
     assert source.resumes == 14
 
@@ -420,7 +420,7 @@ def test_silent_403_is_an_expiry_only_after_the_time(
             "together with credentials",
         ),
         (416, b"", "HTTP 416"),
-        (204, b"", "HTTP 204"),
+        (205, b"", "HTTP 205"),
         (302, b"", "HTTP 302"),
         (501, b"", "HTTP 501"),
     ],
@@ -441,7 +441,7 @@ def test_overload_is_waited_out_as_long_as_the_server_asks(server: ByteServer) -
         status(400, b"<Error><Code>RequestTimeout</Code><Message>idle</Message></Error>"),
     ]
     slept = Slept()
-    source = source_of(server, sleep=slept, persistence=DownloadRetryPolicy(longest_wait=60))
+    source = source_of(server, sleep=slept, retry_policy=DownloadRetryPolicy(longest_wait=60))
     assert read_all(source) == CONTENT
     assert slept[:2] == [7, 60]
 
@@ -484,7 +484,7 @@ def test_404_is_given_up_after_the_patience(server: ByteServer) -> None:
 def test_no_patience(server: ByteServer) -> None:
     server.steps = [status(404)]
     with pytest.raises(ResultMissingError, match=r"not there\. "):
-        source_of(server, persistence=DownloadRetryPolicy(patience_404=0)).read()
+        source_of(server, retry_policy=DownloadRetryPolicy(patience_404=0)).read()
     assert len(server.requests) == 1
 
 

@@ -15,7 +15,17 @@ import pytest
 
 from airflow_async_provider._download import DownloadRetryPolicy, HttpSource, Parallel, download
 from airflow_async_provider.errors import ResultChangedError, ResultExpiredError
-from tests.support.byte_server import EXPIRED, ByteServer, Exchange, Step, redirect, running, serve, status
+from tests.support.byte_server import (
+    EXPIRED,
+    ByteServer,
+    Exchange,
+    Step,
+    redirect,
+    running,
+    serve,
+    shorter,
+    status,
+)
 
 CONTENT = random.Random(7).randbytes(3_000_000)
 KIB = 1024
@@ -32,7 +42,7 @@ def server() -> Iterator[ByteServer]:
 
 def source_of(server: ByteServer, **settings: Any) -> HttpSource:
     settings.setdefault("parallel", EAGER)
-    settings.setdefault("persistence", DownloadRetryPolicy(first_wait=0.01))
+    settings.setdefault("retry_policy", DownloadRetryPolicy(first_wait=0.01))
     return HttpSource(server.url, timeout=(2.0, 5.0), **settings)
 
 
@@ -228,3 +238,31 @@ def test_closing_does_not_wait_for_silent_connections(server: ByteServer) -> Non
     source.close()
     assert time.monotonic() - began < 15, "the connections were not cut"
     assert not [t.name for t in threading.enumerate() if t.name.startswith("range")]
+
+
+# -- one answer among many that is not what was asked for ---------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(serve(ignore_range=True), id="the whole in place of a range"),
+        pytest.param(serve(headers={"Content-Range": f"bytes 0-65535/{len(CONTENT)}"}), id="another range"),
+        pytest.param(serve(headers={"ETag": '"v2"'}), id="another object"),
+        pytest.param(serve(drop=("ETag",)), id="of no known object"),
+        pytest.param(shorter(1000), id="a shorter range"),
+        pytest.param(status(200), id="nothing"),
+    ],
+)
+def test_an_answer_in_the_middle_that_does_not_fit_is_not_joined(server: ByteServer, odd: Step) -> None:
+    server.steps = [serve(), *[serve()] * 6, odd]
+    source = source_of(server)
+    assert read_all(source) == CONTENT
+    assert source.sha256 == hashlib.sha256(CONTENT).hexdigest()
+
+
+def test_a_resumed_range_that_ends_early_is_not_the_end(server: ByteServer) -> None:
+    server.steps = [serve(cut=500_000), shorter(1_000_000)]
+    source = source_of(server, parallel=Parallel())
+    assert read_all(source) == CONTENT
+    assert source.resumes == 2

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Names of several files below one prefix: never outside of it, and no two alike."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import unquote
+
+from airflow_async_provider._download.source.http_connection import without_query
+from airflow_async_provider.errors import DownloadError
+
+#: Longest part of a name, in bytes, that file systems take.
+MAX_PART = 255
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def check_name(name: str) -> str:
+    """
+    A name that a remote has given, as it is.
+
+    :raises DownloadError: it leads out of the prefix, or no file can have it
+    """
+    parts = name.split("/")
+    if (
+        any(part in ("", ".", "..") or len(part.encode("utf-8", "replace")) > MAX_PART for part in parts)
+        or "\\" in name
+        or _CONTROL.search(name)
+    ):
+        raise DownloadError(
+            f"The remote names one of the files {name[:100]!r}, which is no name below the destination. "
+            "Nothing was stored."
+        )
+    return name
+
+
+def names_of(files: Iterable[tuple[str | None, str]], *, reserved: Sequence[str] = ()) -> list[str]:
+    """
+    The names of files, in their order.
+
+    A file that has none is called as the last part of its URL's path; where two such names are alike, all of
+    them get their number in front (``00001-``).
+
+    :param files: name and URL of each, the URL empty where there is none
+    :param reserved: names that none may have
+    :raises DownloadError: a name that cannot be, or two given names are alike
+    """
+    found = [(name, check_name(name) if name is not None else _last_part(url)) for name, url in files]
+    derived = [shown for given, shown in found if given is None]
+    given = {shown for name, shown in found if name is not None}
+    numbered = len(set(derived)) < len(derived) or "" in derived or given & set(derived)
+    names = [
+        shown if name is not None or not numbered else f"{index:05d}-{shown or 'file'}"
+        for index, (name, shown) in enumerate(found, start=1)
+    ]
+    seen: set[str] = set(reserved)
+    for name in names:
+        if name in seen:
+            raise DownloadError(f"Two of the files would have the name {name!r}. Nothing was stored.")
+        seen.add(name)
+    return names
+
+
+def _last_part(url: str) -> str:
+    name = unquote(posixpath.basename(without_query(url).split("://", 1)[-1].partition("/")[2]))
+    try:
+        return check_name(name)
+    except DownloadError:
+        return ""
