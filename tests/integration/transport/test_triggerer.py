@@ -8,6 +8,7 @@ import gzip
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Self
 
 import pytest
 
@@ -211,7 +212,7 @@ class Servers:
         self._entered: list[Silent] = []
         return self
 
-    async def enter(self, server: Silent) -> Self:
+    async def enter(self, server: Silent) -> Silent:
         self._entered.append(server)
         return await server.__aenter__()
 
