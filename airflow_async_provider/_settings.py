@@ -40,6 +40,13 @@ def api_base_url() -> str | None:
     return conf.get("api", "base_url", fallback="") or None
 
 
+def execution_api_server_url() -> str | None:
+    """``[core] execution_api_server_url``: where workers reach the API server; None when not set."""
+    from airflow.configuration import conf
+
+    return conf.get("core", "execution_api_server_url", fallback="") or None
+
+
 def callback_protocols() -> frozenset[str]:
     """``callback_protocols``: dotted paths of users' own protocols that may run in the API server."""
     from airflow.configuration import conf

@@ -2,7 +2,8 @@
 """
 The address of a callback: which task it is for, and the one-time secret that proves its sender.
 
-The address names the task instance, encoded once so that run ids with ``+`` and ``:`` survive every proxy.
+The address names the task instance and its try, encoded once so that run ids with ``+`` and ``:`` survive
+every proxy. From Airflow 3.4 on the try is what tells the iterations of a loop apart.
 The secret is 256 random bits; only its SHA-256 is kept, which is enough for a value that cannot be guessed.
 Senders that can set headers carry it as ``Authorization: Bearer``, all others at the end of the path.
 """
@@ -18,12 +19,14 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from airflow_async_provider.errors import ConfigurationError
 
 #: Where the receiver is mounted in Airflow's API server.
 PREFIX = "/async-provider"
 ROUTE = "/callbacks/v1"
+HEALTH = "/health"
 
 #: A secret that is none: what a wrong or missing one is compared with, so that the answer takes as long.
 NO_HASH = "0" * 64
@@ -38,17 +41,24 @@ MAX_SECRET = 512
 
 @dataclass(frozen=True, slots=True)
 class TaskKey:
-    """The task instance that a callback is for."""
+    """
+    The task instance that a callback is for.
+
+    :param attempt: UUID of the try in which the job was submitted, as 32 hexadecimal digits; empty where it
+        is not known, as in addresses that earlier versions of this package have made
+    """
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int = -1
+    attempt: str = ""
 
     def encode(self) -> str:
         """One path segment of unreserved characters."""
         identity = [self.dag_id, self.run_id, self.task_id, self.map_index]
-        parts = json.dumps(identity, separators=(",", ":"), ensure_ascii=False)
+        named = [*identity, self.attempt] if self.attempt else identity
+        parts = json.dumps(named, separators=(",", ":"), ensure_ascii=False)
         return base64.urlsafe_b64encode(parts.encode()).decode("ascii").rstrip("=")
 
     @classmethod
@@ -62,12 +72,25 @@ class TaskKey:
         except (binascii.Error, ValueError, RecursionError):
             return None
         match parts:
-            case [str(dag_id), str(run_id), str(task_id), int(map_index)] if not isinstance(map_index, bool):
-                key = cls(dag_id, run_id, task_id, map_index)
+            case [str(dag_id), str(run_id), str(task_id), int(map_index), *attempt]:
+                key = cls(dag_id, run_id, task_id, map_index, _attempt_of(attempt))
                 # PostgreSQL takes neither NUL nor an index beyond 32 bits.
                 fits = -1 <= map_index < 2**31 and "\0" not in dag_id + run_id + task_id
+                fits = fits and not isinstance(map_index, bool)
                 return key if fits and _is_spelling_of(key, token) else None
         return None
+
+
+def attempt_of(value: Any) -> str:
+    """A task instance's UUID as addresses spell it; empty for anything else."""
+    try:
+        return UUID(str(value)).hex
+    except ValueError:
+        return ""
+
+
+def _attempt_of(parts: list[Any]) -> str:
+    return attempt_of(parts[0]) if len(parts) == 1 else ""
 
 
 def _is_spelling_of(key: TaskKey, token: str) -> bool:

@@ -22,9 +22,9 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from airflow_async_provider._callbacks import airflow_internals as internals
-from airflow_async_provider._callbacks import handling
-from airflow_async_provider._callbacks.address import MAX_TOKEN, ROUTE
-from airflow_async_provider._callbacks.handling import Claim, KeyMissingError
+from airflow_async_provider._callbacks import handling, support
+from airflow_async_provider._callbacks.address import HEALTH, MAX_TOKEN, ROUTE
+from airflow_async_provider._callbacks.handling import AuthenticatedCallback, KeyMissingError
 from airflow_async_provider._settings import callback_max_bytes
 from airflow_async_provider.protocols._http_messages import Headers
 
@@ -41,6 +41,9 @@ _MARKER = f"{ROUTE}/"
 #: What the sender is asked to wait when the database cannot be reached (seconds).
 RETRY_AFTER = 15
 
+#: And where this Airflow is not supported, which ends with an upgrade of the one or the other (seconds).
+UNSUPPORTED_RETRY_AFTER = 600
+
 #: A body must be there within so many seconds; a stranger may not hold a connection for longer.
 MAX_READ = 30.0
 
@@ -49,8 +52,8 @@ REFUSAL_LOG_PAUSE = 60.0
 
 #: Threads, and with them connections of the API server's pool (15 by default), for those who have yet to
 #: prove who they are, and for those who have: a flood of the former holds up neither the latter nor Airflow.
-STRANGERS = 4
-KNOWN = 6
+UNAUTHENTICATED_WORKERS = 4
+AUTHENTICATED_WORKERS = 6
 
 
 def build_app() -> FastAPI:
@@ -71,6 +74,11 @@ def build_app() -> FastAPI:
         413: {"description": "too large; the task is told"},
         503: {"description": "cannot be stored now; send it again after Retry-After seconds"},
     }
+
+    @app.get(HEALTH, responses={503: {"description": "callbacks cannot be taken, or not now"}})
+    async def health() -> Response:
+        """Whether callbacks can be taken: what this package needs of Airflow, compared with what is there."""
+        return await receiver.health()
 
     @app.post(f"{ROUTE}/{{token}}", responses=answers)
     @app.put(f"{ROUTE}/{{token}}", responses=answers)
@@ -126,9 +134,21 @@ class _Receiver:
     """Takes requests apart and puts answers together."""
 
     def __init__(self) -> None:
-        self._strangers = ThreadPoolExecutor(STRANGERS, "async-provider-strangers")
-        self._known = ThreadPoolExecutor(KNOWN, "async-provider-callbacks")
+        self._unauthenticated = ThreadPoolExecutor(UNAUTHENTICATED_WORKERS, "async-provider-unauthenticated")
+        self._authenticated = ThreadPoolExecutor(AUTHENTICATED_WORKERS, "async-provider-callbacks")
         self._refusals = _Refusals()
+        self._support = _Support()
+
+    async def health(self) -> Response:
+        """The answer of the health address."""
+        try:
+            reason = await _in_thread(self._unauthenticated, self._support.reason)
+        except Exception as e:  # noqa: BLE001 - whatever it is, nobody knows now
+            log.warning("Whether callbacks can be taken is unknown: %s", type(e).__name__)
+            return JSONResponse({"callbacks": support.UNKNOWN}, status_code=503)
+        if reason:
+            return JSONResponse({"callbacks": support.UNSUPPORTED, "reason": reason}, status_code=503)
+        return JSONResponse({"callbacks": support.SUPPORTED})
 
     async def receive(self, request: Request, token: str, secret: str | None) -> Response:
         """Answer one request, whatever happens."""
@@ -145,25 +165,33 @@ class _Receiver:
             return JSONResponse({}, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
 
     async def _handle(self, request: Request, token: str, secret: str | None, begun: float) -> Response:
+        if not self._support.checked:
+            await _in_thread(self._unauthenticated, self._support.reason)
+        if self._support.unsupported:
+            # It has been logged once, and no sender can do anything about it.
+            internals.count("callback.unavailable")
+            return JSONResponse({}, status_code=503, headers={"Retry-After": str(UNSUPPORTED_RETRY_AFTER)})
         body = _Body(request)
         await body.read(callback_max_bytes())
-        claim = await _in_thread(self._strangers, handling.authenticate, token, secret)
-        if claim is None:
+        callback = await _in_thread(self._unauthenticated, handling.authenticate, token, secret)
+        if callback is None:
             return self._refused()
         # An authentic sender may send more than a stranger, or less: what its task has asked for.
-        whole = not body.late and await body.read(int(claim.registration.max_bytes))
+        whole = not body.late and await body.read(int(callback.registration.max_bytes))
         if body.late:
-            _tell(claim, begun, "too_slow")
+            _log_outcome(callback, begun, "too_slow")
             return JSONResponse({}, status_code=408)
         if not whole:
-            await _in_thread(self._known, handling.refuse_size, claim)
-            _tell(claim, begun, "too_large")
+            await _in_thread(self._authenticated, handling.refuse_size, callback)
+            _log_outcome(callback, begun, "too_large")
             return JSONResponse({}, status_code=413)
         headers = Headers(request.headers.items())
-        if not await _in_thread(self._known, handling.signature_fits, claim, headers, bytes(body.content)):
+        if not await _in_thread(
+            self._authenticated, handling.signature_fits, callback, headers, bytes(body.content)
+        ):
             return self._refused()
-        verdict = await _in_thread(self._known, handling.take, claim, headers, bytes(body.content))
-        _tell(claim, begun, verdict.value)
+        verdict = await _in_thread(self._authenticated, handling.take, callback, headers, bytes(body.content))
+        _log_outcome(callback, begun, verdict.value)
         return JSONResponse({})
 
     def _refused(self) -> Response:
@@ -172,6 +200,33 @@ class _Receiver:
         return JSONResponse(
             {"detail": "Unauthorized"}, status_code=401, headers={"WWW-Authenticate": "Bearer"}
         )
+
+
+class _Support:
+    """What :func:`~airflow_async_provider._callbacks.support.receiver_reason` found, looked at once."""
+
+    def __init__(self) -> None:
+        self.checked = False
+        self.unsupported: str | None = None
+        self._lock = threading.Lock()
+
+    def reason(self) -> str | None:
+        """
+        Why callbacks cannot be taken; logged when it has been found.
+
+        :raises Exception: the database cannot be asked now
+        """
+        with self._lock:
+            if not self.checked:
+                self.unsupported = support.receiver_reason()
+                self.checked = True
+                if self.unsupported:
+                    log.error(
+                        "Callbacks cannot be taken: %s. Operators poll instead. Install versions of this "
+                        "package and of Airflow that fit each other, and restart the API server.",
+                        self.unsupported,
+                    )
+            return self.unsupported
 
 
 class _Body:
@@ -205,15 +260,15 @@ async def _in_thread(pool: Executor, function: Callable[..., T], *arguments: Any
     return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
 
 
-def _tell(claim: Claim, begun: float, result: str) -> None:
-    internals.count(f"callback.{result}", protocol=claim.registration.protocol)
+def _log_outcome(callback: AuthenticatedCallback, begun: float, result: str) -> None:
+    internals.count(f"callback.{result}", protocol=callback.registration.protocol)
     internals.timing("callback.handling", time.monotonic() - begun)
     log.info(
         "Callback for %s.%s (run %s, index %d): %s",
-        claim.task.dag_id,
-        claim.task.task_id,
-        claim.task.run_id,
-        claim.task.map_index,
+        callback.task.dag_id,
+        callback.task.task_id,
+        callback.task.run_id,
+        callback.task.map_index,
         result,
     )
 

@@ -11,9 +11,8 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_async_provider._callbacks.mailbox import alook, key_of
+from airflow_async_provider._callbacks.mailbox import alook, is_still_deferred, key_of
 from airflow_async_provider._callbacks.registration import Delivery
-from airflow_async_provider._callbacks.task_state import astill_waits
 from airflow_async_provider._polling.loop import Heartbeat, Outcome, awatch, spoken
 from airflow_async_provider._polling.policy import PollPolicy, Wait
 from airflow_async_provider._transport.triggerer import pool
@@ -283,7 +282,7 @@ class AsyncJobTrigger(BaseTrigger):
         if self.task_instance is None:
             return False
         try:
-            return await astill_waits(key_of(self.task_instance))
+            return await is_still_deferred(key_of(self.task_instance))
         except Exception as e:  # noqa: BLE001 - in doubt a person has acted, which is the usual reason
             self.log.warning("Could not ask Airflow whether the task still waits: %s", _said(e))
             return False
