@@ -125,8 +125,9 @@ def _xcom(session: Session, task: TaskKey, key: str) -> Any:
 
     if HAS_ATTEMPTS:
         # Reads what 3.3 has stored, too: tasks may wait while Airflow is upgraded.
+        xcoms: Any = XComModel
         live = select(TI.id).where(*_live_row_of(task))
-        found = session.scalars(XComModel.get_many(run_id=task.run_id, key=key, producer_ids=live)).first()
+        found = session.scalars(xcoms.get_many(run_id=task.run_id, key=key, producer_ids=live)).first()
         return None if found is None else found.value
     return session.scalar(  # not needed from Airflow 3.4 on
         select(XComModel.value).where(
@@ -176,7 +177,9 @@ def _live_row_of(task: TaskKey) -> tuple[Any, ...]:
         return (*which, TI.map_index == task.map_index)
     live = TI.working_set.is_(true())
     if not task.attempt:  # an address made before addresses named the try, and so before there were loops
-        from airflow.models.dynamic_region import public_region_filter
+        from airflow.models.dynamic_region import (  # type: ignore[import-not-found] # since Airflow 3.4
+            public_region_filter,
+        )
 
         outside_loops = public_region_filter(
             TI, dag_ids=task.dag_id, run_ids=task.run_id, task_ids=task.task_id
