@@ -23,6 +23,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,9 @@ async def measure(world: Any, given: Any) -> tuple[list[dict[str, Any]], dict[st
     from airflow_async_provider._callbacks.address import TaskKey, new_address
 
     few = 5 if given.smoke else 60
-    targets = [new_address(world.url, TaskKey(f"no_{n}", "such", "task")).url for n in range(20)]
+    targets = [
+        new_address(world.url, TaskKey(f"no_{n}", "such", "task", -1, "0" * 32)).url for n in range(20)
+    ]
     targets += [world.task().address.url for _ in range(20)]
     # Kept for less long than uvicorn does, which closes an idle connection after five seconds.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
@@ -166,7 +169,7 @@ async def measure(world: Any, given: Any) -> tuple[list[dict[str, Any]], dict[st
 
 def strangers(world: Any) -> dict[str, str]:
     """Addresses by what a wrong secret finds there, all about equally long."""
-    from airflow_async_provider._callbacks.address import TaskKey, new_address
+    from airflow_async_provider._callbacks.address import new_address
     from airflow_async_provider._callbacks.registration import MAX_CALLBACKS
     from tests.support.callback_world import HAS_TASK_STATE
 
@@ -176,8 +179,15 @@ def strangers(world: Any) -> dict[str, str]:
         task = tasks[name]
         task.remember(*[task.expect()] * number, job={"job_id": "7", "data": {}})
     there = tasks["no memory"].key
+    there = replace(there, attempt="0" * 32)
     unknown = [
-        TaskKey(there.dag_id[:-6] + letter * 6, there.run_id[:-6] + letter * 6, there.task_id)
+        TaskKey(
+            there.dag_id[:-6] + letter * 6,
+            there.run_id[:-6] + letter * 6,
+            there.task_id,
+            -1,
+            letter.replace("x", "a").replace("y", "b") * 32,
+        )
         for letter in "xy"
     ]
     return {

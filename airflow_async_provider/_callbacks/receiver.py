@@ -75,7 +75,7 @@ def build_app() -> FastAPI:
         503: {"description": "cannot be stored now; send it again after Retry-After seconds"},
     }
 
-    @app.get(HEALTH, responses={503: {"description": "callbacks cannot be taken, or not now"}})
+    @app.get(HEALTH, include_in_schema=False)  # what remote systems are given holds callbacks only
     async def health() -> Response:
         """Whether callbacks can be taken: what this package needs of Airflow, compared with what is there."""
         return await receiver.health()

@@ -323,7 +323,7 @@ def test_unknown_task_and_wrong_secret_cost_and_get_the_same(
     decoded: list[bool] = []
     decode = Registration.from_dict
     monkeypatch.setattr(Registration, "from_dict", lambda value: decoded.append(True) or decode(value))
-    wrong, none = "x" * 43, TaskKey("no", "such", "task").encode()
+    wrong, none = "x" * 43, TaskKey("no", "such", "task", -1, "0" * 32).encode()
     tasks = {name: world.task() for name in TASKS}
     for name, task in tasks.items():
         if HAS_TASK_STATE:
