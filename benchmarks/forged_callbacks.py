@@ -178,16 +178,9 @@ def strangers(world: Any) -> dict[str, str]:
     for name, number in numbers.items():
         task = tasks[name]
         task.remember(*[task.expect()] * number, job={"job_id": "7", "data": {}})
-    there = tasks["no memory"].key
-    there = replace(there, attempt="0" * 32)
+    there = replace(tasks["no memory"].key, attempt="0" * 32)
     unknown = [
-        TaskKey(
-            there.dag_id[:-6] + letter * 6,
-            there.run_id[:-6] + letter * 6,
-            there.task_id,
-            -1,
-            letter.replace("x", "a").replace("y", "b") * 32,
-        )
+        replace(there, dag_id=there.dag_id[:-6] + letter * 6, run_id=there.run_id[:-6] + letter * 6)
         for letter in "xy"
     ]
     return {
