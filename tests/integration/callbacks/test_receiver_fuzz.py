@@ -31,7 +31,7 @@ from airflow_async_provider._callbacks import address
 from airflow_async_provider._callbacks.address import PREFIX, TaskKey, hash_of
 from airflow_async_provider._callbacks.receiver import build_app
 from airflow_async_provider._callbacks.registration import DURABLE_KEY, MAX_CALLBACKS, Registration
-from tests.integration.callbacks.test_strangers import ENDED, ROOT, raw, request, undated
+from tests.integration.callbacks.test_receiver_unauthenticated import ENDED, ROOT, raw, request, undated
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
     MUTE,
