@@ -2,7 +2,7 @@
 # Needs make and Python >= 3.11 with venv; everything else goes into $(VENV).
 #
 #   make PYTHON=/path/to/python3.13 test     takes that interpreter
-#   make AIRFLOW=3.3 test                    takes the pins of requirements/runtime-3.3.txt
+#   make AIRFLOW=3.4 system-short            takes the pins of requirements/runtime-3.4.txt
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -28,6 +28,11 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 # What make bench runs; each can be run alone, and with --smoke.
 BENCHMARKS := poll_cpu waiting automic_batch triggerer callback_wake forged_callbacks download_disk \
 	download_s3 download_ranges imports
+# What differs most between releases of Airflow.
+SYSTEM_SHORT := tests/system/test_harness.py tests/system/test_callbacks.py tests/system/test_asset_watcher.py \
+	tests/system/test_automic.py
+# The folders of unit and integration tests that meet Airflow's internals.
+AIRFLOWS_FOLDERS := callbacks triggers jobs
 MATRIX := requirements/matrix.py
 CODE := airflow_async_provider tests demo example_dags benchmarks requirements docs
 
@@ -63,6 +68,10 @@ integration: $(VENV)/dev.stamp  ## tests over real sockets, on this machine only
 system: $(VENV)/dev.stamp  ## tests on a real Airflow (a few minutes)
 	$(BIN)/python -m pytest tests/system --durations=12
 
+.PHONY: system-short
+system-short: $(VENV)/dev.stamp  ## of these callbacks, deferral, cancelling and asset watching only (AIRFLOW=3.4)
+	$(BIN)/python -m pytest $(SYSTEM_SHORT) --durations=12
+
 .PHONY: covered
 covered: $(VENV)/dev.stamp  ## unit and integration tests with branch coverage, which must be 95 % or more
 	$(PYTEST) tests/unit tests/integration --cov --cov-report=term --cov-fail-under=95
@@ -80,7 +89,7 @@ chaos-celery: $(VENV)/celery.stamp  ## the same with CeleryExecutor and Redis (n
 	$(BIN)/python -m tests.chaos $(if $(JOBS),--all --jobs $(JOBS),--short) --celery
 
 .PHONY: test-matrix
-test-matrix:  ## unit and integration tests on Airflow 3.1 to 3.3, each on Python 3.11 to 3.13 (an hour)
+test-matrix:  ## unit and integration tests on Airflow 3.1 to 3.4, each on Python 3.11 to 3.13 (over an hour)
 	@"$(PYTHON)" $(MATRIX)
 
 .PHONY: test-matrix-short
@@ -91,6 +100,11 @@ test-matrix-short:  ## the same on Airflow 3.1 and 3.2 only, each on a Python th
 .PHONY: every-test
 every-test: $(VENV)/dev.stamp
 	$(PYTEST) -q tests/unit tests/integration
+
+# What a release of Airflow may change; the folders lie in tests/unit and tests/integration.
+.PHONY: short-test
+short-test: $(VENV)/dev.stamp
+	$(PYTEST) -q $(wildcard $(addprefix tests/unit/,$(AIRFLOWS_FOLDERS)) $(addprefix tests/integration/,$(AIRFLOWS_FOLDERS)))
 
 .PHONY: bench
 bench: $(VENV)/dev.stamp  ## measure (see benchmarks/)

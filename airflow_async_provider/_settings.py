@@ -9,7 +9,7 @@ SECTION = "async_provider"
 DEFAULT_SETTLE_SECONDS = 10.0
 
 #: Bytes.
-DEFAULT_CALLBACK_MAX_BYTES = 1024 * 1024
+DEFAULT_CALLBACK_MAX_BYTES = 16 * 1024 * 1024
 
 
 def settle_seconds() -> float:
@@ -20,10 +20,19 @@ def settle_seconds() -> float:
 
 
 def callback_max_bytes() -> int:
-    """``callback_max_bytes``: largest callback body of an unknown sender, default 1 MiB."""
+    """``callback_max_bytes``: largest callback body, whatever an operator allows, default 16 MiB."""
     from airflow.configuration import conf
 
     return max(1, conf.getint(SECTION, "callback_max_bytes", fallback=DEFAULT_CALLBACK_MAX_BYTES))
+
+
+def callback_keys() -> list[str]:
+    """``callback_key``, else ``[core] fernet_key``; several, separated by commas, while one is replaced."""
+    from airflow.configuration import conf
+
+    own = conf.get(SECTION, "callback_key", fallback="")
+    text = own or conf.get("core", "fernet_key", fallback="")
+    return [key.strip() for key in (text or "").split(",") if key.strip()]
 
 
 def callback_base_url() -> str | None:
@@ -38,6 +47,13 @@ def api_base_url() -> str | None:
     from airflow.configuration import conf
 
     return conf.get("api", "base_url", fallback="") or None
+
+
+def execution_api_server_url() -> str | None:
+    """``[core] execution_api_server_url``: where workers reach the API server; None when not set."""
+    from airflow.configuration import conf
+
+    return conf.get("core", "execution_api_server_url", fallback="") or None
 
 
 def callback_protocols() -> frozenset[str]:

@@ -9,6 +9,9 @@ task, another one (what differs there is noise), and wrong secrets for tasks tha
 callback, or as many as there may be. Each kind's difference from the unknown task is the median of the
 differences within a round, with an interval that holds it with 95 % (a bootstrap over blocks of rounds, as
 neighbours share what else the machine does).
+
+Then the same with ``--connections`` connections of strangers, in a process of their own, each of which sends
+the next forgery as soon as the last one is answered: secrets of the right form, to a task that waits.
 """
 
 from __future__ import annotations
@@ -17,14 +20,18 @@ import asyncio
 import contextlib
 import os
 import random
+import re
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from bench import arguments, report
 
@@ -51,17 +58,65 @@ def serve() -> None:
 
 
 @contextlib.contextmanager
-def receiver() -> Iterator[str]:
-    """:func:`serve` in a process of its own; yields its address."""
+def receiver() -> Iterator[tuple[str, int]]:
+    """:func:`serve` in a process of its own; yields its address and the process's id."""
     command = [sys.executable, __file__, "--serve"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            yield next(line.strip() for line in process.stdout if line.startswith("http://"))
+            url = next(line.strip() for line in process.stdout if line.startswith("http://"))
+            yield url, process.pid
         finally:
             process.stdin.close()
             process.wait(30)
+
+
+#: How long the strangers keep on (seconds), and how long they may take to get going.
+FLOOD = 20.0
+GETTING_GOING = 3.0
+
+
+async def stranger(host: str, port: int, request: bytes, until: float, seen: Counter[str]) -> None:
+    """One connection that sends the same forgery again and again; reconnects when it is closed."""
+    while time.monotonic() < until:
+        try:
+            reader, writer = await asyncio.open_connection(host, port)
+        except OSError:
+            seen["no connection"] += 1
+            await asyncio.sleep(0.5)
+            continue
+        try:
+            while time.monotonic() < until:
+                writer.write(request)
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = re.search(rb"(?i)content-length: *(\d+)", head)
+                await reader.readexactly(int(length[1]) if length else 0)
+                seen[head[9:12].decode()] += 1
+        except (OSError, asyncio.IncompleteReadError):
+            seen["closed"] += 1
+        finally:
+            writer.close()
+
+
+async def flood(url: str, connections: int, seconds: float) -> Counter[str]:
+    """So many strangers at once; the answers by their status."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    head = f"POST {parts.path} HTTP/1.1\r\nHost: airflow\r\nContent-Length: {len(BODY)}\r\n"
+    request = f"{head}Authorization: Bearer {'x' * 43}.{'x' * 16}\r\n\r\n".encode() + BODY
+    until, seen = time.monotonic() + seconds, Counter[str]()
+    await asyncio.gather(
+        *(stranger(parts.hostname, parts.port, request, until, seen) for _ in range(connections))
+    )
+    return seen
+
+
+def flooding(url: str, connections: int, seconds: float) -> subprocess.Popen[str]:
+    """:func:`flood` in a process of its own."""
+    command = [sys.executable, __file__, "--flood", url, str(connections), str(seconds)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 class Sender:
@@ -118,19 +173,30 @@ def row(name: str, took: list[float], alone: float | None = None, **facts: Any) 
         "number": len(took),
         "median ms": median,
         "95 % ms": sorted(took)[int(len(took) * 0.95)] * 1000,
+        "99 % ms": sorted(took)[int(len(took) * 0.99)] * 1000,
         "times alone": None if alone is None else median / alone,
         **facts,
     }
 
 
-async def measure(world: Any, given: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def resident(process: int) -> float:
+    """What a process has in memory (MiB)."""
+    for line in Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+async def measure(world: Any, process: int, given: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """All of it."""
     import aiohttp
 
     from airflow_async_provider._callbacks.address import TaskKey, new_address
 
     few = 5 if given.smoke else 60
-    targets = [new_address(world.url, TaskKey(f"no_{n}", "such", "task")).url for n in range(20)]
+    targets = [
+        new_address(world.url, TaskKey(f"no_{n}", "such", "task", -1, "0" * 32)).url for n in range(20)
+    ]
     targets += [world.task().address.url for _ in range(20)]
     # Kept for less long than uvicorn does, which closes an idle connection after five seconds.
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
@@ -156,6 +222,29 @@ async def measure(world: Any, given: Any) -> tuple[list[dict[str, Any]], dict[st
             rows.append(
                 row(f"beside {rate:g} forged a second", took, alone, forged=number, **{"forged/s": served})
             )
+        if given.connections:
+            target = world.task()
+            seconds = 3.0 if given.smoke else FLOOD
+            memory = resident(process)
+            with flooding(
+                target.address.url, given.connections, seconds + GETTING_GOING
+            ) as strangers_process:
+                await asyncio.sleep(GETTING_GOING)
+                end, took = time.monotonic() + seconds, []
+                while time.monotonic() < end:
+                    took += await sender.authentic([world.task()])
+                memory = resident(process) - memory
+                assert strangers_process.stdout is not None
+                answers = await asyncio.to_thread(strangers_process.stdout.read)
+            rows.append(
+                row(
+                    f"beside {given.connections} connections of strangers",
+                    took,
+                    alone,
+                    forged=answers.strip(),
+                    **{"more memory MiB": memory},
+                )
+            )
         rows.append(row("afterwards", await sender.authentic([world.task() for _ in range(few)]), alone))
 
         # Who has no secret must not learn from the time whether there is such a task.
@@ -166,7 +255,7 @@ async def measure(world: Any, given: Any) -> tuple[list[dict[str, Any]], dict[st
 
 def strangers(world: Any) -> dict[str, str]:
     """Addresses by what a wrong secret finds there, all about equally long."""
-    from airflow_async_provider._callbacks.address import TaskKey, new_address
+    from airflow_async_provider._callbacks.address import new_address
     from airflow_async_provider._callbacks.registration import MAX_CALLBACKS
     from tests.support.callback_world import HAS_TASK_STATE
 
@@ -175,9 +264,9 @@ def strangers(world: Any) -> dict[str, str]:
     for name, number in numbers.items():
         task = tasks[name]
         task.remember(*[task.expect()] * number, job={"job_id": "7", "data": {}})
-    there = tasks["no memory"].key
+    there = replace(tasks["no memory"].key, attempt="0" * 32)
     unknown = [
-        TaskKey(there.dag_id[:-6] + letter * 6, there.run_id[:-6] + letter * 6, there.task_id)
+        replace(there, dag_id=there.dag_id[:-6] + letter * 6, run_id=there.run_id[:-6] + letter * 6)
         for letter in "xy"
     ]
     return {
@@ -216,7 +305,9 @@ def interval(values: list[float], draws: int = 2000) -> list[float]:
 
 
 def main() -> None:
-    given = arguments((__doc__ or "").strip().splitlines()[0], forged=10_000, rates=[100.0, 200.0])
+    given = arguments(
+        (__doc__ or "").strip().splitlines()[0], forged=10_000, rates=[100.0, 200.0], connections=1000
+    )
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {
             "AIRFLOW_HOME": home,
@@ -232,8 +323,8 @@ def main() -> None:
             from tests.support.callback_world import World
 
             db.initdb()
-            with receiver() as url:
-                rows, refused = asyncio.run(measure(World(url, "postgresql"), given))
+            with receiver() as (url, process):
+                rows, refused = asyncio.run(measure(World(url, "postgresql"), process, given))
     report("forged_callbacks", rows, smoke=given.smoke, refusals=refused)
     for kind, figures in refused.items():
         low, _, high = figures["quartiles ms"]
@@ -248,5 +339,8 @@ def main() -> None:
 if __name__ == "__main__":
     if "--serve" in sys.argv:
         serve()
+    elif "--flood" in sys.argv:
+        target, number, lasting = sys.argv[2:]
+        print(dict(asyncio.run(flood(target, int(number), float(lasting)))))
     else:
         main()

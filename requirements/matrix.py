@@ -27,7 +27,7 @@ LOGS = ROOT / ".matrix"
 SUM = re.compile(r"=* ?(\d+ (?:passed|failed|skipped|error).* in [\d.]+s)")
 
 #: a pair that takes longer than this (seconds) is ended
-LONGEST = 3600
+MAX_SECONDS = 3600
 
 
 def candidates(version: str) -> Iterator[str]:
@@ -42,10 +42,10 @@ def candidates(version: str) -> Iterator[str]:
 def interpreter(version: str) -> str | None:
     """One that starts, is of that version and can make environments; None where there is none."""
     wanted = tuple(map(int, version.split(".")))
-    question = f"import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != {wanted})"
+    check = f"import ensurepip, sys, venv; sys.exit(sys.version_info[:2] != {wanted})"
     for name in candidates(version):
         try:
-            done = subprocess.run([name, "-c", question], check=False, capture_output=True, timeout=60)
+            done = subprocess.run([name, "-c", check], check=False, capture_output=True, timeout=60)
         except OSError:
             continue
         if done.returncode == 0:
@@ -72,16 +72,16 @@ def run_pair(airflow: str, version: str, python: str, goal: str) -> bool:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=environment,
-                timeout=LONGEST,
+                timeout=MAX_SECONDS,
             ).returncode
         except subprocess.TimeoutExpired:
             status = -1
     lines = log.read_text("utf-8", "replace").splitlines()
     sums = [found.group(1) for line in lines if (found := SUM.match(line))]
-    said = "; ".join(sums) or "no tests ran"
+    outcome = "; ".join(sums) or "no tests ran"
     result = "passed" if status == 0 else "FAILED"
     print(
-        f"{result}  Airflow {airflow}  Python {version:5} {time.monotonic() - begun:5.0f} s  {said}",
+        f"{result}  Airflow {airflow}  Python {version:5} {time.monotonic() - begun:5.0f} s  {outcome}",
         flush=True,
     )
     if status:
@@ -92,7 +92,7 @@ def run_pair(airflow: str, version: str, python: str, goal: str) -> bool:
 def main() -> int:
     """Run all pairs; the exit status is 1 when one failed or could not be run."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").strip().splitlines()[0])
-    parser.add_argument("--airflow", nargs="+", default=["3.1", "3.2", "3.3"])
+    parser.add_argument("--airflow", nargs="+", default=["3.1", "3.2", "3.3", "3.4"])
     parser.add_argument("--python", nargs="+", default=["3.11", "3.12", "3.13"])
     parser.add_argument(
         "--once",

@@ -25,7 +25,7 @@ from packaging.requirements import Requirement
 HERE = Path(__file__).parent
 LAYERS = ("runtime-3.3", "build", "demo", "dev", "celery", "docs", "package")
 #: release lines of Airflow that the tests run on besides the first layer's
-OTHER_LINES = ("3.1", "3.2")
+OTHER_LINES = ("3.1", "3.2", "3.4")
 #: what is installed on top of each line to run the tests
 FOR_TESTS = ("build", "demo", "dev")
 #: how many layers lie below one that is not installed on top of all before it

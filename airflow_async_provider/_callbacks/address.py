@@ -2,9 +2,12 @@
 """
 The address of a callback: which task it is for, and the one-time secret that proves its sender.
 
-The address names the task instance, encoded once so that run ids with ``+`` and ``:`` survive every proxy.
-The secret is 256 random bits; only its SHA-256 is kept, which is enough for a value that cannot be guessed.
-Senders that can set headers carry it as ``Authorization: Bearer``, all others at the end of the path.
+The address names the task instance and its try, encoded once so that run ids with ``+`` and ``:`` survive
+every proxy. From Airflow 3.4 on the try is what tells the iterations of a loop apart.
+The secret is 256 random bits; only its SHA-256 is kept, which is enough for a value that cannot be guessed. A
+proof follows it where workers and API server share a key, so that a forgery is told from it without the
+database. Senders that can set headers carry it as ``Authorization: Bearer``, all others at the end of the
+path.
 """
 
 from __future__ import annotations
@@ -14,16 +17,20 @@ import binascii
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
+from airflow_async_provider import _settings as settings
 from airflow_async_provider.errors import ConfigurationError
 
 #: Where the receiver is mounted in Airflow's API server.
 PREFIX = "/async-provider"
 ROUTE = "/callbacks/v1"
+HEALTH = "/health"
 
 #: A secret that is none: what a wrong or missing one is compared with, so that the answer takes as long.
 NO_HASH = "0" * 64
@@ -35,20 +42,36 @@ MAX_TOKEN = 8192
 #: Longer secrets than this are nobody's either.
 MAX_SECRET = 512
 
+#: Characters of the random part of a secret, and of its proof.
+RANDOM_LENGTH = 43
+PROOF_LENGTH = 16
+
+_SECRET = re.compile(rf"[\w-]{{{RANDOM_LENGTH}}}(\.[\w-]{{{PROOF_LENGTH}}})?", re.ASCII)
+
+#: What keys are used for; another use of the same key gives other hashes.
+_USE = b"airflow-async-provider: secret of a callback, version 1"
+
 
 @dataclass(frozen=True, slots=True)
 class TaskKey:
-    """The task instance that a callback is for."""
+    """
+    The task instance that a callback is for.
+
+    :param attempt: UUID of the try in which the job was submitted, as 32 hexadecimal digits; empty where it
+        is not known, as in addresses that earlier versions of this package have made
+    """
 
     dag_id: str
     run_id: str
     task_id: str
     map_index: int = -1
+    attempt: str = ""
 
     def encode(self) -> str:
         """One path segment of unreserved characters."""
         identity = [self.dag_id, self.run_id, self.task_id, self.map_index]
-        parts = json.dumps(identity, separators=(",", ":"), ensure_ascii=False)
+        named = [*identity, self.attempt] if self.attempt else identity
+        parts = json.dumps(named, separators=(",", ":"), ensure_ascii=False)
         return base64.urlsafe_b64encode(parts.encode()).decode("ascii").rstrip("=")
 
     @classmethod
@@ -62,12 +85,25 @@ class TaskKey:
         except (binascii.Error, ValueError, RecursionError):
             return None
         match parts:
-            case [str(dag_id), str(run_id), str(task_id), int(map_index)] if not isinstance(map_index, bool):
-                key = cls(dag_id, run_id, task_id, map_index)
+            case [str(dag_id), str(run_id), str(task_id), int(map_index), *attempt]:
+                key = cls(dag_id, run_id, task_id, map_index, _attempt_of(attempt))
                 # PostgreSQL takes neither NUL nor an index beyond 32 bits.
                 fits = -1 <= map_index < 2**31 and "\0" not in dag_id + run_id + task_id
+                fits = fits and not isinstance(map_index, bool)
                 return key if fits and _is_spelling_of(key, token) else None
         return None
+
+
+def attempt_of(value: Any) -> str:
+    """A task instance's UUID as addresses spell it; empty for anything else."""
+    try:
+        return UUID(str(value)).hex
+    except ValueError:
+        return ""
+
+
+def _attempt_of(parts: list[Any]) -> str:
+    return attempt_of(parts[0]) if len(parts) == 1 else ""
 
 
 def _is_spelling_of(key: TaskKey, token: str) -> bool:
@@ -116,8 +152,42 @@ def new_address(base_url: str, task: TaskKey) -> CallbackAddress:
             "user, password, query and fragment). Give the address under which the remote reaches Airflow's "
             "API server."
         )
-    url = f"{base_url.rstrip('/')}{PREFIX}{ROUTE}/{task.encode()}"
-    return CallbackAddress(url, secrets.token_urlsafe(32))
+    token = task.encode()
+    secret = secrets.token_urlsafe(RANDOM_LENGTH * 3 // 4)
+    keys = proof_keys()
+    return CallbackAddress(
+        f"{base_url.rstrip('/')}{PREFIX}{ROUTE}/{token}",
+        f"{secret}.{_proof(keys[0], token, secret)}" if keys else secret,
+    )
+
+
+def proof_keys() -> list[bytes]:
+    """
+    What proofs are made with (the first one) and checked with; empty where there is nothing.
+
+    Workers of Airflow 3 share no secret with the API server that all deployments have. What most have is the
+    same ``[core] fernet_key`` everywhere; ``[async_provider] callback_key`` is for the others. A process
+    whose key is another makes proofs that do not fit, which costs its callbacks their place in the fast lane
+    and nothing else.
+    """
+    return [hmac.digest(key.encode(), _USE, "sha256") for key in settings.callback_keys()]
+
+
+def _proof(key: bytes, token: str, random: str) -> str:
+    digest = hmac.digest(key, f"{token}/{random}".encode(), "sha256")
+    return base64.urlsafe_b64encode(digest)[:PROOF_LENGTH].decode("ascii")
+
+
+def may_be_ours(token: str, secret: str | None) -> bool:
+    """Whether :func:`new_address` could have made this; False for most of what others make up."""
+    return bool(secret and _SECRET.fullmatch(secret)) and TaskKey.decode(token) is not None
+
+
+def is_proven(keys: list[bytes], token: str, secret: str) -> bool:
+    """Whether a secret carries the proof that one of the keys makes."""
+    random, _, proof = secret.partition(".")
+    fits = [hmac.compare_digest(_proof(key, token, random), proof) for key in keys]
+    return any(fits)
 
 
 def _is_web_address(text: str) -> bool:

@@ -3,8 +3,9 @@
 Every internal name of Airflow that this package uses, in one place.
 
 Runs in the API server (counting runs everywhere), where a plugin's app has the database. Each function here
-has a test on each supported Airflow version (3.1, 3.2, 3.3); what an older version lacks is answered here and
-nowhere else.
+has a test on each supported Airflow version (3.1 to 3.4); what an older version lacks is answered here and
+nowhere else. A branch for older versions names the release from which it is no longer needed, so that it goes
+when that release is the oldest one supported.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from airflow_async_provider._callbacks.address import TaskKey
 from airflow_async_provider._callbacks.registration import (
@@ -28,6 +31,39 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 log = logging.getLogger(__name__)
+
+
+def _release() -> tuple[int, int]:
+    """Airflow's release line here, such as ``(3, 4)``."""
+    try:
+        major, minor = version("apache-airflow-core").split(".")[:2]
+    except PackageNotFoundError:
+        # A worker may have the Task SDK alone, whose 1.x belongs to Airflow 3.x.
+        major, minor = version("apache-airflow-task-sdk").split(".")[:2]
+        return int(major) + 2, int(minor)
+    return int(major), int(minor)
+
+
+AIRFLOW = _release()
+
+
+def is_core_installed() -> bool:
+    """Whether Airflow's models can be imported here; a worker may have the Task SDK alone."""
+    from importlib.util import find_spec
+
+    return find_spec("airflow.models") is not None
+
+
+#: The release lines that this module was tested on. See also ``pyproject.toml``.
+TESTED = ((3, 1), (3, 4))
+
+#: From Airflow 3.4 every try of a task is a row of its own with its own UUID (only one of them is live) and
+#: its own XComs, and several live rows may share dag, run, task and map index: the iterations of a loop.
+HAS_ATTEMPTS = AIRFLOW >= (3, 4)
+
+#: Below Airflow 3.4 a trigger that another triggerer has taken over is told that a user has ended it.
+#: Not needed from 3.4 on, and wrong there: iterations of a loop cannot be told apart by what is asked.
+HANDOVER_KILLS = AIRFLOW < (3, 4)
 
 #: Task states in which a callback may still be of use to the task itself.
 OPEN_STATES = frozenset({"scheduled", "queued", "running", "deferred", "restarting", "up_for_retry"})
@@ -73,7 +109,7 @@ def is_store_down(error: BaseException) -> bool:
 
 
 def registration_of(session: Session, task: TaskKey) -> Any:
-    """The announced callback of a task, as stored; None when there is none."""
+    """The registered callback of a task, as stored; None when there is none."""
     return _xcom(session, task, REGISTRATION_KEY)
 
 
@@ -83,10 +119,17 @@ def delivery_of(session: Session, task: TaskKey) -> Any:
 
 
 def _xcom(session: Session, task: TaskKey, key: str) -> Any:
+    from airflow.models.taskinstance import TaskInstance as TI
     from airflow.models.xcom import XComModel
     from sqlalchemy import select
 
-    return session.scalar(
+    if HAS_ATTEMPTS:
+        # Reads what 3.3 has stored, too: tasks may wait while Airflow is upgraded.
+        xcoms: Any = XComModel
+        live = select(TI.id).where(*_live_row_of(task))
+        found = session.scalars(xcoms.get_many(run_id=task.run_id, key=key, producer_ids=live)).first()
+        return None if found is None else found.value
+    return session.scalar(  # not needed from Airflow 3.4 on
         select(XComModel.value).where(
             XComModel.dag_id == task.dag_id,
             XComModel.run_id == task.run_id,
@@ -102,7 +145,12 @@ def put_delivery(session: Session, task_instance: Any, stored: str) -> None:
     from airflow.models.xcom import XComModel
     from sqlalchemy import delete
 
-    row = {
+    if HAS_ATTEMPTS:
+        XComModel.set_for_attempt(
+            task_instance_id=task_instance.id, key=MAILBOX_KEY, value=stored, serialize=False, session=session
+        )
+        return
+    row = {  # not needed from Airflow 3.4 on
         "dag_run_id": task_instance.dag_run.id,
         "task_id": task_instance.task_id,
         "map_index": task_instance.map_index,
@@ -114,13 +162,44 @@ def put_delivery(session: Session, task_instance: Any, stored: str) -> None:
     session.flush()
 
 
+def _live_row_of(task: TaskKey) -> tuple[Any, ...]:
+    """
+    Conditions on TaskInstance that hold for the live row of a task, and for no other.
+
+    An address names the try that it was made in. A later try is another row at the same place: in the same
+    iteration of the same loop.
+    """
+    from airflow.models.taskinstance import TaskInstance as TI
+    from sqlalchemy import select, true
+
+    which = (TI.dag_id == task.dag_id, TI.run_id == task.run_id, TI.task_id == task.task_id)
+    if not HAS_ATTEMPTS:  # not needed from Airflow 3.4 on
+        return (*which, TI.map_index == task.map_index)
+    live = TI.working_set.is_(true())
+    if not task.attempt:  # an address made before addresses named the try, and so before there were loops
+        from airflow.models.dynamic_region import (  # type: ignore[import-not-found] # since Airflow 3.4
+            public_region_filter,
+        )
+
+        outside_loops = public_region_filter(
+            TI, dag_ids=task.dag_id, run_ids=task.run_id, task_ids=task.task_id
+        )
+        return (*which, live, outside_loops, TI.region_index == task.map_index)
+    # The table and not the class: to that Airflow would add "only live rows".
+    named = TI.__table__.alias()
+    same_place = (
+        named.c[c] == getattr(TI, c) for c in ("dag_id", "run_id", "task_id", "region_id", "region_index")
+    )
+    return (*which, live, select(1).where(named.c.id == UUID(task.attempt), *same_place).exists())
+
+
 def durable_of(session: Session, task: TaskKey) -> dict[str, Any]:
     """What the task remembers across tries; empty before Airflow 3.3 and where workers keep it elsewhere."""
     try:
         from airflow.state import TaskScope, get_state_backend
     except ImportError:
         return {}
-    value = get_state_backend().get(TaskScope(**_scope(task)), DURABLE_KEY, session=session)
+    value = get_state_backend().get(TaskScope(**_scope(session, task)), DURABLE_KEY, session=session)
     try:
         found = json.loads(value) if value else {}
     except ValueError:
@@ -138,7 +217,7 @@ def keep_delivery(session: Session, task: TaskKey, stored: str) -> None:
 
     days = conf.getint("state_store", "default_retention_days", fallback=0)
     get_state_backend().set(
-        TaskScope(**_scope(task)),
+        TaskScope(**_scope(session, task)),
         DURABLE_DELIVERY_KEY,
         json.dumps(stored),
         expires_at=datetime.now(UTC) + timedelta(days=days) if days > 0 else None,
@@ -146,13 +225,15 @@ def keep_delivery(session: Session, task: TaskKey, stored: str) -> None:
     )
 
 
-def _scope(task: TaskKey) -> dict[str, Any]:
-    return {
-        "dag_id": task.dag_id,
-        "run_id": task.run_id,
-        "task_id": task.task_id,
-        "map_index": task.map_index,
-    }
+def _scope(session: Session, task: TaskKey) -> dict[str, Any]:
+    named = {"dag_id": task.dag_id, "run_id": task.run_id, "task_id": task.task_id}
+    if not HAS_ATTEMPTS:  # not needed from Airflow 3.4 on
+        return {**named, "map_index": task.map_index}
+    from airflow.models.taskinstance import TaskInstance as TI
+    from sqlalchemy import select
+
+    place = session.execute(select(TI.region_id, TI.region_index).where(*_live_row_of(task))).first()
+    return {**named, **(place._asdict() if place else {"region_index": task.map_index})}
 
 
 def lock_task(session: Session, task: TaskKey) -> Any:
@@ -167,12 +248,7 @@ def lock_task(session: Session, task: TaskKey) -> Any:
     from airflow.models.taskinstance import TaskInstance as TI
     from sqlalchemy import select, text, update
 
-    which = (
-        TI.dag_id == task.dag_id,
-        TI.run_id == task.run_id,
-        TI.task_id == task.task_id,
-        TI.map_index == task.map_index,
-    )
+    which = _live_row_of(task)
     dialect = session.get_bind().dialect.name
     if dialect == "sqlite":
         session.execute(
@@ -212,19 +288,63 @@ def resume(session: Session, task_instance: Any, event: dict[str, Any]) -> None:
     handle_event_submit(TriggerEvent(event), task_instance=task_instance, session=session)
 
 
-def connection_of(conn_id: str) -> Any:
+def team_of(dag_id: str) -> str | None:
+    """The team that owns a DAG, where ``[core] multi_team`` is on and there is one."""
+    from airflow.configuration import conf
+
+    if not conf.getboolean("core", "multi_team", fallback=False):
+        return None
+    from airflow.models.dag import DagModel
+
+    team: str | None = DagModel.get_team_name(dag_id)
+    return team
+
+
+def connection_of(conn_id: str, team: str | None = None) -> Any:
     """
     An Airflow connection, from the secrets backends or the database; None when there is none.
 
+    :param team: whose connection, see :func:`team_of`; without one only connections of no team
     :raises Exception: what a secrets backend raises that cannot be reached
     """
     from airflow.exceptions import AirflowNotFoundException  # type: ignore[attr-defined] # re-exported there
     from airflow.models.connection import Connection
 
+    # Airflow 3.1 has teams but gives them no connections of their own; not needed from 3.2 on.
+    of_team = {"team_name": team} if team and AIRFLOW >= (3, 2) else {}
     try:
-        return Connection.get_connection_from_secrets(conn_id)
+        return Connection.get_connection_from_secrets(conn_id, **of_team)
     except AirflowNotFoundException:
         return None
+
+
+#: Tables that callbacks are written to.
+_WRITTEN = ("task_instance", "xcom_v2" if HAS_ATTEMPTS else "xcom")
+
+
+def unwritable(session: Session) -> list[str]:
+    """
+    Tables that callbacks would be written to and that this database user may not write, in words.
+
+    :raises Exception: the database cannot be asked now, see :func:`is_store_down`
+    """
+    from airflow.models.base import Base
+    from sqlalchemy import false, update
+    from sqlalchemy.exc import ProgrammingError
+
+    found = []
+    for name in _WRITTEN:
+        table = Base.metadata.tables.get(name)
+        if table is None:
+            found.append(f"the table {name} does not exist")
+            continue
+        column = next(c for c in table.columns if c.name in ("task_id", "key"))
+        try:
+            session.execute(update(table).where(false()).values({column: column}))
+        except ProgrammingError as e:
+            session.rollback()
+            found.append(f"the table {name} cannot be written ({type(e.orig).__name__})")
+    return found
 
 
 def count(name: str, **tags: str) -> None:

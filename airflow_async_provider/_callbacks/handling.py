@@ -43,15 +43,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Names of the reasons why a callback could not be taken, in the event that tells the task.
+#: Names of the reasons why a callback could not be taken, in the event that resumes the task.
 TOO_LARGE = "CallbackTooLargeError"
 UNREADABLE = "CallbackError"
 
 #: Signature keys are looked up once a minute and connection,
-KEY_LIFE = 60.0
+KEY_MAX_AGE = 60.0
 
 #: and again at once, but not more often than this, when a signature does not fit: the key may be a new one.
-KEY_YOUTH = 5.0
+KEY_MIN_AGE = 5.0
 
 #: Decoded and compared in place of what a task does not expect or remember, or of a task that is not there.
 _NOBODY = Registration(secret_hash=NO_HASH, deadline=0.0, protocol="none")
@@ -74,9 +74,9 @@ class KeyMissingError(CallbackError):
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class AuthenticatedCallback:
     """
-    An authentic sender: the secret was right. The signature, where one is wanted, is still to be checked.
+    A callback whose secret was right. The signature, where one is wanted, is still to be checked.
 
     :param task: the task instance
     :param registration: what it expects
@@ -86,11 +86,11 @@ class Claim:
     registration: Registration
 
 
-def authenticate(token: str, secret: str | None) -> Claim | None:
+def authenticate(token: str, secret: str | None) -> AuthenticatedCallback | None:
     """
-    The claim of a sender, None when it has none: unknown task and wrong secret are not told apart.
+    The callback that a secret proves; None for an unknown task and for a wrong secret alike.
 
-    Nor are they by the effort: every refusal costs the same queries, and as many callbacks are decoded and
+    They cost the same effort, too: every refusal the same queries, and as many callbacks are decoded and
     compared, whether or not there is such a task and whatever it remembers. (What the database needs to find
     a row or none is its own affair.)
 
@@ -109,7 +109,7 @@ def authenticate(token: str, secret: str | None) -> Claim | None:
             # A new try clears the task's XComs; what its submissions expected is still in its memory.
             memory = internals.durable_of(session, task) or from_stored(as_stored(_NOTHING))
             found = _whose(secret, _callbacks(memory), MAX_CALLBACKS)
-    return Claim(task, found) if found else None
+    return AuthenticatedCallback(task, found) if found else None
 
 
 def _whose(secret: str | None, stored: list[Any], number: int) -> Registration | None:
@@ -127,19 +127,19 @@ def _whose(secret: str | None, stored: list[Any], number: int) -> Registration |
     return found
 
 
-def signature_fits(claim: Claim, headers: Headers, body: bytes) -> bool:
+def signature_fits(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> bool:
     """
     Whether the body carries the signature that the connection's key makes, where one is wanted.
 
     :raises KeyMissingError: the key cannot be had at the moment
     """
-    registration = claim.registration
+    registration = callback.registration
     if registration.signature is None:
         return True
     try:
         scheme = scheme_from_dict(registration.signature)
-        for longest_known in (KEY_LIFE, KEY_YOUTH):
-            key, fresh = _keys.get(registration.hook, registration.conn_id, longest_known)
+        for max_age in (KEY_MAX_AGE, KEY_MIN_AGE):
+            key, fresh = _keys.get(registration, callback.task.dag_id, max_age)
             if key and scheme.verify(key, headers, body, now=time.time()):
                 return True
             if fresh:
@@ -149,16 +149,16 @@ def signature_fits(claim: Claim, headers: Headers, body: bytes) -> bool:
     return False
 
 
-def take(claim: Claim, headers: Headers, body: bytes) -> Verdict:
+def take(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> Verdict:
     """
     Read an authentic callback, store it, and wake its task if it is deferred: one transaction.
 
     :raises Exception: what the database raises; nothing was stored then
     """
-    delivery = _read(claim.registration, headers, body)
+    delivery = _read(callback.registration, headers, body)
     if delivery is None:
         return Verdict.IGNORED
-    return deliver(claim, delivery)
+    return deliver(callback, delivery)
 
 
 def _read(registration: Registration, headers: Headers, body: bytes) -> Delivery | None:
@@ -202,20 +202,20 @@ def where(error: BaseException) -> str:
     return f"{type(error).__name__}{place} (a defect: please report it)"
 
 
-def refuse_size(claim: Claim) -> Verdict:
+def refuse_size(callback: AuthenticatedCallback) -> Verdict:
     """Tell the task that its callback was too large to be taken, so that it fails instead of hanging."""
     return deliver(
-        claim, Delivery(state="error", remote_status="too large", received_at=time.time(), error=TOO_LARGE)
+        callback, Delivery(state="error", remote_status="too large", received_at=time.time(), error=TOO_LARGE)
     )
 
 
-def deliver(claim: Claim, delivery: Delivery) -> Verdict:
+def deliver(callback: AuthenticatedCallback, delivery: Delivery) -> Verdict:
     """Put a delivery into the mailbox of its task and wake it, in one transaction."""
-    task, registration = claim.task, claim.registration
+    task, registration = callback.task, callback.registration
     delivery = replace(delivery, submission=registration.submission)
     with internals.transaction() as session:
         task_instance = internals.lock_task(session, task)
-        if not _is_awaited(session, claim, task_instance):
+        if not _is_awaited(session, callback, task_instance):
             return Verdict.LATE
         waiting_since = internals.deferred_at(task_instance)
         known = delivery_for(registration.submission, internals.delivery_of(session, task))
@@ -241,20 +241,20 @@ def deliver(claim: Claim, delivery: Delivery) -> Verdict:
         return Verdict.WOKEN
 
 
-def _is_awaited(session: Session, claim: Claim, task_instance: Any) -> bool:
+def _is_awaited(session: Session, callback: AuthenticatedCallback, task_instance: Any) -> bool:
     """Whether the task still waits for this very callback; asked under its lock."""
     if task_instance is None or internals.state_of(task_instance) not in internals.OPEN_STATES:
         return False
-    if time.time() > claim.registration.deadline:
+    if time.time() > callback.registration.deadline:
         return False
-    announced = Registration.from_dict(internals.registration_of(session, claim.task))
+    announced = Registration.from_dict(internals.registration_of(session, callback.task))
     if announced is not None:
-        return announced.submission == claim.registration.submission
+        return announced.submission == callback.registration.submission
     # A new try has begun, which clears the XComs, and has not announced anything yet. If it is going to take
     # up the job of the try before, that job's callback is welcome.
-    memory = internals.durable_of(session, claim.task)
+    memory = internals.durable_of(session, callback.task)
     latest = next(iter(_remembered(memory)), None)
-    return "job" in memory and latest is not None and latest.submission == claim.registration.submission
+    return "job" in memory and latest is not None and latest.submission == callback.registration.submission
 
 
 def _remembered(memory: Mapping[str, Any]) -> Iterator[Registration]:
@@ -276,32 +276,35 @@ def _no_delivery_id(headers: Headers, body: bytes) -> str | None:
 
 
 class _Keys:
-    """Signature keys by hook and connection, looked up once a minute."""
+    """Signature keys by hook, connection and the DAG's team, looked up once a minute."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], tuple[float, str]] = {}
+        self._known: dict[tuple[str, str, str | None], tuple[float, str]] = {}
         self._lock = threading.Lock()
 
-    def get(self, hook: str | None, conn_id: str | None, longest_known: float) -> tuple[str, bool]:
+    def get(self, registration: Registration, dag_id: str, max_age: float) -> tuple[str, bool]:
         """
         The key, and whether it was looked up just now.
 
-        :param longest_known: seconds for which a key that is known already will do
+        :param dag_id: the task's DAG: a team's DAG has the team's connections
+        :param max_age: seconds for which a key that is known already will do
         :raises KeyMissingError: the connection cannot be had
         """
+        hook, conn_id = registration.hook, registration.conn_id
         if not hook or not conn_id:
             return "", True
+        team = internals.team_of(dag_id)
         with self._lock:
-            known = self._known.get((hook, conn_id))
-            if known and time.monotonic() < known[0] + longest_known:
+            known = self._known.get((hook, conn_id, team))
+            if known and time.monotonic() < known[0] + max_age:
                 return known[1], False
         hook_class = _hook_class(hook)
-        connection = internals.connection_of(conn_id)
+        connection = internals.connection_of(conn_id, team)
         if connection is None:
-            raise KeyMissingError(f"the connection {conn_id!r} with the signature key is not to be had")
+            raise KeyMissingError(f"the connection {conn_id!r} with the signature key was not found")
         key = str(hook_class.signature_key(connection) or "")
         with self._lock:
-            self._known[hook, conn_id] = (time.monotonic(), key)
+            self._known[hook, conn_id, team] = (time.monotonic(), key)
         return key, True
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from airflow_async_provider._callbacks.address import TaskKey
+from airflow_async_provider._callbacks.address import TaskKey, attempt_of
+from airflow_async_provider._callbacks.airflow_internals import HANDOVER_KILLS
 from airflow_async_provider._callbacks.registration import (
     EMPTY_MAILBOX,
     MAILBOX_KEY,
@@ -68,8 +69,31 @@ def delivery_for(submission: str, stored: Any) -> Delivery | None:
 def key_of(task_instance: Any) -> TaskKey:
     """The key of Airflow's task instance object, in the worker or in the triggerer."""
     return TaskKey(
-        task_instance.dag_id, task_instance.run_id, task_instance.task_id, _map_index(task_instance.map_index)
+        task_instance.dag_id,
+        task_instance.run_id,
+        task_instance.task_id,
+        _map_index(task_instance.map_index),
+        attempt_of(getattr(task_instance, "id", None)),
     )
+
+
+async def is_still_deferred(task: TaskKey) -> bool:
+    """
+    Whether a task is deferred at this moment, in spite of its trigger having been told to end.
+
+    Below Airflow 3.4 a trigger is told that "a user action" has ended it also when another triggerer has
+    taken it over: the first one stood still for longer than ``[triggerer] triggerer_health_check_threshold``,
+    and goes on. Then the task waits as before, in the other triggerer, and its job must not be cancelled.
+    Airflow 3.4 tells the two apart, so nothing is asked there.
+
+    :raises Exception: Airflow did not answer
+    """
+    if not HANDOVER_KILLS:
+        return False
+    from asgiref.sync import sync_to_async
+
+    # Not asyncio.to_thread, see alook.
+    return await sync_to_async(state_of_task)(task) == "deferred"
 
 
 def _map_index(value: int | None) -> int:
@@ -85,7 +109,7 @@ def _where(task: TaskKey) -> Mapping[str, Any]:
     }
 
 
-def state_of_task(task_instance: Any) -> str | None:
+def state_of_task(task: TaskKey) -> str | None:
     """
     The state of a task instance at this moment, asked through the supervisor.
 
@@ -93,26 +117,9 @@ def state_of_task(task_instance: Any) -> str | None:
     """
     from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
 
-    task = key_of(task_instance)
     states = RuntimeTaskInstance.get_task_states(
         dag_id=task.dag_id, task_ids=[task.task_id], run_ids=[task.run_id], map_index=task.map_index
     )
     name = task.task_id if task.map_index < 0 else f"{task.task_id}_{task.map_index}"
     state = (states.get(task.run_id) or {}).get(name)
     return None if state is None else str(getattr(state, "value", state))
-
-
-async def is_still_deferred(task_instance: Any) -> bool:
-    """
-    Whether a task is deferred at this moment.
-
-    Airflow (before 3.4) tells a trigger that "a user action" has ended it also when another triggerer has
-    taken it over: the first one stood still for longer than ``[triggerer] triggerer_health_check_threshold``,
-    and goes on. Then the task waits as before, in the other triggerer, and its job must not be cancelled.
-
-    :raises Exception: Airflow did not answer
-    """
-    from asgiref.sync import sync_to_async
-
-    # Not asyncio.to_thread, see alook.
-    return await sync_to_async(state_of_task)(task_instance) == "deferred"

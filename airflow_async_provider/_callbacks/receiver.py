@@ -2,9 +2,10 @@
 """
 The receiver: a small FastAPI app in Airflow's API server that takes callbacks and nothing else.
 
-Order, for every request: the body is read up to the limit, the secret is checked, then the signature where
-one is configured, then the callback is read, stored and its task woken in one transaction; only then comes
-the 200. Whatever is not authentic gets the same 401.
+Order, for every request: what cannot be ours is refused
+(:mod:`~airflow_async_provider._callbacks.admission`), the secret is checked, and only then is the body read,
+up to the limit; then comes the signature where one is configured, then the callback is read, stored and its
+task woken in one transaction; only then the 200. Whatever is not authentic gets the same 401.
 """
 
 from __future__ import annotations
@@ -14,23 +15,38 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from airflow_async_provider._callbacks import airflow_internals as internals
-from airflow_async_provider._callbacks import handling
-from airflow_async_provider._callbacks.address import MAX_TOKEN, ROUTE
-from airflow_async_provider._callbacks.handling import Claim, KeyMissingError
+from airflow_async_provider._callbacks import handling, support
+from airflow_async_provider._callbacks.address import (
+    HEALTH,
+    MAX_TOKEN,
+    ROUTE,
+    is_proven,
+    may_be_ours,
+    proof_keys,
+)
+from airflow_async_provider._callbacks.admission import (
+    AUTHENTICATED_WORKERS,
+    MAX_PROVEN,
+    MAX_UNPROVEN,
+    UNAUTHENTICATED_WORKERS,
+    Buffered,
+    BusyError,
+    Lane,
+    Refusals,
+)
+from airflow_async_provider._callbacks.handling import AuthenticatedCallback, KeyMissingError
 from airflow_async_provider._settings import callback_max_bytes
 from airflow_async_provider.protocols._http_messages import Headers
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -41,16 +57,17 @@ _MARKER = f"{ROUTE}/"
 #: What the sender is asked to wait when the database cannot be reached (seconds).
 RETRY_AFTER = 15
 
+#: And where this Airflow is not supported, which ends with an upgrade of the one or the other (seconds).
+UNSUPPORTED_RETRY_AFTER = 600
+
 #: A body must be there within so many seconds; a stranger may not hold a connection for longer.
 MAX_READ = 30.0
 
 #: Refusals are logged once in so many seconds, with their number: a flood must not fill the disk.
 REFUSAL_LOG_PAUSE = 60.0
 
-#: Threads, and with them connections of the API server's pool (15 by default), for those who have yet to
-#: prove who they are, and for those who have: a flood of the former holds up neither the latter nor Airflow.
-STRANGERS = 4
-KNOWN = 6
+#: Key of the request's scope that says whether its secret carries a proof.
+_PROVEN = "async_provider.proven"
 
 
 def build_app() -> FastAPI:
@@ -62,8 +79,9 @@ def build_app() -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the secret
     )
-    app.add_middleware(HideSecrets)
     receiver = _Receiver()
+    app.add_middleware(_Gate, receiver=receiver)
+    app.add_middleware(HideSecrets)
     answers: dict[int | str, dict[str, Any]] = {
         200: {"description": "taken, or harmless (a duplicate, a late one)"},
         401: {"description": "not authentic, whatever the reason"},
@@ -72,12 +90,16 @@ def build_app() -> FastAPI:
         503: {"description": "cannot be stored now; send it again after Retry-After seconds"},
     }
 
+    @app.get(HEALTH, include_in_schema=False)  # what remote systems are given holds callbacks only
+    async def health() -> Response:
+        """Whether callbacks can be taken: what this package needs of Airflow, compared with what is there."""
+        return await receiver.health()
+
     @app.post(f"{ROUTE}/{{token}}", responses=answers)
     @app.put(f"{ROUTE}/{{token}}", responses=answers)
     async def with_header(request: Request, token: str) -> Response:
         """For senders that set headers: ``Authorization: Bearer <secret>``."""
-        scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-        return await receiver.receive(request, token, secret.strip() if scheme.lower() == "bearer" else None)
+        return await receiver.receive(request, token, _bearer(request.scope))
 
     @app.post(f"{ROUTE}/{{token}}/{{secret}}", responses=answers)
     @app.put(f"{ROUTE}/{{token}}/{{secret}}", responses=answers)
@@ -122,13 +144,65 @@ def hide_secret(scope: Scope) -> None:
     scope["query_string"] = b""
 
 
+def _bearer(scope: Scope) -> str | None:
+    given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+    scheme, _, secret = given.decode("latin-1").partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else None
+
+
+class _Gate:
+    """Refuses what cannot be ours, before anything else is done for it."""
+
+    def __init__(self, app: App, receiver: _Receiver) -> None:
+        self._app = app
+        self._receiver = receiver
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] == "http" and scope["method"] in ("POST", "PUT"):
+            _, found, tail = scope["path"].partition(_MARKER)
+            token, slash, secret = tail.partition("/")
+            # Other paths are no addresses: 404, from the router.
+            if found and token and bool(slash) == bool(secret) and "/" not in secret:
+                proven = self._receiver.look_at(token, secret or _bearer(scope))
+                if proven is None:
+                    await (await self._receiver.refuse())(scope, receive, send)
+                    return
+                scope[_PROVEN] = proven
+        await self._app(scope, receive, send)
+
+
 class _Receiver:
     """Takes requests apart and puts answers together."""
 
     def __init__(self) -> None:
-        self._strangers = ThreadPoolExecutor(STRANGERS, "async-provider-strangers")
-        self._known = ThreadPoolExecutor(KNOWN, "async-provider-callbacks")
-        self._refusals = _Refusals()
+        self._unproven = Lane("unproven", UNAUTHENTICATED_WORKERS, MAX_UNPROVEN)
+        self._proven = Lane("callbacks", AUTHENTICATED_WORKERS, MAX_PROVEN)
+        self._keys = proof_keys()
+        self._refusals = Refusals()
+        self._refused = _MinuteLog("Refused %d callback(s) that were not authentic since the last such line.")
+        self._busy = _MinuteLog(
+            "Asked %d callback(s) to come again, as too many came at once, since the last such line."
+        )
+        self._buffered = Buffered()
+        self._support = _Support()
+
+    def look_at(self, token: str, secret: str | None) -> bool | None:
+        """Whether a secret carries a proof; None for what this package has not made."""
+        if secret is None or not may_be_ours(token, secret):
+            return None
+        return is_proven(self._keys, token, secret)
+
+    async def health(self) -> Response:
+        """The answer of the health address."""
+        try:
+            reason = await self._unproven.run(self._support.reason)
+        except Exception as e:  # noqa: BLE001 - whatever it is, nobody knows now
+            log.warning("Whether callbacks can be taken is unknown: %s", type(e).__name__)
+            return JSONResponse({"callbacks": support.UNKNOWN}, status_code=503)
+        if reason:
+            return JSONResponse({"callbacks": support.UNSUPPORTED, "reason": reason}, status_code=503)
+        return JSONResponse({"callbacks": support.SUPPORTED})
 
     async def receive(self, request: Request, token: str, secret: str | None) -> Response:
         """Answer one request, whatever happens."""
@@ -137,100 +211,160 @@ class _Receiver:
             return await self._handle(request, token, secret, begun)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
+        except BusyError:
+            self._busy.count()
+            if not request.scope.get(_PROVEN):
+                await self._refusals.wait_for_turn()
+            return _come_again()
         except Exception as e:  # noqa: BLE001 - nothing was stored, so the sender shall repeat it
             known_trouble = internals.is_store_down(e) or isinstance(e, KeyMissingError)
             what = type(e).__name__ if known_trouble else handling.where(e)
             log.warning("A callback could not be stored; its sender was asked to repeat it: %s", what)
-            internals.count("callback.unavailable")
-            return JSONResponse({}, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
+            return _come_again()
 
     async def _handle(self, request: Request, token: str, secret: str | None, begun: float) -> Response:
-        body = _Body(request)
-        await body.read(callback_max_bytes())
-        claim = await _in_thread(self._strangers, handling.authenticate, token, secret)
-        if claim is None:
-            return self._refused()
-        # An authentic sender may send more than a stranger, or less: what its task has asked for.
-        whole = not body.late and await body.read(int(claim.registration.max_bytes))
+        if not self._support.checked:
+            await self._unproven.run(self._support.reason)
+        if self._support.unsupported:
+            # It has been logged once, and no sender can do anything about it.
+            return _come_again(UNSUPPORTED_RETRY_AFTER)
+        proven = request.scope.get(_PROVEN, False)
+        if not proven and self._refusals.too_many():
+            raise BusyError
+        lane = self._proven if proven else self._unproven
+        with lane.place(token):
+            callback = await lane.run(handling.authenticate, token, secret)
+        if callback is None:
+            if not proven:
+                self._refusals.count()
+            return await self.refuse()
+        body = _Body(request, self._buffered)
+        try:
+            with self._proven.place(token):
+                return await self._take(callback, request, body, begun)
+        finally:
+            body.release()
+
+    async def _take(
+        self, callback: AuthenticatedCallback, request: Request, body: _Body, begun: float
+    ) -> Response:
+        whole = await body.read(min(int(callback.registration.max_bytes), callback_max_bytes()))
         if body.late:
-            _tell(claim, begun, "too_slow")
+            _log_outcome(callback, begun, "too_slow")
             return JSONResponse({}, status_code=408)
         if not whole:
-            await _in_thread(self._known, handling.refuse_size, claim)
-            _tell(claim, begun, "too_large")
+            await self._proven.run(handling.refuse_size, callback)
+            _log_outcome(callback, begun, "too_large")
             return JSONResponse({}, status_code=413)
-        headers = Headers(request.headers.items())
-        if not await _in_thread(self._known, handling.signature_fits, claim, headers, bytes(body.content)):
-            return self._refused()
-        verdict = await _in_thread(self._known, handling.take, claim, headers, bytes(body.content))
-        _tell(claim, begun, verdict.value)
+        headers, content = Headers(request.headers.items()), bytes(body.content)
+        if not await self._proven.run(handling.signature_fits, callback, headers, content):
+            return await self.refuse()
+        verdict = await self._proven.run(handling.take, callback, headers, content)
+        _log_outcome(callback, begun, verdict.value)
         return JSONResponse({})
 
-    def _refused(self) -> Response:
+    async def refuse(self) -> Response:
+        """The answer to whatever is not authentic; when there are very many of them, after a while."""
         internals.count("callback.refused")
-        self._refusals.note()
+        self._refused.count()
+        await self._refusals.wait_for_turn()
         return JSONResponse(
             {"detail": "Unauthorized"}, status_code=401, headers={"WWW-Authenticate": "Bearer"}
         )
 
 
+def _come_again(seconds: int = RETRY_AFTER) -> Response:
+    internals.count("callback.unavailable")
+    return JSONResponse({}, status_code=503, headers={"Retry-After": str(seconds)})
+
+
+class _Support:
+    """What :func:`~airflow_async_provider._callbacks.support.receiver_reason` found, looked at once."""
+
+    def __init__(self) -> None:
+        self.checked = False
+        self.unsupported: str | None = None
+        self._lock = threading.Lock()
+
+    def reason(self) -> str | None:
+        """
+        Why callbacks cannot be taken; logged when it has been found.
+
+        :raises Exception: the database cannot be asked now
+        """
+        with self._lock:
+            if not self.checked:
+                self.unsupported = support.receiver_reason()
+                self.checked = True
+                if self.unsupported:
+                    log.error(
+                        "Callbacks cannot be taken: %s. Operators poll instead. Install versions of this "
+                        "package and of Airflow that fit each other, and restart the API server.",
+                        self.unsupported,
+                    )
+            return self.unsupported
+
+
 class _Body:
     """A request's body, read piece by piece so that nobody fills the memory."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, buffered: Buffered) -> None:
         self.content = bytearray()
         #: whether it did not come in time
         self.late = False
         self._stream = request.stream()
-        self._ended = False
-        self._seconds_left = MAX_READ
+        self._buffered = buffered
 
     async def read(self, limit: int) -> bool:
-        """Read on, up to a limit; True when the body is whole and no larger."""
-        begun = time.monotonic()
+        """
+        Read up to a limit; True when the body is whole and no larger.
+
+        :raises BusyError: there is too much of others in memory
+        """
+        ended = False
         try:
-            async with asyncio.timeout(self._seconds_left):
-                while not self._ended and len(self.content) <= limit:
+            async with asyncio.timeout(MAX_READ):
+                while not ended and len(self.content) <= limit:
                     chunk = await anext(self._stream, None)
-                    self._ended = chunk is None
+                    ended = chunk is None
+                    self._buffered.take(len(chunk or b""))
                     self.content += chunk or b""
         except TimeoutError:
             self.late = True
-        # One limit for the whole body, not one for what strangers may send and another for the rest.
-        self._seconds_left -= time.monotonic() - begun
-        return self._ended and len(self.content) <= limit
+        return ended and len(self.content) <= limit
+
+    def release(self) -> None:
+        """The body is no longer needed."""
+        self._buffered.release(len(self.content))
+        self.content.clear()
 
 
-async def _in_thread(pool: Executor, function: Callable[..., T], *arguments: Any) -> T:
-    return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
-
-
-def _tell(claim: Claim, begun: float, result: str) -> None:
-    internals.count(f"callback.{result}", protocol=claim.registration.protocol)
+def _log_outcome(callback: AuthenticatedCallback, begun: float, result: str) -> None:
+    internals.count(f"callback.{result}", protocol=callback.registration.protocol)
     internals.timing("callback.handling", time.monotonic() - begun)
     log.info(
         "Callback for %s.%s (run %s, index %d): %s",
-        claim.task.dag_id,
-        claim.task.task_id,
-        claim.task.run_id,
-        claim.task.map_index,
+        callback.task.dag_id,
+        callback.task.task_id,
+        callback.task.run_id,
+        callback.task.map_index,
         result,
     )
 
 
-class _Refusals:
-    """One line a minute about what was refused, never what it said."""
+class _MinuteLog:
+    """One line a minute with a number: a flood must not fill the disk."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    def __init__(self, text: str) -> None:
+        self._text = text
         self._count = 0
         self._next = 0.0
 
-    def note(self) -> None:
-        with self._lock:
-            self._count += 1
-            now = time.monotonic()
-            if now < self._next:
-                return
-            count, self._count, self._next = self._count, 0, now + REFUSAL_LOG_PAUSE
-        log.warning("Refused %d callback(s) that were not authentic since the last such line.", count)
+    def count(self) -> None:
+        """Once more; on the event loop only."""
+        self._count += 1
+        now = time.monotonic()
+        if now < self._next:
+            return
+        count, self._count, self._next = self._count, 0, now + REFUSAL_LOG_PAUSE
+        log.warning(self._text, count)

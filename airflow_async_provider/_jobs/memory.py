@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from airflow_async_provider._callbacks.mailbox import delivery_for, state_of_task
+from airflow_async_provider._callbacks.mailbox import delivery_for, key_of, state_of_task
 from airflow_async_provider._callbacks.registration import (
     DURABLE_DELIVERY_KEY,
     DURABLE_KEY,
@@ -183,7 +183,7 @@ class TaskMemory:
         try:
             if self.works:
                 return Remembered.from_dict(self._store.get(DURABLE_KEY)).owner == self.owner
-            return state_of_task(self._context["ti"]) not in _OF_ANOTHER_TRY
+            return state_of_task(key_of(self._context["ti"])) not in _OF_ANOTHER_TRY
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as e:  # noqa: BLE001 - Airflow raises one where a signal strikes within a question to it

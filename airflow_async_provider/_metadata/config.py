@@ -18,12 +18,21 @@ CONFIG: dict[str, Any] = {
                 "default": "",
             },
             "callback_max_bytes": {
-                "description": "Largest callback body that is read from a sender that has not proved who it "
-                "is (bytes).",
+                "description": "Largest callback body that is taken, whatever an operator allows (bytes).",
                 "version_added": "0.1.0",
                 "type": "integer",
                 "example": None,
-                "default": "1048576",
+                "default": "16777216",
+            },
+            "callback_key": {
+                "description": "Key with which workers mark the secrets of callback addresses, and API "
+                "servers recognise them before they look into the database. The same everywhere; any long "
+                "random text. Where it is empty, [core] fernet_key is used.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "sensitive": True,
+                "example": None,
+                "default": "",
             },
             "callback_protocols": {
                 "description": "Dotted paths, separated by commas, of your own protocol classes that may "

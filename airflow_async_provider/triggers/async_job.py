@@ -292,7 +292,7 @@ class AsyncJobTrigger(BaseTrigger):
         if self.task_instance is None:
             return False
         try:
-            return await is_still_deferred(self.task_instance)
+            return await is_still_deferred(key_of(self.task_instance))
         except Exception as e:  # noqa: BLE001 - in doubt a person has acted, which is the usual reason
             self.log.warning("Could not ask Airflow whether the task still waits: %s", _describe_error(e))
             return False

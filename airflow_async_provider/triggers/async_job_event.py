@@ -14,6 +14,7 @@ import hashlib
 import json
 import logging
 from collections.abc import AsyncIterator, Collection, Hashable, Mapping
+from inspect import signature
 from typing import Any, ClassVar
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
@@ -33,6 +34,9 @@ Document = tuple[str, Mapping[str, Any]]
 #: What is remembered of a job that has not ended.
 RUNNING = "running"
 
+#: Whether asset watchers can be given to certain triggerers. Not needed from Airflow 3.4 on.
+HAS_QUEUES = "queue" in signature(BaseEventTrigger.__init__).parameters
+
 
 class AsyncJobEventTrigger(BaseEventTrigger):
     """
@@ -47,8 +51,10 @@ class AsyncJobEventTrigger(BaseEventTrigger):
     :param job: the job handle, as a dictionary: a submit task's return value, or the ``handle()`` of an
         :class:`~airflow_async_provider.sensors.http_async.HttpAsyncJobSensor` for a status document
     :param conn_id: Airflow connection, None for the default of the job's hook
-    :param poll_interval: seconds between two questions about the same document
+    :param poll_interval: seconds between two polls of the same document
     :param states: which ends fire, values of :class:`~airflow_async_provider.protocols.JobState`
+    :param queue: only triggerers that serve this queue (``airflow triggerer --queues``) watch, None for those
+        that serve none in particular (Airflow >= 3.4; ignored before)
     """
 
     #: Documents by shared stream; one set for all watchers of this process's event loop.
@@ -61,9 +67,12 @@ class AsyncJobEventTrigger(BaseEventTrigger):
         conn_id: str | None = None,
         poll_interval: float = 60.0,
         states: Collection[str] = (JobState.SUCCEEDED.value,),
+        queue: str | None = None,
         version: int = 1,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call] # Airflow gives no types here
+        super().__init__(**({"queue": queue} if HAS_QUEUES else {}))  # type: ignore[no-untyped-call] # Airflow gives no types here
+        if queue and not HAS_QUEUES:
+            log.warning("queue=%r is ignored: asset watchers have queues from Airflow 3.4 on.", queue)
         known = {state.value for state in JobState if state.ended}
         if not set(states) <= known or not states:
             raise ConfigurationError(f"states must be some of {sorted(known)}, not {sorted(states)}.")
@@ -95,7 +104,7 @@ class AsyncJobEventTrigger(BaseEventTrigger):
         """Watch alone: what Airflow calls where it knows no shared streams."""
         async with pool():
             while True:
-                async for event in self._events(await _ask(self._document, self.conn_id)):
+                async for event in self._events(await _poll(self._document, self.conn_id)):
                     yield event
                 await asyncio.sleep(max(self.poll_interval, SHORTEST_SLEEP))
 
@@ -115,7 +124,7 @@ class AsyncJobEventTrigger(BaseEventTrigger):
                 # Spread over the interval: a thousand documents are no burst.
                 pause = max(interval / max(len(documents), 1), SHORTEST_SLEEP / 10)
                 for document in documents:
-                    yield document[0], await _ask(document, conn_id)
+                    yield document[0], await _poll(document, conn_id)
                     await asyncio.sleep(pause)
                 if not documents:
                     await asyncio.sleep(min(interval, 1.0))
@@ -169,7 +178,7 @@ class AsyncJobEventTrigger(BaseEventTrigger):
                     "job_id": handle.job_id,
                 }
             )
-        # Remembered after the event: better told twice than never.
+        # Remembered after the event: better fired twice than never.
         await self._remember(seen)
 
     async def _remembered(self) -> str:
@@ -196,13 +205,13 @@ class AsyncJobEventTrigger(BaseEventTrigger):
         return f"async_job_event_{self._document[0]}"
 
 
-async def _ask(document: Document, conn_id: str | None) -> JobStatus | None:
+async def _poll(document: Document, conn_id: str | None) -> JobStatus | None:
     """The state of one document; None when it could not be read this time."""
     handle = JobHandle.from_dict(document[1])
     try:
         return await hook_for(handle, conn_id).astatus(handle)
     except AsyncJobError as e:
-        log.warning("The watched job %s brought no answer: %s", handle.job_id, e)
+        log.warning("Polling the watched job %s failed: %s", handle.job_id, e)
         return None
 
 

@@ -17,10 +17,11 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -37,8 +38,13 @@ from airflow_async_provider._callbacks.registration import (
 )
 from tests.support.harness import Postgres, PostgresMissingError
 
+AIRFLOW = tuple(map(int, version("apache-airflow-core").split(".")[:2]))
+
 #: What a task remembers across tries came with Airflow 3.3.
-HAS_TASK_STATE = tuple(map(int, version("apache-airflow-core").split(".")[:2])) >= (3, 3)
+HAS_TASK_STATE = AIRFLOW >= (3, 3)
+
+#: A row for each try, and loops, came with Airflow 3.4.
+HAS_ATTEMPTS = AIRFLOW >= (3, 4)
 
 OURS = "airflow_async_provider.triggers.async_job.AsyncJobTrigger"
 
@@ -108,9 +114,12 @@ class Waiting:
         self.world.set_state(self.key, state, deferred_for=deferred_for, trigger=trigger)
 
     def new_try(self) -> None:
-        """A new try has begun: the worker has cleared the task's XComs."""
+        """A new try has begun: it is another row, or the worker has cleared the task's XComs."""
         self.set("running")
-        self.world.clear_xcoms(self.key)
+        if HAS_ATTEMPTS:
+            self.world.next_attempt(self.key)
+        else:
+            self.world.clear_xcoms(self.key)
 
     def expect(self, **facts: Any) -> Registration:
         """Announce (again), as the operator does before it submits."""
@@ -150,12 +159,17 @@ class World:
     def task(
         self, state: str | None = "deferred", *, deferred_for: float = 60.0, run_id: str = "", **facts: Any
     ) -> Waiting:
-        """A task that waits for a callback, by default past its settle time."""
+        """
+        A task that waits for a callback, by default past its settle time.
+
+        With ``names_attempt=False`` its address is one that an earlier version of this package has made.
+        """
         self._number += 1
         map_index = facts.pop("map_index", -1)
         trigger = facts.pop("trigger", OURS)
         run_id = run_id or f"manual__2026-11-22T00:00:00+00:00_{uuid.uuid4().hex[:6]}"
-        key = TaskKey(f"dag_{self._number}_{uuid.uuid4().hex[:6]}", run_id, "wait", map_index)
+        attempt = uuid.uuid4().hex if facts.pop("names_attempt", True) else ""
+        key = TaskKey(f"dag_{self._number}_{uuid.uuid4().hex[:6]}", run_id, "wait", map_index, attempt)
         self._insert(key)
         waiting = Waiting(self, key, new_address(self.url, key))
         waiting.expect(**facts)
@@ -189,10 +203,11 @@ class World:
             )
             session.execute(
                 insert(TaskInstance.__table__).values(
+                    id=uuid.UUID(key.attempt) if key.attempt else uuid.uuid4(),
                     dag_id=key.dag_id,
                     run_id=key.run_id,
                     task_id=key.task_id,
-                    map_index=key.map_index,
+                    **{"region_index" if HAS_ATTEMPTS else "map_index": key.map_index},
                     try_number=1,
                     max_tries=1,
                     pool="default_pool",
@@ -202,6 +217,44 @@ class World:
                     updated_at=now,
                 )
             )
+
+    def next_attempt(self, key: TaskKey) -> None:
+        """What the scheduler of Airflow 3.4 does for a new try."""
+        from airflow.models.taskinstance import TaskInstance
+        from sqlalchemy import select
+
+        with self.session() as session:
+            attempt = session.scalars(select(TaskInstance).where(*self._is(TaskInstance, key))).one()
+            attempt.prepare_db_for_next_try(session)
+
+    def iterations(self, count: int, **facts: Any) -> list[Waiting]:
+        """Iterations of one task in a loop (Airflow 3.4): rows that only their region tells apart."""
+        from airflow.models.dynamic_region import DynamicRegion
+        from airflow.models.taskinstance import TaskInstance
+        from sqlalchemy import insert, select
+
+        first = self.task(None)
+        with self.session() as session:
+            region = DynamicRegion.get_or_create(
+                dag_id=first.key.dag_id, run_id=first.key.run_id, node_id="a_loop", session=session
+            )
+            table = TaskInstance.__table__
+            row = dict(
+                session.execute(select(table).where(table.c.id == uuid.UUID(first.key.attempt)))
+                .one()
+                ._mapping
+            )
+            keys = [replace(first.key, attempt=uuid.uuid4().hex) for _ in range(count)]
+            for number, key in enumerate(keys):
+                place = {"id": uuid.UUID(key.attempt), "region_id": region.id, "region_index": number}
+                session.execute(insert(table).values(**row | place))
+            session.execute(table.delete().where(table.c.id == row["id"]))
+        made = []
+        for key in keys:
+            made.append(Waiting(self, key, new_address(self.url, key)))
+            made[-1].expect(**facts)
+            made[-1].set("deferred", deferred_for=60.0)
+        return made
 
     def set_state(
         self, key: TaskKey, state: str | None, *, deferred_for: float | None = None, trigger: str = OURS
@@ -251,6 +304,7 @@ class World:
     def set_xcom(self, key: TaskKey, name: str, value: Any) -> None:
         from airflow.api_fastapi.execution_api.routes.xcoms import set_xcom
 
+        caller = self._caller(key)
         with self.session() as session:
             # What is not given are query parameters, whose defaults are FastAPI's own objects.
             set_xcom(
@@ -263,6 +317,7 @@ class World:
                 map_index=key.map_index,
                 mapped_length=None,
                 **({"dag_result": False} if "dag_result" in set_xcom.__annotations__ else {}),
+                **caller,
             )
 
     def clear_xcoms(self, key: TaskKey) -> None:
@@ -295,6 +350,7 @@ class World:
         from airflow.api_fastapi.execution_api.routes.xcoms import GetXcomFilterParams, get_xcom
         from fastapi import HTTPException
 
+        caller = self._caller(key)
         with self.session() as session:
             try:
                 found = get_xcom(
@@ -304,10 +360,23 @@ class World:
                     key=name,
                     session=session,
                     params=GetXcomFilterParams(map_index=key.map_index),
+                    **caller,
                 )
             except HTTPException:
                 return None
             return found.value
+
+    def _caller(self, key: TaskKey) -> dict[str, Any]:
+        """The live try, as which the worker calls; since Airflow 3.4 it decides whose XCom is meant."""
+        if not HAS_ATTEMPTS:
+            return {}
+        from airflow.api_fastapi.common.dagbag import create_dag_bag
+        from airflow.models.taskinstance import TaskInstance
+        from sqlalchemy import select
+
+        with self.session() as session:
+            row_id = session.scalar(select(TaskInstance.id).where(*self._is(TaskInstance, key)))
+        return {"token": SimpleNamespace(id=row_id or uuid.uuid4()), "dag_bag": create_dag_bag()}
 
     # Looking
 
@@ -332,12 +401,25 @@ class World:
 
     @staticmethod
     def _is(table: Any, key: TaskKey) -> tuple[Any, ...]:
-        return (
-            table.dag_id == key.dag_id,
-            table.run_id == key.run_id,
-            table.task_id == key.task_id,
-            table.map_index == key.map_index,
+        """Conditions for the task's live row."""
+        which = (table.dag_id == key.dag_id, table.run_id == key.run_id, table.task_id == key.task_id)
+        if not HAS_ATTEMPTS:
+            return (*which, table.map_index == key.map_index)
+        if not key.attempt:
+            return (*which, table.working_set.is_(True), table.region_index == key.map_index)
+        from sqlalchemy import select
+
+        named = table.__table__.alias()
+        place = (
+            select(named.c.region_id)
+            .where(
+                named.c.id == uuid.UUID(key.attempt),
+                named.c.region_id == table.region_id,
+                named.c.region_index == table.region_index,
+            )
+            .exists()
         )
+        return (*which, table.working_set.is_(True), place)
 
     def everything(self) -> str:
         """The whole database as text, for secrets that must not be in it."""

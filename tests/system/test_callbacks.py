@@ -23,7 +23,8 @@ from tests.support.harness.calling_remote import CallingRemote, RemoteJob, calli
 MANY, FEW, ONE, LINGER, MUTE = (f"callback_{n}" for n in ("many", "few", "one", "linger", "mute"))
 
 #: Airflow 3.3 tells a trigger when a person acts on its task, and keeps a task's state across tries.
-NEW = tuple(map(int, version("apache-airflow-core").split(".")[:2])) >= (3, 3)
+AIRFLOW = tuple(map(int, version("apache-airflow-core").split(".")[:2]))
+NEW = AIRFLOW >= (3, 3)
 needs_new = pytest.mark.skipif(not NEW, reason="Airflow 3.3 and later")
 
 #: Callbacks come between the deferral and so many seconds after it, while the settle time is 10 seconds.
@@ -64,8 +65,10 @@ def mended(airflow: RealAirflow, restored: RealAirflow) -> RealAirflow:
 
 def waiting(airflow: RealAirflow, dag_id: str, run_id: str) -> dict[int, float]:
     """Map index and moment of deferral of the tasks that are deferred now."""
+    index = "region_index" if AIRFLOW >= (3, 4) else "map_index"
     rows = airflow.db(
-        "select ti.map_index, t.created_date from task_instance ti join trigger t on ti.trigger_id = t.id "
+        f"select ti.{index} as map_index, t.created_date "
+        "from task_instance ti join trigger t on ti.trigger_id = t.id "
         "where ti.dag_id = ? and ti.run_id = ? and ti.state = 'deferred'",
         [dag_id, run_id],
     )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # ruff: noqa: TID251 - Airflow's internals are what is tried here
 """
-Every internal name of Airflow that is used, tried on the Airflow at hand: this file must pass on 3.1 to 3.3.
+Every internal name of Airflow that is used, tried on the Airflow at hand: this file must pass on 3.1 to 3.4.
 
 What an older version lacks is asserted here, too.
 """
@@ -20,6 +20,7 @@ import pytest
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks.address import TaskKey
 from airflow_async_provider._callbacks.registration import (
+    DURABLE_DELIVERY_KEY,
     MAILBOX_KEY,
     REGISTRATION_KEY,
     Delivery,
@@ -35,12 +36,16 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
 
 AIRFLOW = tuple(int(part) for part in version("apache-airflow-core").split(".")[:2])
 
+needs_attempts = pytest.mark.skipif(AIRFLOW < (3, 4), reason="Airflow 3.4 and later")
+
 #: What PostgreSQL refuses in JSON and Airflow takes for an object, in one text.
 HOSTILE = "json:" + '{"a":"\\\\u0000 \\\\ud800","__classname__":"builtins.int","__data__":"1"}'
 
 
 def test_the_version_at_hand_is_one_that_is_supported() -> None:
-    assert (3, 1) <= AIRFLOW < (4, 0)
+    assert internals.AIRFLOW == AIRFLOW
+    oldest, newest = internals.TESTED
+    assert oldest <= AIRFLOW <= newest
 
 
 def test_an_announced_callback_is_read_as_the_execution_api_has_stored_it(world: World) -> None:
@@ -105,8 +110,6 @@ def test_the_memory_of_a_task(world: World) -> None:
         memory = internals.durable_of(session, task.key)
     assert memory["job"] == {"job_id": "7"}
     assert Registration.from_dict(memory["callbacks"][0]) == registration
-    from airflow_async_provider._callbacks.registration import DURABLE_DELIVERY_KEY
-
     assert world.task_state(task.key, DURABLE_DELIVERY_KEY) == HOSTILE
 
 
@@ -127,6 +130,81 @@ def test_states_are_plain_words(world: World, state: str | None) -> None:
         locked = internals.lock_task(session, task.key)
         assert internals.state_of(locked) == (state or "")
         assert internals.deferred_at(locked) is None
+
+
+@pytest.mark.parametrize("names_attempt", [True, False])
+def test_an_address_leads_to_the_live_row_however_many_tries_ago_it_was_made(
+    world: World, names_attempt: bool
+) -> None:
+    task = world.task(names_attempt=names_attempt)
+    for _ in range(2):
+        task.new_try()
+        task.expect(max_bytes=77)
+        if HAS_TASK_STATE:
+            task.remember(job={"job_id": "7"})
+    with internals.transaction() as session:
+        locked = internals.lock_task(session, task.key)
+        assert locked.id == task.row["id"]
+        assert internals.state_of(locked) == "running"
+        assert Registration.from_dict(internals.registration_of(session, task.key)).max_bytes == 77
+        internals.put_delivery(session, locked, "json:{}")
+        internals.keep_delivery(session, task.key, "json:{}")
+        memory = internals.durable_of(session, task.key)
+    assert world.xcom(task.key, MAILBOX_KEY) == "json:{}"
+    if HAS_TASK_STATE:
+        assert memory["job"] == {"job_id": "7"}
+        assert world.task_state(task.key, DURABLE_DELIVERY_KEY) == "json:{}"
+
+
+@needs_attempts
+def test_the_registration_of_an_earlier_try_is_not_that_of_the_task(world: World) -> None:
+    task = world.task()
+    task.new_try()
+    with internals.transaction() as session:
+        assert internals.registration_of(session, task.key) is None
+
+
+@needs_attempts
+def test_iterations_of_a_loop_are_told_apart_by_their_try(world: World) -> None:
+    first, second = world.iterations(2)
+    for number, task in enumerate((first, second)):
+        task.remember(job={"job_id": str(number)})
+    second.new_try()
+    second.expect(max_bytes=78)
+
+    with internals.transaction() as session:
+        locked = [internals.lock_task(session, task.key) for task in (first, second)]
+        assert [row.id for row in locked] == [first.row["id"], second.row["id"]]
+        assert [row.region_index for row in locked] == [0, 1]
+        internals.put_delivery(session, locked[1], "json:{}")
+        assert [internals.durable_of(session, t.key)["job"]["job_id"] for t in (first, second)] == ["0", "1"]
+        assert [internals.delivery_of(session, t.key) for t in (first, second)] == [None, "json:{}"]
+        found = [Registration.from_dict(internals.registration_of(session, t.key)) for t in (first, second)]
+        assert [one.max_bytes == 78 for one in found] == [False, True]
+        nameless = TaskKey(first.key.dag_id, first.key.run_id, first.key.task_id)
+        assert internals.lock_task(session, nameless) is None  # no such address can name a loop's iteration
+
+
+@needs_attempts
+def test_what_airflow_3_3_has_stored_is_read_after_an_upgrade(world: World) -> None:
+    from airflow.models.taskinstance import LegacyTaskDataOwner
+    from airflow.models.xcom import XComModelV1
+    from sqlalchemy import insert, select
+
+    task = world.task()
+    stored = world.xcom(task.key, REGISTRATION_KEY)
+    task.new_try()  # nothing of its own
+    names = {"dag_id": task.key.dag_id, "run_id": task.key.run_id, "task_id": task.key.task_id}
+    with world.session() as session:
+        from airflow.models.dagrun import DagRun
+
+        run = session.scalar(select(DagRun.id).where(DagRun.dag_id == names["dag_id"]))
+        owner = LegacyTaskDataOwner.__table__
+        session.execute(insert(owner).values(**names, map_index=-1, task_instance_id=task.row["id"]))
+        session.add(XComModelV1(**names, dag_run_id=run, map_index=-1, key=REGISTRATION_KEY, value=stored))
+
+    with internals.transaction() as session:
+        assert internals.registration_of(session, task.key) == stored
 
 
 def test_a_task_that_is_not_there_is_none(world: World) -> None:
@@ -247,6 +325,38 @@ def test_which_errors_are_worth_another_try() -> None:
     assert all(internals.is_store_down(e) for e in down)
     others = [exc.DataError("s", {}, Exception()), exc.ArgumentError("connection"), KeyError("k")]
     assert not any(internals.is_store_down(e) for e in others)
+
+
+def test_the_team_of_a_dag_decides_whose_connection_it_is(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.models.connection import Connection
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.team import Team
+
+    task = world.task()
+    asked: list[dict[str, object]] = []
+    monkeypatch.setattr(
+        Connection, "get_connection_from_secrets", classmethod(lambda cls, conn_id, **of: asked.append(of))
+    )
+    assert internals.team_of(task.key.dag_id) is None  # teams are off
+    monkeypatch.setenv("AIRFLOW__CORE__MULTI_TEAM", "True")
+    assert internals.team_of("of_no_team") is None
+    with world.session() as session:
+        bundle = session.get(DagBundleModel, "tests")
+        bundle.teams = [Team(name="blue")]
+    try:
+        team = internals.team_of(task.key.dag_id)
+        assert team == "blue"
+    finally:
+        with world.session() as session:
+            bundle = session.get(DagBundleModel, "tests")
+            for one in list(bundle.teams):
+                bundle.teams.remove(one)
+                session.delete(one)
+    internals.connection_of("c", team)
+    internals.connection_of("c")
+    assert asked == ([{"team_name": "blue"}, {}] if AIRFLOW >= (3, 2) else [{}, {}])
 
 
 def test_connections(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

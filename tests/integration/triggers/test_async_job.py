@@ -433,6 +433,8 @@ def kill_with(monkeypatch: pytest.MonkeyPatch, server: ByteServer, map_index: in
         return answer
 
     monkeypatch.setattr(RuntimeTaskInstance, "get_task_states", staticmethod(get_task_states))
+    # As below Airflow 3.4, which tells the two kinds of end apart itself.
+    monkeypatch.setattr("airflow_async_provider._callbacks.mailbox.HANDOVER_KILLS", True)
     trigger = a_trigger(JobHandle("jaggaer_aso", "x", time.time(), server.origin + "/s"))
     trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=map_index)
     asyncio.run(asyncio.wait_for(trigger.on_kill(), 20))

@@ -144,7 +144,7 @@ def test_trouble_is_waited_out(server: Callable[..., ByteServer], caplog: pytest
     assert len(alone(watcher(), 1)) == 1
 
     assert len(remote.requests) > 4
-    assert "brought no answer" in caplog.text
+    assert "Polling the watched job" in caplog.text
 
 
 def test_what_was_told_before_a_restart_is_not_told_again(server: Callable[..., ByteServer]) -> None:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+from dataclasses import replace
 from urllib.parse import quote, unquote, urlsplit
+from uuid import UUID
 
 import pytest
 from hypothesis import example, given
@@ -19,6 +21,7 @@ from airflow_async_provider._callbacks.address import (
     NO_HASH,
     CallbackAddress,
     TaskKey,
+    attempt_of,
     hash_of,
     matches,
     new_address,
@@ -26,8 +29,11 @@ from airflow_async_provider._callbacks.address import (
 from airflow_async_provider.errors import ConfigurationError
 
 IDS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=250)
-KEYS = st.builds(TaskKey, IDS, IDS, IDS, st.integers(-1, 2**31 - 1))
+ATTEMPTS = st.just("") | st.uuids().map(lambda value: value.hex)
+KEYS = st.builds(TaskKey, IDS, IDS, IDS, st.integers(-1, 2**31 - 1), ATTEMPTS)
 KEY = TaskKey("dag", "manual__2026-11-22T03:04:05.123456+00:00", "group.task", 7)
+
+ATTEMPT = UUID("019e1a2b-3c4d-7e5f-8a6b-7c8d9e0fabcd")
 
 
 def token_of(value: object) -> str:
@@ -54,6 +60,41 @@ def test_two_tasks_never_share_an_address(one: TaskKey, other: TaskKey) -> None:
 def test_the_longest_ids_that_airflow_allows_fit(letter: str) -> None:
     key = TaskKey(letter * 250, letter * 250, letter * 250, 2**31 - 1)
     assert TaskKey.decode(key.encode()) == key
+
+
+def test_an_address_of_an_earlier_version_names_no_try() -> None:
+    # Made by version 0.1.0 for this very task; remotes may hold such addresses for days.
+    token = token_of(["dag", "manual__2026-11-22T03:04:05.123456+00:00", "group.task", 7])
+    assert TaskKey.decode(token) == KEY
+    assert KEY.encode() == token
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "",
+        "x",
+        "0" * 31,
+        "0" * 33,
+        str(ATTEMPT),
+        ATTEMPT.hex.upper(),
+        f"urn:uuid:{ATTEMPT}",
+        None,
+        7,
+        True,
+        [],
+    ],
+)
+def test_a_try_has_one_spelling(attempt: object) -> None:
+    parts = [KEY.dag_id, KEY.run_id, KEY.task_id, KEY.map_index]
+    assert TaskKey.decode(token_of([*parts, ATTEMPT.hex])) == replace(KEY, attempt=ATTEMPT.hex)
+    assert TaskKey.decode(token_of([*parts, attempt])) is None
+    assert TaskKey.decode(token_of([*parts, ATTEMPT.hex, ATTEMPT.hex])) is None
+
+
+def test_what_airflow_gives_as_the_id_of_a_try() -> None:
+    assert attempt_of(ATTEMPT) == attempt_of(str(ATTEMPT)) == ATTEMPT.hex
+    assert attempt_of(None) == attempt_of("0193") == ""
 
 
 def test_only_one_spelling_of_a_task_is_accepted() -> None:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from unittest.mock import patch
 
+import pytest
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_async_provider.sensors.http_async import HttpAsyncJobSensor
@@ -35,3 +37,17 @@ def test_another_document_makes_another_watcher() -> None:
     other = HttpAsyncJobSensor(task_id="export", endpoint="exports/weekly").handle().to_dict()
 
     assert AsyncJobEventTrigger(job=other, conn_id="reports").serialize() != (path, arguments)
+
+
+def test_a_queue_says_which_triggerer_watches_and_makes_no_other_watcher(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    job = HttpAsyncJobSensor(task_id="export", endpoint="exports/nightly").handle().to_dict()
+    here, there = AsyncJobEventTrigger(job=job), AsyncJobEventTrigger(job=job, queue="europe")
+
+    assert there.serialize() == here.serialize()
+    if tuple(map(int, version("apache-airflow-core").split(".")[:2])) >= (3, 4):
+        assert (here.queue, there.queue) == (None, "europe")
+        assert caplog.text == ""
+    else:
+        assert "'europe' is ignored" in caplog.text

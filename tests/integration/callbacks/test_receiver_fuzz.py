@@ -19,7 +19,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 import requests
@@ -31,7 +31,7 @@ from airflow_async_provider._callbacks import address
 from airflow_async_provider._callbacks.address import PREFIX, TaskKey, hash_of
 from airflow_async_provider._callbacks.receiver import build_app
 from airflow_async_provider._callbacks.registration import DURABLE_KEY, MAX_CALLBACKS, Registration
-from tests.integration.callbacks.test_strangers import ENDED, ROOT, raw, request, undated
+from tests.integration.callbacks.test_receiver_unauthenticated import ENDED, ROOT, raw, request, undated
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
     MUTE,
@@ -307,14 +307,14 @@ def effort(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, list[Any]]]:
     def executed(connection: Any, cursor: Any, statement: str, *rest: Any) -> None:
         seen["asked"].append(" ".join(statement.split()))
 
-    monkeypatch.setattr(address, "hmac", SimpleNamespace(compare_digest=compare_digest))
+    monkeypatch.setattr(address, "hmac", SimpleNamespace(compare_digest=compare_digest, digest=hmac.digest))
     event.listen(Engine, "after_cursor_execute", executed)
     yield seen
     event.remove(Engine, "after_cursor_execute", executed)
 
 
-#: Hashes, in constant time, whatever was given: what the task expects and all that it may remember.
-COMPARED = [(64, 64)] * (1 + MAX_CALLBACKS)
+#: In constant time, whatever was given: what the task expects and all that it may remember.
+HASHES = [(64, 64)] * (1 + MAX_CALLBACKS)
 
 
 def test_unknown_task_and_wrong_secret_cost_and_get_the_same(
@@ -323,7 +323,7 @@ def test_unknown_task_and_wrong_secret_cost_and_get_the_same(
     decoded: list[bool] = []
     decode = Registration.from_dict
     monkeypatch.setattr(Registration, "from_dict", lambda value: decoded.append(True) or decode(value))
-    wrong, none = "x" * 43, TaskKey("no", "such", "task").encode()
+    wrong, none = "x" * 43, TaskKey("no", "such", "task", -1, "0" * 32).encode()
     tasks = {name: world.task() for name in TASKS}
     for name, task in tasks.items():
         if HAS_TASK_STATE:
@@ -334,14 +334,12 @@ def test_unknown_task_and_wrong_secret_cost_and_get_the_same(
         for name, task in tasks.items()
         for what, given in {
             "wrong secret": f"/{wrong}",
-            "wrong secret of another length": f"/{wrong}{wrong}",
-            "no secret": "",
+            "another wrong secret": f"/{wrong[1:]}y",
         }.items()
     }
     paths |= {
         "unknown task": f"{none}/{wrong}",
-        "unknown task, right secret": f"{none}/{secret}",
-        "unknown task, no secret": none,
+        "unknown task, secret of another": f"{none}/{secret.partition('.')[0]}",
     }
     costs, answers = {}, {}
     for name, path in paths.items():
@@ -352,7 +350,7 @@ def test_unknown_task_and_wrong_secret_cost_and_get_the_same(
 
     assert answers["unknown task"].startswith(b"HTTP/1.1 401 ")
     assert set(answers.values()) == {answers["unknown task"]}
-    assert costs["unknown task"][0] == COMPARED
+    assert costs["unknown task"][0] == [(16, 0)] * len(address.proof_keys()) + HASHES
     assert costs["unknown task"][1] != []
     assert {name: cost for name, cost in costs.items() if cost != costs["unknown task"]} == {}
 
@@ -384,12 +382,27 @@ TASKS: dict[str, Callable[[Waiting], None]] = {
 }
 
 
-def test_what_is_no_token_is_compared_all_the_same(
-    world: World, task: Waiting, effort: dict[str, list[Any]]
+@pytest.mark.parametrize(
+    "path",
+    [
+        "rubbish/{secret}",
+        "{token}=/{secret}",
+        "{token}",
+        "{token}/{secret}x",
+        "{token}/{secret}.",
+        "{token}/x",
+        "{token}/" + "x" * 42,
+        "{token}/" + "x" * 43 + "." + "x" * 15,
+        "{token}/" + "x" * 60,
+        "{token}/" + "ä" * 43,
+    ],
+)
+def test_what_this_package_has_not_made_is_refused_without_a_look_at_the_database(
+    task: Waiting, effort: dict[str, list[Any]], path: str
 ) -> None:
-    assert code(raw(world.url, request(f"{ROOT}/rubbish/{task.address.secret}"))) == 401
-    assert effort["compared"] == COMPARED
-    assert effort["asked"] == []  # nothing of it gets to the database
+    made = path.format(token=task.path.rsplit("/", 1)[1], secret=task.address.secret)
+    assert code(raw(task.world.url, request(f"{ROOT}/{quote(made)}"))) == 401
+    assert effort == {"compared": [], "asked": []}
 
 
 @FUZZ

@@ -405,7 +405,7 @@ def test_a_new_key_counts_soon_and_the_old_one_no_longer(
     connect(monkeypatch, "signed", "a new key")
     new = {"X-Signature": signature(ENDED, "a new key")}
     assert signed.post(ENDED, headers=new).status_code == 401  # looked up a moment ago
-    monkeypatch.setattr(handling, "KEY_YOUTH", 0.0)
+    monkeypatch.setattr(handling, "KEY_MIN_AGE", 0.0)
     assert signed.post(ENDED, headers=new).status_code == 200
     assert signed.state == "scheduled"
 
@@ -420,7 +420,7 @@ def test_without_its_key_nothing_is_lost_and_nothing_believed(
     connect(monkeypatch, "signed", None)  # the connection is there, but somebody has removed its key
     assert signed.post(ENDED, headers=headers).status_code == 401
     assert signed.state == "deferred"
-    monkeypatch.setattr(handling, "KEY_LIFE", 0.0)
+    monkeypatch.setattr(handling, "KEY_MAX_AGE", 0.0)
     connect(monkeypatch, "signed", KEY)
     assert signed.post(ENDED, headers=headers).status_code == 200
 
