@@ -192,10 +192,7 @@ class House:
 
     def circles(self) -> list[list[str]]:
         """Groups of modules of which each one needs all others of the group."""
-        needs = {self.name_of(path): set(self.imports(tree)) for path, tree in self.trees.items()}
-        reach = {name: _reachable(name, needs) for name in needs}
-        groups = {frozenset({name, *(o for o in reach[name] if name in reach[o])}) for name in needs}
-        return sorted(sorted(group) for group in groups if len(group) > 1)
+        return circles({self.name_of(path): set(self.imports(tree)) for path, tree in self.trees.items()})
 
     def untested(self, *, simulators: bool) -> tuple[list[str], int]:
         """Modules that no test imports, of how many that have code."""
@@ -237,6 +234,17 @@ def _set_outside_init(cls: ast.ClassDef) -> Iterator[str]:
                 for part in ast.walk(target):
                     if isinstance(part, ast.Attribute) and ast.unparse(part.value) == "self":
                         yield part.attr
+
+
+def circles(needs: dict[str, set[str]]) -> list[list[str]]:
+    """
+    Groups of names of which each one needs all others of the group.
+
+    :param needs: what each one needs itself
+    """
+    reach = {name: _reachable(name, needs) for name in needs}
+    groups = {frozenset({name, *(o for o in reach[name] if name in reach[o])}) for name in needs}
+    return sorted(sorted(group) for group in groups if len(group) > 1)
 
 
 def _reachable(start: str, needs: dict[str, set[str]]) -> set[str]:
