@@ -53,6 +53,7 @@ def classes_of(folder: Path) -> dict[str, str]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("provider", ["http", "amazon"])
 def test_no_class_has_the_name_of_one_of_airflow_s_own_providers(provider: str) -> None:
     spec = importlib.util.find_spec(f"airflow.providers.{provider}")

@@ -22,8 +22,8 @@ from airflow_async_provider.simulators._content import (
 )
 from airflow_async_provider.simulators._faults import KINDS
 from airflow_async_provider.simulators._journal import Entry, Journal
-from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators._s3 import seconds_left
+from airflow_async_provider.simulators.aso import AsoSimulator
 
 
 @pytest.fixture(params=["generated", "fixed", "file"])
