@@ -33,7 +33,7 @@ def test_a_circle_is_seen() -> None:
 
 def where_tested(path: Path) -> list[Path]:
     """Where the tests of a module lie: ``_x/y/_z.py`` is tested by ``x/y/test_z*.py``."""
-    parts = [part.removeprefix("_") for part in path.relative_to(PACKAGE).with_suffix("").parts]
+    parts = [part.strip("_") for part in path.relative_to(PACKAGE).with_suffix("").parts]
     folder = "/".join(parts[:-1])
     found: list[Path] = []
     for kind in ("unit", "integration"):
