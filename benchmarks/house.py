@@ -319,6 +319,8 @@ def measure(folder: Path) -> dict[str, Any]:
         "overrides": classes["overrides"],
         "kept": kept,
         "left_on_operator": {name: found["left_on_operator"] for name, found in walks.items()},
+        "most_changes": {name: found["most_changes"] for name, found in walks.items()},
+        "functions_by_file": {name: found["functions_by_file"] for name, found in walks.items()},
         "records": dict(records),
         "circles": circles,
         "words": dict(words),

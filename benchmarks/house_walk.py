@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -196,6 +197,8 @@ def walk(name: str) -> dict[str, Any]:
         "calls_between_engine_files": seen.turns,
         "engine_files": len(set(engine)),
         "engine_changes": sum(a != b for a, b in pairwise(engine)),
+        "most_changes": Counter(f"{a} > {b}" for a, b in pairwise(engine) if a != b).most_common(20),
+        "functions_by_file": Counter(path for path, _ in seen.functions).most_common(),
         "left_on_operator": sorted(left),
         "deferrals": times,
     }
