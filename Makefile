@@ -60,6 +60,10 @@ types: $(VENV)/dev.stamp  ## mypy, strict
 unit: $(VENV)/dev.stamp  ## tests without a network
 	$(PYTEST) tests/unit
 
+.PHONY: unit-fast
+unit-fast: $(VENV)/dev.stamp  ## the same without made-up inputs and starts of Airflow: under a minute
+	$(PYTEST) -q -p no:schemathesis -m "not hypothesis and not thorough" tests/unit
+
 .PHONY: integration
 integration: $(VENV)/dev.stamp  ## tests over real sockets, on this machine only
 	$(PYTEST) tests/integration

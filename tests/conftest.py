@@ -14,7 +14,9 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -77,12 +79,23 @@ def _masked_secrets_are_forgotten() -> Iterator[None]:
     Thousands of tests in one process, each with secrets of its own, would spend their time with that.
     """
     yield
-    for name, module in list(sys.modules.items()):
-        if (
-            name.endswith("secrets_masker.secrets_masker")
-            or name == "airflow.sdk.execution_time.secrets_masker"
-        ):
-            masker = getattr(module, "_secrets_masker", None)
-            if masker is not None and getattr(masker(), "patterns", None):
-                masker().patterns = set()
-                masker().replacer = None
+    for module in _maskers(len(sys.modules)):
+        masker = getattr(module, "_secrets_masker", None)
+        if masker is not None and getattr(masker(), "patterns", None):
+            masker().patterns = set()
+            masker().replacer = None
+
+
+@lru_cache(maxsize=1)
+def _maskers(modules: int) -> list[ModuleType]:
+    """
+    Airflow's maskers among what has been imported.
+
+    :param modules: how many modules there are: another number, another look
+    """
+    name = "airflow.sdk.execution_time.secrets_masker"
+    return [
+        module
+        for key, module in list(sys.modules.items())
+        if key == name or key.endswith("secrets_masker.secrets_masker")
+    ]

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from airflow_async_provider.simulators import _plans as plans
 from airflow_async_provider.simulators._content import Content, FileContent, FixedContent, GeneratedContent
 from airflow_async_provider.simulators._plans import TimedJob
-from airflow_async_provider.simulators.s3 import StoredObject
+from airflow_async_provider.simulators._s3 import StoredObject
 
 MEDIA_TYPES = {
     "ees": "application/vnd.sciquest.com.ees+json",

@@ -258,7 +258,7 @@ class BulkJob(Job):
             "fileFormat": self.media_type.rpartition("/")[2].upper(),
             "jobCriteria": {k: v for k, v in self.criteria.items() if k != "notificationUrl"},
             "metaData": self.upload.metadata if self.upload else {},
-            "remote_status": False,
+            "native": False,
         }
 
     @property

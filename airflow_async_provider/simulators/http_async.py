@@ -33,7 +33,7 @@ from airflow_async_provider.simulators._http_vendors import (
 from airflow_async_provider.simulators._plans import Plans
 from airflow_async_provider.simulators.frame import Route, Simulator
 from airflow_async_provider.simulators.reply import Reply
-from airflow_async_provider.simulators.s3 import PresignedStore, StoredObject, seconds_left
+from airflow_async_provider.simulators._s3 import PresignedStore, StoredObject, seconds_left
 
 CONVENTIONS: tuple[type[Convention], ...] = (
     Location,

@@ -201,7 +201,7 @@ class DownloadOperator(BaseOperator):
             )
 
     def _absolute(self, url: str) -> str:
-        return url if self.hook is None else self.hook.remote.resolve(url)
+        return url if self.hook is None else self.hook.endpoint.resolve(url)
 
     def _source(self, url: str) -> HttpSource:
         from airflow_async_provider._download.source.http import HttpSource
@@ -209,7 +209,7 @@ class DownloadOperator(BaseOperator):
         self._check_url(url)
         if self.hook is None:
             return HttpSource(url, headers=self.headers)
-        remote = self.hook.remote
+        remote = self.hook.endpoint
         return HttpSource(
             remote.resolve(url),
             headers=self.headers,

@@ -160,6 +160,17 @@ KINDS = (
 )
 BY_TASK = {kind.task_id: kind for kind in KINDS}
 
+#: DAGs that have only some of the tasks.
+PARTS = {
+    "chaos_large": ("aso_s3",),
+    "chaos_on_workers": ("aso_disk", "automic_poll", "http_poll"),
+}
+
+
+def kinds_of(dag_id: str) -> tuple[Kind, ...]:
+    """The tasks of a DAG."""
+    return tuple(kind for kind in KINDS if kind.task_id in PARTS.get(dag_id, BY_TASK))
+
 
 def unfinished(remote: str, said: dict[str, Any]) -> list[int]:
     """Keys of the jobs that a simulator still has running."""

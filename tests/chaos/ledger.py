@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from tests.chaos.kinds import KINDS, Kind, RemoteJob, describe
+from tests.chaos.kinds import Kind, RemoteJob, describe, kinds_of
 from tests.chaos.scene import Run, Scene
 from tests.support.harness import wait_until
 
@@ -40,9 +40,7 @@ class Ledger:
         found = {(task["run_id"], task["task_id"]): task for task in self.scene.tasks()}
         keys: set[str] = set()
         for run in self.scene.runs:
-            for kind in KINDS:
-                if run.dag_id == "chaos_large" and kind.task_id != "aso_s3":
-                    continue
+            for kind in kinds_of(run.dag_id):
                 jobs = kind.jobs(said[kind.remote], run.number)
                 self._task(run, kind, found.get((run.run_id, kind.task_id)), jobs, keys)
         lost = self.scene.lost_answers
@@ -51,6 +49,7 @@ class Ledger:
             self.problems.append(f"{said}, with {lost} answers lost")
         self._cancelled()
         self._storage(keys)
+        self.problems += self.scene.problems
         return self.problems
 
     def _task(
@@ -107,7 +106,7 @@ class Ledger:
         wanted = {
             (run, kind): count
             for run in self.scene.runs
-            for kind in KINDS
+            for kind in kinds_of(run.dag_id)
             if kind.cancellable and (count := self.scene.expectation(run, kind.task_id).cancelled)
         }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from tests.chaos.kinds import KINDS, finish, unfinished
+from tests.chaos.kinds import KINDS, finish, kinds_of, unfinished
 from tests.chaos.world import World
 from tests.support.harness import AirflowApiError, wait_until
 from tests.support.harness.client import TASK_ENDED
@@ -66,6 +66,8 @@ class Scene:
     expected: dict[tuple[int, str], Expected] = field(default_factory=dict)
     #: what went otherwise than hoped for but is as documented
     remarks: list[str] = field(default_factory=list)
+    #: what a fault itself has seen go wrong
+    problems: list[str] = field(default_factory=list)
     #: so many answers to submissions were lost: no more jobs than that may be doubled, or tasks fail
     lost_answers: int | None = None
     released: bool = False
@@ -77,7 +79,7 @@ class Scene:
     def start(self, dag_id: str = "chaos_jobs", jobs: int | None = None) -> list[Run]:
         """Start as many DAG runs as the jobs need."""
         client = self.world.airflow.client
-        each = len(KINDS) if dag_id != "chaos_large" else 1
+        each = len(kinds_of(dag_id))
         runs = []
         for _ in range(-(-(self.jobs if jobs is None else jobs) // each)):
             number = self.world.new_number()
@@ -181,7 +183,7 @@ class Scene:
             self.world.airflow.start(name)
 
     def _kinds(self, run: Run) -> list[str]:
-        return [kind.task_id for kind in KINDS if run.dag_id != "chaos_large" or kind.task_id == "aso_s3"]
+        return [kind.task_id for kind in kinds_of(run.dag_id)]
 
     def _finish_jobs(self) -> None:
         for name, simulator in self.world.simulators.items():

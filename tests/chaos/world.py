@@ -8,6 +8,7 @@ of simulators and S3 are the network, which can break.
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import time
@@ -17,11 +18,15 @@ from typing import Any, Self
 
 from tests.support.harness import AirflowClient, Postgres, RealAirflow
 from tests.support.harness.processes import free_port, remove_directory, temporary_directory
+from tests.support.harness.real_airflow import ROOT
 from tests.support.harness.redis import Redis
 from tests.support.harness.relay import Relay
 from tests.support.harness.servers import S3Server, SimulatorProcess
 
 DAGS = Path(__file__).parent / "dags"
+
+#: Found by every process of this Airflow before anything else: a clock that can be put wrong.
+SHIMS = Path(__file__).parent / "shims"
 COMPONENTS = ("api-server", "api-server-2", "scheduler", "dag-processor", "triggerer", "triggerer-2")
 
 #: After this time without a heartbeat a triggerer is taken for dead (seconds, default 30): long enough for a
@@ -127,6 +132,11 @@ class World:
             dag_folders=[DAGS],
             sql_alchemy_conn=database,
             components=(*COMPONENTS, *([self.worker] if self._celery else [])),
+            env={
+                "PYTHONPATH": os.pathsep.join(
+                    filter(None, [str(SHIMS), str(ROOT), os.environ.get("PYTHONPATH")])
+                )
+            },
             keep=self._keep,
             config={
                 "celery": celery if self._celery else {},
@@ -188,17 +198,35 @@ class World:
             extra={"api_key": s["aso_key"]})  # fmt: skip
         put("chaos_aso_oauth", "jaggaer_aso", host=aso, login="chaos", password=s["aso_client_secret"],
             extra={"api_key": s["aso_key"], "token_url": f"{aso}/oauth2/token"})  # fmt: skip
-        put("automic_default", "automic", host=self.simulators["automic"].url, login="AIRFLOW/AF",
-            password=s["automic_password"], extra={"client": "100", **called})  # fmt: skip
+        self.point("automic", self.simulators["automic"].url)
+        self.point("http", self.simulators["http"].url)
         names = ("user_secret", "organization_secret", "element_token", "signature_secret")
         put("sap_open_connectors_default", "sap_open_connectors",
             host=self.simulators["open-connectors"].url,
             extra={**{name: s[name] for name in names}, **called})  # fmt: skip
+
+    def point(self, name: str, host: str) -> None:
+        """
+        Let the connection of a remote lead to a host, as a person does who edits it.
+
+        :param name: "automic" or "http"
+        :param host: root address of a simulator
+        """
+        put, s, called = self.airflow.client.put_connection, self.secrets, self.balancer.url
+        if name == "automic":
+            put("automic_default", "automic", host=host, login="AIRFLOW/AF",
+                password=s["automic_password"],
+                extra={"client": "100", "callback_base_url": called})  # fmt: skip
+            return
         signed = {"header": "X-Signature", "prefix": "sha256=", "algorithm": "sha256", "encoding": "hex"}
-        put("http_default", "http", host=self.simulators["http"].url, login="http-user",
-            password=s["http_password"],
-            extra={"callback_secret": s["http_callback_secret"], "callback_signature": signed, **called},
+        secret = s["http_callback_secret"]
+        put("http_default", "http", host=host, login="http-user", password=s["http_password"],
+            extra={"callback_secret": secret, "callback_signature": signed, "callback_base_url": called},
             )  # fmt: skip
+
+    def another(self, name: str) -> SimulatorProcess:
+        """A second remote of a kind, with the same users: somebody else's, or the one for production."""
+        return SimulatorProcess(name, *self._simulators()[name][0])
 
     def new_number(self) -> int:
         """A number that no other run of this world has."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,6 +32,7 @@ class Block:
         return f"{self.page}:{self.line}"
 
 
+@cache
 def pages() -> list[Path]:
     """Everything that a newcomer reads."""
     found = [*DOCS.rglob("*.md"), *ROOT.glob("*.md")]
@@ -41,6 +43,7 @@ def name_of(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def blocks(*languages: str) -> list[Block]:
     """The fenced blocks in these languages, of all pages."""
     found = []
@@ -54,6 +57,7 @@ def blocks(*languages: str) -> list[Block]:
     return found
 
 
+@cache
 def prose(path: Path) -> str:
     """A page without its fenced blocks."""
     return _FENCE.sub("", path.read_text(encoding="utf-8"))

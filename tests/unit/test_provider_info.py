@@ -178,6 +178,7 @@ def manager() -> Any:
     return ProvidersManager()
 
 
+@pytest.mark.thorough
 def test_airflow_lists_the_provider_with_all_that_it_has(manager: Any) -> None:
     """What ``airflow providers get|hooks|triggers|links|configs`` print."""
     seen = manager.providers["airflow-async-provider"].data
@@ -221,6 +222,7 @@ def forms() -> dict[str, Any]:
     return {form["connection_type"]: form for form in json.loads(done.stdout.splitlines()[-1])}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("connection", INFO["connection-types"], ids=lambda c: c["connection-type"])
 def test_the_form_reaches_the_browser_on_every_airflow(
     connection: dict[str, Any], forms: dict[str, Any]

@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task
 
 from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
@@ -20,6 +20,7 @@ from airflow_async_provider.operators.open_connectors import (
     OpenConnectorsAsyncRequestOperator,
     OpenConnectorsBulkDownloadOperator,
 )
+from airflow_async_provider.sensors.http_async import HttpAsyncJobSensor
 
 N = "{{ dag_run.conf.n }}"
 DISK = "{{ dag_run.conf.folder }}/" + N
@@ -36,8 +37,8 @@ ARGUMENTS: dict[str, Any] = {
 CALLBACK = {"safety_poll_interval": 20}
 
 
-def jobs(**changes: Any) -> None:
-    """One task of each kind."""
+def polled(**changes: Any) -> None:
+    """One task of each kind that only polls, so that it can also wait on its worker."""
     arguments = {**ARGUMENTS, **changes}
     JaggaerAsoDownloadOperator(
         task_id="aso_disk",
@@ -45,6 +46,25 @@ def jobs(**changes: Any) -> None:
         destination=f"{DISK}-aso_disk.dat",
         **arguments,
     )
+    AutomicExecuteOperator(
+        task_id="automic_poll", object_name=f"JOBS.POLLED.{N}", callback=False, **arguments
+    )
+    HttpAsyncJobOperator(
+        task_id="http_poll",
+        endpoint="location/jobs",
+        json={"n": N},
+        profile_options={"client_errors_are_final": True},  # the simulator says so of failed jobs
+        cancel="delete",
+        idempotency_key=True,
+        destination=f"{S3}-http_poll.dat",
+        **arguments,
+    )
+
+
+def jobs(**changes: Any) -> None:
+    """One task of each kind."""
+    arguments = {**ARGUMENTS, **changes}
+    polled(**changes)
     JaggaerAsoDownloadOperator(
         task_id="aso_s3",
         conn_id="chaos_aso_oauth",
@@ -54,9 +74,6 @@ def jobs(**changes: Any) -> None:
     )
     AutomicExecuteOperator(
         task_id="automic_callback", object_name=f"JOBS.CALLS.{N}", callback=True, **CALLBACK, **arguments
-    )
-    AutomicExecuteOperator(
-        task_id="automic_poll", object_name=f"JOBS.POLLED.{N}", callback=False, **arguments
     )
     OpenConnectorsAsyncRequestOperator(
         task_id="sap_request",
@@ -89,16 +106,6 @@ def jobs(**changes: Any) -> None:
         **CALLBACK,
         **arguments,
     )
-    HttpAsyncJobOperator(
-        task_id="http_poll",
-        endpoint="location/jobs",
-        json={"n": N},
-        profile_options={"client_errors_are_final": True},  # the simulator says so of failed jobs
-        cancel="delete",
-        idempotency_key=True,
-        destination=f"{S3}-http_poll.dat",
-        **arguments,
-    )
 
 
 for name, changes in {"chaos_jobs": {}, "chaos_deadline": {"timeout": 25, "retries": 0}}.items():
@@ -113,3 +120,24 @@ with DAG("chaos_large", schedule=None, catchup=False, max_active_runs=200, max_a
         destination=f"{S3}-aso_s3.dat",
         **ARGUMENTS,
     )
+
+with DAG("chaos_on_workers", schedule=None, catchup=False, max_active_runs=200, max_active_tasks=200):
+    polled(deferrable=False)
+
+#: Jobs at hosts that never answer, on connections of their own; as many at each as the run says.
+SILENT_HOSTS = 12
+
+
+with DAG("chaos_silent", schedule=None, catchup=False, max_active_runs=10, max_active_tasks=400) as silent:
+
+    @task
+    def places(**context: Any) -> list[dict[str, str]]:
+        """Which job to ask about, and where."""
+        each = int(context["dag_run"].conf["each"])
+        return [
+            {"http_conn_id": f"chaos_silent_{host}", "endpoint": f"jobs/{number}"}
+            for host in range(SILENT_HOSTS)
+            for number in range(each)
+        ]
+
+    HttpAsyncJobSensor.partial(task_id="silent", timeout=1800).expand_kwargs(places())

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from tests.chaos.faults.registry import FAULTS, Fault
 
-for _name in ("processes", "remotes", "storage", "callbacks", "people"):
+for _name in ("processes", "remotes", "storage", "callbacks", "people", "elsewhere", "neighbours"):
     import_module(f"{__name__}.{_name}")  # each enters its own faults
 
 __all__ = ["FAULTS", "Fault"]

@@ -10,22 +10,38 @@ from tests.chaos.scene import Scene
 
 
 def kill_running_tasks(scene: Scene, remote: str) -> int:
-    """SIGKILL for the processes of a remote's running tasks and for the workers that supervise them."""
+    """
+    SIGKILL for the workers that supervise a remote's running tasks, and then for the tasks.
+
+    In this order, and only while the task runs: a worker of LocalExecutor whose task dies first goes on to
+    wait for the next one, and whoever kills it then kills it with the lock of the queue in its hand, which no
+    other worker gets any more (see docs/reliability.md). The worker is stopped first, so that it cannot get
+    there between the look and the kill.
+    """
     tasks = [t for t in scene.tasks() if t["state"] == "running" and BY_TASK[t["task_id"]].remote == remote]
     pids = {task["pid"] for task in tasks}
     mine = set(scene.world.airflow.pids()[scene.world.worker])
     killed = 0
     for pid in pids & mine:
         try:
-            task = psutil.Process(pid)
-            supervisor = task.parent()
-            task.kill()
-            killed += 1
-            if supervisor is not None and supervisor.pid in mine:
-                supervisor.kill()
+            killed += _kill_with_supervisor(psutil.Process(pid), mine)
         except psutil.NoSuchProcess:
             continue
     return killed
+
+
+def _kill_with_supervisor(task: psutil.Process, mine: set[int]) -> bool:
+    supervisor = task.parent()
+    if supervisor is None or supervisor.pid not in mine:
+        task.kill()
+        return True
+    supervisor.suspend()
+    if not task.is_running() or task.status() == psutil.STATUS_ZOMBIE:
+        supervisor.resume()
+        return False
+    supervisor.kill()
+    task.kill()
+    return True
 
 
 def kill_when_stuck(scene: Scene, route: str, remotes: tuple[str, ...]) -> int:

@@ -10,6 +10,7 @@ import psutil
 
 from tests.chaos.faults.killing import kill_when_stuck, may_have_lost_submissions
 from tests.chaos.faults.registry import fault
+from tests.chaos.kinds import unfinished
 from tests.chaos.scene import Scene
 from tests.chaos.world import TRIGGERER_THRESHOLD
 
@@ -100,3 +101,55 @@ def database_restarted(scene: Scene) -> None:
     scene.wait_waiting()
     scene.release()
     scene.world.postgres.restart(signal.SIGINT)
+
+
+@fault(
+    "the API servers are away until Airflow has given up all tasks that wait on their workers", patience=400
+)
+def api_servers_away(scene: Scene) -> None:
+    runs = scene.start("chaos_on_workers", jobs=6)  # as many as there are workers for
+    wanted = len(scene.tasks(runs))
+    scene.wait("jobs to run", lambda: jobs_of(scene) >= wanted)
+    scene.world.balancer.down()
+    begin = time.monotonic()
+    try:
+        # Airflow's worker ends its task after three heartbeats that nobody took, whatever the minutes.
+        scene.wait("workers to give their tasks up", lambda: not running_tasks(scene), timeout=300)
+    finally:
+        scene.world.balancer.up()
+    scene.remarks.append(f"API servers away for {time.monotonic() - begin:.0f} s")
+    scene.wait("new tries", lambda: all(task["try_number"] > 1 for task in scene.tasks(runs)))
+    scene.release()
+
+
+def jobs_of(scene: Scene) -> int:
+    """How many jobs run at all remotes."""
+    return sum(len(unfinished(name, sim.describe())) for name, sim in scene.world.simulators.items())
+
+
+def running_tasks(scene: Scene) -> set[int]:
+    """Processes of tasks that live."""
+    return {task["pid"] for task in scene.tasks()} & set(scene.world.airflow.pids()[scene.world.worker])
+
+
+@fault("the clock of the only triggerer is two days ahead")
+def triggerer_two_days_ahead(scene: Scene) -> None:
+    airflow = scene.world.airflow
+    marker = airflow.home / "clock-ahead"
+    marker.write_text(str(2 * 86400))
+    airflow.terminate("triggerer")
+    airflow.terminate("triggerer-2")
+    try:
+        airflow.start("triggerer-2")
+        marker.unlink()
+        scene.start()
+        scene.wait_waiting()
+        scene.wait_triggers()
+        time.sleep(10)
+        scene.release()
+        scene.wait_ended()
+    finally:
+        marker.unlink(missing_ok=True)
+        airflow.kill("triggerer-2")
+        airflow.start("triggerer")
+        airflow.start("triggerer-2")

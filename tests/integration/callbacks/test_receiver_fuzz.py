@@ -31,7 +31,6 @@ from airflow_async_provider._callbacks import address
 from airflow_async_provider._callbacks.address import PREFIX, TaskKey, hash_of
 from airflow_async_provider._callbacks.receiver import build_app
 from airflow_async_provider._callbacks.registration import DURABLE_KEY, MAX_CALLBACKS, Registration
-from tests.integration.callbacks.test_receiver_unauthenticated import ENDED, ROOT, raw, request, undated
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
     MUTE,
@@ -41,6 +40,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     world_fixture,
 )
 from tests.support.inputs import examples
+from tests.support.raw_requests import ENDED, ROOT, raw, request, undated
 
 #: What the receiver declares for those who are not authentic, and what FastAPI and uvicorn answer themselves.
 HARMLESS = {400, 401, 404, 405, 408, 411, 413, 414, 431, 501}

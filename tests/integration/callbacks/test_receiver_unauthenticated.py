@@ -7,7 +7,6 @@ import contextlib
 import json
 import logging
 import select
-import socket
 import sys
 import threading
 import time
@@ -15,7 +14,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -36,9 +34,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     world_fixture,
 )
 from tests.support.inputs import examples
-
-ENDED = b'{"runid": 7, "execution_status": 1900}'
-ROOT = f"{PREFIX}{ROUTE}"
+from tests.support.raw_requests import ENDED, ROOT, connected, raw, request, undated, whole_answer
 
 
 @pytest.fixture
@@ -46,41 +42,6 @@ def fresh(world: World) -> Iterator[World]:
     """A receiver that has refused nobody yet."""
     with served(mounted()) as url:
         yield World(url, world.dialect)
-
-
-def raw(url: str, request: bytes) -> bytes:
-    """Bytes out, bytes in, over a socket of its own."""
-    with connected(url) as connection:
-        with contextlib.suppress(ConnectionError):
-            connection.sendall(request)
-        return whole_answer(connection)
-
-
-def connected(url: str) -> socket.socket:
-    parts = urlsplit(url)
-    return socket.create_connection((parts.hostname, parts.port), timeout=30)
-
-
-def whole_answer(connection: socket.socket) -> bytes:
-    answer = bytearray()
-    with contextlib.suppress(ConnectionError):
-        while block := connection.recv(65536):
-            answer += block
-    return bytes(answer)
-
-
-def request(path: str, body: bytes = ENDED, *headers: str, method: str = "POST") -> bytes:
-    lines = [
-        f"{method} {path} HTTP/1.1",
-        "Host: airflow",
-        "Connection: close",
-        f"Content-Length: {len(body)}",
-    ]
-    return "\r\n".join([*lines, *headers, "", ""]).encode("latin-1") + body
-
-
-def undated(answer: bytes) -> bytes:
-    return b"\r\n".join(line for line in answer.split(b"\r\n") if not line.lower().startswith(b"date:"))
 
 
 STRANGERS: dict[str, Callable[[Waiting, Waiting], bytes]] = {

@@ -19,6 +19,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -116,11 +117,13 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [*PARSED, *EXAMPLES], ids=lambda n: n.rsplit("/", 1)[-1])
 def test_what_a_dag_file_imports_is_light(report: dict[str, list[str]], name: str) -> None:
     assert report[name] == []
 
 
+@pytest.mark.thorough
 def test_this_test_can_fail(report: dict[str, list[str]]) -> None:
     heavy, talking = list(report.values())[-2:]
     assert "s3transfer" in heavy
@@ -149,6 +152,7 @@ def file_of(module: str) -> Path | None:
     return None
 
 
+@cache
 def names_in(path: Path) -> set[str]:
     names: set[str] = set()
     for node in run_at_import(ast.parse(path.read_text())):

@@ -14,6 +14,7 @@ import json
 import math
 import tracemalloc
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import pytest
@@ -374,6 +375,7 @@ def test_any_answer_to_any_other_question(name: str, handle: JobHandle, response
 SIZE = 256 * 1024
 
 
+@cache
 def large() -> dict[str, bytes]:
     """Bodies of about a quarter of a megabyte, of the kinds that make naive readers slow or hungry."""
     many = SIZE // 40
@@ -400,6 +402,7 @@ def large() -> dict[str, bytes]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.timeout(60)  # whatever grows with the square of the length takes longer than that
 @pytest.mark.parametrize("kind", large())
 def test_large_answers_take_bounded_time_and_memory(kind: str) -> None:
