@@ -22,6 +22,7 @@ SIMULATORS = {
     "automic": "airflow_async_provider.simulators.automic:AutomicSimulator",
     "http": "airflow_async_provider.simulators.http_async:HttpAsyncSimulator",
     "open-connectors": "airflow_async_provider.simulators.open_connectors:OpenConnectorsSimulator",
+    "real-apis": "airflow_async_provider.simulators.real_apis:RealApisSimulator",
 }
 
 
