@@ -128,7 +128,7 @@ class RealApisSimulator(Simulator):
         :raises LookupError: when there is none of that name
         """
         known = self._known(api)
-        connection: dict[str, Any] = {"conn_type": "http", "host": known.base}
+        connection: dict[str, Any] = {"conn_type": "http", "host": known.base + known.connection_path}
         if known.basic:
             return connection | {"login": USER, "password": TOKEN}
         if known.key_header:

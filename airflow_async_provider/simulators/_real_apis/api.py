@@ -79,6 +79,8 @@ class Api:
     headers: ClassVar[Mapping[str, str]] = {}
     #: status of the refusal where one is missing
     headers_status: ClassVar[int] = 400
+    #: path that belongs to the base URL of a connection
+    connection_path: ClassVar[str] = ""
     #: query of its pre-signed URLs
     signature: ClassVar[str] = AWS
 

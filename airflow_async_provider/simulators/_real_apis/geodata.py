@@ -61,6 +61,7 @@ class OpenEo(Api):
     """Batch jobs: made by one request, started by the next; several assets."""
 
     name = "openeo"
+    connection_path = "/openeo/1.2"
 
     def error(self, status: int, text: str) -> Any:
         """A code and a text."""

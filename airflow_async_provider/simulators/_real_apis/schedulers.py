@@ -122,6 +122,7 @@ class Prefect(Api):
     """Flow runs: cancelled by a state in a body, and a 200 may be the refusal."""
 
     name = "prefect"
+    connection_path = "/api"
     outcomes = ("fail", "crash")
 
     def error(self, status: int, text: str) -> Any:
