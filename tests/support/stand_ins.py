@@ -2,8 +2,8 @@
 """
 One shipped description against the simulated API that it describes: start, polls, result, cancellation.
 
-A :class:`Row` says what a task gives and what has to come of it; the three functions below take it from the start
-request to the end through the real hook, over real sockets.
+A :class:`Row` says what a task gives and what has to come of it; the three functions below take it from the
+start request to the end through the real hook, over real sockets.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.protocols import JobHandle, JobState, JobStatus
 from airflow_async_provider.protocols._job import Result
 from airflow_async_provider.simulators.frame import running
-from airflow_async_provider.simulators.real_apis import APIS, RealApisSimulator
+from airflow_async_provider.simulators.real_apis import RealApisSimulator
 
 FAILED, CANCELLED, SUCCEEDED = JobState.FAILED, JobState.CANCELLED, JobState.SUCCEEDED
 
@@ -65,9 +65,9 @@ class Row:
 
     :param profile: name of the description
     :param api: name of the simulated API
-    :param result: what a good job hands out: a JSON value, the text of a file, or names and texts of files, or a list of
-        the latter
-    :param ends: how the API's other outcomes have to be read: a state, and a part of the message or of the status word
+    :param result: what a good job hands out: a JSON value, the text of a file, names and texts of files, or a
+        list of the latter
+    :param ends: how the API's other outcomes have to be read: a state, and a part of the message or of the word
     :param json: body of the start
     :param options: ``profile_options`` of the task
     :param arguments: other arguments of the task: ``endpoint``, ``method``, ``data``, ``params``

@@ -23,6 +23,8 @@ from tests.support.stand_ins import (
 
 REPOSITORY = {"owner": "o", "repository": "r"}
 
+JSON = Like("JSON", lambda value: value.startswith("{"))
+
 ROWS = [
     Row(
         profile="github_statistics",
@@ -118,10 +120,7 @@ ROWS = [
             },
         },
         json={"cause": "test"},
-        result={
-            "manifest.json": Like("JSON", lambda value: value.startswith("{")),
-            "run_results.json": Like("JSON", lambda value: value.startswith("{")),
-        },
+        result={"manifest.json": JSON, "run_results.json": JSON},
         ends={"fail": (FAILED, "Runtime Error in model a")},
     ),
 ]

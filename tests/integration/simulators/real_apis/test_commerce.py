@@ -20,7 +20,7 @@ from tests.support.stand_ins import (
     succeeds,
 )
 
-MUTATION = 'mutation { bulkOperationRunQuery(query: "{ products { edges { node { id } } } }") { userErrors { message } } }'
+MUTATION = 'mutation { bulkOperationRunQuery(query: "{ shop { id } }") { userErrors { message } } }'
 
 ROWS = [
     Row(

@@ -17,11 +17,7 @@ from tests.support.stand_ins import (
     succeeds,
 )
 
-EXPORT = {
-    name: f'{{"resourceType": "Patient", "id": "{name[:2]}"}}\n'
-    for name in ("p1.ndjson", "p2.ndjson", "o1.ndjson")
-}
-ERRORS = {"e1.ndjson": '{"resourceType": "Patient", "id": "e1"}\n'}
+EXPORT = {f"{name}.ndjson": f'{{"resourceType": "Patient", "id": "{name}"}}\n' for name in ("p1", "p2", "o1")}
 
 ROWS = [
     Row(

@@ -31,7 +31,7 @@ ROWS = [
         profile="anthropic_batch",
         api="anthropic",
         json={"requests": [{"custom_id": "1", "params": {}}]},
-        result='{"custom_id": "2", "result": {"type": "succeeded"}}\n{"custom_id": "1", "result": {"type": "succeeded"}}\n',
+        result="".join(f'{{"custom_id": "{n}", "result": {{"type": "succeeded"}}}}\n' for n in (2, 1)),
         ends={"fail": (FAILED, "ended")},
     ),
 ]
