@@ -12,6 +12,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -24,7 +25,7 @@ from airflow_async_provider.simulators.real_apis import RealApisSimulator
 FAILED, CANCELLED, SUCCEEDED = JobState.FAILED, JobState.CANCELLED, JobState.SUCCEEDED
 
 #: polls that find a job running
-POLLS = 3
+POLLS = 4
 #: more than any job here takes
 MAX_POLLS = 20
 CONN_ID = "real_api"
@@ -67,7 +68,7 @@ class Row:
     :param api: name of the simulated API
     :param result: what a good job hands out: a JSON value, the text of a file, names and texts of files, or a
         list of the latter
-    :param ends: how the API's other outcomes have to be read: a state, and a part of the message or of the word
+    :param ends: how the API's other outcomes have to be read: a state, and a part of the message or the word
     :param json: body of the start
     :param options: ``profile_options`` of the task
     :param arguments: other arguments of the task: ``endpoint``, ``method``, ``data``, ``params``
@@ -205,7 +206,7 @@ def fetch(hook: HttpAsyncJobHook, result: Result) -> Any:
 
 
 def _last(url: str | None) -> str:
-    return (url or "").partition("?")[0].rpartition("/")[2]
+    return unquote((url or "").partition("?")[0].rpartition("/")[2])
 
 
 # -- what a row has to do
@@ -215,7 +216,8 @@ def succeeds(row: Row, simulator: RealApisSimulator) -> None:
     """A good job runs for a while and hands out its result; one job is started."""
     before = simulator.journal.jobs_started
     journey = Journey(row, simulator)
-    assert journey.result(journey.end()) == row.result
+    found = journey.result(journey.end())
+    assert found == row.result, found
     assert simulator.journal.jobs_started == before + 1
 
 
@@ -224,7 +226,7 @@ def ends_otherwise(row: Row, outcome: str, simulator: RealApisSimulator) -> None
     last = Journey(row, simulator, outcome).end()
     state, text = row.ends[outcome]
     assert last.state is state, last
-    assert text in f"{last.remote_status} {last.message}"
+    assert text in f"{last.remote_status} {last.message}", last
 
 
 def is_cancelled(row: Row, simulator: RealApisSimulator) -> None:
@@ -239,8 +241,9 @@ def is_cancelled(row: Row, simulator: RealApisSimulator) -> None:
         assert not job.stopped
         return
     assert cancellation, str(cancellation)
-    assert job.stopped
-    assert journey.end().state is row.cancelled
+    assert job.stopped, job.to_dict()
+    last = journey.end()
+    assert last.state is row.cancelled, last
 
 
 # -- fixtures and small parts
@@ -248,7 +251,7 @@ def is_cancelled(row: Row, simulator: RealApisSimulator) -> None:
 
 @pytest.fixture(scope="module")
 def simulator() -> Any:
-    """The simulator of real APIs; a job is found running three times."""
+    """The simulator of real APIs."""
     with running(RealApisSimulator(polls=POLLS, retry_after=None)) as served:
         yield served
 
@@ -259,12 +262,3 @@ def connected(row: Row, simulator: RealApisSimulator, monkeypatch: pytest.Monkey
     connection = simulator.airflow_connection(row.api)
     monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection))
     return simulator
-
-
-def all_outcomes_are_told(api_rows: Mapping[str, set[str]]) -> dict[str, set[str]]:
-    """Outcomes of APIs that no row has."""
-    return {
-        name: missing
-        for name, api in APIS.items()
-        if (missing := set(api.outcomes) - api_rows.get(name, set()))
-    }

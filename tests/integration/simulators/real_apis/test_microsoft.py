@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+
 from airflow_async_provider.simulators.real_apis import RealApisSimulator
 from tests.support.stand_ins import (
     CANCELLED,
@@ -43,7 +45,7 @@ ROWS = [
         api="arm",
         arguments={"method": "PUT", "endpoint": f"{ROOT}/headed/n?api-version=1"},
         json={"location": "westeurope"},
-        result=resource("headed"),
+        result=json.dumps(resource("headed")),
         ends={"fail": QUOTA, "cancel": (CANCELLED, "Canceled")},
         cancelled=None,
     ),
