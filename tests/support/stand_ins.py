@@ -8,6 +8,8 @@ start request to the end through the real hook, over real sockets.
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ from urllib.parse import unquote
 
 import pytest
 
+from airflow_async_provider.hooks._descriptions import profile_of
 from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.protocols import JobHandle, JobState, JobStatus
 from airflow_async_provider.protocols._job import Result
@@ -119,7 +122,7 @@ class Journey:
         self.row = row
         self.simulator = simulator
         self.hook = HttpAsyncJobHook(CONN_ID)
-        self.protocol = protocol_of(row)
+        self.protocol = profile_of(row.profile, row.options)
         simulator.script(row.api, outcome)
         arguments = {"method": None, "endpoint": None, "json": row.json, **row.arguments}
         method, endpoint = arguments.pop("method"), arguments.pop("endpoint")
@@ -170,6 +173,11 @@ class Journey:
             if following is None:
                 break
             pages.append(self._page(following))
+        if result.unpack == "gzip":
+            return gzip.decompress(pages[0].body).decode()
+        if result.checksum is not None:
+            digest = hashlib.sha256(pages[0].body).hexdigest()
+            assert result.checksum.rpartition(":")[2] == digest
         if result.items:
             return [row for page in pages for row in json.loads(page.body)[result.items]]
         texts = [page.body.decode("latin-1") for page in pages]

@@ -29,7 +29,7 @@ ROWS = [
         api="amazon_ads",
         options={"client_id": "client-1", "profile_id": "7"},
         json=REPORT,
-        result=GZIPPED,
+        result='[{"campaignId": 1}, {"campaignId": 2}]',
         ends={"fail": (FAILED, "Internal error")},
     ),
     Row(

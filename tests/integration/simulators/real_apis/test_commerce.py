@@ -7,7 +7,6 @@ from airflow_async_provider.simulators.real_apis import RealApisSimulator
 from tests.support.stand_ins import (
     CANCELLED,
     FAILED,
-    GZIPPED,
     SUCCEEDED,
     ZIPPED,
     Row,
@@ -27,7 +26,7 @@ ROWS = [
         profile="sp_api_report",
         api="sp_api",
         json={"reportType": "GET_MERCHANT_LISTINGS_ALL_DATA", "marketplaceIds": ["A1"]},
-        result=GZIPPED,
+        result="sku\tprice\nA\t1\n",
         ends={"fail": (FAILED, "FATAL"), "empty": (CANCELLED, "CANCELLED")},
     ),
     Row(
@@ -36,7 +35,7 @@ ROWS = [
         api="sp_api",
         options={"outcome": {"no_data": ["CANCELLED"], "cancelled": None}},
         json={"reportType": "GET_MERCHANT_LISTINGS_ALL_DATA", "marketplaceIds": ["A1"]},
-        result=GZIPPED,
+        result="sku\tprice\nA\t1\n",
         ends={"fail": (FAILED, "FATAL"), "empty": (SUCCEEDED, "CANCELLED")},
         cancelled=SUCCEEDED,
     ),

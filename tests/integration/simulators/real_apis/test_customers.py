@@ -6,7 +6,6 @@ from __future__ import annotations
 from airflow_async_provider.simulators.real_apis import RealApisSimulator
 from tests.support.stand_ins import (
     FAILED,
-    GZIPPED,
     Row,
     connected,  # noqa: F401 - a fixture
     each,
@@ -60,7 +59,7 @@ ROWS = [
         profile="auth0_users_export",
         api="auth0",
         json={"format": "json"},
-        result=GZIPPED,
+        result='{"user_id": "a"}\n{"user_id": "b"}\n',
         ends={"fail": (FAILED, "failed")},
         cancelled=None,
     ),
