@@ -44,6 +44,7 @@ ROWS = [
         label="azure_resource_manager-operation",
         api="arm",
         arguments={"method": "PUT", "endpoint": f"{ROOT}/headed/n?api-version=1"},
+        options={"final_state_via": "original-uri"},
         json={"location": "westeurope"},
         result=json.dumps(resource("headed")),
         ends={"fail": QUOTA, "cancel": (CANCELLED, "Canceled")},
