@@ -53,5 +53,5 @@ HTTP_ASYNC = System(
         "http_status_field": "_http.status_field.StatusFieldProtocol",
     },
     hook="http_async.HttpAsyncJobHook",
-    simulators={"http": "http_async.HttpAsyncSimulator"},
+    simulators={"http": "http_async.HttpAsyncSimulator", "real-apis": "real_apis.RealApisSimulator"},
 )

@@ -24,10 +24,10 @@ from aiohttp import web
 
 from airflow_async_provider.simulators._aso_jobs import ENDPOINTS, MEDIA_TYPES, AsoJob, Plan
 from airflow_async_provider.simulators._plans import Plans
+from airflow_async_provider.simulators._s3 import PresignedStore, seconds_left
 from airflow_async_provider.simulators._tokens import Tokens
 from airflow_async_provider.simulators.frame import Route, Simulator
 from airflow_async_provider.simulators.reply import Refused, Reply
-from airflow_async_provider.simulators._s3 import PresignedStore, seconds_left
 
 BUCKET = "us-east-2.aso.sim.api.async-downloads"
 

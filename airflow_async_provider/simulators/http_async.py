@@ -31,9 +31,9 @@ from airflow_async_provider.simulators._http_vendors import (
     OData40,
 )
 from airflow_async_provider.simulators._plans import Plans
+from airflow_async_provider.simulators._s3 import PresignedStore, StoredObject, seconds_left
 from airflow_async_provider.simulators.frame import Route, Simulator
 from airflow_async_provider.simulators.reply import Reply
-from airflow_async_provider.simulators._s3 import PresignedStore, StoredObject, seconds_left
 
 CONVENTIONS: tuple[type[Convention], ...] = (
     Location,

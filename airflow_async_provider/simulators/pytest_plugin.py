@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from airflow_async_provider.simulators.frame import Simulator
     from airflow_async_provider.simulators.http_async import HttpAsyncSimulator
     from airflow_async_provider.simulators.open_connectors import OpenConnectorsSimulator
+    from airflow_async_provider.simulators.real_apis import RealApisSimulator
 
 #: connection id that :func:`aso_connection` defines, the default of the ASO hook and operators
 ASO_CONNECTION_ID = "jaggaer_aso_default"
@@ -131,3 +132,14 @@ def http_async_connection(http_async_simulator: HttpAsyncSimulator, monkeypatch:
     name = f"AIRFLOW_CONN_{HTTP_ASYNC_CONNECTION_ID.upper()}"
     monkeypatch.setenv(name, json.dumps(http_async_simulator.airflow_connection()))
     return HTTP_ASYNC_CONNECTION_ID
+
+
+@pytest.fixture
+def real_apis_simulator(
+    request: pytest.FixtureRequest, run_simulator: Callable[..., Any]
+) -> RealApisSimulator:
+    """A running server of some forty real APIs; indirect parametrization gives its arguments."""
+    from airflow_async_provider.simulators.real_apis import RealApisSimulator
+
+    simulator: RealApisSimulator = run_simulator(RealApisSimulator(**getattr(request, "param", {})))
+    return simulator

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Geodata by their descriptions: OGC API - Processes, openEO."""
+
+from __future__ import annotations
+
+from airflow_async_provider.simulators.real_apis import RealApisSimulator
+from tests.support.stand_ins import (
+    FAILED,
+    Row,
+    connected,  # noqa: F401 - a fixture
+    each,
+    each_end,
+    ends_otherwise,
+    is_cancelled,
+    simulator,  # noqa: F401 - a fixture
+    succeeds,
+)
+
+ROWS = [
+    Row(
+        profile="ogc_processes",
+        api="ogc",
+        options={"process": "hello"},
+        json={"inputs": {"name": "x"}},
+        result='{"id": "echo", "value": 3}',
+        ends={"fail": (FAILED, "InvalidParameterValue")},
+    ),
+    Row(
+        profile="openeo_job",
+        api="openeo",
+        json={"process": {"process_graph": {}}},
+        result={"a.tif": "a.tif" * 9, "b.tif": "b.tif" * 9},
+        ends={"fail": (FAILED, "error")},
+    ),
+]
+
+
+@each(ROWS)
+def test_a_good_job_hands_out_its_result(row: Row, connected: RealApisSimulator) -> None:
+    succeeds(row, connected)
+
+
+@each_end(ROWS)
+def test_no_other_end_is_taken_for_success(row: Row, outcome: str, connected: RealApisSimulator) -> None:
+    ends_otherwise(row, outcome, connected)
+
+
+@each(ROWS)
+def test_a_job_is_cancelled_where_the_api_can(row: Row, connected: RealApisSimulator) -> None:
+    is_cancelled(row, connected)

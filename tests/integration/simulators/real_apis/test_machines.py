@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Machines and data stores by their descriptions: rclone, Redfish, Elasticsearch."""
+
+from __future__ import annotations
+
+from airflow_async_provider.simulators.real_apis import RealApisSimulator
+from tests.support.stand_ins import (
+    DOCUMENT,
+    FAILED,
+    SUCCEEDED,
+    Row,
+    connected,  # noqa: F401 - a fixture
+    each,
+    each_end,
+    ends_otherwise,
+    is_cancelled,
+    simulator,  # noqa: F401 - a fixture
+    succeeds,
+)
+
+ROWS = [
+    Row(
+        profile="rclone_job",
+        api="rclone",
+        arguments={"endpoint": "sync/copy"},
+        json={"srcFs": "a:", "dstFs": "b:"},
+        result=DOCUMENT,
+        ends={"fail": (FAILED, "directory not found")},
+        cancelled=FAILED,
+    ),
+    Row(
+        profile="redfish_task",
+        api="redfish",
+        arguments={"endpoint": "redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate"},
+        json={"ImageURI": "http://images/1"},
+        result=None,
+        ends={"fail": (FAILED, "The image is broken"), "warning": (SUCCEEDED, "")},
+        cancelled=FAILED,
+    ),
+    Row(
+        profile="elasticsearch_task",
+        api="elasticsearch",
+        arguments={"endpoint": "_reindex"},
+        json={"source": {"index": "a"}, "dest": {"index": "b"}},
+        result={"total": 3, "failures": []},
+        ends={"fail": (FAILED, "no such index"), "partial": (FAILED, "mapper_parsing")},
+    ),
+]
+
+
+@each(ROWS)
+def test_a_good_job_hands_out_its_result(row: Row, connected: RealApisSimulator) -> None:
+    succeeds(row, connected)
+
+
+@each_end(ROWS)
+def test_no_other_end_is_taken_for_success(row: Row, outcome: str, connected: RealApisSimulator) -> None:
+    ends_otherwise(row, outcome, connected)
+
+
+@each(ROWS)
+def test_a_job_is_cancelled_where_the_api_can(row: Row, connected: RealApisSimulator) -> None:
+    is_cancelled(row, connected)
