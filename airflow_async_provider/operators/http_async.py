@@ -11,13 +11,18 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
+from airflow_async_provider._download.limits import (
+    MAX_RESULT_BYTES,
+    MAX_RESULT_SECONDS,
+    MIN_BYTES_PER_SECOND,
+)
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import method_of, one_connection, one_of, query_of, seconds
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store import (
     Destination,
     ResultStore,
-    if_exists_of,
     lineage_of,
     source_of,
 )
@@ -85,6 +90,15 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         ObjectStoragePath opens
     :param aws_conn_id: Airflow connection for ``s3://`` destinations
     :param if_exists: ``replace``, ``skip`` (then nothing is started at all) or ``fail``
+    :param s3_extra_args: for ``s3://`` further arguments of the upload as boto3 names them:
+        ``{"ServerSideEncryption": "aws:kms", "Tagging": {"team": "data"}}``
+    :param object_storage_options: for other storages options of the file system
+    :param max_result_bytes: largest size of the result (bytes, default 100 GiB); None for any
+    :param min_bytes_per_second: slowest pace over five minutes (default 1024); None for any
+    :param max_result_seconds: longest time of the download (default 24 hours); None for any
+    :param unpack: ``gzip`` or ``zip``: store what is packed in the result
+    :param charset: decode text from this charset and store it as UTF-8; ``declared`` takes the one that the
+        answer names
     :param callback_field: JSON path in the body where the remote wants the address to call
     :param callback_header: header where it wants that address
     """
@@ -99,8 +113,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         "headers",
         "profile_options",
         "idempotency_key",
-        "destination",
-        "aws_conn_id",
+        *STORE_TEMPLATE_FIELDS,
         "callback_base_url",
     )
     operator_extra_links = (ResultLink(),)
@@ -135,6 +148,13 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         destination: str | None = None,
         aws_conn_id: str | None = "aws_default",
         if_exists: Literal["replace", "skip", "fail"] = "replace",
+        s3_extra_args: Mapping[str, Any] | None = None,
+        object_storage_options: Mapping[str, Any] | None = None,
+        max_result_bytes: int | None = MAX_RESULT_BYTES,
+        min_bytes_per_second: float | None = MIN_BYTES_PER_SECOND,
+        max_result_seconds: float | None = MAX_RESULT_SECONDS,
+        unpack: Literal["gzip", "zip"] | None = None,
+        charset: str | None = None,
         callback_field: str | None = None,
         callback_header: str | None = None,
         callback: bool | None = None,
@@ -175,7 +195,19 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         self.max_xcom_bytes = max_xcom_bytes
         self.destination = destination
         self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists_of(if_exists)
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = StoreOptions(
+            if_exists=if_exists,
+            s3_extra_args=s3_extra_args,
+            object_storage_options=object_storage_options,
+            max_result_bytes=max_result_bytes,
+            min_bytes_per_second=min_bytes_per_second,
+            max_result_seconds=max_result_seconds,
+            unpack=unpack,
+            charset=charset,
+        )
+        self.store_options.check(destination)
         self.callback_field = callback_field
         self.callback_header = callback_header
 
@@ -230,7 +262,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         return lineage_of(self, self.endpoint)
 
     def _store(self, run: JobRun) -> ResultStore:
-        to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        to = Destination.of(self)
         return ResultStore(self, run.context, to)
 
     def start(self, run: JobRun) -> Submitted:

@@ -131,11 +131,7 @@ class DownloadOperator(BaseOperator):
         """Download."""
         begun = time.time()
         _check_headers(self.headers)
-        store = ResultStore(
-            self,
-            context,
-            Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists),
-        )
+        store = ResultStore(self, context, Destination(uri=self.destination, options=self._options()))
         if isinstance(self.url, str) and not is_folder(self.destination):
             from airflow_async_provider._download.fetch import download
 
