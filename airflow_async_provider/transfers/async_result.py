@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +20,7 @@ from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, Stor
 from airflow_async_provider._jobs.arguments import refuse_unknown
 from airflow_async_provider._jobs.messages import describe, error_for
 from airflow_async_provider._jobs.results.link import ResultLink
+from airflow_async_provider._jobs.results.parts import check_destination
 from airflow_async_provider._jobs.results.store import Destination, ResultStore, lineage_of
 from airflow_async_provider._jobs.tracebacks import make_plain
 from airflow_async_provider.errors import JobError
@@ -126,7 +128,10 @@ class AsyncResultDownloadOperator(BaseOperator):
             )
         if status.state is not JobState.SUCCEEDED:
             raise error_for(handle, status)
-        return store.store(handle, status, since=begun)
+        result = self.hook.result(handle, status)
+        if result is not None:  # else its URL has expired, which is told where it is fetched
+            check_destination(handle, result)
+        return store.store(handle, replace(status, result=result), since=begun)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """

@@ -16,7 +16,7 @@ from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory, wa
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results import asset_events
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
-from airflow_async_provider.errors import DownloadError, OriginError, ResultExpiredError
+from airflow_async_provider.errors import OriginError, ResultExpiredError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
 
@@ -179,33 +179,45 @@ def fetch(
     A result on the remote itself gets the connection's credentials; a pre-signed URL gets none, as it
     refuses them and its host has no business with them.
 
+    :param status: the status that told of the success, its ``result`` as ``hook.result`` gave it
     :param options: how to store it, None for the defaults
     :raises ResultExpiredError: the result is gone
     :raises ResultError: it could not be fetched or stored
     """
     from airflow_async_provider._download.fetch import download
-    from airflow_async_provider._jobs.results.parts import store_files_of, store_pages_of
+    from airflow_async_provider._jobs.results.parts import options_for, store_files_of, store_pages_of
 
     options = options or StoreOptions()
-    result = hook.result(handle, status)
-    if result is not None and result.is_status:
-        raise DownloadError(
-            f"The {describe(handle)} succeeded, but nothing says where its result is: its last answer is the "
-            "status document, which is not stored. Say where the result is with result_field or "
-            "result_url_field.",
-            job=handle.job_id,
-        )
+    result = status.result
 
     def opener(one: Result) -> ByteSource:
         return _source(hook, handle, status, one)
 
-    if result is not None and not result.files and is_folder(destination) and not result.paged:
+    if result is not None and is_folder(destination) and not (result.files or result.paged):
         result = Result(files=(result,))
     if result is not None and result.files:
+        options = options_for(result.files[0], options)
         return store_files_of(handle, result, destination, options, opener=opener, log=log)
+    if result is not None:
+        options = options_for(result, options)
     if result is not None and result.paged:
         return store_pages_of(handle, result, destination, options, opener=opener, log=log, uploads=uploads)
     return download(_source(hook, handle, status, result), destination, options, uploads=uploads, log=log)
+
+
+def stream_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> ByteSource:
+    """
+    The result as one stream, its pages one behind the other.
+
+    :raises ResultExpiredError: there is no URL (any more)
+    :raises OriginError: plain http, while the connection is https
+    """
+    result = status.result
+    if result is None or not result.paged:
+        return source_of(hook, handle, status)
+    from airflow_async_provider._jobs.results.parts import paged_source
+
+    return paged_source(handle, result, lambda one: _url_source(hook, handle, status, one))
 
 
 def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpSource:
