@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._polling.loop import format_duration, format_range
@@ -105,25 +105,23 @@ def timeout_error(
     *,
     cancelled: bool,
     hint: str = "",
-    recognised: bool = True,
+    unknown: Sequence[str] = (),
 ) -> JobTimeoutError:
     """
     The deadline has passed.
 
     :param hint: what else the reader should know
-    :param recognised: False when the last status is not a known one
+    :param unknown: words of the last status that are not known ones
     """
     fate = (
         "It was cancelled at the remote system."
         if cancelled
         else "It was not cancelled and may still be running at the remote system."
     )
-    unknown = (
-        "" if recognised else " That status is not a known one: if it is an end, name it in the profile."
-    )
+    strange = f" No list of words holds {', '.join(map(repr, unknown))}: is it an end?" if unknown else ""
     return JobTimeoutError(
         f"The {describe(handle)} did not end within its timeout of {timeout:g} s; last status "
-        f"{remote_status!r}.{unknown} {hint or fate} Give it more time with the argument timeout.",
+        f"{remote_status!r}.{strange} {hint or fate} Give it more time with the argument timeout.",
         job=handle.job_id,
         state="timeout",
         remote_status=remote_status,

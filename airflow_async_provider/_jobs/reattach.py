@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from airflow_async_provider._jobs.memory import Remembered
@@ -23,11 +23,22 @@ if TYPE_CHECKING:
 _WANTED = (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED)
 
 
-def take_up(run: JobRun) -> JobStatus | None:
+@dataclass(frozen=True, slots=True)
+class TakenUp:
     """
-    Take up the job of an earlier try, if there is one to go on with: the run's record is set then.
+    The run's record is the job of an earlier try now.
 
-    :return: its status, None when it was not asked for
+    :param status: its status, None when it was not asked for
+    """
+
+    status: JobStatus | None
+
+
+def take_up(run: JobRun) -> TakenUp | None:
+    """
+    Take up the job of an earlier try.
+
+    :return: None when there is none to go on with
     :raises SubmitUnknownError: an earlier try may have started a job, and nothing tells whether it has
     :raises JobElsewhereError: an earlier try has started one, and the connection points elsewhere now
     :raises JobError: the job has ended badly and must not be started again
@@ -49,7 +60,7 @@ def take_up(run: JobRun) -> JobStatus | None:
     return _go_on(run, remembered, remembered.handle)
 
 
-def _go_on(run: JobRun, remembered: Remembered, handle: JobHandle) -> JobStatus | None:
+def _go_on(run: JobRun, remembered: Remembered, handle: JobHandle) -> TakenUp | None:
     changed = _changed_arguments(run, remembered)
     cleared = run.cleared
     if cleared is None:
@@ -79,7 +90,7 @@ def _go_on(run: JobRun, remembered: Remembered, handle: JobHandle) -> JobStatus 
     if not cleared and (continuing := run.task.continued_by(handle)) is not None:
         _take(run, handle, status, restarts=remembered.restarts)
         run.follow(continuing)
-        return None
+        return TakenUp(None)
     if not run.task.may_start_again(status):
         raise error_for(handle, status)
     run.log.info("The %s of an earlier try ended with %r.", describe(handle), status.remote_status)
@@ -87,13 +98,13 @@ def _go_on(run: JobRun, remembered: Remembered, handle: JobHandle) -> JobStatus 
     return None
 
 
-def _take(run: JobRun, handle: JobHandle, status: JobStatus | None, *, restarts: int = 0) -> JobStatus | None:
+def _take(run: JobRun, handle: JobHandle, status: JobStatus | None, *, restarts: int = 0) -> TakenUp:
     run.callback.register_again()
     run.adopt(handle, restarts=restarts)
     # It is this try's from now on: whoever clears the task once more means this job.
     run.correlation_id = run.memory.now.correlation_id
     run.remember(run.handle, restarts=restarts)
-    return status
+    return TakenUp(status)
 
 
 def _after_clearing(
@@ -200,7 +211,7 @@ def _abandon(run: JobRun, handle: JobHandle, changed: list[str]) -> None:
         run.cancel(handle)
 
 
-def _look_up(run: JobRun, remembered: Remembered) -> JobStatus | None:
+def _look_up(run: JobRun, remembered: Remembered) -> TakenUp | None:
     """Look for the job of a try that died between submitting it and noting the handle."""
     changed = _changed_arguments(run, remembered)
     cleared = run.cleared if run.cleared is not None else bool(changed)
@@ -227,10 +238,10 @@ def _look_up(run: JobRun, remembered: Remembered) -> JobStatus | None:
     return _take(run, handle, None)
 
 
-def _without_memory(run: JobRun) -> JobStatus | None:
+def _without_memory(run: JobRun) -> TakenUp | None:
     """Before Airflow 3.3 a task has no memory across its tries; some remote systems can be searched."""
     found = run.starting.find_without_memory(run)
     if found is None:
         return None
     run.adopt(run.labelled(found))
-    return run.task.interpret(run.refresh_status())
+    return TakenUp(run.task.interpret(run.refresh_status()))

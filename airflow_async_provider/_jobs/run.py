@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
@@ -23,10 +23,11 @@ from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearing
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.reattach import take_up
 from airflow_async_provider._jobs.record import JobRecord, digests_of
-from airflow_async_provider._polling.loop import format_status, watch, with_status_url
+from airflow_async_provider._polling.loop import format_status, result_in, watch, with_status_url
 from airflow_async_provider._polling.policy import Wait
 from airflow_async_provider._settings import settle_seconds
 from airflow_async_provider.errors import (
+    AnswerTooLargeError,
     AsyncJobError,
     JobCancelledError,
     JobError,
@@ -113,13 +114,14 @@ class JobRun:
             existing = self.starting.existing_result(self)
             if existing is not None:
                 return existing
-            status = take_up(self)
-            if self._record is None:
+            taken = take_up(self)
+            if taken is None:
+                self._record = self._active = None
                 return self._start()
-            if status is None or status.state is JobState.RUNNING:
+            if taken.status is None or taken.status.state is JobState.RUNNING:
                 self._log_wait("Waiting for")
                 return self.wait()
-            return self.settle(status)
+            return self.settle(taken.status)
 
     def watch(self, handle: JobHandle) -> Any:
         """Wait for a job that this task has not started, after one look at whether it has ended already."""
@@ -146,8 +148,7 @@ class JobRun:
         """
         if self.memory.now.handle is not None and self.cleared is True:
             self.memory.forget()
-        take_up(self)
-        if self._record is None:
+        if take_up(self) is None:
             handle = self._submit().handle
             self.log.info("Submitted the %s; this task does not wait for it.", describe(handle, age=False))
             return handle
@@ -331,7 +332,7 @@ class JobRun:
             self._change_handle(replace(record.handle, status_url=url))
         reason = event.get("state")
         try:
-            status = status or self.refresh_status()
+            status = status or result_in(event) or self.refresh_status()
         except RemoteError as e:
             if self._is_late():
                 raise self._timed_out(str(event.get("remote_status", ""))) from e
@@ -349,7 +350,7 @@ class JobRun:
     def _not_yet(self, status: JobStatus, event: Mapping[str, Any]) -> Any:
         reason = event.get("state")
         if self._is_late():
-            raise self._timed_out(status.remote_status, recognised=status.recognised)
+            raise self._timed_out(status.remote_status, unknown=status.unknown_words)
         if self._has_expired():
             raise self._unreachable(None)
         if reason == "error" and event.get("via") == "callback":
@@ -358,7 +359,7 @@ class JobRun:
                 describe(self.handle),
                 event.get("remote_status"),
             )
-        elif reason == "error":
+        elif reason == "error" and event.get("error") != AnswerTooLargeError.__name__:
             raise messages.gave_up_error(self.handle, status, event, conn_id=self.task.hook.conn_id)
         else:
             self.log.info(
@@ -367,6 +368,13 @@ class JobRun:
         return self._wait_on(event)
 
     def _wait_on(self, event: Mapping[str, Any]) -> Any:
+        if event.get("error") == AnswerTooLargeError.__name__:
+            self.log.warning(
+                "The status answers of the %s are too large for the triggerer (max_status_bytes of the "
+                "connection): this worker polls from now on.",
+                describe(self.handle),
+            )
+            self.settings = replace(self.settings, deferrable=False)
         if event.get("state") in ("timeout", "expired"):
             # By this worker's clock there is time left: the triggerer's runs ahead.
             self._record = replace(self.record, clock_trusted=False)
@@ -413,7 +421,20 @@ class JobRun:
         # Not forgotten: should this try be killed before Airflow has noted its success, the next one goes on
         # with the job. Whoever clears the task afterwards wants a new job and gets one.
         self.memory.add(done=True)
+        self._delete()
         return value
+
+    def _delete(self) -> None:
+        """Remove the job at the remote system where that is wanted, now that its result is safe."""
+        handle = self.handle
+        if protocol_of(handle).delete(handle) is None or not self._is_ours(handle):
+            return
+        try:
+            deletion = self.task.hook.delete(handle)
+            if not deletion:
+                self.log.warning("The %s was not deleted: %s", describe(handle), deletion)
+        except AsyncJobError as e:
+            self.log.warning("Deleting the %s failed: %s", describe(handle), e)
 
     def forget(self, error: E) -> E:
         """Let a retry start another job, as this one is over."""
@@ -428,7 +449,9 @@ class JobRun:
             describe(self.handle),
             continuing.job_id,
         )
-        self._change_handle(self.labelled(self.task.hook.bound(continuing)), followed=True)
+        label = {k: v for k, v in self.handle.data.items() if k == "label"}
+        handle = replace(continuing, data={**continuing.data, **label})
+        self._change_handle(self.task.hook.bound(handle), followed=True)
         self.job_url = self.task.job_url(self.handle)
 
     def _follow(self, continuing: JobHandle) -> Any:
@@ -436,7 +459,7 @@ class JobRun:
         status = self.refresh_status()
         return self.wait() if status.state is JobState.RUNNING else self.settle(status)
 
-    def _timed_out(self, remote_status: str, *, recognised: bool = True) -> JobError:
+    def _timed_out(self, remote_status: str, *, unknown: Sequence[str] = ()) -> JobError:
         hint = self.task.timeout_hint(self)
         cancelled = self.task.cancel_on_kill and self.cancel(self.handle)
         error = messages.timeout_error(
@@ -445,7 +468,7 @@ class JobRun:
             self.settings.timeout,
             cancelled=cancelled,
             hint=hint,
-            recognised=recognised,
+            unknown=unknown,
         )
         return self.forget(error) if cancelled else error
 
@@ -473,18 +496,19 @@ class JobRun:
 
     def cancel(self, handle: JobHandle) -> bool:
         """Cancel a job at the remote system, if it is still this try's; tells in the log how that went."""
-        if not self._may_cancel(handle):
+        if not self._is_ours(handle):
             return False
         try:
-            if self.task.hook.cancel(handle):
+            cancellation = self.task.hook.cancel(handle)
+            if cancellation:
                 self.log.info("Cancelled the %s at the remote system.", describe(handle))
                 return True
-            self.log.info("The %s cannot be cancelled at the remote system.", describe(handle))
+            self.log.info("The %s was not cancelled at the remote system: %s", describe(handle), cancellation)
         except AsyncJobError as e:
             self.log.warning("Cancelling the %s failed: %s", describe(handle), e)
         return False
 
-    def _may_cancel(self, handle: JobHandle) -> bool:
+    def _is_ours(self, handle: JobHandle) -> bool:
         """Whether the job is still this try's: where Airflow has given it up, the next may be at it."""
         if self.memory.still_ours():
             return True

@@ -9,15 +9,16 @@ these loops only carry the answers from one to the other.
 from __future__ import annotations
 
 import asyncio
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from airflow_async_provider._polling.policy import Sleep, Stop, Wait
 from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.hooks._base import AsyncApiHook
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result
 
 #: A sign of life in the task log after so many seconds, then at ever longer intervals (factor 2), but at
 #: least once in so many seconds.
@@ -28,6 +29,10 @@ MAX_HEARTBEAT = 600.0
 MAX_MESSAGE = 200
 
 EVENT_VERSION = 1
+
+#: Key of the result in an event, and how large it may be as JSON (bytes); for jobs that give theirs once.
+RESULT = "result"
+MAX_EVENT_RESULT = 64 * 1024
 
 #: Epoch seconds of whoever counts.
 Clock = Callable[[], float]
@@ -53,6 +58,7 @@ class Outcome:
     :param via: ``poll`` or ``callback``
     :param error: what made us give up, for ``error``
     :param status: the answer that ended the wait, where there was one
+    :param keep_result: the remote system gives the result once, so the event carries it
     :param status_url: where the job is to be asked for from now on, where the remote has moved that
     """
 
@@ -64,6 +70,7 @@ class Outcome:
     error: Exception | None = None
     status: JobStatus | None = None
     status_url: str | None = field(default=None, repr=False)
+    keep_result: bool = False
 
     def to_event(self) -> dict[str, Any]:
         """What may travel to the worker: states and counters, as events are logged and stored in clear."""
@@ -80,6 +87,9 @@ class Outcome:
             event["http_status"] = getattr(self.error, "http_status", None)
         if self.status_url is not None:
             event["status_url"] = self.status_url
+        result = self.status.result if self.status is not None and self.keep_result else None
+        if result is not None and result.value is not None and _is_small(result.value):
+            event[RESULT] = result.value
         return event
 
 
@@ -126,13 +136,15 @@ class WaitLogger:
         if status.remote_status != self._last:
             self._last = status.remote_status
             self._log.info("Job %s: %s (%s)", self._job, status.state.value, format_status(status))
-        if not status.recognised and status.remote_status not in self._unknown:
-            self._unknown.add(status.remote_status)
+        words = status.unknown_words or (() if status.recognised else (status.remote_status,))
+        if new := [word for word in words if word not in self._unknown]:
+            self._unknown.update(new)
             self._log.warning(
-                "Job %s: the status %r is not a known one. It counts as running until the deadline; if it is "
-                "an end, name it in the lists of words of the profile.",
+                "Job %s: the status %s is not a known one. It counts as running until the deadline; if it is "
+                "an end, name it in the lists of words of the profile. %s",
                 self._job,
-                status.remote_status,
+                ", ".join(map(repr, new)),
+                status.message or "",
             )
         self.alive()
 
@@ -173,6 +185,7 @@ def watch(
 
     :param sleep: waits for so many seconds; may raise to break off
     """
+    wait.floor = hook.endpoint.min_poll_interval
     logger, step, begun = WaitLogger(log, handle, wait, time.time), wait.first(time.time()), handle
     status: JobStatus | None = None
     while isinstance(step, Sleep):
@@ -190,6 +203,14 @@ def watch(
     return _outcome(step, wait, status, handle.status_url if handle is not begun else None)
 
 
+def _is_small(value: Any) -> bool:
+    """Whether a result may travel in an event."""
+    try:
+        return len(json.dumps(value, allow_nan=False)) <= MAX_EVENT_RESULT
+    except (TypeError, ValueError):
+        return False
+
+
 async def awatch(
     hook: AsyncApiHook, handle: JobHandle, wait: Wait, log: Log, *, now: Clock = time.time
 ) -> Outcome:
@@ -204,6 +225,7 @@ async def awatch(
         await asyncio.sleep(step.seconds)
         status = None
         try:
+            wait.floor = (await hook.aendpoint()).min_poll_interval
             status = await hook.astatus(handle)
         except AsyncJobError as e:
             step = wait.failed(now(), e)
@@ -218,10 +240,21 @@ async def awatch(
 def format_status(status: JobStatus) -> str:
     """The remote's word, with the beginning of its explanation where there is one."""
     message = " ".join((status.message or "").split())
+    word = status.remote_status
+    if status.progress is not None:
+        word = f"{word}, {status.progress:.0%}" if word else f"{status.progress:.0%}"
     if not message or message == status.remote_status:
-        return status.remote_status
+        return word
     short = message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
-    return f"{status.remote_status}: {short}" if status.remote_status else short
+    return f"{word}: {short}" if word else short
+
+
+def result_in(event: Mapping[str, Any]) -> JobStatus | None:
+    """The status with the result, where the trigger's event carries it as it is given once."""
+    if RESULT not in event:
+        return None
+    state = JobState(event["state"])
+    return JobStatus(state, remote_status=event.get("remote_status", ""), result=Result(value=event[RESULT]))
 
 
 def format_duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from airflow_async_provider.errors import TransientError, UnreadableAnswerError
+from airflow_async_provider.errors import DescriptionError, TransientError, UnreadableAnswerError
 
 #: No path through a wait sleeps less (seconds): a bug or a hostile Retry-After must not make a hot loop.
 SHORTEST_SLEEP = 0.2
@@ -103,11 +103,13 @@ class Wait:
     :param policy: the pace
     :param deadline: epoch seconds at which to give up
     :param expires_at: epoch seconds after which the status can no longer be asked, None when it always can
+    :param floor: the remote system's Retry-After makes no pause shorter than this, nor than ``poll_interval``
     """
 
     policy: PollPolicy
     deadline: float
     expires_at: float | None = None
+    floor: float = 0.0
     polls: int = 0
     errors: int = 0
     errors_in_row: int = 0
@@ -153,7 +155,10 @@ class Wait:
         """After a poll that brought no readable answer; only some failures are worth another try."""
         self.polls += 1
         self.errors += 1
-        if not isinstance(error, TransientError | UnreadableAnswerError):
+        # What the description of an API promises and the first answers do not hold will not come later. Once
+        # an answer was readable, it is the answer that is wrong, as a gateway's page would be.
+        wrong = isinstance(error, DescriptionError) and self.polls == self.errors
+        if wrong or not isinstance(error, TransientError | UnreadableAnswerError | DescriptionError):
             return Stop("error", error)
         self.errors_in_row += 1
         if self.failing_since is None:
@@ -170,7 +175,7 @@ class Wait:
         else:
             self._pause = min(self._pause * policy.backoff, policy.max_poll_interval)
         if retry_after is not None and 0 < retry_after < math.inf:  # 0 says nothing: then our own pace
-            pause = max(retry_after, SHORTEST_SLEEP)
+            pause = max(retry_after, min(self.floor, policy.poll_interval), SHORTEST_SLEEP)
             if self.errors_in_row > 1:
                 # It asked for too little: at that pace a short trouble would use up all our patience.
                 growth = min(policy.backoff, 10.0) ** min(self.errors_in_row - 1, 20)

@@ -7,6 +7,7 @@ import asyncio
 import time
 import traceback
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -200,7 +201,8 @@ class AsyncJobTrigger(BaseTrigger):
 
     async def _poll(self, handle: JobHandle) -> Outcome:
         wait = Wait(PollPolicy.from_dict(self.policy), self.deadline, handle.expires_at)
-        return await awatch(self._hook(), handle, wait, self.log, now=self._now)
+        outcome = await awatch(self._hook(), handle, wait, self.log, now=self._now)
+        return replace(outcome, keep_result=protocol_of(handle).result_once)
 
     async def _until_deadline(self) -> Outcome:
         heartbeat = Heartbeat()

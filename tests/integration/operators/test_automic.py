@@ -474,7 +474,7 @@ def test_a_restart_in_automic_is_followed(ae, wait):
         assert isinstance(deferral, TaskDeferred)
         assert deferral.kwargs["run"]["followed"]
         assert (
-            task.store["async_job"]["job"]["job_id"] == str(ae.run().run_id)
+            task.store["async_job"]["handle"]["job_id"] == str(ae.run().run_id)
             if "async_job" in task.store
             else True
         )
@@ -509,13 +509,21 @@ def test_a_worker_that_died_takes_up_the_restart(ae):
     assert ae.journal.jobs_started == 3  # nobody had restarted it, so the retry did
 
 
-def test_a_restart_is_polled_at_the_normal_pace(ae):
-    operator = Task(object_name="JOBS.OK").make()
-    run = {"callback": True, "last_delivery_at": 0.0}
-    assert operator.trigger_arguments(run)["policy"]["poll_interval"] == 120.0
-    followed = operator.trigger_arguments({**run, "followed": True})
-    assert "policy" not in followed  # the base's own then
-    assert followed["callback"]  # should Automic call back for the restart after all
+def test_a_restart_is_polled_at_the_normal_pace(ae, monkeypatch):
+    from airflow_async_provider._jobs import callback
+
+    monkeypatch.setattr(callback, "expect", lambda task, registration: None)
+    monkeypatch.setattr(callback, "look", lambda task, submission: None)
+    ae.script(object_name="JOBS.RESTARTED", status=1800, restart={"run_seconds": 60, "status": 1900})
+    task = Task(object_name="JOBS.RESTARTED", follow_restarts=True, callback_base_url="https://here.example")
+    waiting = task.start()
+    assert waiting.trigger.policy["poll_interval"] == 120.0
+    ae.clock.advance(1)
+    event = {"version": 1, "state": "failed", "via": "poll", "polls": 1}
+    with pytest.raises(TaskDeferred) as followed:
+        task.make().execute_complete(task.context, event=event, **waiting.kwargs)
+    assert followed.value.trigger.policy["poll_interval"] == QUICK["poll_interval"]
+    assert followed.value.trigger.callback  # should Automic call back for the restart after all
 
 
 # -- without waiting
@@ -690,7 +698,7 @@ def test_when_reports_are_shown(ae, name, when, shown):
     with pytest.MonkeyPatch.context() as patch:
         logged = []
         patch.setattr(
-            "airflow_async_provider.operators._automic_base.log_report",
+            "airflow_async_provider.operators._automic_outcome.log_report",
             lambda hook, handle, log: logged.append(handle.job_id),
         )
         try:
