@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
-from airflow_async_provider._download.source.http_connection import without_query
+from airflow_async_provider._urls import without_query
 from airflow_async_provider.errors import DownloadError
 
 #: Longest part of a name, in bytes, that file systems take.

@@ -21,6 +21,9 @@ from airflow_async_provider.errors import ConfigurationError
 IfExists = Literal["replace", "skip", "fail"]
 Unpack = Literal["gzip", "zip"]
 
+#: Templated arguments of every operator with a destination.
+STORE_TEMPLATE_FIELDS = ("destination", "aws_conn_id", "s3_extra_args", "object_storage_options")
+
 #: ``charset``: the one in the media type of the answer, UTF-8 where it names none.
 DECLARED = "declared"
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.arguments import refuse_unknown, seconds
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 #: Template fields that tell where a job is started, who is told of its end and where its result goes, but not
 #: what the job is.
-NOT_OF_THE_JOB = frozenset({"conn_id", "http_conn_id", "aws_conn_id", "callback_base_url", "destination"})
+NOT_OF_THE_JOB = frozenset({"conn_id", "http_conn_id", "callback_base_url", *STORE_TEMPLATE_FIELDS})
 
 
 #: Arguments of a wait, which an operator that only starts a job does not take.

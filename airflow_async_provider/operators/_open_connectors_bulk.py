@@ -10,11 +10,17 @@ from functools import cached_property
 from typing import Any, ClassVar, Literal, NoReturn
 
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
+from airflow_async_provider._download.limits import (
+    MAX_RESULT_BYTES,
+    MAX_RESULT_SECONDS,
+    MIN_BYTES_PER_SECOND,
+)
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import seconds
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
-from airflow_async_provider._jobs.results.store import Destination, ResultStore, if_exists_of, lineage_of
+from airflow_async_provider._jobs.results.store import Destination, ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import (
@@ -167,6 +173,15 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
     :param max_errors: records that may be missing; None: any number
     :param aws_conn_id: Airflow connection for ``s3://`` destinations
     :param if_exists: ``replace``, ``skip`` (then nothing is started at all) or ``fail``
+    :param s3_extra_args: for ``s3://`` further arguments of the upload as boto3 names them:
+        ``{"ServerSideEncryption": "aws:kms", "Tagging": {"team": "data"}}``
+    :param object_storage_options: for other storages options of the file system
+    :param max_result_bytes: largest size of the result (bytes, default 100 GiB); None for any
+    :param min_bytes_per_second: slowest pace over five minutes (default 1024); None for any
+    :param max_result_seconds: longest time of the download (default 24 hours); None for any
+    :param unpack: ``gzip`` or ``zip``: store what is packed in the result
+    :param charset: decode text from this charset and store it as UTF-8; ``declared`` takes the one that the
+        answer names
     :param conn_id: Airflow connection
     :param kwargs: ``callback``, ``callback_base_url``, ``callback_max_bytes``, ``safety_poll_interval``, and
         those of :class:`~airflow_async_provider.operators._base.AsyncJobOperator`
@@ -175,13 +190,12 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
     direction: ClassVar[str] = "download"
     template_fields: Sequence[str] = (
         "object_name",
-        "destination",
         "where",
         "select_fields",
         "format",
         "job_criteria",
         "callback_base_url",
-        "aws_conn_id",
+        *STORE_TEMPLATE_FIELDS,
         "conn_id",
     )
     operator_extra_links = (ResultLink(),)
@@ -198,6 +212,13 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         job_criteria: Mapping[str, Any] | None = None,
         aws_conn_id: str | None = "aws_default",
         if_exists: Literal["replace", "skip", "fail"] = "replace",
+        s3_extra_args: Mapping[str, Any] | None = None,
+        object_storage_options: Mapping[str, Any] | None = None,
+        max_result_bytes: int | None = MAX_RESULT_BYTES,
+        min_bytes_per_second: float | None = MIN_BYTES_PER_SECOND,
+        max_result_seconds: float | None = MAX_RESULT_SECONDS,
+        unpack: Literal["gzip", "zip"] | None = None,
+        charset: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(object_name=object_name, format=format, **kwargs)
@@ -206,7 +227,19 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         self.select_fields = select_fields
         self.job_criteria = job_criteria
         self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists_of(if_exists)
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = StoreOptions(
+            if_exists=if_exists,
+            s3_extra_args=s3_extra_args,
+            object_storage_options=object_storage_options,
+            max_result_bytes=max_result_bytes,
+            min_bytes_per_second=min_bytes_per_second,
+            max_result_seconds=max_result_seconds,
+            unpack=unpack,
+            charset=charset,
+        )
+        self.store_options.check(destination)
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be collected."""
@@ -217,7 +250,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         return lineage_of(self, self.object_name)
 
     def _store(self, run: JobRun) -> ResultStore:
-        to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        to = Destination.of(self)
         return ResultStore(self, run.context, to)
 
     def start(self, run: JobRun) -> Submitted:

@@ -9,10 +9,16 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from airflow_async_provider._download.limits import (
+    MAX_RESULT_BYTES,
+    MAX_RESULT_SECONDS,
+    MIN_BYTES_PER_SECOND,
+)
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.store import Destination, ResultStore, if_exists_of, lineage_of
+from airflow_async_provider._jobs.results.store import Destination, ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.errors import JobExpiredError, ResultExpiredError, SubmitUnknownError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
@@ -127,10 +133,19 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
         ObjectStoragePath opens
     :param aws_conn_id: Airflow connection for ``s3://`` destinations
     :param if_exists: ``replace``, ``skip`` (then nothing is started at all) or ``fail``
+    :param s3_extra_args: for ``s3://`` further arguments of the upload as boto3 names them:
+        ``{"ServerSideEncryption": "aws:kms", "Tagging": {"team": "data"}}``
+    :param object_storage_options: for other storages options of the file system
+    :param max_result_bytes: largest size of the result (bytes, default 100 GiB); None for any
+    :param min_bytes_per_second: slowest pace over five minutes (default 1024); None for any
+    :param max_result_seconds: longest time of the download (default 24 hours); None for any
+    :param unpack: ``gzip`` or ``zip``: store what is packed in the result
+    :param charset: decode text from this charset and store it as UTF-8; ``declared`` takes the one that the
+        answer names
     :param max_restarts: how often an expired result is prepared anew within one try (GET only)
     """
 
-    template_fields: Sequence[str] = (*_JaggaerAsoOperator.template_fields, "destination", "aws_conn_id")
+    template_fields: Sequence[str] = (*_JaggaerAsoOperator.template_fields, *STORE_TEMPLATE_FIELDS)
     operator_extra_links = (ResultLink(),)
 
     def __init__(
@@ -139,13 +154,32 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
         destination: str,
         aws_conn_id: str | None = "aws_default",
         if_exists: Literal["replace", "skip", "fail"] = "replace",
+        s3_extra_args: Mapping[str, Any] | None = None,
+        object_storage_options: Mapping[str, Any] | None = None,
+        max_result_bytes: int | None = MAX_RESULT_BYTES,
+        min_bytes_per_second: float | None = MIN_BYTES_PER_SECOND,
+        max_result_seconds: float | None = MAX_RESULT_SECONDS,
+        unpack: Literal["gzip", "zip"] | None = None,
+        charset: str | None = None,
         max_restarts: int = 1,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.destination = destination
         self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists_of(if_exists)
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = StoreOptions(
+            if_exists=if_exists,
+            s3_extra_args=s3_extra_args,
+            object_storage_options=object_storage_options,
+            max_result_bytes=max_result_bytes,
+            min_bytes_per_second=min_bytes_per_second,
+            max_result_seconds=max_result_seconds,
+            unpack=unpack,
+            charset=charset,
+        )
+        self.store_options.check(destination)
         self.max_restarts = max_restarts
 
     def existing_result(self, run: JobRun) -> Any:
@@ -174,7 +208,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
             return self._start_again(run, str(e))
 
     def _store(self, run: JobRun) -> ResultStore:
-        to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        to = Destination.of(self)
         return ResultStore(self, run.context, to)
 
     def _start_again(self, run: JobRun, why: str) -> Any:

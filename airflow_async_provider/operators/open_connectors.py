@@ -10,9 +10,15 @@ from typing import Any, ClassVar, Literal
 
 from airflow_async_provider._callbacks.address import CallbackAddress
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
+from airflow_async_provider._download.limits import (
+    MAX_RESULT_BYTES,
+    MAX_RESULT_SECONDS,
+    MIN_BYTES_PER_SECOND,
+)
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import method_of, query_of
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.store import Destination, ResultStore, if_exists_of, lineage_of
+from airflow_async_provider._jobs.results.store import Destination, ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import ConfigurationError
@@ -61,6 +67,15 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         URL, or any URL that Airflow's ObjectStoragePath opens
     :param aws_conn_id: Airflow connection for ``s3://`` destinations
     :param if_exists: ``replace``, ``skip`` (then nothing is sent at all) or ``fail``
+    :param s3_extra_args: for ``s3://`` further arguments of the upload as boto3 names them:
+        ``{"ServerSideEncryption": "aws:kms", "Tagging": {"team": "data"}}``
+    :param object_storage_options: for other storages options of the file system
+    :param max_result_bytes: largest size of the result (bytes, default 100 GiB); None for any
+    :param min_bytes_per_second: slowest pace over five minutes (default 1024); None for any
+    :param max_result_seconds: longest time of the download (default 24 hours); None for any
+    :param unpack: ``gzip`` or ``zip``: store what is packed in the result
+    :param charset: decode text from this charset and store it as UTF-8; ``declared`` takes the one that the
+        answer names
     :param pull_queued: fetch undelivered webhooks from SAP's queue, for accounts with the notification policy
         ``queue``, instead of being called. Needs ``organization_secret``. That the queue holds the webhooks
         of asynchronous requests is an assumption: try it on your account.
@@ -79,8 +94,7 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         "data",
         "headers",
         "callback_base_url",
-        "destination",
-        "aws_conn_id",
+        *STORE_TEMPLATE_FIELDS,
         "conn_id",
     )
     operator_extra_links = (ResultLink(),)
@@ -100,6 +114,13 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         destination: str | None = None,
         aws_conn_id: str | None = "aws_default",
         if_exists: Literal["replace", "skip", "fail"] = "replace",
+        s3_extra_args: Mapping[str, Any] | None = None,
+        object_storage_options: Mapping[str, Any] | None = None,
+        max_result_bytes: int | None = MAX_RESULT_BYTES,
+        min_bytes_per_second: float | None = MIN_BYTES_PER_SECOND,
+        max_result_seconds: float | None = MAX_RESULT_SECONDS,
+        unpack: Literal["gzip", "zip"] | None = None,
+        charset: str | None = None,
         pull_queued: bool = False,
         callback_base_url: str | None = None,
         callback_max_bytes: int = DEFAULT_MAX_BYTES,
@@ -117,7 +138,19 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         self.success_rule = success_rule
         self.destination = destination
         self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists_of(if_exists)
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = StoreOptions(
+            if_exists=if_exists,
+            s3_extra_args=s3_extra_args,
+            object_storage_options=object_storage_options,
+            max_result_bytes=max_result_bytes,
+            min_bytes_per_second=min_bytes_per_second,
+            max_result_seconds=max_result_seconds,
+            unpack=unpack,
+            charset=charset,
+        )
+        self.store_options.check(destination)
         self.pull_queued = pull_queued
         self.callback_base_url = callback_base_url
         self.callback_max_bytes = callback_max_bytes
@@ -157,7 +190,7 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         return lineage_of(self, self.endpoint)
 
     def _store(self, run: JobRun) -> ResultStore:
-        to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        to = Destination.of(self)
         return ResultStore(self, run.context, to)
 
     def start(self, run: JobRun) -> Submitted:

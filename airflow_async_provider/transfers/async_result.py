@@ -5,15 +5,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.sdk import BaseOperator
 
+from airflow_async_provider._download.limits import (
+    MAX_RESULT_BYTES,
+    MAX_RESULT_SECONDS,
+    MIN_BYTES_PER_SECOND,
+)
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import refuse_unknown
 from airflow_async_provider._jobs.messages import describe, error_for
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.store import Destination, ResultStore, if_exists_of, lineage_of
+from airflow_async_provider._jobs.results.parts import check_destination
+from airflow_async_provider._jobs.results.store import Destination, ResultStore, lineage_of
 from airflow_async_provider._jobs.tracebacks import make_plain
 from airflow_async_provider.errors import JobError
 from airflow_async_provider.hooks._base import AsyncApiHook
@@ -40,9 +48,18 @@ class AsyncResultDownloadOperator(BaseOperator):
     :param conn_id: Airflow connection of the remote, None for the default of the job's hook
     :param aws_conn_id: Airflow connection for ``s3://`` destinations
     :param if_exists: ``replace``, ``skip`` or ``fail``
+    :param s3_extra_args: for ``s3://`` further arguments of the upload as boto3 names them:
+        ``{"ServerSideEncryption": "aws:kms", "Tagging": {"team": "data"}}``
+    :param object_storage_options: for other storages options of the file system
+    :param max_result_bytes: largest size of the result (bytes, default 100 GiB); None for any
+    :param min_bytes_per_second: slowest pace over five minutes (default 1024); None for any
+    :param max_result_seconds: longest time of the download (default 24 hours); None for any
+    :param unpack: ``gzip`` or ``zip``: store what is packed in the result
+    :param charset: decode text from this charset and store it as UTF-8; ``declared`` takes the one that the
+        answer names
     """
 
-    template_fields: Sequence[str] = ("job", "destination", "conn_id", "aws_conn_id")
+    template_fields: Sequence[str] = ("job", "conn_id", *STORE_TEMPLATE_FIELDS)
     operator_extra_links = (ResultLink(),)
     ui_color = "#d9ecf7"
 
@@ -54,6 +71,13 @@ class AsyncResultDownloadOperator(BaseOperator):
         conn_id: str | None = None,
         aws_conn_id: str | None = "aws_default",
         if_exists: Literal["replace", "skip", "fail"] = "replace",
+        s3_extra_args: Mapping[str, Any] | None = None,
+        object_storage_options: Mapping[str, Any] | None = None,
+        max_result_bytes: int | None = MAX_RESULT_BYTES,
+        min_bytes_per_second: float | None = MIN_BYTES_PER_SECOND,
+        max_result_seconds: float | None = MAX_RESULT_SECONDS,
+        unpack: Literal["gzip", "zip"] | None = None,
+        charset: str | None = None,
         **kwargs: Any,
     ) -> None:
         refuse_unknown(type(self), kwargs)
@@ -62,7 +86,19 @@ class AsyncResultDownloadOperator(BaseOperator):
         self.destination = destination
         self.conn_id = conn_id
         self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists_of(if_exists)
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = StoreOptions(
+            if_exists=if_exists,
+            s3_extra_args=s3_extra_args,
+            object_storage_options=object_storage_options,
+            max_result_bytes=max_result_bytes,
+            min_bytes_per_second=min_bytes_per_second,
+            max_result_seconds=max_result_seconds,
+            unpack=unpack,
+            charset=charset,
+        )
+        self.store_options.check(destination)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -76,7 +112,7 @@ class AsyncResultDownloadOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the job's state, then download."""
         begun = time.time()
-        to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
+        to = Destination.of(self)
         store = ResultStore(self, context, to)
         if (existing := store.existing()) is not None:
             return existing
@@ -92,7 +128,10 @@ class AsyncResultDownloadOperator(BaseOperator):
             )
         if status.state is not JobState.SUCCEEDED:
             raise error_for(handle, status)
-        return store.store(handle, status, since=begun)
+        result = self.hook.result(handle, status)
+        if result is not None:  # else its URL has expired, which is told where it is fetched
+            check_destination(handle, result)
+        return store.store(handle, replace(status, result=result), since=begun)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """

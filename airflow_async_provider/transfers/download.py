@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from airflow.sdk import BaseOperator
 
@@ -27,6 +26,7 @@ from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
 from airflow_async_provider._jobs.results.store import Destination, ResultStore, stored_by
 from airflow_async_provider._jobs.tracebacks import make_plain
+from airflow_async_provider._urls import origin, path_of, same_origin
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.hooks._registry import hook_for_connection
@@ -34,8 +34,9 @@ from airflow_async_provider.hooks._registry import hook_for_connection
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_async_provider._download.files import FileToStore
+    from airflow_async_provider._download.files import FilesReport
     from airflow_async_provider._download.source.http import HttpSource
+    from airflow_async_provider._transport.sender import Sender
 
 #: These are credentials: they belong into the connection, where they are masked and kept to its origin.
 CREDENTIAL_HEADERS = frozenset({"authorization", "cookie", "proxy-authorization", "x-api-key"})
@@ -130,11 +131,7 @@ class DownloadOperator(BaseOperator):
         """Download."""
         begun = time.time()
         _check_headers(self.headers)
-        store = ResultStore(
-            self,
-            context,
-            Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists),
-        )
+        store = ResultStore(self, context, Destination(uri=self.destination, options=self._options()))
         if isinstance(self.url, str) and not is_folder(self.destination):
             from airflow_async_provider._download.fetch import download
 
@@ -146,18 +143,27 @@ class DownloadOperator(BaseOperator):
                 log=self.log,
             )
         else:
-            from airflow_async_provider._download.files import store_files
+            report = self._store_files(context)
+        return store.deliver(report, since=begun)
 
-            urls = [self.url] if isinstance(self.url, str) else list(self.url)
-            report = store_files(
-                [self._file(url) for url in urls],
+    def _store_files(self, context: Mapping[str, Any]) -> FilesReport:
+        from airflow_async_provider._download.files import FileToStore, store_files
+        from airflow_async_provider._transport.sender import Sender
+
+        urls = [self.url] if isinstance(self.url, str) else list(self.url)
+        sender = Sender(connections=self.files_at_once, hosts=self.files_at_once)
+        files = [FileToStore(partial(self._source, url, sender), url=self._absolute(url)) for url in urls]
+        try:
+            return store_files(
+                files,
                 self.destination,
                 self._options(),
                 run=_run_of(context, urls),
                 at_once=self.files_at_once,
                 log=self.log,
             )
-        return store.deliver(report, since=begun)
+        finally:
+            sender.close()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the URL in, the destination out."""
@@ -167,7 +173,7 @@ class DownloadOperator(BaseOperator):
         source = None
         if isinstance(self.url, str):
             url = self._absolute(self.url)
-            source = remote_dataset(f"{urlsplit(url).scheme}://{urlsplit(url).netloc}", urlsplit(url).path)
+            source = remote_dataset(origin(url), path_of(url))
         return lineage(source, stored_dataset(report.uri), size=report.bytes)
 
     @cached_property
@@ -203,29 +209,25 @@ class DownloadOperator(BaseOperator):
     def _absolute(self, url: str) -> str:
         return url if self.hook is None else self.hook.endpoint.resolve(url)
 
-    def _source(self, url: str) -> HttpSource:
+    def _source(self, url: str, sender: Sender | None = None) -> HttpSource:
         from airflow_async_provider._download.source.http import HttpSource
+        from airflow_async_provider._transport.reach import Reach
 
         self._check_url(url)
         if self.hook is None:
-            return HttpSource(url, headers=self.headers)
-        remote = self.hook.endpoint
+            reach = Reach(origin(url), partial(same_origin, url))  # a redirect must not lead into the machine
+            return HttpSource(url, headers=self.headers, reach=reach, sender=sender)
+        endpoint = self.hook.endpoint
         return HttpSource(
-            remote.resolve(url),
+            endpoint.resolve(url),
             headers=self.headers,
             credentials=self.hook.credentials_for,
-            verify=remote.verify_for,
-            proxy=remote.proxy,
+            verify=endpoint.verify_for,
+            proxy=endpoint.proxy,
+            reach=endpoint.reach,
+            cert=endpoint.cert_for,
+            sender=sender,
         )
-
-    def _file(self, url: str) -> FileToStore:
-        from airflow_async_provider._download.files import FileToStore
-
-        def opened() -> HttpSource:
-            return self._source(url)
-
-        opening: Callable[[], HttpSource] = opened
-        return FileToStore(opening, url=self._absolute(url))
 
 
 make_plain(DownloadOperator)

@@ -28,6 +28,7 @@ from airflow_async_provider._download.source.headers import (
 )
 from airflow_async_provider._download.source.http_connection import (
     BrokenOffError,
+    Certificate,
     Credentials,
     Opener,
     StreamResponse,
@@ -36,6 +37,8 @@ from airflow_async_provider._download.source.http_connection import (
 )
 from airflow_async_provider._download.source.http_errors import Refusal, read_refusal
 from airflow_async_provider._download.source.parallel import Chooser, Parallel, RangeReader
+from airflow_async_provider._transport.reach import Reach
+from airflow_async_provider._transport.sender import Sender
 from airflow_async_provider.errors import AsyncJobError, DownloadError, ResultChangedError, ResultMissingError
 
 #: A failure after less than this (bytes) counts as one more without progress, so that a server that gives
@@ -71,13 +74,16 @@ class HttpSource(ByteSource):
     The bytes behind a URL: forward-only, resuming, hashed.
 
     :param url: absolute URL; not needed with ``opener``
-    :param opener: asks for the bytes in place of :class:`~.opener.UrlOpener`
+    :param opener: asks for the bytes in place of :class:`~.http_connection.UrlOpener`
     :param headers: sent to the URL's own origin only
-    :param credentials: see :class:`~.opener.UrlOpener`; never give any for a pre-signed URL
-    :param verify: TLS, see :class:`~.opener.UrlOpener`
+    :param credentials: see :class:`~.http_connection.UrlOpener`; never give any for a pre-signed URL
+    :param verify: TLS, see :class:`~.http_connection.UrlOpener`
     :param proxy: proxy URL, None for the environment's
     :param timeout: seconds to connect, and seconds of silence until a connection counts as broken
     :param expires_at: epoch seconds until which the URL is good, None when unknown
+    :param reach: where the URL and its redirects may lead, see :class:`~.http_connection.UrlOpener`
+    :param cert: client certificates
+    :param sender: keeps connections for several sources
     :param retry_policy: how hard to try
     :param parallel: when to use several connections
     :raises ConfigurationError: the URL is no usable http or https address
@@ -94,6 +100,9 @@ class HttpSource(ByteSource):
         proxy: str | None = None,
         timeout: tuple[float, float] = (10.0, 60.0),
         expires_at: float | None = None,
+        reach: Reach | None = None,
+        cert: Certificate | None = None,
+        sender: Sender | None = None,
         retry_policy: DownloadRetryPolicy | None = None,
         parallel: Parallel | None = None,
         sleep: Callable[[float], object] | None = None,
@@ -109,6 +118,9 @@ class HttpSource(ByteSource):
             proxy=proxy,
             timeout=timeout,
             connections=rules.connections + 2,  # the single one and the probe come on top
+            reach=reach,
+            cert=cert,
+            sender=sender,
         )
         #: the URL as it was given, which may be a secret; and what answered it
         self.url = url

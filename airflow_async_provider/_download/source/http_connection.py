@@ -4,30 +4,34 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urljoin, urlsplit
 
-from airflow_async_provider._transport.environment import ca_for
-from airflow_async_provider._transport.exact_url_adapter import exact_adapter, request_target
+from airflow_async_provider import _urls
+from airflow_async_provider._transport.environment import ca_for, proxy_for
+from airflow_async_provider._transport.failures import is_untrusted, reason_of
+from airflow_async_provider._transport.reach import Reach
+from airflow_async_provider._transport.sender import Sender
 from airflow_async_provider._transport.time_limit import TimeLimit
-from airflow_async_provider._urls import origin, split_url
+from airflow_async_provider._urls import origin, shown, split_url, without_query
 from airflow_async_provider.errors import DownloadError, OriginError
 from airflow_async_provider.protocols._http_messages import Headers
 
 MAX_REDIRECTS = 5
 
 #: To so many hosts connections are kept: redirects may lead from range to range to another one.
-KEPT_HOSTS = 5
+POOL_HOSTS = 5
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 #: Credential headers for a URL: called with the URL and, after a 401, with the headers that were refused.
 #: Returns nothing for a URL that must not get any (the origin rule lives in the hook's ``Endpoint``).
 Credentials = Callable[[str, Mapping[str, str] | None], Mapping[str, str]]
+
+#: The client certificate for a URL, None where it must not get one.
+Certificate = Callable[[str], tuple[str, str] | None]
 
 #: How TLS is verified: True, False, the path of a CA file or directory, or a function that says it for a URL.
 Verify = bool | str | Callable[[str], bool | str]
@@ -116,6 +120,9 @@ class UrlOpener:
     :param proxy: proxy URL, None for the environment's
     :param timeout: seconds to connect, and seconds of silence
     :param connections: how many connections may be kept, for parallel ranges
+    :param reach: where the URL and its redirects may lead, None for anywhere
+    :param cert: client certificates
+    :param sender: keeps connections for several openers; None for one of its own
     :raises ConfigurationError: the URL is no usable http or https address
     """
 
@@ -129,19 +136,22 @@ class UrlOpener:
         proxy: str | None = None,
         timeout: tuple[float, float] = (10.0, 60.0),
         connections: int = 1,
+        reach: Reach | None = None,
+        cert: Certificate | None = None,
+        sender: Sender | None = None,
     ) -> None:
         check_url(url)
-        self.where = path_of(url)
+        self.where = shown(url)
         self._url = url
         self._headers = dict(headers or {})
         self._credentials = credentials
         self._verify = verify
         self._proxy = proxy
         self._timeout = timeout
-        self._connections = connections
-        self._lock = threading.Lock()
-        self._adapter: Any = None
-        self._local = threading.local()
+        self._reach = reach
+        self._cert = cert
+        self._own_sender = sender is None
+        self._sender = sender or Sender(connections=connections, hosts=POOL_HOSTS)
 
     def __repr__(self) -> str:
         return f"UrlOpener({self.where!r})"
@@ -164,10 +174,9 @@ class UrlOpener:
         raise DownloadError(f"{self.where} redirects more than {MAX_REDIRECTS} times.")
 
     def close(self) -> None:
-        """Drop kept connections."""
-        adapter, self._adapter = self._adapter, None
-        if adapter is not None:
-            adapter.close()
+        """Drop kept connections; those of several openers stay."""
+        if self._own_sender:
+            self._sender.close()
 
     def _authorized(self, url: str, wanted: Mapping[str, str]) -> StreamResponse:
         headers = dict(wanted)
@@ -185,28 +194,23 @@ class UrlOpener:
         return response
 
     def _send(self, url: str, headers: Mapping[str, str]) -> StreamResponse:
-        from requests import PreparedRequest
         from requests.exceptions import RequestException
-        from requests.structures import CaseInsensitiveDict
-        from requests.utils import get_environ_proxies
         from urllib3.exceptions import HTTPError
 
-        shown = path_of(url)
-        request = PreparedRequest()
-        request.method = "GET"
-        request.url = shown  # the adapter writes the true target, see exact.py
-        request.headers = CaseInsensitiveDict(headers)
-        verify = self._ca(url)
-        self._local.target = request_target(url)
-        proxies = (
-            {"http": self._proxy, "https": self._proxy}
-            if self._proxy
-            else get_environ_proxies(shown, no_proxy=None)
-        )
+        verify = ca_for(url, self._verify(url) if callable(self._verify) else self._verify)
         try:
-            with TimeLimit(sum(self._timeout)) as self._local.limit:  # until the body begins
-                response = self._kept_adapter().send(
-                    request, stream=True, timeout=self._timeout, verify=verify, proxies=proxies
+            with TimeLimit(sum(self._timeout)) as limit:  # until the body begins
+                response = self._sender.send(
+                    "GET",
+                    url,
+                    headers=headers,
+                    shown=f"{origin(url)}/",
+                    limit=limit,
+                    timeout=self._timeout,
+                    verify=verify,
+                    proxy=proxy_for(url, self._proxy),
+                    cert=None if self._cert is None else self._cert(url),
+                    reach=self._reach,
                 )
             failure = None
         except (RequestException, HTTPError, OSError, ValueError) as error:
@@ -219,24 +223,10 @@ class UrlOpener:
         return StreamResponse(
             status=response.status_code,
             headers=Headers(response.headers),
-            body=_RawBody(response, tls=shown.startswith("https:")),
-            place=shown,
+            body=_RawBody(response, tls=url.lower().startswith("https:")),
+            place=shown(url),
             url=url,
         )
-
-    def _kept_adapter(self) -> Any:
-        """One for all URLs: a storage may get a freshly signed one with each range."""
-        with self._lock:  # ranges are asked for from several threads
-            if self._adapter is None:
-                self._adapter = exact_adapter(self._target, connections=self._connections, hosts=KEPT_HOSTS)
-            return self._adapter
-
-    def _target(self, connection: Any) -> str:
-        self._local.limit.watch(connection)
-        return str(self._local.target)
-
-    def _ca(self, url: str) -> bool | str:
-        return ca_for(url, self._verify(url) if callable(self._verify) else self._verify)
 
 
 #: How long bytes are collected into one block (seconds), so that a slow source still shows its progress.
@@ -313,59 +303,24 @@ def check_url(url: str) -> None:
         raise OriginError(f"The URL at {origin(url)} holds a user or password; nothing was sent.")
 
 
-def without_query(url: str) -> str:
-    """The URL up to its query: what may be shown."""
-    return url.split("#", 1)[0].split("?", 1)[0]
-
-
-def path_of(url: str) -> str:
-    """Scheme, host, port and path of a URL, for messages: no query, no user, no password."""
-    path = urlsplit(without_query(url)).path
-    return origin(url) + (path or "/")
-
-
 def follow(url: str, location: str) -> str:
     """
     Where a redirect leads; an absolute Location stays as it is spelled.
 
     :raises DownloadError: from https to http
     """
-    # Headers come decoded as Latin-1, but what servers mean is UTF-8.
-    with contextlib.suppress(UnicodeError):
-        location = location.encode("latin-1").decode("utf-8")
-    target = location if "://" in without_query(location) else urljoin(url, location)
+    target = _urls.follow(url, location)
     check_url(target)
     if url.lower().startswith("https:") and not target.lower().startswith("https:"):
         raise DownloadError(
-            f"{path_of(url)} redirects from https to {origin(target)}. That would send the result over the "
+            f"{shown(url)} redirects from https to {origin(target)}. That would send the result over the "
             "wire in the clear; nothing was fetched."
         )
     return target
 
 
 def broken_off(error: BaseException) -> BrokenOffError:
-    """
-    Say what went wrong without the error's own text, which may hold the URL.
-
-    The innermost cause says most; the text of an ``OSError`` is the system's own and safe.
-    """
-    import ssl
-
-    chain = [error]
-    while len(chain) < 10 and (inner := _inner(chain[-1])) is not None and inner not in chain:
-        chain.append(inner)
-    final = any(isinstance(e, ssl.SSLCertVerificationError) for e in chain)
-    last = chain[-1]
-    if isinstance(last, ssl.SSLCertVerificationError):
-        return BrokenOffError(f"the TLS certificate is not trusted ({last.verify_message})", final=True)
-    name = type(last).__name__
-    reason = f"{name}: {last.strerror}" if isinstance(last, OSError) and last.strerror else name
-    return BrokenOffError(reason, final=final)
-
-
-def _inner(error: BaseException) -> BaseException | None:
-    """The error inside of an error, as requests and urllib3 nest them."""
-    for found in (getattr(error, "reason", None), error.__cause__, error.__context__, *error.args):
-        if isinstance(found, BaseException):
-            return found
-    return None
+    """Say what went wrong without the error's own text, which may hold the URL."""
+    if is_untrusted(error):
+        return BrokenOffError(f"the TLS certificate is not trusted: {reason_of(error)}", final=True)
+    return BrokenOffError(reason_of(error))

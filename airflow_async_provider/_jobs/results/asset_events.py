@@ -11,10 +11,11 @@ from airflow_async_provider._polling.loop import Log
 
 if TYPE_CHECKING:
     from airflow_async_provider._download.fetch import DownloadReport
+    from airflow_async_provider._download.files import FilesReport
 
 
 def add_to_outlets(
-    context: Mapping[str, Any], outlets: Iterable[Any], report: DownloadReport, log: Log
+    context: Mapping[str, Any], outlets: Iterable[Any], report: DownloadReport | FilesReport, log: Log
 ) -> None:
     """
     Put ``uri``, ``bytes`` and ``sha256`` into the event of every outlet.

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider._jobs.arguments import one_of
+from airflow_async_provider._download.encoding import bytes_of
+from airflow_async_provider._download.locations import is_folder
+from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory, was_cleared
 from airflow_async_provider._jobs.messages import describe
@@ -22,8 +23,11 @@ from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
 if TYPE_CHECKING:
     from airflow_async_provider._download.destination.base import UploadMemory
     from airflow_async_provider._download.fetch import DownloadReport
+    from airflow_async_provider._download.files import FilesReport
+    from airflow_async_provider._download.source.base import ByteSource
     from airflow_async_provider._download.source.http import HttpSource
 
+    Stored = DownloadReport | FilesReport
 
 _reports: LastOf[Any] = LastOf()
 
@@ -34,23 +38,28 @@ class Destination:
     Where a result goes.
 
     :param uri: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
-        ObjectStoragePath opens; None where the result is returned instead
-    :param aws_conn_id: Airflow connection for ``s3://`` destinations
-    :param if_exists: ``replace``, ``skip`` or ``fail``
+        ObjectStoragePath opens, a prefix with a slash at its end for several files; None where the result is
+        returned instead
+    :param options: how it is stored
     """
 
     uri: str | None
-    aws_conn_id: str | None
-    if_exists: Literal["replace", "skip", "fail"]
+    options: StoreOptions
 
+    @classmethod
+    def of(cls, task: Any) -> Destination:
+        """
+        The destination that a task's arguments name, once its templates are rendered.
 
-def if_exists_of(value: str) -> Any:
-    """
-    The argument ``if_exists``, checked when the DAG is parsed.
-
-    :raises ConfigurationError: it is none of the three words
-    """
-    return one_of(value, "if_exists", ("replace", "skip", "fail"))
+        :raises ConfigurationError: options that cannot be
+        """
+        options = replace(
+            task.store_options,
+            aws_conn_id=task.aws_conn_id,
+            s3_extra_args=task.s3_extra_args,
+            object_storage_options=task.object_storage_options,
+        )
+        return cls(uri=task.destination, options=options)
 
 
 class ResultStore:
@@ -79,15 +88,10 @@ class ResultStore:
         """
         if self._to.uri is None:
             return None
-        from airflow_async_provider._download.destination.base import open_destination
-        from airflow_async_provider._download.fetch import already_there
-
-        if_exists = self._to.if_exists
-        if if_exists == "fail" and self._stored_by_earlier_try():
-            if_exists = "skip"
-        report = already_there(
-            open_destination(self._to.uri, aws_conn_id=self._to.aws_conn_id, if_exists=if_exists)
-        )
+        options = self._to.options
+        if options.if_exists == "fail" and self._stored_by_earlier_try():
+            options = replace(options, if_exists="skip")
+        report = _existing(self._to.uri, options)
         if report is None:
             return None
         self._task.log.info("%s exists already; nothing is started.", report.uri)
@@ -113,14 +117,13 @@ class ResultStore:
             handle,
             status,
             str(self._to.uri),
-            if_exists=self._to.if_exists,
-            aws_conn_id=self._to.aws_conn_id,
+            self._to.options,
             uploads=TaskUploadMemory(self._context, self._task.log),
             log=self._task.log,
         )
         return self.deliver(report, since=since, **facts)
 
-    def deliver(self, report: DownloadReport, *, since: float | None = None, **facts: Any) -> dict[str, Any]:
+    def deliver(self, report: Stored, *, since: float | None = None, **facts: Any) -> dict[str, Any]:
         """
         Tell everybody what lies at the destination.
 
@@ -132,7 +135,7 @@ class ResultStore:
         return {**report.to_dict(), "seconds": took, **facts}
 
 
-def stored_by(task: Any) -> DownloadReport | None:
+def stored_by(task: Any) -> Stored | None:
     """What a task object has stored, or found at its destination, in this process."""
     return _reports.get(task)
 
@@ -150,57 +153,71 @@ def lineage_of(task: Any, path: str) -> Any:
     return lineage(source, stored_dataset(report.uri), size=report.bytes)
 
 
+def _existing(uri: str, options: StoreOptions) -> Stored | None:
+    from airflow_async_provider._download.destination.base import open_destination
+    from airflow_async_provider._download.fetch import already_there
+    from airflow_async_provider._download.files import FilesWriter
+
+    if is_folder(uri):
+        return FilesWriter(uri, options).existing()
+    return already_there(open_destination(uri, options))
+
+
 def fetch(
     hook: AsyncApiHook,
     handle: JobHandle,
     status: JobStatus,
     destination: str,
+    options: StoreOptions | None = None,
     *,
-    if_exists: Literal["replace", "skip", "fail"],
-    aws_conn_id: str | None,
     log: Any,
     uploads: UploadMemory | None = None,
-) -> DownloadReport:
+) -> Stored:
     """
     Download the result of a succeeded job, or write it where it came inside the answer.
 
     A result on the remote itself gets the connection's credentials; a pre-signed URL gets none, as it
     refuses them and its host has no business with them.
 
+    :param status: the status that told of the success, its ``result`` as ``hook.result`` gave it
+    :param options: how to store it, None for the defaults
     :raises ResultExpiredError: the result is gone
     :raises ResultError: it could not be fetched or stored
     """
-    from airflow_async_provider._download.fetch import download, write_chunks
+    from airflow_async_provider._download.fetch import download
+    from airflow_async_provider._jobs.results.parts import options_for, store_files_of, store_pages_of
 
+    options = options or StoreOptions()
     result = status.result
-    if result is not None and result.url is None and result.value is not None:
-        content, content_type = bytes_of(result)
-        return write_chunks(
-            [content],
-            destination,
-            length=len(content),
-            content_type=content_type,
-            if_exists=if_exists,
-            aws_conn_id=aws_conn_id,
-            uploads=uploads,
-            log=log,
-        )
-    source = source_of(hook, handle, status)
-    return download(
-        source, destination, if_exists=if_exists, aws_conn_id=aws_conn_id, uploads=uploads, log=log
-    )
+
+    def opener(one: Result) -> ByteSource:
+        return _source(hook, handle, status, one)
+
+    if result is not None and is_folder(destination) and not (result.files or result.paged):
+        result = Result(files=(result,))
+    if result is not None and result.files:
+        options = options_for(result.files[0], options)
+        return store_files_of(handle, result, destination, options, opener=opener, log=log)
+    if result is not None:
+        options = options_for(result, options)
+    if result is not None and result.paged:
+        return store_pages_of(handle, result, destination, options, opener=opener, log=log, uploads=uploads)
+    return download(_source(hook, handle, status, result), destination, options, uploads=uploads, log=log)
 
 
-def bytes_of(result: Result) -> tuple[bytes, str | None]:
-    """A result that came inside an answer, as the remote sent it where that is known, and its media type."""
-    value = result.value
-    media_type = None if isinstance(value, str | bytes) else "application/json"
-    if result.body is not None:
-        return result.body, media_type
-    if isinstance(value, bytes):
-        return value, media_type
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text.encode("utf-8", "surrogatepass"), media_type
+def stream_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> ByteSource:
+    """
+    The result as one stream, its pages one behind the other.
+
+    :raises ResultExpiredError: there is no URL (any more)
+    :raises OriginError: plain http, while the connection is https
+    """
+    result = status.result
+    if result is None or not result.paged:
+        return source_of(hook, handle, status)
+    from airflow_async_provider._jobs.results.parts import paged_source
+
+    return paged_source(handle, result, lambda one: _url_source(hook, handle, status, one))
 
 
 def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpSource:
@@ -210,9 +227,24 @@ def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpS
     :raises ResultExpiredError: there is no URL (any more)
     :raises OriginError: plain http, while the connection is https
     """
+    return _url_source(hook, handle, status, status.result)
+
+
+def _source(hook: AsyncApiHook, handle: JobHandle, status: JobStatus, result: Result | None) -> ByteSource:
+    """One result as a stream, wherever its bytes are."""
+    from airflow_async_provider._download.source.base import ChunkSource
+
+    if result is None or result.url is not None or (result.value is None and result.body is None):
+        return _url_source(hook, handle, status, result)
+    content, media_type = bytes_of(result.value, body=result.body, media_type=result.media_type)
+    return ChunkSource([content], length=len(content), content_type=media_type)
+
+
+def _url_source(
+    hook: AsyncApiHook, handle: JobHandle, status: JobStatus, result: Result | None
+) -> HttpSource:
     from airflow_async_provider._download.source.http import HttpSource
 
-    result = status.result
     if result is None or result.url is None:
         raise ResultExpiredError(
             f"The result of the {describe(handle)} is no longer offered: its URL has expired.",
@@ -220,9 +252,9 @@ def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpS
             state=status.state.value,
             remote_status=status.remote_status,
         )
-    remote = hook.endpoint
-    url = remote.resolve(result.url)
-    if url.lower().startswith("http:") and remote.base_url.lower().startswith("https:"):
+    endpoint = hook.endpoint
+    url = endpoint.resolve(result.url)
+    if url.lower().startswith("http:") and endpoint.base_url.lower().startswith("https:"):
         raise OriginError(
             f"The result of the {describe(handle)} lies behind plain http while the connection is https; it "
             "was not fetched, as anyone on the way could read or change it.",
@@ -232,7 +264,9 @@ def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpS
         url,
         headers=result.headers,
         credentials=hook.credentials_for if result.authorized else None,
-        verify=remote.verify_for,
-        proxy=remote.proxy,
+        verify=endpoint.verify_for,
+        proxy=endpoint.proxy,
+        reach=endpoint.reach,
+        cert=endpoint.cert_for,
         expires_at=result.expires_at,
     )

@@ -275,9 +275,7 @@ def test_a_bulk_download(sap, hook, tmp_path):
     status = hook.status(handle)
     assert status.state is JobState.SUCCEEDED
     assert status.detail == {"record_count": 500, "error_count": 0}
-    report = fetch(
-        hook, handle, status, str(tmp_path / "c.csv"), if_exists="replace", aws_conn_id=None, log=hook.log
-    )
+    report = fetch(hook, handle, status, str(tmp_path / "c.csv"), log=hook.log)
     assert report.sha256 == sap.bulk.job().content.sha256
     assert report.content_type == "text/csv"
     assert (tmp_path / "c.csv").read_text().splitlines()[:2] == ["id", "000000000"]

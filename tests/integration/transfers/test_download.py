@@ -21,6 +21,7 @@ from airflow_async_provider.errors import (
     ConfigurationError,
     DestinationExistsError,
     DownloadError,
+    OriginError,
     ResultLimitError,
 )
 from airflow_async_provider.transfers.download import DownloadOperator
@@ -105,6 +106,18 @@ def test_credentials_go_to_no_other_origin(
     assert sent(server, "authorization") == [BASIC]
     assert sent(other, "authorization") == sent(other, "x-tenant") == [None, None]
     assert sent(other, "x-own") == [None, "1"]
+
+
+@pytest.mark.parametrize("with_connection", [True, False])
+def test_a_redirect_does_not_lead_into_the_machines_own_network(
+    server: ByteServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_connection: bool
+) -> None:
+    """Where clouds keep credentials: nothing is asked there."""
+    conn_id = connect(monkeypatch, server) if with_connection else None
+    server.steps = [redirect("http://169.254.169.254/latest/meta-data/")]
+    with pytest.raises(OriginError, match="link-local"):
+        run(url=f"{server.origin}/file", destination=f"{tmp_path}/f", conn_id=conn_id)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_option_reaches_the_download(server: ByteServer, tmp_path: Path) -> None:
