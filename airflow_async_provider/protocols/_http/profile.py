@@ -10,6 +10,7 @@ lines of code where plain data cannot say it.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -129,7 +130,7 @@ class HttpProfile(JobProtocol):
         self, method: str | None = None, endpoint: str | None = None, **arguments: Any
     ) -> tuple[Self, HttpRequest]:
         """The request that starts the job, and this profile with the task's bodies for the steps after it."""
-        bound = type(self)(**self._options)
+        bound = copy.copy(self)
         bound.inputs = {name: arguments.get(name) for name in ("json", "body", "headers")}
         return bound, first_request(bound, method, endpoint, **arguments)
 
