@@ -172,12 +172,14 @@ class HttpAsyncJobHook(AsyncApiHook):
         # What was refused once is refused again, unless a token could be renewed.
         return {} if refused is not None and not credentials else {**self.endpoint.headers, **credentials}
 
-    def submit(self, protocol: JobProtocol, method: str, endpoint: str, **arguments: Any) -> Submitted:
+    def submit(
+        self, protocol: JobProtocol, method: str | None, endpoint: str | None, **arguments: Any
+    ) -> Submitted:
         """
         Start a job.
 
         :param protocol: a profile, or any protocol whose ``submit`` takes method, endpoint and arguments
-        :param arguments: as :meth:`~..protocols._http.profile.HttpProfile.submit` takes them
+        :param arguments: as :meth:`~..protocols._http.submission.first_request` takes them
         :raises ConfigurationError: the protocol has no such ``submit``
         :raises SubmitError: the remote refused
         :raises SubmitUnknownError: the answer was lost and the request must not be repeated

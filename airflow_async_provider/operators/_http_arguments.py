@@ -9,52 +9,47 @@ from typing import Any, Literal
 from urllib.parse import urlencode
 
 from airflow_async_provider.errors import ConfigurationError
-from airflow_async_provider.protocols._base import JobProtocol
+from airflow_async_provider.hooks._descriptions import Profile, class_of, profile_of
 from airflow_async_provider.protocols._http.profile import HttpProfile
 from airflow_async_provider.protocols._http.submission import IDEMPOTENT_METHODS
-from airflow_async_provider.protocols._registry import PROTOCOLS, protocol_class, protocol_for
-
-#: Short names of the profiles, as DAG authors write them.
-PROFILES: Mapping[str, str] = {
-    name.removeprefix("http_"): name for name in PROTOCOLS if name.startswith("http_")
-}
 
 #: What keys are derived from; any fixed UUID would do.
 _NAMESPACE = uuid.UUID("5a1b6f0e-3f0c-5d0b-9a53-6f6c1d1a7c11")
 
 
-def profile_name(profile: str) -> str:
+def check_profile(profile: Any, options: Any) -> None:
     """
-    The registered name of a profile.
+    Refuse what can be seen to be wrong where the DAG is parsed.
 
-    :param profile: ``location``, ``azure``, ``google``, ``odata``, ``status_field``, or the dotted path of a
-        user's own protocol class
-    :raises ConfigurationError: neither
+    What has still to be rendered, and a protocol class of somebody's own, are looked at when the task runs.
+
+    :raises ConfigurationError: there is no such profile, or something in it cannot be understood
     """
-    if profile not in PROFILES and "." not in profile:
-        raise ConfigurationError(
-            f"{profile!r} is no profile: choose one of {', '.join(sorted(PROFILES))}, or give the "
-            "dotted path of your own protocol class."
-        )
-    return PROFILES.get(profile, profile)
+    if isinstance(profile, str) and ("{{" in profile or _is_own_class(profile)):
+        return
+    if isinstance(profile, str | Mapping) and isinstance(options, Mapping | None):
+        profile_of(profile, options)
 
 
-def profile_of(profile: str, options: Mapping[str, Any] | None) -> JobProtocol:
-    """
-    The profile with its options.
+def _is_own_class(profile: str) -> bool:
+    return "." in profile and "/" not in profile and not profile.endswith((".yaml", ".yml"))
 
-    :raises ConfigurationError: unknown name, or options that it does not take
+
+def profile_name(profile: Profile) -> str:
     """
-    name = profile_name(profile)
-    cls = protocol_class(name)
+    What handles and callbacks call the protocol of a profile.
+
+    :raises ConfigurationError: there is no such profile
+    """
+    cls = class_of(profile)
     if issubclass(cls, HttpProfile):
-        return cls.from_options(options or {})
-    return protocol_for(name, options or {})
+        return cls.class_name()
+    return profile if isinstance(profile, str) else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def is_generic(profile: str) -> bool:
-    """Whether a profile is one of ours or built on one, so that it has all the common options."""
-    return issubclass(protocol_class(profile_name(profile)), HttpProfile)
+def is_generic(profile: Profile) -> bool:
+    """Whether a profile is a description, so that it has all the common options."""
+    return issubclass(class_of(profile), HttpProfile)
 
 
 def cancel_option(cancel: str | Literal[False] | None) -> dict[str, Any]:

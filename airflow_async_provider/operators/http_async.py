@@ -3,42 +3,45 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
+from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
 from airflow_async_provider._jobs.arguments import method_of, one_connection, one_of, query_of, seconds
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.link import ResultLink
+from airflow_async_provider._jobs.results.parts import check_destination, json_bytes, names_of_files
 from airflow_async_provider._jobs.results.store import (
     Destination,
     ResultStore,
     if_exists_of,
     lineage_of,
-    source_of,
+    stream_of,
 )
 from airflow_async_provider._jobs.run import JobRun
-from airflow_async_provider._jobs.task import CallbackSettings
-from airflow_async_provider.errors import ConfigurationError, DownloadError, SubmitUnknownError
+from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
+from airflow_async_provider.errors import AsyncJobError, ConfigurationError, DownloadError, SubmitUnknownError
+from airflow_async_provider.hooks._descriptions import Profile, profile_of
 from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.operators._base import AsyncJobOperator, ended_for_sure
 from airflow_async_provider.operators._http_arguments import (
     body_of,
     cancel_option,
+    check_profile,
     is_generic,
     is_repeatable,
     key_for,
     profile_name,
-    profile_of,
 )
 from airflow_async_provider.protocols._base import JobProtocol
-from airflow_async_provider.protocols._http.values import body_value
+from airflow_async_provider.protocols._http.values import body_value, check_for_xcom
 from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result, Submitted
 
 #: A result for XCom may be this large unless the task says otherwise (bytes).
 DEFAULT_MAX_XCOM_BYTES = 1024 * 1024
@@ -60,18 +63,21 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     :param http_conn_id: Airflow connection of the type ``http``, ``http_default`` by default
     :param conn_id: the same under the name that the other operators have for it
-    :param endpoint: path below the connection's host
-    :param method: HTTP method of the submission
+    :param endpoint: path below the connection's host. Default: the description's
+    :param method: HTTP method of the submission. Default: the description's, ``POST``
     :param params: query parameters; those of the DAG are not sent
     :param json: JSON body
     :param data: raw body: text, bytes, or a dictionary for a form
     :param headers: further headers; they win over the connection's. Secrets belong into the connection
-    :param profile: one of the five names, or the dotted path of a protocol class of your own
-    :param profile_options: the profile's options, see its class in ``protocols.http_*``
+    :param profile: what the API is like: one of the five conventions, the name of a description that ships
+        with the package, the path of a YAML file, a description as a dictionary, or the dotted path of a
+        protocol class of your own
+    :param profile_options: options that are laid over the profile, see ``docs/describing_an_api.md``
     :param prefer_wait: send ``Prefer: respond-async, wait=n``; 0 leaves ``wait`` out
     :param idempotency_key: True sends ``Idempotency-Key``, the same one on every try of the task, a new one
         after the task was cleared; text sends that. A lost answer then allows to send again
-    :param idempotency_header: header for the key; one of another name gets the key without quotes
+    :param idempotency_header: header for the key. Default: where the description says
+    :param idempotency_quoted: whether the header's value is quoted. Default: only ``Idempotency-Key`` is
     :param repeatable: whether starting the job twice does no harm. Default: when the method is idempotent
         (RFC 9110 §9.2.2) or there is an idempotency key
     :param cancel: how a job is cancelled: ``"delete"`` (of the status URL), a path such as
@@ -80,6 +86,8 @@ class HttpAsyncJobOperator(AsyncJobOperator):
     :param result: ``"auto"`` hands the result over; ``"handle"`` returns the job's handle and fetches nothing
     :param result_field: JSON path of the result in the last answer
     :param result_url_field: JSON path of the result's URL in the last answer
+    :param on_no_data: what the task does when the remote says that there is nothing: ``success`` returns
+        None, ``skip`` skips the task
     :param max_xcom_bytes: largest result without a destination (bytes)
     :param destination: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
         ObjectStoragePath opens
@@ -97,6 +105,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         "json",
         "data",
         "headers",
+        "profile",
         "profile_options",
         "idempotency_key",
         "destination",
@@ -107,30 +116,33 @@ class HttpAsyncJobOperator(AsyncJobOperator):
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "json": "json",
         "headers": "json",
+        "profile": "json",
         "profile_options": "json",
     }
 
     def __init__(
         self,
         *,
-        endpoint: str,
+        endpoint: str | None = None,
         http_conn_id: str | None = None,
         conn_id: str | None = None,
-        method: str = "POST",
+        method: str | None = None,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
         data: Any = None,
         headers: Mapping[str, str] | None = None,
-        profile: str = "location",
+        profile: Profile = "location",
         profile_options: Mapping[str, Any] | None = None,
         prefer_wait: int | None = None,
         idempotency_key: bool | str = False,
-        idempotency_header: str = "Idempotency-Key",
+        idempotency_header: str | None = None,
+        idempotency_quoted: bool | None = None,
         repeatable: bool | None = None,
         cancel: str | Literal[False] | None = None,
         result: Literal["auto", "handle"] = "auto",
         result_field: str | None = None,
         result_url_field: str | None = None,
+        on_no_data: Literal["success", "skip"] = "success",
         max_xcom_bytes: int = DEFAULT_MAX_XCOM_BYTES,
         destination: str | None = None,
         aws_conn_id: str | None = "aws_default",
@@ -148,8 +160,6 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             raise ConfigurationError(
                 "callback=True needs callback_field or callback_header: where the remote wants the address."
             )
-        if json is not None and data is not None:
-            raise ConfigurationError("json and data exclude each other: a request has one body.")
         conn_id = one_connection(conn_id, http_conn_id, HttpAsyncJobHook.default_conn_name)
         super().__init__(conn_id=conn_id, params=params, **kwargs)
         self.callback = callback if called else False
@@ -157,7 +167,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         self.callback_max_bytes = callback_max_bytes
         self.safety_poll_interval = seconds(safety_poll_interval, "safety_poll_interval", zero=False)
         self.endpoint = endpoint
-        self.method = method_of(method)
+        self.method = None if method is None else method_of(method)
         self.query = query_of(params, self.get_dag())
         self.json = json
         self.data = data
@@ -167,17 +177,24 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         self.prefer_wait = prefer_wait
         self.idempotency_key = idempotency_key
         self.idempotency_header = idempotency_header
+        self.idempotency_quoted = idempotency_quoted
         self.repeatable = repeatable
         self.cancel = cancel
         self.result = one_of(result, "result", ("auto", "handle"))
         self.result_field = result_field
         self.result_url_field = result_url_field
+        self.on_no_data = one_of(on_no_data, "on_no_data", ("success", "skip"))
         self.max_xcom_bytes = max_xcom_bytes
         self.destination = destination
         self.aws_conn_id = aws_conn_id
         self.if_exists = if_exists_of(if_exists)
         self.callback_field = callback_field
         self.callback_header = callback_header
+        self._given_pace = {"poll_interval", "max_poll_interval"} & set(kwargs)
+        if isinstance(profile_options, Mapping | None):
+            check_profile(profile, self._options())
+        if json is not None and data is not None and not self._sends_both():
+            raise ConfigurationError("json and data exclude each other: a request has one body.")
 
     @cached_property
     def hook(self) -> HttpAsyncJobHook:
@@ -191,14 +208,35 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
         :raises ConfigurationError: unknown profile, or options that it does not have
         """
+        options = self._options()
+        if self.idempotency_key and is_generic(self.profile):
+            options.setdefault("idempotent", True)
+        return profile_of(self.profile, options)
+
+    def _options(self) -> dict[str, Any]:
         options = {**(self.profile_options or {}), **cancel_option(self.cancel)}
         if self.result_field is not None:
             options["result_field"] = self.result_field
         if self.result_url_field is not None:
             options["result_url_field"] = self.result_url_field
-        if self.idempotency_key and is_generic(self.profile):
-            options.setdefault("idempotent", True)
-        return profile_of(self.profile, options)
+        return options
+
+    def _sends_both(self) -> bool:
+        """Whether the start has several requests, which may have a body each; in doubt it may."""
+        if isinstance(self.profile, str) and ("{{" in self.profile or "." in self.profile):
+            return True
+        return len(getattr(getattr(self.protocol, "description", None), "start", ())) > 1
+
+    def wait_settings(self) -> WaitSettings:
+        """How the task waits: at the API's own pace, where the task names none."""
+        settings = super().wait_settings()
+        own = {k: v for k, v in self.protocol.pace.items() if k not in self._given_pace}
+        policy = settings.policy
+        first = max(own.get("poll_interval", policy.poll_interval), 0.001)
+        longest = max(own.get("max_poll_interval", policy.max_poll_interval), first)
+        factor = max(own.get("backoff", policy.backoff), 1.0)
+        policy = replace(policy, poll_interval=first, max_poll_interval=longest, backoff=factor)
+        return replace(settings, policy=policy)
 
     def callback_settings(self) -> CallbackSettings:
         """Whether a callback is asked for; a user's own protocol class is known by its path."""
@@ -213,11 +251,20 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     def job_label(self) -> str:
         """Method and endpoint."""
-        return f"{self.method.upper()} {self.endpoint}"
+        start = getattr(getattr(self.protocol, "description", None), "start", ())
+        path = start[0].path.text if start and start[0].path else ""
+        return f"{self._method} {self.endpoint or path}".strip()
+
+    @property
+    def _method(self) -> str:
+        """The method of the request that starts the job."""
+        start = getattr(getattr(self.protocol, "description", None), "start", ())
+        described = (start[0].method or start[0].default_method) if start else "POST"
+        return (self.method or described).upper()
 
     @property
     def _repeatable(self) -> bool:
-        return is_repeatable(self.method, idempotency_key=self.idempotency_key, repeatable=self.repeatable)
+        return is_repeatable(self._method, idempotency_key=self.idempotency_key, repeatable=self.repeatable)
 
     # -- the way of a job ---------------------------------------------------------------------------------
 
@@ -227,7 +274,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
-        return lineage_of(self, self.endpoint)
+        return lineage_of(self, self.endpoint or "")
 
     def _store(self, run: JobRun) -> ResultStore:
         to = Destination(uri=self.destination, aws_conn_id=self.aws_conn_id, if_exists=self.if_exists)
@@ -250,12 +297,15 @@ class HttpAsyncJobOperator(AsyncJobOperator):
                 own if isinstance(own, str) else key_for(run.context, run.correlation_id)
             )
             arguments["idempotency_header"] = self.idempotency_header
+            arguments["idempotency_quoted"] = self.idempotency_quoted
         if run.callback.address is not None:
             arguments["callback_url"] = run.callback.address.url_with_secret
             arguments["callback_field"] = self.callback_field
             arguments["callback_header"] = self.callback_header
         given = {name: value for name, value in arguments.items() if value is not None}
-        return self.hook.submit(self.protocol, self.method, self.endpoint, **given)
+        described = is_generic(self.profile)
+        method, endpoint = (self.method, self.endpoint) if described else (self._method, self.endpoint or "")
+        return self.hook.submit(self.protocol, method, endpoint, **given)
 
     def find_started(self, run: JobRun, correlation_id: str) -> JobHandle | None:
         """
@@ -297,33 +347,56 @@ class HttpAsyncJobOperator(AsyncJobOperator):
                     job=handle.job_id,
                 )
             return handle.to_dict()
-        result = status.result
-        if self.destination is None:
-            return None if result is None else self._value(handle, status)
-        if result is None:
-            raise DownloadError(
-                f"The {describe(handle)} succeeded, but its last answer holds no result to be stored. Say "
-                "where it is with result_field or result_url_field, or leave destination out.",
-                job=handle.job_id,
-            )
-        return self._store(run).store(handle, status, since=run.record.started_at, via=run.record.via)
+        result = self.hook.result(handle, status)
+        status = replace(status, result=result)
+        if status.no_data and self.on_no_data == "skip":
+            raise AirflowSkipException(f"The {describe(handle)} succeeded, and there is no data.")
+        if status.no_data:
+            self.log.info("The %s succeeded, and there is no data.", describe(handle))
+            value: Any = None
+        elif self.destination is None:
+            value = None if result is None else self._value(handle, status)
+        else:
+            check_destination(handle, result)
+            since, via = run.record.started_at, run.record.via
+            value = self._store(run).store(handle, status, since=since, via=via)
+        self._delete(handle)
+        return value
+
+    def _delete(self, handle: JobHandle) -> None:
+        """Remove the job at the remote, where the description says how: its result is safe."""
+        if self.protocol.delete(handle) is None:
+            return
+        try:
+            deleted = self.hook.delete(handle)
+        except AsyncJobError as e:
+            self.log.warning("Deleting the %s failed: %s", describe(handle), e)
+            return
+        if deleted:
+            self.log.info("Deleted the %s at the remote system.", describe(handle))
+        else:
+            self.log.warning("The %s could not be deleted: %s", describe(handle), deleted)
 
     def _value(self, handle: JobHandle, status: JobStatus) -> Any:
         """The result for XCom."""
-        value = status.result.value if status.result is not None else None
-        if value is None:
+        result = status.result or Result()
+        if result.files:
+            return names_of_files(handle, result, self.log)
+        value = result.value
+        if value is None and (result.url is not None or result.body is None):
             value = self._fetched(handle, status)
         if isinstance(value, bytes):
             raise DownloadError(
                 f"The result of the {describe(handle)} is neither JSON nor text: give a destination for it.",
                 job=handle.job_id,
             )
-        if len(jsonlib.dumps(value, ensure_ascii=False).encode("utf-8", "replace")) > self.max_xcom_bytes:
+        check_for_xcom(value, what=f"The result of the {describe(handle)}")
+        if len(json_bytes(value)) > self.max_xcom_bytes:
             raise self._too_large(handle)
         return value
 
     def _fetched(self, handle: JobHandle, status: JobStatus) -> Any:
-        source = source_of(self.hook, handle, status)
+        source = stream_of(self.hook, handle, status)
         content = bytearray()
         try:
             while block := source.read():

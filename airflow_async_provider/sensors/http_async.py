@@ -12,8 +12,9 @@ from urllib.parse import urlencode
 
 from airflow_async_provider._jobs.arguments import one_connection, query_of
 from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.hooks._descriptions import Profile, profile_of
 from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
-from airflow_async_provider.operators._http_arguments import profile_name, profile_of
+from airflow_async_provider.operators._http_arguments import check_profile, profile_name
 from airflow_async_provider.protocols._http.urls import digest
 from airflow_async_provider.protocols._job import JobHandle
 from airflow_async_provider.sensors._base import JobSensor
@@ -32,14 +33,21 @@ class HttpAsyncJobSensor(JobSensor):
         connection's own or one of its ``allowed_hosts``
     :param endpoint: path below the connection's host instead
     :param params: query parameters of ``endpoint``; those of the DAG are not sent
-    :param profile: ``status_field`` (default), ``location``, ``azure``, ``google``, ``odata``, or the dotted
-        path of a protocol class of your own
-    :param profile_options: the profile's options
+    :param profile: ``status_field`` (default), another convention or a shipped description by its name, the
+        path of a YAML file, a description as a dictionary, or the dotted path of a protocol class of your own
+    :param profile_options: options that are laid over it
     :param kwargs: ``deferrable`` and ``cancel_on_kill`` of
         :class:`~airflow_async_provider.sensors._base.JobSensor`, and what all sensors of Airflow take
     """
 
-    template_fields: Sequence[str] = ("conn_id", "status_url", "endpoint", "query", "profile_options")
+    template_fields: Sequence[str] = (
+        "conn_id",
+        "status_url",
+        "endpoint",
+        "query",
+        "profile",
+        "profile_options",
+    )
 
     def __init__(
         self,
@@ -49,7 +57,7 @@ class HttpAsyncJobSensor(JobSensor):
         status_url: str | None = None,
         endpoint: str | None = None,
         params: Mapping[str, Any] | None = None,
-        profile: str = "status_field",
+        profile: Profile = "status_field",
         profile_options: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -60,6 +68,7 @@ class HttpAsyncJobSensor(JobSensor):
         self.status_url = status_url
         self.endpoint = endpoint
         self.query = query_of(params, self.get_dag())
+        check_profile(profile, profile_options)
         self.profile = profile
         self.profile_options = profile_options
 

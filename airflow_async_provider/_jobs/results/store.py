@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_async_provider._jobs.arguments import one_of
@@ -172,8 +172,20 @@ def fetch(
     """
     from airflow_async_provider._download.fetch import download, write_chunks
 
-    result = status.result
-    if result is not None and result.url is None and result.value is not None:
+    result = status.result or Result()
+    if result.files or result.paged:
+        report: DownloadReport = _fetch_parts(
+            hook,
+            handle,
+            status,
+            destination,
+            if_exists=if_exists,
+            aws_conn_id=aws_conn_id,
+            log=log,
+            uploads=uploads,
+        )
+        return report
+    if result.url is None and (result.value is not None or result.body is not None):
         content, content_type = bytes_of(result)
         return write_chunks(
             [content],
@@ -187,14 +199,66 @@ def fetch(
         )
     source = source_of(hook, handle, status)
     return download(
-        source, destination, if_exists=if_exists, aws_conn_id=aws_conn_id, uploads=uploads, log=log
+        source,
+        destination,
+        if_exists=if_exists,
+        aws_conn_id=aws_conn_id,
+        unpack=result.unpack,
+        uploads=uploads,
+        log=log,
     )
+
+
+def _fetch_parts(
+    hook: AsyncApiHook,
+    handle: JobHandle,
+    status: JobStatus,
+    destination: str,
+    *,
+    if_exists: Literal["replace", "skip", "fail"],
+    aws_conn_id: str | None,
+    log: Any,
+    uploads: UploadMemory | None,
+) -> Any:
+    from airflow_async_provider._download.options import StoreOptions
+    from airflow_async_provider._jobs.results.parts import options_for, store_files_of, store_pages_of
+
+    result = status.result or Result()
+    options = StoreOptions(if_exists=if_exists, aws_conn_id=aws_conn_id)
+
+    def opener(one: Result) -> HttpSource:
+        return source_of(hook, handle, replace(status, result=one))
+
+    if result.files:
+        return store_files_of(
+            handle, result, destination, options_for(result.files[0], options), opener=opener, log=log
+        )
+    return store_pages_of(
+        handle, result, destination, options_for(result, options), opener=opener, log=log, uploads=uploads
+    )
+
+
+def stream_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> Any:
+    """
+    The result as one stream, its pages one behind the other.
+
+    :raises ResultExpiredError: there is no URL (any more)
+    :raises OriginError: plain http, while the connection is https
+    """
+    result = status.result
+    if result is None or not result.paged:
+        return source_of(hook, handle, status)
+    from airflow_async_provider._jobs.results.parts import paged_source
+
+    return paged_source(handle, result, lambda one: source_of(hook, handle, replace(status, result=one)))
 
 
 def bytes_of(result: Result) -> tuple[bytes, str | None]:
     """A result that came inside an answer, as the remote sent it where that is known, and its media type."""
     value = result.value
-    media_type = None if isinstance(value, str | bytes) else "application/json"
+    media_type = result.media_type
+    if media_type is None and value is not None and not isinstance(value, str | bytes):
+        media_type = "application/json"
     if result.body is not None:
         return result.body, media_type
     if isinstance(value, bytes):

@@ -342,7 +342,11 @@ class HttpProfile(JobProtocol):
     @property
     def registered_name(self) -> str:
         """What handles call this profile: its name if it is ours, the dotted path of a user's own class."""
-        cls = type(self)
+        return self.class_name()
+
+    @classmethod
+    def class_name(cls) -> str:
+        """What handles call profiles of this class."""
         ours = cls.__module__.startswith(f"{__package__}.")
         return cls.name if ours else f"{cls.__module__}.{cls.__qualname__}"
 
