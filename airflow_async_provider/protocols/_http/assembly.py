@@ -63,6 +63,12 @@ def _redirect(value: Any) -> dict[str, Any]:
     return {"outcome": {"redirect": "result" if value else "error"}}
 
 
+def _operation_path(value: Any) -> dict[str, Any]:
+    """The name of an operation is a path of its own."""
+    path = value.replace("{job_id}", "{+job_id}") if isinstance(value, str) else value
+    return {"poll": {"path": path}}
+
+
 #: Names that are shorter than ``role_key``: role and key, or what makes a layer of the value.
 SHORT: Final[Mapping[str, tuple[str, str] | Callable[[Any], dict[str, Any]]]] = {
     "id_field": ("start", "id"),
@@ -70,7 +76,7 @@ SHORT: Final[Mapping[str, tuple[str, str] | Callable[[Any], dict[str, Any]]]] = 
     "status_expires_field": ("start", "expires"),
     "idempotent": ("start", "idempotent"),
     "status_path": ("poll", "path"),
-    "operation_path": ("poll", "path"),
+    "operation_path": _operation_path,
     "status_field": ("outcome", "state"),
     "conclusion_field": ("outcome", "conclusion"),
     "error_field": ("outcome", "error"),
