@@ -142,6 +142,8 @@ def layer(options: Mapping[str, Any], parameters: Mapping[str, Any] | None = Non
         elif callable(short):
             made = merged(made, short(value))
         elif short is not None:
+            if value is None and name != "status_field":
+                continue  # as if it were not there
             _given(name, value)
             made = merged(made, {short[0]: {short[1]: value}})
         elif role in ROLES and rest:
@@ -243,7 +245,14 @@ def _described(base: str, over: str) -> Description:
     above = layer(upper, parameters)
     whole = laid_over(below, above)
     explicit = _says(whole, "poll", "path") or any(_says(above, *where) for where in _MONITOR)
-    return checked(whole, explicit=explicit)
+    try:
+        return checked(whole, explicit=explicit)
+    except ConfigurationError as e:
+        # In the words in which it was written.
+        for short, where in SHORT.items():
+            if short in upper and isinstance(where, tuple) and str(e).startswith(".".join(where)):
+                raise ConfigurationError(f"{short}: {e}") from None
+        raise
 
 
 def description_of(base: Mapping[str, Any], options: Mapping[str, Any]) -> Description:
