@@ -225,6 +225,14 @@ def travelling(description: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(found))  # type: ignore[no-any-return] # plain data stays a dictionary
 
 
+def as_written(error: ConfigurationError, options: Mapping[str, Any]) -> ConfigurationError:
+    """An error about a part of a description, with the short name under which it was written."""
+    for short, where in SHORT.items():
+        if short in options and isinstance(where, tuple) and str(error).startswith(".".join(where)):
+            return ConfigurationError(f"{short}: {error}")
+    return error
+
+
 #: Whoever has said one of these counts on a job that can be asked for.
 _MONITOR: Final = (("start", "id"), ("start", "status_url"), ("outcome", "state"))
 
@@ -248,11 +256,7 @@ def _described(base: str, over: str) -> Description:
     try:
         return checked(whole, explicit=explicit)
     except ConfigurationError as e:
-        # In the words in which it was written.
-        for short, where in SHORT.items():
-            if short in upper and isinstance(where, tuple) and str(e).startswith(".".join(where)):
-                raise ConfigurationError(f"{short}: {e}") from None
-        raise
+        raise as_written(e, upper) from None
 
 
 def description_of(base: Mapping[str, Any], options: Mapping[str, Any]) -> Description:
