@@ -696,7 +696,7 @@ def test_a_status_document_is_not_stored_unless_asked_for(start: Start, tmp_path
     with pytest.raises(DownloadError, match="is a status document"):
         complete(operator("status_field", destination=target, profile_options=none), context())
     complete(operator("status_field", destination=target, result_field="$"), context())
-    assert json.loads(Path(target).read_text("utf-8"))["status"] == "succeeded"
+    assert json.loads(Path(target).read_text("utf-8"))["status"] == "completed"
 
 
 def test_the_handle_alone_may_be_returned_and_used_by_others(start: Start, tmp_path: Path) -> None:
