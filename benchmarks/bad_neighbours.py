@@ -13,6 +13,7 @@ import asyncio
 import logging
 import multiprocessing
 import os
+import random
 import statistics
 import tempfile
 import time
@@ -100,6 +101,12 @@ async def poll(port: int, patience: float = 60.0) -> str:
     return ""
 
 
+async def spread(port: int) -> str:
+    """A poll at some moment, as those of many jobs are."""
+    await asyncio.sleep(random.uniform(0, 0.5))
+    return await poll(port)
+
+
 async def large(size: str, port: int, jobs: int) -> dict[str, Any]:
     """Polls of many jobs at once."""
     from airflow_async_provider._transport.triggerer import pool
@@ -113,7 +120,7 @@ async def large(size: str, port: int, jobs: int) -> dict[str, Any]:
         found.clear()
         busy.clear()
         began = time.perf_counter()
-        errors = {error for error in await asyncio.gather(*[poll(port) for _ in range(jobs)]) if error}
+        errors = {error for error in await asyncio.gather(*[spread(port) for _ in range(jobs)]) if error}
         seconds = time.perf_counter() - began
         await asyncio.sleep(2 * TICK)
         watching.cancel()
