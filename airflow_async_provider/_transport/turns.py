@@ -206,8 +206,8 @@ class OneAtATime:
                     self._next()
                 raise
         self._free = False
-        # Parsing makes a hundred thousand objects, for which the garbage collector would go through all of the
-        # process's, and most of them are gone again in a moment.
+        # Parsing makes a hundred thousand objects, for which the garbage collector would go through all of
+        # the process's, and most of them are gone again in a moment.
         self._collects = self._collects or gc.isenabled()
         gc.disable()
         loop.call_soon(self._next)
