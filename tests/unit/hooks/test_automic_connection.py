@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_async_provider.errors import ConfigurationError
-from airflow_async_provider.hooks._automic_connection import remote_of
+from airflow_async_provider.hooks._automic_connection import endpoint_of
 
 
 def conn(login: str | None = "U/D", password: str = "canary", **extra: Any) -> Connection:
@@ -29,7 +29,7 @@ def conn(login: str | None = "U/D", password: str = "canary", **extra: Any) -> C
     [("100/U/D", {}, "100"), ("U/D", {"client": "0100"}, "0100"), ("100/U/D", {"client": "0100"}, "0100")],
 )
 def test_the_client_is_in_the_login_or_the_extra(login: str, extra: dict[str, Any], client: str) -> None:
-    assert remote_of(conn(login, **extra)).client == client
+    assert endpoint_of(conn(login, **extra)).client == client
 
 
 @pytest.mark.parametrize(
@@ -45,18 +45,18 @@ def test_the_client_is_in_the_login_or_the_extra(login: str, extra: dict[str, An
 )
 def test_connections_that_make_no_sense(login: str | None, extra: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as error:
-        remote_of(conn(login, **extra))
+        endpoint_of(conn(login, **extra))
     assert "canary" not in str(error.value)
 
 
 def test_a_password_that_automic_could_not_read_is_refused_without_its_characters() -> None:
     with pytest.raises(ConfigurationError, match="ISO-8859-1") as error:
-        remote_of(conn(password="canary-€", client="100"))
+        endpoint_of(conn(password="canary-€", client="100"))
     assert "€" not in str(error.value)
     assert "canary" not in str(error.value)
 
 
 def test_bearer_needs_no_login() -> None:
-    remote = remote_of(conn(None, client="100", auth="bearer", batch_polls="false"))
+    remote = endpoint_of(conn(None, client="100", auth="bearer", batch_polls="false"))
     assert remote.auth.headers()["Authorization"] == "Bearer canary"
     assert remote.batch_polls is False

@@ -10,7 +10,7 @@ from airflow.sdk import Connection
 
 from airflow_async_provider.errors import TransientError
 from airflow_async_provider.hooks import _endpoint_cache
-from airflow_async_provider.hooks._endpoint_cache import Remotes
+from airflow_async_provider.hooks._endpoint_cache import Endpoints
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 
 
@@ -36,28 +36,28 @@ def anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_one_look_for_all() -> None:
-    remotes = Remotes()
-    assert remotes.known(Counting, "c") is None
-    first = await remotes.get(Counting, "c")
-    assert await remotes.get(Counting, "c") is first is remotes.known(Counting, "c")
+    endpoints = Endpoints()
+    assert endpoints.known(Counting, "c") is None
+    first = await endpoints.get(Counting, "c")
+    assert await endpoints.get(Counting, "c") is first is endpoints.known(Counting, "c")
     assert Counting.looked_up == 1
 
 
 async def test_an_unchanged_connection_keeps_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_endpoint_cache, "CONNECTION_LIFE", 0.0)
-    remotes = Remotes()
-    first = await remotes.get(Counting, "c")
-    assert await remotes.get(Counting, "c") is first
+    endpoints = Endpoints()
+    first = await endpoints.get(Counting, "c")
+    assert await endpoints.get(Counting, "c") is first
     assert Counting.looked_up == 2
     Counting.password = "two"
-    assert await remotes.get(Counting, "c") is not first
+    assert await endpoints.get(Counting, "c") is not first
 
 
 async def test_a_secrets_backend_that_does_not_answer_ends_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_endpoint_cache, "CONNECTION_LIFE", 0.0)
-    remotes = Remotes()
-    first = await remotes.get(Counting, "c")
+    endpoints = Endpoints()
+    first = await endpoints.get(Counting, "c")
     Counting.missing = True
-    assert await remotes.get(Counting, "c") is first
+    assert await endpoints.get(Counting, "c") is first
     with pytest.raises(TransientError, match="could not be looked up"):
-        await remotes.get(Counting, "another")
+        await endpoints.get(Counting, "another")

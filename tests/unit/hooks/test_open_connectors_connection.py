@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_async_provider.errors import ConfigurationError
-from airflow_async_provider.hooks._open_connectors_connection import BASE_PATH, remote_of
+from airflow_async_provider.hooks._open_connectors_connection import BASE_PATH, endpoint_of
 
 
 def conn(host: str = "api.example", **extra: Any) -> Connection:
@@ -18,25 +18,25 @@ def conn(host: str = "api.example", **extra: Any) -> Connection:
 
 
 def test_the_base_path_is_added_where_there_is_none() -> None:
-    assert remote_of(conn(user_secret="u")).base_url == f"https://api.example{BASE_PATH}"
-    assert remote_of(conn("api.example/x", user_secret="u")).base_url == "https://api.example/x"
+    assert endpoint_of(conn(user_secret="u")).base_url == f"https://api.example{BASE_PATH}"
+    assert endpoint_of(conn("api.example/x", user_secret="u")).base_url == "https://api.example/x"
 
 
 def test_the_instance_and_the_platform_have_credentials_of_their_own() -> None:
-    remote = remote_of(conn(user_secret="u", element_token="e", organization_secret="o"))
+    remote = endpoint_of(conn(user_secret="u", element_token="e", organization_secret="o"))
     assert remote.auth.headers()["Authorization"] == "User u, Element e"
     assert remote.platform.auth.headers()["Authorization"] == "User u, Organization o"
 
 
 def test_what_is_missing_is_said_when_it_is_needed() -> None:
-    remote = remote_of(conn(user_secret="u"))
+    remote = endpoint_of(conn(user_secret="u"))
     with pytest.raises(ConfigurationError, match="element_token"):
         remote.auth.headers()
     with pytest.raises(ConfigurationError, match="user_secret"):
-        remote_of(conn())
+        endpoint_of(conn())
 
 
 def test_a_secret_copied_with_a_line_break_is_refused_without_showing_it() -> None:
     with pytest.raises(ConfigurationError, match="line break") as error:
-        remote_of(conn(user_secret="canary\n"))
+        endpoint_of(conn(user_secret="canary\n"))
     assert "canary" not in str(error.value)
