@@ -22,6 +22,7 @@ import pytest
 from airflow_async_provider import errors
 from airflow_async_provider.operators._base import AsyncJobOperator
 from airflow_async_provider.provider_info import get_provider_info
+from airflow_async_provider.sensors._base import JobSensor
 from tests.support.docs_pages import (
     DOCS,
     ROOT,
@@ -38,7 +39,7 @@ from tests.support.docs_pages import (
 )
 
 PACKAGE = ROOT / "airflow_async_provider"
-LANGUAGES = {"python", "json", "bash", "console", "text", "ini", "http"}
+LANGUAGES = {"python", "json", "yaml", "bash", "console", "text", "ini", "http"}
 COMMON = DOCS / "common_arguments.md"
 #: which page a module of operators, sensors or transfers belongs to; else the page has the module's name
 PAGE_OF = {
@@ -373,10 +374,21 @@ def test_defaults_in_an_operators_table_are_those_of_the_code(operator: type) ->
 
 def test_defaults_in_the_table_of_common_arguments_are_those_of_the_code() -> None:
     known = arguments_of(AsyncJobOperator, shared=True)
-    said = {code_spans(cells[0])[0]: literal(cells[1]) for _, cells in rows(prose(COMMON))}
+    said = {
+        code_spans(cells[0])[0]: literal(cells[1])
+        for heading in ("Waiting", "Callbacks", "Destinations")
+        for _, cells in rows(section(COMMON, heading))
+    }
     assert {name: said.get(name) for name in known if name != "conn_id"} == {
         name: default for name, default in known.items() if name != "conn_id"
     }
+
+
+def test_defaults_in_the_table_of_sensors_are_those_of_the_code() -> None:
+    parameters = inspect.signature(JobSensor.__init__).parameters.values()
+    known = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "conn_id"}
+    said = {code_spans(cells[0])[0]: literal(cells[1]) for _, cells in rows(section(COMMON, "Sensors"))}
+    assert {name: said.get(name) for name in known} == known
 
 
 def test_every_trigger_that_airflow_is_told_of_is_documented() -> None:

@@ -6,12 +6,12 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.protocols._http.azure import AzureProtocol
 from airflow_async_provider.protocols._http.google import GoogleProtocol
@@ -50,12 +50,29 @@ def test_every_argument_is_described(task: type) -> None:
             assert re.search(rf"^\| `{name}` ", PAGE, re.MULTILINE), name
 
 
+def documented_options(profile: str) -> list[str]:
+    """Options in the table below ``profile``:, and those of all profiles."""
+    tables = PAGE.split("## Options of the profiles", 1)[1].split("\n## ", 1)[0]
+    own = re.split(rf"^`{profile}`:\n", tables, maxsplit=1, flags=re.MULTILINE)
+    parts = [tables.split("\n`", 1)[0], *(re.split(r"\n`\w+`:\n", part)[0] for part in own[1:])]
+    cells = [line.split("|")[1] for part in parts for line in part.splitlines() if line.startswith("| `")]
+    return [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+
+
 @pytest.mark.parametrize(
     "profile", [LocationProtocol, AzureProtocol, GoogleProtocol, ODataProtocol, StatusFieldProtocol]
 )
-def test_every_option_is_described(profile: type) -> None:
-    for option in fields(profile):
-        assert re.search(rf"^\| [^|]*`{option.name}`[^|]* \|", PAGE, re.MULTILINE), option.name
+def test_every_option_of_the_page_is_taken_and_no_other(profile: type) -> None:
+    options = documented_options(profile.name.removeprefix("http_"))
+    assert len(options) >= 6
+    for option in options:
+        try:
+            profile(**{option: None})
+        except ConfigurationError as error:
+            assert option in str(error), option
+            assert "unknown" not in str(error).lower(), option
+    with pytest.raises((ConfigurationError, TypeError)):
+        profile(nonsense=1)
 
 
 def test_the_json_of_the_page_is_json() -> None:
