@@ -25,7 +25,7 @@ class Task:
 make_plain(Task)
 
 
-def test_an_error_of_ours_comes_without_deep_insides() -> None:
+def test_an_error_of_ours_comes_alone() -> None:
     with pytest.raises(JobFailedError) as found:
         Task().execute(JobFailedError("it failed"))
     text = "".join(traceback.format_exception(found.value))
