@@ -106,8 +106,8 @@ class CallbackPart:
         if reason := unsupported_reason():
             if not settings.protocol.pollable:
                 raise ConfigurationError(
-                    "Nothing was submitted: only a callback tells of this job, and callbacks cannot be taken: "
-                    f"{reason}."
+                    "Nothing was submitted: only a callback tells of this job, and callbacks cannot be "
+                    f"taken: {reason}."
                 )
             log.warning(
                 "No callback is asked for, as callbacks cannot be taken: %s; the job is polled.", reason
@@ -206,7 +206,9 @@ class CallbackPart:
         :raises CallbackError: it came but could not be taken, and with it the result is lost
         """
         handle, memory = self._run.handle, self._run.memory
-        delivery = self._delivery(since=0.0) or memory.delivery()
+        delivery = self._delivery(since=0.0)
+        if delivery is None or delivery.kept:
+            delivery = memory.delivery() or delivery
         if delivery is None or delivery.job_id not in (None, handle.job_id):
             return JobStatus(JobState.RUNNING, remote_status="no callback yet")
         if delivery.error is None:
