@@ -134,7 +134,10 @@ class Delivery:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form with its version."""
-        return {"version": VERSION, **asdict(self)}
+        facts = {"version": VERSION, **asdict(self)}
+        if not self.kept:
+            del facts["kept"]
+        return facts
 
     def to_text(self) -> str:
         """The form in which it is stored, see :func:`as_stored`."""
