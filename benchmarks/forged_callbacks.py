@@ -50,17 +50,21 @@ BODY = b'{"runid": 7, "execution_status": 1900}'
 
 def serve() -> None:
     """The receiver, mounted as in the API server; prints its address, ends with its parent's pipe."""
+    from airflow_async_provider._callbacks import admission
     from tests.support.callback_world import mounted, served
 
+    if "--unlimited" in sys.argv:  # each refusal is to be timed by itself
+        admission.MAX_REFUSALS = sys.maxsize
+        admission.MAX_PROMPT_REFUSALS = 1e12
     with served(mounted()) as url:
         print(url, flush=True)
         sys.stdin.read()
 
 
 @contextlib.contextmanager
-def receiver() -> Iterator[tuple[str, int]]:
+def receiver(*options: str) -> Iterator[tuple[str, int]]:
     """:func:`serve` in a process of its own; yields its address and the process's id."""
-    command = [sys.executable, __file__, "--serve"]
+    command = [sys.executable, __file__, "--serve", *options]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -125,13 +129,13 @@ class Sender:
     def __init__(self, session: Any) -> None:
         self._session = session
 
-    async def send(self, url: str, secret: str, expected: int) -> float:
+    async def send(self, url: str, secret: str, *expected: int) -> float:
         """One callback."""
         begun = time.perf_counter()
         headers = {"Authorization": f"Bearer {secret}"}
         async with self._session.post(url, data=BODY, headers=headers) as answer:
             await answer.read()
-            if answer.status != expected:
+            if answer.status not in expected:
                 raise RuntimeError(f"HTTP {answer.status} instead of {expected}")
         return time.perf_counter() - begun
 
@@ -148,7 +152,7 @@ class Sender:
         begun, running = time.perf_counter(), set()
         for n in range(number):
             await asyncio.sleep(max(0.0, begun + n / rate - time.perf_counter()))
-            running.add(asyncio.ensure_future(self.send(urls[n % len(urls)], "x" * 43, 401)))
+            running.add(asyncio.ensure_future(self.send(urls[n % len(urls)], "x" * 43, 401, 503)))
             if len(running) > 1000:
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for one in done:
@@ -187,7 +191,7 @@ def resident(process: int) -> float:
     return 0.0
 
 
-async def measure(world: Any, process: int, given: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+async def measure(world: Any, process: int, given: Any) -> list[dict[str, Any]]:
     """All of it."""
     import aiohttp
 
@@ -246,11 +250,19 @@ async def measure(world: Any, process: int, given: Any) -> tuple[list[dict[str, 
                 )
             )
         rows.append(row("afterwards", await sender.authentic([world.task() for _ in range(few)]), alone))
+    return rows
 
-        # Who has no secret must not learn from the time whether there is such a task.
-        await sender.refused(world, 5)  # connections
+
+async def measure_refusals(world: Any, given: Any) -> dict[str, Any]:
+    """Who has no secret must not learn from the time whether there is such a task."""
+    import aiohttp
+
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=2)
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(120)) as session:
+        sender = Sender(session)
+        await sender.refused(world, 5)  # imports, connections
         took = await sender.refused(world, 10 if given.smoke else ROUNDS)
-    return rows, refusals(took)
+    return refusals(took)
 
 
 def strangers(world: Any) -> dict[str, str]:
@@ -313,6 +325,7 @@ def main() -> None:
             "AIRFLOW_HOME": home,
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AIRFLOW__LOGGING__LOGGING_LEVEL": "ERROR",
+            "AIRFLOW__ASYNC_PROVIDER__CALLBACK_KEY": "workers and API server share it",
         }
         from tests.support.harness import Postgres
 
@@ -324,7 +337,9 @@ def main() -> None:
 
             db.initdb()
             with receiver() as (url, process):
-                rows, refused = asyncio.run(measure(World(url, "postgresql"), process, given))
+                rows = asyncio.run(measure(World(url, "postgresql"), process, given))
+            with receiver("--unlimited") as (url, _):
+                refused = asyncio.run(measure_refusals(World(url, "postgresql"), given))
     report("forged_callbacks", rows, smoke=given.smoke, refusals=refused)
     for kind, figures in refused.items():
         low, _, high = figures["quartiles ms"]

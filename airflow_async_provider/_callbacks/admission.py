@@ -50,8 +50,8 @@ REFUSALS_FORGOTTEN = 20.0
 
 #: Refusals are answered at once up to so many a second; beyond that each waits for its turn, up to so long
 #: (seconds).
-MAX_PROMPT_REFUSALS = 200.0
-MAX_DELAY = 3.0
+MAX_PROMPT_REFUSALS = 50.0
+MAX_DELAY = 20.0
 
 
 class BusyError(Exception):

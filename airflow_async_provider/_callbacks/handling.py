@@ -231,14 +231,25 @@ def deliver(callback: AuthenticatedCallback, delivery: Delivery) -> Verdict:
             # triggerer is there to do so.
             delivery = known
         else:
-            internals.put_delivery(session, task_instance, delivery.to_text())
-            if registration.keep_body:
-                internals.keep_delivery(session, task, delivery.to_text())
+            _store(session, callback, task_instance, delivery)
         # Too early: the task's own trigger takes the delivery out when the settle time is over.
         if waiting_since is None or waiting_since.timestamp() + registration.settle > time.time():
             return Verdict.DUPLICATE if repeated else Verdict.ACCEPTED
         internals.resume(session, task_instance, delivery.to_event())
         return Verdict.WOKEN
+
+
+def _store(session: Session, callback: AuthenticatedCallback, task_instance: Any, delivery: Delivery) -> None:
+    """
+    Store a delivery in the mailbox, and its value once: in the task's memory, where there is one.
+
+    The mailbox ends with the try. That the memory holds the callbacks that the worker has registered shows
+    that workers and API server have the same memory: a worker may keep its state elsewhere.
+    """
+    if callback.registration.keep_body and _callbacks(internals.durable_of(session, callback.task)):
+        internals.keep_delivery(session, callback.task, delivery.to_text())
+        delivery = replace(delivery, value=None, kept=True)
+    internals.put_delivery(session, task_instance, delivery.to_text())
 
 
 def _is_awaited(session: Session, callback: AuthenticatedCallback, task_instance: Any) -> bool:

@@ -168,6 +168,9 @@ class _Gate:
                 if proven is None:
                     await (await self._receiver.refuse())(scope, receive, send)
                     return
+                if not proven and self._receiver.has_refused_too_many():
+                    await (await self._receiver.turn_away(proven=False))(scope, receive, send)
+                    return
                 scope[_PROVEN] = proven
         await self._app(scope, receive, send)
 
@@ -193,6 +196,10 @@ class _Receiver:
             return None
         return is_proven(self._keys, token, secret)
 
+    def has_refused_too_many(self) -> bool:
+        """Whether the slow lane is closed at the moment."""
+        return self._refusals.too_many()
+
     async def health(self) -> Response:
         """The answer of the health address."""
         try:
@@ -212,10 +219,7 @@ class _Receiver:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except BusyError:
-            self._busy.count()
-            if not request.scope.get(_PROVEN):
-                await self._refusals.wait_for_turn()
-            return _come_again()
+            return await self.turn_away(proven=request.scope.get(_PROVEN, False))
         except Exception as e:  # noqa: BLE001 - nothing was stored, so the sender shall repeat it
             known_trouble = internals.is_store_down(e) or isinstance(e, KeyMissingError)
             what = type(e).__name__ if known_trouble else handling.where(e)
@@ -229,8 +233,6 @@ class _Receiver:
             # It has been logged once, and no sender can do anything about it.
             return _come_again(UNSUPPORTED_RETRY_AFTER)
         proven = request.scope.get(_PROVEN, False)
-        if not proven and self._refusals.too_many():
-            raise BusyError
         lane = self._proven if proven else self._unproven
         with lane.place(token):
             callback = await lane.run(handling.authenticate, token, secret)
@@ -262,6 +264,13 @@ class _Receiver:
         verdict = await self._proven.run(handling.take, callback, headers, content)
         _log_outcome(callback, begun, verdict.value)
         return JSONResponse({})
+
+    async def turn_away(self, *, proven: bool) -> Response:
+        """The answer to what there is no room for."""
+        self._busy.count()
+        if not proven:
+            await self._refusals.wait_for_turn()
+        return _come_again()
 
     async def refuse(self) -> Response:
         """The answer to whatever is not authentic; when there are very many of them, after a while."""

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from airflow_async_provider.errors import CallbackError
 from airflow_async_provider.protocols._job import JobState, JobStatus, Result
 from airflow_async_provider.protocols._redaction import printable
 
@@ -115,6 +118,7 @@ class Delivery:
     :param delivery_id: the sender's id of the delivery
     :param error: name of the reason, for a callback that could not be taken
     :param submission: which submission it answers, see :attr:`Registration.submission`
+    :param kept: its value lies in the task's own memory, and not here
     """
 
     state: str
@@ -126,10 +130,14 @@ class Delivery:
     delivery_id: str | None = None
     error: str | None = None
     submission: str = ""
+    kept: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form with its version."""
-        return {"version": VERSION, **asdict(self)}
+        facts = {"version": VERSION, **asdict(self)}
+        if not self.kept:
+            del facts["kept"]
+        return facts
 
     def to_text(self) -> str:
         """The form in which it is stored, see :func:`as_stored`."""
@@ -161,7 +169,18 @@ class Delivery:
         return (self.state, self.remote_status, self.error) == (other.state, other.remote_status, other.error)
 
     def to_status(self) -> JobStatus:
-        """The job's state as the callback gave it, with the result that it brought."""
+        """
+        The job's state as the callback gave it, with the result that it brought.
+
+        :raises CallbackError: the result is not here, see :attr:`kept`
+        """
+        if self.kept:
+            raise CallbackError(
+                "The callback came, but its result is no longer in the task's memory (task_state_store).",
+                job=self.job_id,
+                state=self.state,
+                remote_status=self.remote_status,
+            )
         state = JobState(self.state) if self.state in set(JobState) else JobState.RUNNING
         return JobStatus(
             state,
@@ -187,8 +206,12 @@ class Delivery:
         return event
 
 
-#: What is stored begins with this, so that nobody takes the rest for JSON of their own.
-_STORED = "json:"
+#: What is stored begins with one of these, so that nobody takes the rest for JSON of their own.
+_STORED, _PACKED = "json:", "zlib:"
+
+#: Texts longer than this are packed (characters), and unpacked up to so many bytes.
+MAX_UNPACKED_TEXT = 2000
+MAX_UNPACKED = 256 * 1024 * 1024
 
 
 def as_stored(value: Mapping[str, Any]) -> str:
@@ -196,21 +219,35 @@ def as_stored(value: Mapping[str, Any]) -> str:
     A text that holds JSON, not the JSON itself.
 
     What a sender wrote goes into it. As JSON, PostgreSQL would refuse NUL and half surrogates in it, and
-    Airflow would take a ``__classname__`` in it for an object to rebuild, in the triggerer and in the UI.
+    Airflow would take a ``__classname__`` in it for an object to rebuild, in the triggerer and in the UI. A
+    long text is packed: XCom and task state are JSON themselves, and quoting would make it several times as
+    long.
     """
-    return _STORED + json.dumps(value, separators=(",", ":"), default=str)
+    text = json.dumps(value, separators=(",", ":"), default=str)
+    if len(text) <= MAX_UNPACKED_TEXT:
+        return _STORED + text
+    text = json.dumps(value, separators=(",", ":"), default=str, ensure_ascii=False)
+    return _PACKED + base64.b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"))).decode("ascii")
 
 
 def from_stored(value: Any) -> Any:
     """What :func:`as_stored` got; None for any other text."""
     if not isinstance(value, str):
         return value
-    if not value.startswith(_STORED):
-        return None
     try:
-        return json.loads(value.removeprefix(_STORED))
-    except (ValueError, RecursionError):
+        if value.startswith(_PACKED):
+            return json.loads(_unpacked(value.removeprefix(_PACKED)))
+        return json.loads(value.removeprefix(_STORED)) if value.startswith(_STORED) else None
+    except (ValueError, RecursionError, zlib.error):
         return None
+
+
+def _unpacked(text: str) -> str:
+    unpacker = zlib.decompressobj()
+    data = unpacker.decompress(base64.b64decode(text, validate=True), MAX_UNPACKED)
+    if not unpacker.eof:
+        raise ValueError("cut off, or larger than anything that we store")
+    return data.decode("utf-8", "surrogatepass")
 
 
 def plain(text: Any, limit: int = MAX_REMOTE_STATUS) -> str:

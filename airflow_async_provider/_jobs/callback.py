@@ -12,6 +12,7 @@ from airflow_async_provider import _settings
 from airflow_async_provider._callbacks.address import CallbackAddress, hash_of, new_address
 from airflow_async_provider._callbacks.mailbox import expect, key_of, look
 from airflow_async_provider._callbacks.registration import Delivery, Registration
+from airflow_async_provider._callbacks.support import unsupported_reason
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._polling.policy import PollPolicy
 from airflow_async_provider.errors import CallbackError, ConfigurationError
@@ -83,7 +84,8 @@ class CallbackPart:
         """
         Make an address with a fresh secret and tell the receiver what to expect, before submitting.
 
-        :raises ConfigurationError: a callback is wanted and there is no address for it
+        :raises ConfigurationError: a callback is wanted and there is no address for it, or the API server
+            cannot take callbacks and nothing else tells of the job
         """
         settings, log = self._settings, self._run.log
         self.address, self._registered = None, ""
@@ -101,6 +103,16 @@ class CallbackPart:
                 "A callback is wanted but there is no address for it: set callback_base_url on the operator, "
                 "in the connection's extra or in [async_provider], or [api] base_url."
             )
+        if reason := unsupported_reason():
+            if not settings.protocol.pollable:
+                raise ConfigurationError(
+                    "Nothing was submitted: only a callback tells of this job, and callbacks cannot be "
+                    f"taken: {reason}."
+                )
+            log.warning(
+                "No callback is asked for, as callbacks cannot be taken: %s; the job is polled.", reason
+            )
+            return
         task = key_of(self._run.context["ti"])
         address = new_address(base, task)
         _mask(address.secret)
@@ -194,7 +206,9 @@ class CallbackPart:
         :raises CallbackError: it came but could not be taken, and with it the result is lost
         """
         handle, memory = self._run.handle, self._run.memory
-        delivery = self._delivery(since=0.0) or memory.delivery()
+        delivery = self._delivery(since=0.0)
+        if delivery is None or delivery.kept:
+            delivery = memory.delivery() or delivery
         if delivery is None or delivery.job_id not in (None, handle.job_id):
             return JobStatus(JobState.RUNNING, remote_status="no callback yet")
         if delivery.error is None:

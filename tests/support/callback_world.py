@@ -392,6 +392,13 @@ class World:
             ).one()
             return dict(row._mapping)
 
+    def stored_length(self, key: TaskKey, name: str) -> int:
+        """Characters that a value of the task takes in its table; 0 where there is none."""
+        value = self.xcom(key, name) if name == MAILBOX_KEY else None
+        if name != MAILBOX_KEY and HAS_TASK_STATE:
+            value = self.task_state(key, name)
+        return 0 if value is None else len(json.dumps(value))
+
     def next_kwargs(self, key: TaskKey) -> Any:
         from airflow.models.taskinstance import TaskInstance
         from sqlalchemy import select

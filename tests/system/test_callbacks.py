@@ -101,7 +101,7 @@ def spread_callbacks(
 def woken_after(airflow: RealAirflow, dag_id: str, run_id: str, index: int = -1) -> float:
     """Seconds from the callback to the operator's next line."""
     log = airflow.client.log(dag_id, run_id, "job", map_index=index)
-    found = re.search(r"Woken by a callback, ([\d.]+) s after it came", log)
+    found = re.search(r"Resumed by a callback, ([\d.]+) s after it was received", log)
     assert found is not None, log[-3000:]
     return float(found[1])
 

@@ -44,9 +44,8 @@ def keyed(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A receiver that shares a key with the workers, and has refused nobody yet."""
     monkeypatch.setenv(KEY, "shared")
     with served(mounted()) as url:
-        assert raw(url, request(PREFIX + HEALTH, b"", method="GET")).startswith(
-            b"HTTP/1.1 200"
-        )  # now it is built
+        assert raw(url, request(PREFIX + HEALTH, b"", method="GET")).startswith(b"HTTP/1.1 200")
+        # Now it is built, with this key.
         yield World(url, world.dialect)
 
 

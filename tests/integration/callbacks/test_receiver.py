@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
+import random
 import sys
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks import handling
+from airflow_async_provider._callbacks.registration import (
+    DURABLE_DELIVERY_KEY,
+    EMPTY_MAILBOX,
+    MAILBOX_KEY,
+)
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
     MUTE,
@@ -149,8 +157,29 @@ def test_a_result_that_only_the_callback_bears_is_kept(world: World) -> None:
     assert task.delivery.value == {"rows": [1, 2]}
     assert task.delivery.detail["job_id"] == "e-1"
     assert "rows" not in json.dumps(task.event)
+
+
+def test_such_a_result_is_stored_once_and_as_it_came(world: World) -> None:
+    task = world.task("running", **MUTE)
     if HAS_TASK_STATE:
-        assert task.kept_delivery == task.delivery
+        task.remember(task.expect(**MUTE))
+    noise = base64.b64encode(random.Random(7).randbytes(300_000)).decode()
+    quoted = '"\\"' * 50_000
+
+    for text in (noise, quoted):
+        assert taken(task.post({"response": {"text": text}, "eventId": str(len(text))}))
+        stored = {name: world.stored_length(task.key, name) for name in (MAILBOX_KEY, DURABLE_DELIVERY_KEY)}
+        place, other = MAILBOX_KEY, DURABLE_DELIVERY_KEY
+        if HAS_TASK_STATE:
+            place, other = other, place
+        assert stored[place] < 1.4 * len(text) + 500
+        assert stored[other] < 1000
+        found = task.kept_delivery if HAS_TASK_STATE else task.delivery
+        assert found is not None
+        assert found.value == {"text": text}
+        assert task.delivery is not None
+        assert task.delivery.kept is HAS_TASK_STATE
+        task.world.set_xcom(task.key, MAILBOX_KEY, EMPTY_MAILBOX)
 
 
 # -- repeated, late, for nobody
@@ -278,7 +307,10 @@ def test_a_new_try_that_takes_up_the_job_gets_its_callback_before_it_says_so(
 
     assert task.delivery is not None
     assert task.delivery.submission == registration.submission
-    assert (task.kept_delivery == task.delivery) is bool(facts)
+    assert task.delivery.kept is bool(facts)
+    assert task.kept_delivery == (
+        replace(task.delivery, value={"rows": [1, 2]}, kept=False) if facts else None
+    )
 
 
 # -- words that cannot be understood

@@ -423,7 +423,7 @@ def test_a_flood_of_forgeries_lets_the_others_through(world: World) -> None:
     def forge(number: int) -> int:
         done = 0
         while not stop.is_set():
-            assert tasks[number % 5].post(ENDED, secret="x" * 43).status_code == 401
+            assert tasks[number % 5].post(ENDED, secret="x" * 43).status_code in (401, 503)
             done += 1
         return done
 

@@ -118,6 +118,32 @@ def announced(played: PlayedAirflow, remote: CallingRemote) -> Callable[..., Rem
     return start
 
 
+def test_where_the_api_server_cannot_take_callbacks_the_job_is_polled(
+    announced: Callable[..., RemoteJob],
+    played: PlayedAirflow,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(
+        "airflow_async_provider._jobs.callback.unsupported_reason", lambda: "no XComModel.put"
+    )
+    job = announced()
+    assert not job.callback
+    assert played.xcoms.get(REGISTRATION_KEY) is None
+    assert "callbacks cannot be taken: no XComModel.put; the job is polled." in capsys.readouterr().out
+
+
+def test_where_only_a_callback_tells_of_the_job_nothing_is_submitted_then(
+    played: PlayedAirflow, remote: CallingRemote, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "airflow_async_provider._jobs.callback.unsupported_reason", lambda: "no XComModel.put"
+    )
+    with pytest.raises(ConfigurationError, match=r"Nothing was submitted: .*: no XComModel\.put\."):
+        played.run(mute(played))
+    assert remote.jobs == {}
+
+
 def test_the_nearest_address_counts(
     announced: Callable[..., RemoteJob],
     played: PlayedAirflow,
@@ -125,16 +151,19 @@ def test_the_nearest_address_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def base(**arguments: Any) -> str | None:
+        played.store.clear()  # another task
         url = announced(callback_base_url=None, **arguments).callback
         return url and url.split("/async-provider/")[0]
 
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://own.example")
+    monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", f"{played.url}/execution/")
     assert base() is None
     assert base(callback=True) == "https://own.example"
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_BASE_URL", "https://option.example/")
     assert base() == "https://option.example"
     connect(monkeypatch, remote, callback_base_url="https://connection.example/a")
     assert base() == "https://connection.example/a"
+    played.store.clear()
     assert announced(callback_base_url="https://argument.example").callback.startswith("https://argument.")
     assert base(callback=False) is None
 
@@ -212,7 +241,7 @@ def test_a_callback_ends_the_wait_and_the_truth_is_read_once(
     assert played.run(pollable(played)) == {"job": "j0"}
     other.join()
     assert (played.deferrals, remote.jobs["j0"].asked, remote.jobs["j0"].answers) == (1, 1, [200])
-    assert "Woken by a callback, " in capsys.readouterr().out
+    assert "Resumed by a callback, " in capsys.readouterr().out
 
 
 def test_one_that_is_faster_than_the_submission_saves_the_deferral(

@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_async_provider._callbacks import registration
 from airflow_async_provider._callbacks.mailbox import delivery_for
 from airflow_async_provider._callbacks.registration import (
     DEEPEST_VALUE,
     EMPTY_MAILBOX,
     MAX_REMOTE_STATUS,
+    MAX_UNPACKED_TEXT,
     Delivery,
     Registration,
     as_stored,
@@ -22,6 +24,7 @@ from airflow_async_provider._callbacks.registration import (
     plain,
     too_deep,
 )
+from airflow_async_provider.errors import CallbackError
 from airflow_async_provider.protocols import JobState
 
 #: As version 1 has stored them. Change nothing here: they lie in databases.
@@ -143,6 +146,30 @@ def test_a_registration_holds_no_secret() -> None:
 def test_any_result_comes_back(value: Any) -> None:
     delivery = Delivery(state="succeeded", value=value, detail={"x": value})
     assert Delivery.from_dict(delivery.to_text()) == delivery
+
+
+@given(JSON)
+def test_a_long_result_comes_back_as_well(value: Any) -> None:
+    delivery = Delivery(state="succeeded", value=["x" * MAX_UNPACKED_TEXT, value])
+    assert delivery.to_text().startswith("zlib:")
+    assert Delivery.from_dict(delivery.to_text()) == delivery
+
+
+def test_a_long_text_is_packed_and_hostile_ones_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    stored = as_stored({"x": "\0 \ud800 é" * MAX_UNPACKED_TEXT})
+    assert stored.isascii()
+    assert len(stored) < 500
+    assert from_stored(stored) == {"x": "\0 \ud800 é" * MAX_UNPACKED_TEXT}
+    packed = stored.removeprefix("zlib:")
+    for broken in ("", "é", packed[:-8], "AAAA" + packed, packed.replace("A", "B"), packed + "!"):
+        assert from_stored("zlib:" + broken) is None
+    monkeypatch.setattr(registration, "MAX_UNPACKED", 1000)
+    assert from_stored(stored) is None
+
+
+def test_a_result_that_lies_elsewhere_is_no_empty_result() -> None:
+    with pytest.raises(CallbackError, match="no longer in the task's memory"):
+        Delivery(state="succeeded", kept=True).to_status()
 
 
 def test_a_result_is_not_shown() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
