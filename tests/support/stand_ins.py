@@ -196,7 +196,7 @@ def fetch(hook: HttpAsyncJobHook, result: Result) -> Any:
     """A file of a result, with credentials or without as the result says."""
     import requests
 
-    url = hook.remote.resolve(result.url) if result.url else ""
+    url = hook.endpoint.resolve(result.url) if result.url else ""
     headers = dict(result.headers)
     if result.authorized:
         headers |= hook.credentials_for(url)
@@ -267,6 +267,7 @@ def simulator() -> Any:
 @pytest.fixture
 def connected(row: Row, simulator: RealApisSimulator, monkeypatch: pytest.MonkeyPatch) -> RealApisSimulator:
     """The simulator, with an Airflow connection to the API of the row."""
+    simulator.reset()
     connection = simulator.airflow_connection(row.api)
     monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection))
     return simulator
