@@ -77,6 +77,7 @@ class Row:
     :param arguments: other arguments of the task: ``endpoint``, ``method``, ``data``, ``params``
     :param cancelled: what a cancelled job is then; None: the API cannot cancel
     :param polls_before_cancel: when it is cancelled
+    :param many: the result consists of several files
     :param label: what it is called in the ids of tests, the profile's name by default
     """
 
@@ -89,6 +90,7 @@ class Row:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     cancelled: JobState | None = CANCELLED
     polls_before_cancel: int = 1
+    many: bool = False
     label: str = ""
 
     @property

@@ -117,9 +117,6 @@ def test_a_description_may_be_given_as_json(tried: Try) -> None:
     code, lines = tried('{"start": ', "airbyte")
     assert code == attempt.NOT_UNDERSTOOD
     assert lines[0].startswith("= error: The description is no JSON")
-        attempt.NOT_UNDERSTOOD,
-        True,
-    )
 
 
 def test_a_profile_that_there_is_not_is_told_with_the_nearest(tried: Try) -> None:

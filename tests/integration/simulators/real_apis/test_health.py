@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 from airflow_async_provider.simulators.real_apis import RealApisSimulator
+from tests.support.described.health import ROWS
 from tests.support.stand_ins import (
-    FAILED,
-    SUCCEEDED,
     Row,
     connected,  # noqa: F401 - a fixture
     each,
@@ -16,32 +15,6 @@ from tests.support.stand_ins import (
     simulator,  # noqa: F401 - a fixture
     succeeds,
 )
-
-EXPORT = {f"{name}.ndjson": f'{{"resourceType": "Patient", "id": "{name}"}}\n' for name in ("p1", "p2", "o1")}
-
-ROWS = [
-    Row(
-        profile="fhir_bulk_export",
-        api="fhir",
-        result=EXPORT,
-        ends={
-            "fail": (FAILED, "An internal timeout has occurred"),
-            "partial": (FAILED, "error"),
-            "transient": (SUCCEEDED, ""),
-        },
-        cancelled=FAILED,
-    ),
-    Row(
-        profile="fhir_bulk_export",
-        label="fhir_bulk_export-of_a_group_with_files_of_errors",
-        api="fhir",
-        arguments={"endpoint": "Group/1/$export", "params": {"_type": "Patient"}},
-        options={"outcome": {"error": False}, "result": {"url": ["output[*].url", "error[*].url"]}},
-        result=EXPORT,
-        ends={"partial": (SUCCEEDED, "")},
-        cancelled=FAILED,
-    ),
-]
 
 
 @each(ROWS)
