@@ -39,6 +39,7 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [f"{PACKAGE}.{link}" for s in SYSTEMS for link in s.links],
         # Copies: Airflow rewrites the placeholders in what it is given.
         "connection-types": [deepcopy(dict(s.connection)) for s in SYSTEMS if s.connection is not None],
+        "cli": [f"{PACKAGE}._cli.commands.remote_jobs"],  # from Airflow 3.2 on; earlier ones do not read it
         "config": deepcopy(CONFIG),
     }
 

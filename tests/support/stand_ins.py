@@ -77,6 +77,7 @@ class Row:
     :param arguments: other arguments of the task: ``endpoint``, ``method``, ``data``, ``params``
     :param cancelled: what a cancelled job is then; None: the API cannot cancel
     :param polls_before_cancel: when it is cancelled
+    :param many: the result consists of several files
     :param label: what it is called in the ids of tests, the profile's name by default
     """
 
@@ -89,6 +90,7 @@ class Row:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     cancelled: JobState | None = CANCELLED
     polls_before_cancel: int = 1
+    many: bool = False
     label: str = ""
 
     @property
@@ -196,7 +198,7 @@ def fetch(hook: HttpAsyncJobHook, result: Result) -> Any:
     """A file of a result, with credentials or without as the result says."""
     import requests
 
-    url = hook.remote.resolve(result.url) if result.url else ""
+    url = hook.endpoint.resolve(result.url) if result.url else ""
     headers = dict(result.headers)
     if result.authorized:
         headers |= hook.credentials_for(url)
@@ -267,6 +269,7 @@ def simulator() -> Any:
 @pytest.fixture
 def connected(row: Row, simulator: RealApisSimulator, monkeypatch: pytest.MonkeyPatch) -> RealApisSimulator:
     """The simulator, with an Airflow connection to the API of the row."""
+    simulator.reset()
     connection = simulator.airflow_connection(row.api)
     monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection))
     return simulator

@@ -29,9 +29,9 @@ class GitHub(Api):
         job = call.job("stats") if "stats" in self.jobs else call.start(job_id="stats")
         if not job.over:
             return answer({}, 202)
-        del self.jobs["stats"]  # the next request computes anew
         if job.outcome == "fail":
             call.refuse(422, "Contributor statistics of this repository cannot be computed")
+        del self.jobs["stats"]  # the next request computes anew
         return answer(status=204) if job.outcome == "empty" else [{"total": 5}]
 
     @on("POST", "/repos/o/r/actions/workflows/{workflow}/dispatches", "submit")

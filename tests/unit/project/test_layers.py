@@ -26,7 +26,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("triggers",),
     ("_jobs",),
     ("operators", "sensors", "transfers"),
-    ("plugin",),
+    ("plugin", "_cli"),
+    ("__main__",),
 )
 LEVEL = {room: level for level, floor in enumerate(FLOORS) for room in floor}
 

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from airflow_async_provider.simulators.real_apis import RealApisSimulator
+from tests.support.described.geodata import ROWS
 from tests.support.stand_ins import (
-    FAILED,
     Row,
     connected,  # noqa: F401 - a fixture
     each,
@@ -15,24 +15,6 @@ from tests.support.stand_ins import (
     simulator,  # noqa: F401 - a fixture
     succeeds,
 )
-
-ROWS = [
-    Row(
-        profile="ogc_processes",
-        api="ogc",
-        options={"process": "hello"},
-        json={"inputs": {"name": "x"}},
-        result='{"id": "echo", "value": 3}',
-        ends={"fail": (FAILED, "InvalidParameterValue")},
-    ),
-    Row(
-        profile="openeo_job",
-        api="openeo",
-        json={"process": {"process_graph": {}}},
-        result={"a.tif": "a.tif" * 9, "b.tif": "b.tif" * 9},
-        ends={"fail": (FAILED, "error")},
-    ),
-]
 
 
 @each(ROWS)

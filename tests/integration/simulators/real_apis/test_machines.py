@@ -4,10 +4,8 @@
 from __future__ import annotations
 
 from airflow_async_provider.simulators.real_apis import RealApisSimulator
+from tests.support.described.machines import ROWS
 from tests.support.stand_ins import (
-    DOCUMENT,
-    FAILED,
-    SUCCEEDED,
     Row,
     connected,  # noqa: F401 - a fixture
     each,
@@ -17,35 +15,6 @@ from tests.support.stand_ins import (
     simulator,  # noqa: F401 - a fixture
     succeeds,
 )
-
-ROWS = [
-    Row(
-        profile="rclone_job",
-        api="rclone",
-        arguments={"endpoint": "sync/copy"},
-        json={"srcFs": "a:", "dstFs": "b:"},
-        result=DOCUMENT,
-        ends={"fail": (FAILED, "directory not found")},
-        cancelled=FAILED,
-    ),
-    Row(
-        profile="redfish_task",
-        api="redfish",
-        arguments={"endpoint": "redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate"},
-        json={"ImageURI": "http://images/1"},
-        result=None,
-        ends={"fail": (FAILED, "The image is broken"), "warning": (SUCCEEDED, "")},
-        cancelled=FAILED,
-    ),
-    Row(
-        profile="elasticsearch_task",
-        api="elasticsearch",
-        arguments={"endpoint": "_reindex"},
-        json={"source": {"index": "a"}, "dest": {"index": "b"}},
-        result={"total": 3, "failures": []},
-        ends={"fail": (FAILED, "no such index"), "partial": (FAILED, "mapper_parsing")},
-    ),
-]
 
 
 @each(ROWS)

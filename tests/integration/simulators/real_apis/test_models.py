@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from airflow_async_provider.simulators.real_apis import RealApisSimulator
+from tests.support.described.models import ROWS
 from tests.support.stand_ins import (
-    FAILED,
     Row,
     connected,  # noqa: F401 - a fixture
     each,
@@ -15,26 +15,6 @@ from tests.support.stand_ins import (
     simulator,  # noqa: F401 - a fixture
     succeeds,
 )
-
-ROWS = [
-    Row(
-        profile="openai_batch",
-        api="openai",
-        json={"input_file_id": "file-1", "endpoint": "/v1/responses", "completion_window": "24h"},
-        result=[
-            '{"custom_id": "1", "response": {"status_code": 200}}\n',
-            '{"custom_id": "2", "error": "late"}\n',
-        ],
-        ends={"fail": (FAILED, "Line 1 is no JSON"), "expire": (FAILED, "expired")},
-    ),
-    Row(
-        profile="anthropic_batch",
-        api="anthropic",
-        json={"requests": [{"custom_id": "1", "params": {}}]},
-        result="".join(f'{{"custom_id": "{n}", "result": {{"type": "succeeded"}}}}\n' for n in (2, 1)),
-        ends={"fail": (FAILED, "ended")},
-    ),
-]
 
 
 @each(ROWS)

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from airflow_async_provider.simulators.real_apis import APIS
+from tests.support.described import rows_by_group
 from tests.support.stand_ins import Row
 
 ROOT = Path(__file__).parents[4]
@@ -21,10 +21,8 @@ MIN_WHOLE = 36
 
 
 def rows_by_module() -> dict[str, list[Row]]:
-    found = {}
-    for path in sorted(GROUPS.glob("test_*.py")):
-        if "\nROWS = [" in path.read_text():
-            found[path.name] = import_module(f"tests.integration.simulators.real_apis.{path.stem}").ROWS
+    found = {f"test_{group}.py": rows for group, rows in rows_by_group().items()}
+    assert all((GROUPS / module).is_file() for module in found)
     return found
 
 

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: ``python -m airflow_async_provider try PROFILE --conn-id ID ...``."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+#: seconds after which a job that still runs is left alone
+DEFAULT_TIMEOUT = 600.0
+
+
+def build_parser() -> ArgumentParser:
+    """The command line of the package."""
+    parser = ArgumentParser(
+        prog="python -m airflow_async_provider", description="Remote jobs from a terminal."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    add_try_arguments(
+        commands.add_parser(
+            "try", help="run a description against a live API and show how each answer is read"
+        )
+    )
+    return parser
+
+
+def add_try_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of ``try``."""
+    for flags, settings in try_arguments():
+        parser.add_argument(*flags, **settings)
+
+
+def try_arguments() -> list[tuple[tuple[str, ...], dict[str, Any]]]:
+    """Flags and settings of each argument of ``try``; Airflow's own command line is made of them, too."""
+    named = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
+    wait = f"seconds after which a running job is left alone, {DEFAULT_TIMEOUT:g} by default"
+    return [
+        (("profile",), {"help": "name of a profile, path of a YAML file, or a description as JSON"}),
+        (("--conn-id",), {"default": "http_default", "help": "Airflow connection, http_default by default"}),
+        (("--connection",), {"help": "the connection itself, as AIRFLOW_CONN_... takes it: JSON or a URI"}),
+        (("--endpoint",), {"default": "", "help": "path of the start, where the description has none"}),
+        (("--method",), {"default": "", "help": "method of the start, where the description has none"}),
+        (("--json",), {"type": json_or_file, "help": "JSON body of the start, or @FILE"}),
+        (("--data",), {"type": bytes_or_file, "help": "raw body of the start, or @FILE"}),
+        (("--param",), {**named, "type": pair, "help": "query parameter of the start"}),
+        (("--header",), {**named, "type": pair, "help": "header of the start"}),
+        (
+            ("--option",),
+            {**named, "type": option, "help": "one of profile_options, JSON or text"},
+        ),
+        (("--pause",), {"type": float, "help": "seconds between two polls; Retry-After goes before"}),
+        (("--timeout",), {"type": float, "default": DEFAULT_TIMEOUT, "help": wait}),
+        (
+            ("--cancel-after",),
+            {"type": int, "metavar": "POLLS", "help": "cancel after so many polls"},
+        ),
+        (("--excerpt",), {"type": int, "default": 600, "help": "characters of each answer to show"}),
+    ]
+
+
+def json_or_file(text: str) -> Any:
+    """
+    A JSON value, or that of ``@FILE``.
+
+    :raises ArgumentTypeError: it is no JSON
+    """
+    try:
+        return json.loads(bytes_or_file(text))
+    except ValueError as e:
+        raise ArgumentTypeError(f"this is no JSON: {e}") from None
+
+
+def bytes_or_file(text: str) -> bytes:
+    """
+    Text, or the content of ``@FILE``.
+
+    :raises ArgumentTypeError: the file cannot be read
+    """
+    if not text.startswith("@"):
+        return text.encode()
+    try:
+        return Path(text[1:]).read_bytes()
+    except OSError as e:
+        raise ArgumentTypeError(f"{text[1:]}: {e.strerror}") from None
+
+
+def pair(text: str) -> tuple[str, str]:
+    """
+    Read ``NAME=VALUE``.
+
+    :raises ArgumentTypeError: it is something else
+    """
+    name, mark, value = text.partition("=")
+    if not name or not mark:
+        raise ArgumentTypeError("expected NAME=VALUE")
+    return name, value
+
+
+def option(text: str) -> tuple[str, Any]:
+    """Read ``NAME=VALUE``, where the value is JSON if it can be."""
+    name, value = pair(text)
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
