@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_async_provider._download.destination.base import Destination, UploadMemory, open_destination
+from airflow_async_provider._download.destination.base import Destination, UploadMemory
+from airflow_async_provider._download.destination.opening import open_destination
 from airflow_async_provider._download.limits import Bounds
 from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._download.progress import Progress, duration, size

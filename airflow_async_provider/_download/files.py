@@ -12,7 +12,8 @@ from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ThreadP
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
-from airflow_async_provider._download.destination.base import Destination, open_destination
+from airflow_async_provider._download.destination.base import Destination
+from airflow_async_provider._download.destination.opening import open_destination
 from airflow_async_provider._download.fetch import DownloadReport, already_there, download
 from airflow_async_provider._download.file_names import check_name, names_of
 from airflow_async_provider._download.files_journal import MAX_BYTES, FilesJournal

@@ -80,6 +80,12 @@ _RESULT_VERIFY = text(
 )
 
 
+_RESULT_HOSTS = text(
+    "Hosts of results",
+    "The only other hosts (host or host:port, separated by commas) that results are fetched from.",
+)
+
+
 def network_fields(*, results: bool = True) -> dict[str, Any]:
     """
     How the remote is reached: the same in all forms.
@@ -91,7 +97,9 @@ def network_fields(*, results: bool = True) -> dict[str, Any]:
             "Verify TLS",
             "true (also when empty), false, or the path of a CA file on the workers and the triggerer.",
         ),
-        **({"result_verify": _RESULT_VERIFY} if results else {}),
+        **({"result_verify": _RESULT_VERIFY, "result_hosts": _RESULT_HOSTS} if results else {}),
+        "cert": text("Client certificate", "Path of a PEM file on the workers and the triggerer."),
+        "cert_key": text("Key of it", "Path of its key, when that is not in the same file."),
         "proxy": text(
             "Proxy", "URL of an HTTP proxy. Empty: as the environment says (HTTPS_PROXY, NO_PROXY)."
         ),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 
-from airflow_async_provider.errors import UnreadableAnswerError
+from airflow_async_provider.errors import TransientError, UnreadableAnswerError
 
 #: So much is unpacked at a time (bytes).
 STEP = 64 * 1024
@@ -45,7 +45,7 @@ class Decoder:
         What the next bytes stand for.
 
         :param room: no more than so many bytes, and one more that tells that there are more
-        :raises UnreadableAnswerError: the bytes are no such coding
+        :raises TransientError: the bytes are no such coding
         """
         if self._object is None:
             # "deflate" is zlib's format by the standard, and often the bare one.
@@ -62,7 +62,7 @@ class Decoder:
                 room -= len(piece)
                 data = self._object.unconsumed_tail
         except zlib.error:
-            raise UnreadableAnswerError(f"The answer of {self._where} is compressed, and damaged.") from None
+            raise TransientError(f"The answer of {self._where} is compressed, and damaged.") from None
         return b"".join(decoded)
 
     @property
@@ -110,9 +110,9 @@ class BodyReader:
         """
         What has come, no more than the bound.
 
-        :raises UnreadableAnswerError: compressed data that ends in its middle
+        :raises TransientError: compressed data that ends in its middle
         """
         if self._decoder is not None and self.size and not self.overflown and not self._decoder.whole:
-            raise UnreadableAnswerError(f"The answer of {self._where} is compressed, and ends in its middle.")
+            raise TransientError(f"The answer of {self._where} is compressed, and ends in its middle.")
         body = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         return body[: self._bound] if self.overflown else body

@@ -46,7 +46,8 @@ def reason_of(error: BaseException) -> str:
 
 def _words(error: BaseException) -> str | None:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return error.verify_message or error.reason
+        # aiohttp has an error of this kind without these.
+        return getattr(error, "verify_message", None) or getattr(error, "reason", None)
     if not isinstance(error, OSError):
         return None
     # aiohttp says "Connect call failed" where the system says why; gaierror's numbers are negative.

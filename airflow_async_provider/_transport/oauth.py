@@ -104,10 +104,10 @@ class SigningKey:
 
 
 def _pem(text: str) -> str:
-    found = re.fullmatch(r"\s*(-----BEGIN [A-Z ]+-----)(.*)(-----END [A-Z ]+-----)\s*", text, re.DOTALL)
+    found = re.search(r"(-----BEGIN [A-Z ]+-----)(.*)(-----END [A-Z ]+-----)", text, re.DOTALL)
     if not found:
         return text
-    body = re.sub(r"\\n|\s", "", found[2])
+    body = re.sub(r"\\[nr]|\s", "", found[2])
     return "\n".join([found[1], *re.findall(".{1,64}", body), found[3], ""])
 
 

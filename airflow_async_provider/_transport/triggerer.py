@@ -34,6 +34,7 @@ from airflow_async_provider._transport.endpoint import (
 )
 from airflow_async_provider._transport.environment import ca_file, check_ca_file, checked_cert, proxy_for
 from airflow_async_provider._transport.failures import reason_of
+from airflow_async_provider._transport.resolver import Resolver
 from airflow_async_provider._transport.session import Session
 from airflow_async_provider._transport.turns import HostTurns, OneAtATime, Turns
 from airflow_async_provider._urls import origin
@@ -56,6 +57,9 @@ LARGE = 16 * 1024
 MAX_HEADS = 16
 
 
+#: For so long an address is not asked for again (seconds).
+DNS_LIFE = 300
+
 #: For so long the files of a client certificate are not read again (seconds).
 CERT_LIFE = 3600.0
 
@@ -63,6 +67,7 @@ CERT_LIFE = 3600.0
 @dataclass(slots=True)
 class _Pool:
     session: aiohttp.ClientSession
+    resolver: Resolver
     users: int = 0
     #: Taken before the session is asked, whose time limit would count the wait for a socket: a thousand jobs
     #: at a slow remote would then fail of their own crowd.
@@ -137,15 +142,18 @@ def _enter() -> _Pool:
     loop = asyncio.get_running_loop()
     entry = _pools.get(loop)
     if entry is None:
+        resolver = Resolver()
         entry = _pools[loop] = _Pool(
             aiohttp.ClientSession(
-                # No limits of its own, which count the idle and the silent: ours are in turns. DNS threads
-                # are few, and a name server that is silent holds one for long, so names are kept for a while.
-                connector=aiohttp.TCPConnector(limit=0, limit_per_host=0, ttl_dns_cache=300),
+                # No limits of its own, which count the silent and make everybody wait: ours are in turns.
+                connector=aiohttp.TCPConnector(
+                    limit=0, limit_per_host=0, ttl_dns_cache=DNS_LIFE, resolver=resolver
+                ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
                 auto_decompress=False,  # how much it unpacks at once depends on the version, see decoding
-            )
+            ),
+            resolver,
         )
     entry.users += 1
     return entry
@@ -156,6 +164,7 @@ async def _leave(entry: _Pool) -> None:
     if entry.users == 0:
         _pools.pop(asyncio.get_running_loop(), None)
         await entry.session.close()
+        await entry.resolver.close()
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ All of this lives in one event loop; nothing here is shared between threads.
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections import deque
 from collections.abc import Callable
@@ -189,6 +190,7 @@ class OneAtATime:
 
     def __init__(self) -> None:
         self._free = True
+        self._collects = False
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     async def take(self) -> None:
@@ -204,9 +206,16 @@ class OneAtATime:
                     self._next()
                 raise
         self._free = False
+        # Parsing makes a hundred thousand objects, for which the garbage collector would go through all of
+        # the process's, and most of them are gone again in a moment.
+        self._collects = self._collects or gc.isenabled()
+        gc.disable()
         loop.call_soon(self._next)
 
     def _next(self) -> None:
+        if self._collects:
+            self._collects = False
+            gc.enable()
         while self._waiting:
             future = self._waiting.popleft()
             if not future.done():

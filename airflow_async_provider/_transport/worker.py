@@ -143,6 +143,7 @@ def exchange(
         credentials = {**credentials, **session.headers_for(wire.method, wire.url)}
     headers = wire.headers_with(credentials)
     verify = ca_for(where, endpoint.verify)
+    cert = checked_cert(endpoint.cert) if where.startswith("https:") else None
     limit = TimeLimit(endpoint.timeout)
     try:
         with (
@@ -157,7 +158,7 @@ def exchange(
                 timeout=(min(10.0, endpoint.timeout), endpoint.timeout),
                 verify=verify,
                 proxy=proxy_for(wire.url, endpoint.proxy),
-                cert=checked_cert(endpoint.cert) if where.startswith("https:") else None,
+                cert=cert,
             ) as answer,
         ):
             if session is not None:

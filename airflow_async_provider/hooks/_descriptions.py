@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols._base import JobProtocol
-from airflow_async_provider.protocols._http.assembly import laid_over, layer
+from airflow_async_provider.protocols._http.assembly import as_written, laid_over, layer
 from airflow_async_provider.protocols._http.profile import HttpProfile
 from airflow_async_provider.protocols._http.templates import nearest
 from airflow_async_provider.protocols._registry import PROTOCOLS, protocol_class, protocol_for
@@ -59,7 +59,7 @@ def profile_of(profile: Profile, options: Mapping[str, Any] | None = None) -> Jo
         made = laid_over(made, layer(given, parameters))
         return cls.from_options({**made, **own})
     except ConfigurationError as e:
-        raise ConfigurationError(f"Profile {_called(profile)}: {e}") from None
+        raise ConfigurationError(f"Profile {_called(profile)}: {as_written(e, given)}") from None
 
 
 def class_of(profile: Profile) -> type[JobProtocol]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from airflow_async_provider._metadata.automic import AUTOMIC
@@ -56,7 +56,7 @@ class AutomicHook(BatchedPolls):
     * extra ``client`` (required unless it is in the login), ``auth`` (``basic``, ``bearer``), ``run_url``,
       ``callback_base_url``, ``batch_polls``, ``verify``, ``proxy``, ``timeout``.
 
-    Every method that asks Automic has a twin for the event loop, with an ``a`` in front.
+    ``aexecute``, ``astatus`` and ``acancel`` do the same in an event loop.
 
     :param conn_id: Airflow connection
     """
@@ -150,11 +150,6 @@ class AutomicHook(BatchedPolls):
         api, run_id = self.protocol(), _run_id(run)
         return self._ask(api.execution(run_id, fields=fields), lambda r: api.read_execution(run_id, r))
 
-    async def aget_execution(self, run: Run, *, fields: str | None = None) -> dict[str, Any]:
-        """Async twin of :meth:`get_execution`."""
-        api, run_id = await self.aprotocol(), _run_id(run)
-        return api.read_execution(run_id, await self.acall(api.execution(run_id, fields=fields)))
-
     def cancel(self, job: Run) -> Cancellation:
         """
         Cancel a run; workflows, schedules and groups with their children.
@@ -208,12 +203,6 @@ class AutomicHook(BatchedPolls):
         response = self.call(protocol.restart(run_id, **arguments))
         return protocol.handle(protocol.read_restart(run_id, response), at=response.received_at)
 
-    async def arestart(self, run: Run, **arguments: Any) -> JobHandle:
-        """Async twin of :meth:`restart`."""
-        protocol, run_id = await self.aprotocol(), _run_id(run)
-        response = await self.acall(protocol.restart(run_id, **arguments))
-        return protocol.handle(protocol.read_restart(run_id, response), at=response.received_at)
-
     def last_restart(self, job: JobHandle) -> JobHandle | None:
         """The last of the runs that are restarts of this one, or restarts of those; None without any."""
         last = None
@@ -233,20 +222,10 @@ class AutomicHook(BatchedPolls):
         api = self.protocol()
         return self._ask(api.variables(_run_id(run)), api.read_variables)
 
-    async def aget_variables(self, run: Run) -> dict[str, Any]:
-        """Async twin of :meth:`get_variables`."""
-        api = await self.aprotocol()
-        return api.read_variables(await self.acall(api.variables(_run_id(run))))
-
     def add_comment(self, run: Run, comment: str) -> None:
         """Add a comment to a run."""
         api = self.protocol()
         api.read_add_comment(self.call(api.add_comment(_run_id(run), comment)))
-
-    async def aadd_comment(self, run: Run, comment: str) -> None:
-        """Async twin of :meth:`add_comment`."""
-        api = await self.aprotocol()
-        api.read_add_comment(await self.acall(api.add_comment(_run_id(run), comment)))
 
     # -- lists
 
@@ -264,22 +243,10 @@ class AutomicHook(BatchedPolls):
         while walk.next is not None:
             yield from self._ask(walk.next, walk.take)
 
-    async def aiter_executions(self, *, page_size: int = 50, **filters: Any) -> AsyncIterator[dict[str, Any]]:
-        """Async twin of :meth:`iter_executions`."""
-        walk = ExecutionWalk(await self.aprotocol(), page_size=page_size, **filters)
-        while walk.next is not None:
-            for record in walk.take(await self.acall(walk.next)):
-                yield record
-
     def list_reports(self, run: Run) -> list[dict[str, Any]]:
         """``type``, ``end_timestamp`` and ``is_db`` of each report; only those with ``is_db`` can be read."""
         api = self.protocol()
         return self._ask(api.reports(_run_id(run)), api.read_reports)
-
-    async def alist_reports(self, run: Run) -> list[dict[str, Any]]:
-        """Async twin of :meth:`list_reports`."""
-        api = await self.aprotocol()
-        return api.read_reports(await self.acall(api.reports(_run_id(run))))
 
     def iter_reports(self, run: Run, report_type: str = "REP", *, pages_at_once: int = 10) -> Iterator[str]:
         """
@@ -293,24 +260,11 @@ class AutomicHook(BatchedPolls):
         while walk.next is not None:
             yield from self._ask(walk.next, walk.take)
 
-    async def aiter_reports(
-        self, run: Run, report_type: str = "REP", *, pages_at_once: int = 10
-    ) -> AsyncIterator[str]:
-        """Async twin of :meth:`iter_reports`."""
-        walk = ReportWalk(await self.aprotocol(), _run_id(run), report_type, at_once=pages_at_once)
-        while walk.next is not None:
-            for page in walk.take(await self.acall(walk.next)):
-                yield page
-
     # -- is it there?
 
     def ping(self) -> bool:
         """Whether the REST process answers; says nothing about credentials."""
         return 200 <= self.call(self.protocol().ping()).status < 300
-
-    async def aping(self) -> bool:
-        """Async twin of :meth:`ping`."""
-        return 200 <= (await self.acall((await self.aprotocol()).ping())).status < 300
 
     def test_connection(self) -> tuple[bool, str]:
         """Ping, then health, then a cheap call that needs the credentials: the first that fails is told."""

@@ -30,7 +30,7 @@ from airflow_async_provider._jobs.results.store import (
 )
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
-from airflow_async_provider.errors import AsyncJobError, ConfigurationError, DownloadError, SubmitUnknownError
+from airflow_async_provider.errors import ConfigurationError, DownloadError, SubmitUnknownError
 from airflow_async_provider.hooks._descriptions import Profile, profile_of
 from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.operators._base import AsyncJobOperator, ended_for_sure
@@ -251,11 +251,17 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             options["result_field"] = self.result_field
         if self.result_url_field is not None:
             options["result_url_field"] = self.result_url_field
+        if self.result == "handle" and options.get("delete") is None and self._described():
+            options["delete"] = False  # a later task asks for it
         return options
+
+    def _described(self) -> bool:
+        """Whether the profile is a description, as far as can be seen before it is rendered."""
+        return not isinstance(self.profile, str) or not ("{{" in self.profile or "." in self.profile)
 
     def _sends_both(self) -> bool:
         """Whether the start has several requests, which may have a body each; in doubt it may."""
-        if isinstance(self.profile, str) and ("{{" in self.profile or "." in self.profile):
+        if not self._described():
             return True
         return len(getattr(getattr(self.protocol, "description", None), "start", ())) > 1
 
@@ -392,26 +398,17 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             check_destination(handle, result)
             since, via = run.record.started_at, run.record.via
             value = self._store(run).store(handle, status, since=since, via=via)
-        self._delete(handle)
         return value
-
-    def _delete(self, handle: JobHandle) -> None:
-        """Remove the job at the remote, where the description says how: its result is safe."""
-        if self.protocol.delete(handle) is None:
-            return
-        try:
-            deleted = self.hook.delete(handle)
-        except AsyncJobError as e:
-            self.log.warning("Deleting the %s failed: %s", describe(handle), e)
-            return
-        if deleted:
-            self.log.info("Deleted the %s at the remote system.", describe(handle))
-        else:
-            self.log.warning("The %s could not be deleted: %s", describe(handle), deleted)
 
     def _value(self, handle: JobHandle, status: JobStatus) -> Any:
         """The result for XCom."""
         result = status.result or Result()
+        if result.files and self.protocol.delete(handle) is not None:
+            raise DownloadError(
+                f"The {describe(handle)} has {len(result.files)} files, and the description deletes the job "
+                "afterwards: give a destination.",
+                job=handle.job_id,
+            )
         if result.files:
             return names_of_files(handle, result, self.log)
         value = result.value

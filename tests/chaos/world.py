@@ -138,6 +138,7 @@ class World:
                 )
             },
             keep=self._keep,
+            timeout=300,  # for each step, on a machine that has more to do
             config={
                 "celery": celery if self._celery else {},
                 "core": {

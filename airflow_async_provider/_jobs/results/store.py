@@ -154,7 +154,7 @@ def lineage_of(task: Any, path: str) -> Any:
 
 
 def _existing(uri: str, options: StoreOptions) -> Stored | None:
-    from airflow_async_provider._download.destination.base import open_destination
+    from airflow_async_provider._download.destination.opening import open_destination
     from airflow_async_provider._download.fetch import already_there
     from airflow_async_provider._download.files import FilesWriter
 

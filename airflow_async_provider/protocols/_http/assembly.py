@@ -63,6 +63,12 @@ def _redirect(value: Any) -> dict[str, Any]:
     return {"outcome": {"redirect": "result" if value else "error"}}
 
 
+def _operation_path(value: Any) -> dict[str, Any]:
+    """The name of an operation is a path of its own."""
+    path = value.replace("{job_id}", "{+job_id}") if isinstance(value, str) else value
+    return {"poll": {"path": path}}
+
+
 #: Names that are shorter than ``role_key``: role and key, or what makes a layer of the value.
 SHORT: Final[Mapping[str, tuple[str, str] | Callable[[Any], dict[str, Any]]]] = {
     "id_field": ("start", "id"),
@@ -70,7 +76,7 @@ SHORT: Final[Mapping[str, tuple[str, str] | Callable[[Any], dict[str, Any]]]] = 
     "status_expires_field": ("start", "expires"),
     "idempotent": ("start", "idempotent"),
     "status_path": ("poll", "path"),
-    "operation_path": ("poll", "path"),
+    "operation_path": _operation_path,
     "status_field": ("outcome", "state"),
     "conclusion_field": ("outcome", "conclusion"),
     "error_field": ("outcome", "error"),
@@ -136,6 +142,8 @@ def layer(options: Mapping[str, Any], parameters: Mapping[str, Any] | None = Non
         elif callable(short):
             made = merged(made, short(value))
         elif short is not None:
+            if value is None and name != "status_field":
+                continue  # as if it were not there
             _given(name, value)
             made = merged(made, {short[0]: {short[1]: value}})
         elif role in ROLES and rest:
@@ -217,6 +225,14 @@ def travelling(description: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(found))  # type: ignore[no-any-return] # plain data stays a dictionary
 
 
+def as_written(error: ConfigurationError, options: Mapping[str, Any]) -> ConfigurationError:
+    """An error about a part of a description, with the short name under which it was written."""
+    for short, where in SHORT.items():
+        if short in options and isinstance(where, tuple) and str(error).startswith(".".join(where)):
+            return ConfigurationError(f"{short}: {error}")
+    return error
+
+
 #: Whoever has said one of these counts on a job that can be asked for.
 _MONITOR: Final = (("start", "id"), ("start", "status_url"), ("outcome", "state"))
 
@@ -237,7 +253,10 @@ def _described(base: str, over: str) -> Description:
     above = layer(upper, parameters)
     whole = laid_over(below, above)
     explicit = _says(whole, "poll", "path") or any(_says(above, *where) for where in _MONITOR)
-    return checked(whole, explicit=explicit)
+    try:
+        return checked(whole, explicit=explicit)
+    except ConfigurationError as e:
+        raise as_written(e, upper) from None
 
 
 def description_of(base: Mapping[str, Any], options: Mapping[str, Any]) -> Description:

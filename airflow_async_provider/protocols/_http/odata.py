@@ -49,12 +49,6 @@ class ODataProtocol(HttpProfile):
         """As every profile, with the preference."""
         return super().submit(method, endpoint, **_asynchronous(arguments))
 
-    def starting(
-        self, method: str | None = None, endpoint: str | None = None, **arguments: Any
-    ) -> tuple[ODataProtocol, HttpRequest]:
-        """As every profile, with the preference."""
-        return super().starting(method, endpoint, **_asynchronous(arguments))
-
     def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
         """202 goes on; 200 brings the answer of the request itself, which may be a failure."""
         reader = MonitorReader(self, handle)

@@ -132,7 +132,7 @@ class HttpProfile(JobProtocol):
         """The request that starts the job, and this profile with the task's bodies for the steps after it."""
         bound = copy.copy(self)
         bound.inputs = {name: arguments.get(name) for name in ("json", "body", "headers")}
-        return bound, first_request(bound, method, endpoint, **arguments)
+        return bound, bound.submit(method, endpoint, **arguments)
 
     def read_submit(self, response: HttpResponse) -> Submitted:
         """

@@ -70,6 +70,8 @@ class ResultReader:
         if spec.source is not None:
             request = made(self.description, spec.source, lookup, job=job, where="result.from")
             return Found(request=request)
+        if response.status == 204:
+            return Found(no_data=True)
         if spec.named:
             self._whole(answer, job)
             return self._named(answer, lookup, job=job)

@@ -140,4 +140,4 @@ with DAG("chaos_silent", schedule=None, catchup=False, max_active_runs=10, max_a
             for number in range(each)
         ]
 
-    HttpAsyncJobSensor.partial(task_id="silent", timeout=1800).expand_kwargs(places())
+    HttpAsyncJobSensor.partial(task_id="silent", poke_interval=5, timeout=1800).expand_kwargs(places())

@@ -94,9 +94,9 @@ def _start_jobs(world: World, name: str, other: SimulatorProcess) -> None:
     with requests.Session() as session:
         session.trust_env = False
         session.headers["Authorization"] = _basic(login, world.secrets[password])
-        for number in range(FOREIGN_JOBS):
+        for _ in range(FOREIGN_JOBS):
             for path, body in STARTS[name]:
-                answer = session.post(f"{other.url}{path}", json={**body, "number": number}, timeout=30)
+                answer = session.post(f"{other.url}{path}", json=body, timeout=30)
                 answer.raise_for_status()
 
 

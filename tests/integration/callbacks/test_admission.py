@@ -24,14 +24,6 @@ from airflow_async_provider._callbacks.address import (
     proof_keys,
 )
 from airflow_async_provider._callbacks.admission import Buffered, BusyError, Lane, Refusals
-from tests.integration.callbacks.test_receiver_unauthenticated import (
-    ENDED,
-    connected,
-    raw,
-    request,
-    undated,
-    whole_answer,
-)
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     MUTE,
     Waiting,
@@ -42,6 +34,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     served,
     world_fixture,
 )
+from tests.support.raw_requests import ENDED, connected, raw, request, undated, whole_answer
 
 KEY = "AIRFLOW__ASYNC_PROVIDER__CALLBACK_KEY"
 

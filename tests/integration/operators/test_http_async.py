@@ -15,14 +15,15 @@ from typing import Any
 import pytest
 
 try:
-    from airflow.sdk.exceptions import TaskDeferred
+    from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 except ImportError:  # Airflow 3.1
-    from airflow.exceptions import TaskDeferred
+    from airflow.exceptions import AirflowSensorTimeout, AirflowSkipException, TaskDeferred
 
 from airflow_async_provider._callbacks.registration import Registration
 from airflow_async_provider.errors import (
     AuthenticationError,
     ConfigurationError,
+    DescriptionError,
     DownloadError,
     JobCancelledError,
     JobExpiredError,
@@ -33,7 +34,6 @@ from airflow_async_provider.errors import (
     ResultExpiredError,
     SubmitError,
     SubmitUnknownError,
-    UnreadableAnswerError,
 )
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.protocols import (
@@ -90,6 +90,8 @@ def context(store: Store | None = None, max_tries: int = 0) -> Any:
 @pytest.fixture(autouse=True)
 def _no_settle_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
+    # Airflow's part, where it keeps no task state: this try is still the task's.
+    monkeypatch.setattr("airflow_async_provider._jobs.memory.state_of_task", lambda _: "running")
 
 
 @pytest.fixture
@@ -599,10 +601,10 @@ def test_a_refused_submission_says_why_and_starts_nothing(start: Start) -> None:
 def test_an_accepted_answer_that_names_no_job(start: Start) -> None:
     simulator = start()
     simulator.faults.add("submit", "http_status", status=202)
-    with pytest.raises(SubmitUnknownError, match="status_field"):
+    with pytest.raises(DescriptionError, match="status_field"):
         complete(operator(), context())
     simulator.faults.add("submit", "http_status", status=202)
-    with pytest.raises(UnreadableAnswerError, match="status_field"):
+    with pytest.raises(DescriptionError, match="status_field"):
         complete(operator(repeatable=True), context())
 
 
@@ -678,12 +680,23 @@ def test_a_result_that_is_too_large_or_no_text_wants_a_destination(start: Start,
         complete(operator(max_xcom_bytes=4000), context())
 
 
-def test_no_result_is_none_and_cannot_be_stored(start: Start, tmp_path: Path) -> None:
+def test_no_data_is_none_and_may_skip_the_task(start: Start, tmp_path: Path) -> None:
     simulator = start(processing_seconds=None)
     simulator.faults.add("status", "http_status", status=204, times=None)
     assert complete(operator(), context()) is None
-    with pytest.raises(DownloadError, match="holds no result"):
-        complete(operator(destination=str(tmp_path / "x")), context())
+    assert complete(operator(destination=str(tmp_path / "x")), context()) is None
+    assert not (tmp_path / "x").exists()
+    with pytest.raises(AirflowSkipException, match="no data"):
+        complete(operator(on_no_data="skip"), context())
+
+
+def test_a_status_document_is_not_stored_unless_asked_for(start: Start, tmp_path: Path) -> None:
+    start(processing_seconds=0)
+    target, none = str(tmp_path / "x"), {"result_field": None}
+    with pytest.raises(DownloadError, match="is a status document"):
+        complete(operator("status_field", destination=target, profile_options=none), context())
+    complete(operator("status_field", destination=target, result_field="$"), context())
+    assert json.loads(Path(target).read_text("utf-8"))["status"] == "completed"
 
 
 def test_the_handle_alone_may_be_returned_and_used_by_others(start: Start, tmp_path: Path) -> None:
@@ -761,13 +774,16 @@ def test_the_sensor_fails_with_the_jobs_end_and_never_cancels(start: Start) -> N
         operator("status_field", deferrable=True).execute(context())
     where = f"status_field/jobs/{simulator.job().id}"
     with pytest.raises(JobFailedError):
-        complete(HttpAsyncJobSensor(task_id="s", endpoint=where), context())
+        complete(HttpAsyncJobSensor(task_id="s", endpoint=where, poke_interval=0.1), context())
     simulator.script(processing_seconds=None)
     with pytest.raises(TaskDeferred):
         operator("status_field", deferrable=True).execute(context())
     running = f"status_field/jobs/{simulator.job().id}"
-    with pytest.raises(JobTimeoutError):
-        complete(HttpAsyncJobSensor(task_id="s", endpoint=running, timeout=0.3, deferrable=False), context())
+    sensor = HttpAsyncJobSensor(
+        task_id="s", endpoint=running, timeout=0.3, poke_interval=0.1, deferrable=False
+    )
+    with pytest.raises(AirflowSensorTimeout):
+        complete(sensor, context())
     assert simulator.journal.cancels == 0
 
 

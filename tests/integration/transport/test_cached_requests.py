@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._transport import endpoint as endpoints
-from airflow_async_provider._transport import triggerer
+from airflow_async_provider._transport import triggerer, turns
 from airflow_async_provider._transport.auth import StaticAuth
 from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
 from airflow_async_provider._transport.oauth import ClientCredentialsAuth
@@ -200,18 +200,18 @@ async def test_a_crowd_at_a_slow_host_leaves_places_for_others(start: Start) -> 
     async with triggerer.pool():
         crowd = [
             asyncio.create_task(triggerer.send(Endpoint(slow.origin), HttpRequest("GET", "x")))
-            for _ in range(3 * triggerer.MAX_SOCKETS_PER_HOST)
+            for _ in range(3 * turns.MAX_SOCKETS_PER_HOST)
         ]
-        while len(slow.requests) < triggerer.MAX_SOCKETS_PER_HOST:  # noqa: ASYNC110 - a thread counts
+        while len(slow.requests) < turns.FIRST_SOCKETS:  # noqa: ASYNC110 - a thread counts
             await asyncio.sleep(0.01)
         assert (await triggerer.send(Endpoint(quick.origin), HttpRequest("GET", "x"))).status == 200
         entry = triggerer._pools[asyncio.get_running_loop()]
         for task in crowd:
             task.cancel()
         await asyncio.gather(*crowd, return_exceptions=True)
-        assert entry.turns._value == triggerer.MAX_SOCKETS
-        assert {turns._value for turns in entry.turns_at.values()} == {triggerer.MAX_SOCKETS_PER_HOST}
-        assert len(slow.requests) == triggerer.MAX_SOCKETS_PER_HOST
+        assert not entry.turns._quick
+        assert {at._active for at in entry.turns_at.values()} == {0}
+        assert len(slow.requests) == turns.FIRST_SOCKETS
 
 
 def test_a_repeated_request_is_frozen_and_tells_nothing() -> None:

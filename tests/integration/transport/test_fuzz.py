@@ -130,7 +130,7 @@ ANY = settings(
 @given(data=anything, ending=st.sampled_from(["close", "close", "reset"]), request=requests)
 def test_any_bytes(server: RawServer, ask: Ask, data: bytes, ending: str, request: HttpRequest) -> None:
     server.scripts[b"/fuzz"] = Script(data, ending)
-    answer, after = ask(Endpoint(server.origin, timeout=LONG), request)
+    answer, after = ask(Endpoint(server.origin, timeout=LONG, max_status_bytes=LARGEST), request)
     event(type(answer).__name__)
     check(answer, max_body_bytes=request.max_body_bytes or LARGEST)
     check_the_one_after(after)
@@ -144,7 +144,7 @@ def test_any_bytes_and_the_connection_stays_open(
 ) -> None:
     """What is left of an answer is not taken for the answer to the next request."""
     server.scripts[b"/fuzz"] = Script(data, "keep")
-    answer, after = ask(Endpoint(server.origin, timeout=LONG), request)
+    answer, after = ask(Endpoint(server.origin, timeout=LONG, max_status_bytes=LARGEST), request)
     event(type(answer).__name__)
     check(answer, max_body_bytes=request.max_body_bytes or LARGEST)
     check_the_one_after(after)

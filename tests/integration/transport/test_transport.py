@@ -20,12 +20,13 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._transport import triggerer, worker
+from airflow_async_provider._transport import triggerer, turns, worker
 from airflow_async_provider._transport.auth import StaticAuth
 from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
+    AnswerTooLargeError,
     AuthenticationError,
     ConfigurationError,
     OriginError,
@@ -218,8 +219,32 @@ def test_a_redirect_within_the_origin_is_followed_byte_for_byte(start: Start, se
 
 def test_a_post_is_not_sent_a_second_time(start: Start, send: Send) -> None:
     server = start(redirect("/y", 307))
-    assert send(Endpoint(server.origin), HttpRequest("POST", "x", json={})).status == 307
+    assert send(Endpoint(server.origin), HttpRequest("POST", "x", json={}, repeatable=False)).status == 307
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("code", [307, 308])
+def test_a_post_that_asks_for_a_state_follows_with_method_and_body(
+    start: Start, send: Send, code: int
+) -> None:
+    server = start(redirect("/y", code), status(200, b"there"))
+    assert send(Endpoint(server.origin), HttpRequest("POST", "x", json={"id": 1})).body == b"there"
+    assert [(r.method, r.target, r.body) for r in server.requests] == [
+        ("POST", "/x", b'{"id":1}'),
+        ("POST", "/y", b'{"id":1}'),
+    ]
+
+
+@pytest.mark.parametrize("code", [301, 302, 303])
+def test_a_post_never_becomes_a_get(start: Start, send: Send, code: int) -> None:
+    server = start(redirect("/y", code))
+    assert send(Endpoint(server.origin), HttpRequest("POST", "x", json={})).status == code
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_get_follows_every_kind_of_redirect(start: Start, send: Send, code: int) -> None:
+    server = start(redirect("/y", code), status(200, b"there"))
+    assert send(Endpoint(server.origin), get()).body == b"there"
 
 
 def test_redirects_in_a_circle_end(start: Start, send: Send) -> None:
@@ -312,14 +337,13 @@ def test_a_byte_now_and_then_does_not_keep_us(start: Start, send: Send) -> None:
 
 @pytest.fixture
 def small_limit(monkeypatch: pytest.MonkeyPatch) -> int:
-    for module in (worker, triggerer):
-        monkeypatch.setattr(module, "LARGEST_ANSWER", 1_000_000)
+    monkeypatch.setattr(worker, "LARGEST_ANSWER", 1_000_000)
     return 1_000_000
 
 
 def test_an_answer_of_the_largest_size_is_read(start: Start, send: Send, small_limit: int) -> None:
     server = start(status(200, b"x" * small_limit))
-    assert len(send(Endpoint(server.origin), get()).body) == small_limit
+    assert len(send(Endpoint(server.origin, max_status_bytes=small_limit), get()).body) == small_limit
 
 
 @pytest.mark.parametrize("chunked", [True, False])
@@ -332,8 +356,8 @@ def test_a_larger_one_is_given_up(start: Start, send: Send, small_limit: int, ch
             exchange.connection.sendall(b"10000\r\n" + block + b"\r\n" if chunked else block)
 
     server = start(endless)
-    with pytest.raises(UnreadableAnswerError, match="larger than"):
-        send(Endpoint(server.origin), get())
+    with pytest.raises((UnreadableAnswerError, AnswerTooLargeError), match="larger than"):
+        send(Endpoint(server.origin, max_status_bytes=small_limit), get())
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
@@ -344,8 +368,8 @@ def test_a_bomb_does_not_go_off(start: Start, send: Send, small_limit: int, enco
     server = start(status(200, bomb, {"Content-Encoding": encoding}))
     tracemalloc.start()
     try:
-        with pytest.raises(UnreadableAnswerError, match="larger than"):
-            send(Endpoint(server.origin), get())
+        with pytest.raises((UnreadableAnswerError, AnswerTooLargeError), match="larger than"):
+            send(Endpoint(server.origin, max_status_bytes=small_limit), get())
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -759,7 +783,8 @@ def test_nothing_is_left_open(start: Start, certificate: Path, counting: ByteSer
 async def test_a_crowd_waits_for_its_turn_and_nobody_s_time_runs_out(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(triggerer, "MAX_SOCKETS_PER_HOST", 2)
+    monkeypatch.setattr(turns, "FIRST_SOCKETS", 2)
+    monkeypatch.setattr(turns, "MAX_SOCKETS_PER_HOST", 2)
     together = threading.Semaphore(2)
 
     def slow(exchange: Exchange) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -171,8 +173,8 @@ async def test_any_number_of_silent_hosts_gives_way_after_a_moment() -> None:
 async def test_a_host_that_fell_silent_gets_fewer_sockets_until_it_answers() -> None:
     async with Silent() as host, triggerer.pool():
         endpoint = Endpoint(host.origin, timeout=0.2)
-        sends = [triggerer.send(endpoint, GET) for _ in range(4)]
-        results = await asyncio.gather(*sends, return_exceptions=True)
+        asked = [triggerer.send(endpoint, GET) for _ in range(4)]
+        results = await asyncio.gather(*asked, return_exceptions=True)
         assert all(isinstance(r, TransientError) for r in results)
         at = triggerer._pools[asyncio.get_running_loop()].turns_at[host.origin]
         assert at._sockets == 1
@@ -180,6 +182,34 @@ async def test_a_host_that_fell_silent_gets_fewer_sockets_until_it_answers() -> 
         for _ in range(5):
             await triggerer.send(endpoint, GET)
         assert at._sockets == 6
+
+
+async def test_silent_name_servers_keep_no_thread_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each holds a thread for as long as it is silent; other names and other work have theirs."""
+    over = threading.Event()
+    real = socket.getaddrinfo
+
+    def slow(host: str, *args: Any, **kwargs: Any) -> Any:
+        if "silent" in str(host):
+            over.wait(20)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return real("127.0.0.1" if host == "healthy.test" else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", slow)
+    async with Silent(b"{}") as host, triggerer.pool():
+        jobs = [
+            asyncio.create_task(triggerer.send(Endpoint(f"http://silent-{n}.test", timeout=20), GET))
+            for n in range(12)
+        ]
+        await asyncio.sleep(0.05)
+        port = host.origin.rpartition(":")[2]
+        answer = await asyncio.wait_for(
+            triggerer.send(Endpoint(f"http://healthy.test:{port}", timeout=20), GET), 10
+        )
+        assert answer.status == 200
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: 5), 10) == 5
+        over.set()
+        assert all(isinstance(r, TransientError) for r in await asyncio.gather(*jobs, return_exceptions=True))
 
 
 async def test_the_budget_of_a_host_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from airflow_async_provider._polling import loop as waiting
 from airflow_async_provider._polling import policy
-from airflow_async_provider._polling.loop import Outcome, awatch, moved, watch
+from airflow_async_provider._polling.loop import Outcome, awatch, watch, with_status_url
 from airflow_async_provider._polling.policy import PollPolicy, Wait
 from airflow_async_provider._transport import triggerer
 from airflow_async_provider.errors import TransientError
@@ -646,7 +646,7 @@ def test_both_loops_follow_a_monitor_that_moves(
     job = JobHandle("jaggaer_aso", "x", time.time(), found.origin + "/s/1")
     assert watching(job, a_wait(), Lines()).state == "succeeded"
     assert asked(found) == ["GET /s/1", "GET /s/2", "GET /s/3"]
-    assert moved(job, JobStatus(JobState.RUNNING)) is job
+    assert with_status_url(job, JobStatus(JobState.RUNNING)) is job
 
 
 def test_a_foreign_error_becomes_an_event_without_its_text(

@@ -22,6 +22,7 @@ import pytest
 from airflow_async_provider import errors
 from airflow_async_provider.operators._base import AsyncJobOperator
 from airflow_async_provider.provider_info import get_provider_info
+from airflow_async_provider.sensors._base import JobSensor
 from tests.support.docs_pages import (
     DOCS,
     ROOT,
@@ -38,7 +39,7 @@ from tests.support.docs_pages import (
 )
 
 PACKAGE = ROOT / "airflow_async_provider"
-LANGUAGES = {"python", "json", "bash", "console", "text", "ini", "http"}
+LANGUAGES = {"python", "json", "yaml", "bash", "console", "text", "ini", "http"}
 COMMON = DOCS / "common_arguments.md"
 #: which page a module of operators, sensors or transfers belongs to; else the page has the module's name
 PAGE_OF = {
@@ -307,9 +308,13 @@ def test_every_operator_and_its_arguments_are_on_the_page_of_its_system(operator
     text = prose(page)
     assert operator.__name__ in text
     spans = {re.split(r"[=(:\s]", span)[0] for span in code_spans(text)}
-    assert set(arguments_of(operator, shared=False)) - spans == set()
-    if set(arguments_of(operator, shared=True)) - spans:
-        assert "common_arguments.md" in links(page), "arguments of all operators: link common_arguments.md"
+    common = set(code_spans(prose(COMMON)))
+    assert set(arguments_of(operator, shared=False)) - spans - common == set()
+    if (
+        set(arguments_of(operator, shared=True)) | common & set(arguments_of(operator, shared=False))
+    ) - spans:
+        linked = {target.partition("#")[0] for target in links(page)}
+        assert "common_arguments.md" in linked, "arguments of all operators: link common_arguments.md"
 
 
 def test_arguments_of_every_operator_are_on_their_page() -> None:
@@ -329,6 +334,7 @@ def public_hooks() -> list[type]:
 
 #: what Airflow or this package itself calls, not a DAG author
 INNER = {
+    "origin_of",
     "endpoint_from",
     "signature_scheme",
     "signature_key",
@@ -373,10 +379,21 @@ def test_defaults_in_an_operators_table_are_those_of_the_code(operator: type) ->
 
 def test_defaults_in_the_table_of_common_arguments_are_those_of_the_code() -> None:
     known = arguments_of(AsyncJobOperator, shared=True)
-    said = {code_spans(cells[0])[0]: literal(cells[1]) for _, cells in rows(prose(COMMON))}
+    said = {
+        code_spans(cells[0])[0]: literal(cells[1])
+        for heading in ("Waiting", "Callbacks", "Destinations")
+        for _, cells in rows(section(COMMON, heading))
+    }
     assert {name: said.get(name) for name in known if name != "conn_id"} == {
         name: default for name, default in known.items() if name != "conn_id"
     }
+
+
+def test_defaults_in_the_table_of_sensors_are_those_of_the_code() -> None:
+    parameters = inspect.signature(JobSensor.__init__).parameters.values()
+    known = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY and p.name != "conn_id"}
+    said = {code_spans(cells[0])[0]: literal(cells[1]) for _, cells in rows(section(COMMON, "Sensors"))}
+    assert {name: said.get(name) for name in known} == known
 
 
 def test_every_trigger_that_airflow_is_told_of_is_documented() -> None:

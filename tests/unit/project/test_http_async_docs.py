@@ -6,22 +6,29 @@ from __future__ import annotations
 import ast
 import inspect
 import re
-from dataclasses import fields
 from functools import cache
 from pathlib import Path
 
 import pytest
 
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
+from airflow_async_provider.protocols._http.assembly import SHORT
 from airflow_async_provider.protocols._http.azure import AzureProtocol
-from airflow_async_provider.protocols._http.google import GoogleProtocol
-from airflow_async_provider.protocols._http.location import LocationProtocol
-from airflow_async_provider.protocols._http.odata import ODataProtocol
-from airflow_async_provider.protocols._http.status_field import StatusFieldProtocol
+from airflow_async_provider.protocols._http.description import (
+    Cancel,
+    Outcome,
+    Pace,
+    Pages,
+    Poll,
+    ResultPlace,
+    Step,
+)
 from airflow_async_provider.sensors.http_async import HttpAsyncJobSensor
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "http_async.md").read_text("utf-8")
+COMMON = (ROOT / "docs" / "common_arguments.md").read_text("utf-8")
+VOCABULARY = (ROOT / "docs" / "describing_an_api.md").read_text("utf-8")
 
 
 @cache
@@ -46,16 +53,21 @@ def test_every_cell_of_the_table_is_a_test_that_exists() -> None:
 @pytest.mark.parametrize("task", [HttpAsyncJobOperator, HttpAsyncJobSensor])
 def test_every_argument_is_described(task: type) -> None:
     for name in inspect.signature(task.__init__).parameters:
-        if name not in ("self", "kwargs", "callback"):  # that one is described for all operators
-            assert re.search(rf"^\| `{name}` ", PAGE, re.MULTILINE), name
+        if name in ("self", "kwargs") or (f"| `{name}`" in COMMON):  # what all operators have stands there
+            continue
+        assert re.search(rf"^\| (`\w+`, )?`{name}`", PAGE, re.MULTILINE), name
 
 
-@pytest.mark.parametrize(
-    "profile", [LocationProtocol, AzureProtocol, GoogleProtocol, ODataProtocol, StatusFieldProtocol]
-)
-def test_every_option_is_described(profile: type) -> None:
-    for option in fields(profile):
-        assert re.search(rf"^\| [^|]*`{option.name}`[^|]* \|", PAGE, re.MULTILINE), option.name
+@pytest.mark.parametrize("option", sorted({*SHORT, *AzureProtocol.own_options}))
+def test_every_short_option_is_described(option: str) -> None:
+    assert f"`{option}`" in PAGE.split("## Options of the profiles", 1)[1], option
+
+
+@pytest.mark.parametrize("role", [Step, Poll, Outcome, ResultPlace, Pages, Cancel, Pace])
+def test_every_key_of_a_description_is_described(role: type) -> None:
+    for key in fields(role):
+        name = key.metadata["name"] or key.name
+        assert f"`{name}`" in VOCABULARY or f"`{name}`, " in VOCABULARY, f"{role.__name__}: {name}"
 
 
 def test_the_json_of_the_page_is_json() -> None:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._download import download, write_bytes, write_chunks
-from airflow_async_provider._download.destination.base import open_destination
+from airflow_async_provider._download.destination.opening import open_destination
 from airflow_async_provider._download.destination.s3 import MARK, S3Object
 from airflow_async_provider._download.destination.s3_multipart import MIB
 from airflow_async_provider._download.source.base import ChunkSource

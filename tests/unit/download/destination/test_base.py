@@ -1,35 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which destination an address names."""
+"""What all destinations share."""
 
 from __future__ import annotations
 
 import pytest
 
 from airflow_async_provider._download import open_destination
-from airflow_async_provider._download.destination.local_file import LocalFile
-from airflow_async_provider._download.destination.object_storage import StoredObject
-from airflow_async_provider._download.destination.s3 import S3Object
-from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.errors import DestinationExistsError
 
 
-@pytest.mark.parametrize(
-    ("destination", "kind", "uri"),
-    [
-        ("/data/x y.csv", LocalFile, "file:///data/x%20y.csv"),
-        ("file:///data/x%20y.csv", LocalFile, "file:///data/x%20y.csv"),
-        ("/data/odd://name", LocalFile, "file:///data/odd%3A/name"),
-        ("s3://bucket/a b/c", S3Object, "s3://bucket/a b/c"),
-        ("S3A://conn@bucket/key", S3Object, "s3://bucket/key"),
-        ("gs://conn@bucket/key", StoredObject, "gs://conn@bucket/key"),
-    ],
-)
-def test_destinations(destination: str, kind: type, uri: str) -> None:
-    place = open_destination(destination)
-    assert type(place) is kind
-    assert place.uri == uri
-    assert uri in repr(place)
+@pytest.mark.parametrize("uri", ["/data/x.csv", "s3://bucket/key"])
+def test_errors_name_the_place_and_what_to_do(uri: str) -> None:
+    place = open_destination(uri, if_exists="fail")
+    error = place.exists_error()
+    assert isinstance(error, DestinationExistsError)
+    assert place.uri in str(error)
+    assert "if_exists='replace'" in str(error)
+    assert "7 bytes" in str(place.too_large(7))
 
 
-def test_unknown_if_exists() -> None:
-    with pytest.raises(ConfigurationError, match="'replace', 'skip' or 'fail'"):
-        open_destination("/x", if_exists="append")  # type: ignore[arg-type]  # what a DAG author may write
+def test_a_place_has_no_memory_of_uploads_unless_it_is_given_one() -> None:
+    place = open_destination("/data/x.csv")
+    assert place.uploads is None
+    assert "x.csv" in repr(place)

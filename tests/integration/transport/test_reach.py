@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a remote can make a worker fetch: by what a URL says, and by where a socket really ends up."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from airflow_async_provider._transport.endpoint import Endpoint
+from airflow_async_provider._transport.environment import ca_for
+from airflow_async_provider._transport.reach import kind_of
+from airflow_async_provider._transport.sender import Sender
+from airflow_async_provider._transport.time_limit import TimeLimit
+from airflow_async_provider.errors import ConfigurationError, OriginError
+from tests.support.byte_server import running, status
+
+#: An address of documentation (RFC 5737): the connection points to no machine of ours.
+FAR = "http://192.0.2.1"
+
+
+def fetch(endpoint: Endpoint, url: str, sender: Sender | None = None, proxy: str | None = None) -> int:
+    with TimeLimit(10) as limit:
+        answer = (sender or Sender(connections=1, hosts=1)).send(
+            "GET",
+            url,
+            headers={},
+            shown="http://shown.invalid/" if url.startswith("https") else url.split("?", maxsplit=1)[0],
+            limit=limit,
+            timeout=(5, 5),
+            verify=ca_for(url, True),
+            proxy=proxy,
+            reach=endpoint.reach,
+        )
+        with answer:
+            return int(answer.status_code)
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [
+        ("127.0.0.1", "loopback"),
+        ("127.1", "loopback"),
+        ("2130706433", "loopback"),
+        ("0x7f000001", "loopback"),
+        ("0177.0.0.1", "loopback"),
+        ("::1", "loopback"),
+        ("::ffff:127.0.0.1", "loopback"),
+        ("169.254.169.254", "link-local"),
+        ("2852039166", "link-local"),
+        ("fe80::1", "link-local"),
+        ("fe80::1%eth0", "link-local"),
+        ("::ffff:169.254.169.254", "link-local"),
+        ("2002:a9fe:a9fe::1", "link-local"),
+        ("0.0.0.0", "unspecified"),
+        ("::", "unspecified"),
+        ("224.0.0.1", "multicast"),
+        ("10.0.0.1", ""),
+        ("192.168.1.1", ""),
+        ("192.0.2.7", ""),
+        ("files.example", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_special_about_an_address(address: str, kind: str) -> None:
+    assert kind_of(address) == kind
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8080/x",
+        "http://localhost/x",
+        "http://LOCALHOST./x",
+        "http://a.localhost/x",
+        "http://[::1]/x",
+        "http://[::ffff:7f00:1]/x",
+        "http://0x7f.1/x",
+        "http://2130706433/x",
+        "http://169.254.169.254/latest/meta-data/iam",
+        "http://metadata.google.internal/computeMetadata/v1/",
+        "http://0.0.0.0/x",
+        "http://[fe80::1]/x",
+    ],
+)
+def test_a_result_on_the_worker_itself_is_refused_as_it_is_written(url: str) -> None:
+    with pytest.raises(OriginError, match="nothing was fetched"):
+        Endpoint(FAR).reach.check(url)
+    Endpoint(
+        url.split("/x", maxsplit=1)[0].split("/latest", maxsplit=1)[0].split("/compute", maxsplit=1)[0]
+    ).reach.check(url)  # is there itself
+
+
+@pytest.mark.parametrize("url", ["ftp://files.example/x", "http://h\\@x/", "file:///etc/passwd", "/x"])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Endpoint(FAR).reach.check(url)
+
+
+def test_a_storage_anywhere_is_fine_until_a_list_narrows_it() -> None:
+    url = "https://bucket.storage.example/x?sig=canary"
+    Endpoint(FAR).reach.check(url)
+    Endpoint(FAR, result_hosts=frozenset({"bucket.storage.example"})).reach.check(url)
+    Endpoint(FAR, result_hosts=frozenset({"other.example"})).reach.check(f"{FAR}/own")
+    Endpoint(FAR, result_hosts=frozenset({"o.example"}), allowed_hosts=frozenset({"a.example"})).reach.check(
+        "http://a.example/x"
+    )
+    for listed in ("other.example", "storage.example", "bucket.storage.example:8443"):
+        with pytest.raises(OriginError, match="result_hosts") as caught:
+            Endpoint(FAR, result_hosts=frozenset({listed})).reach.check(url)
+        assert "canary" not in str(caught.value)
+
+
+def test_a_name_that_leads_to_the_worker_itself_gets_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = socket.getaddrinfo
+
+    def lying(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return real("127.0.0.1" if host == "files.example" else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lying)
+    with running(steps=[status(200)]) as server:
+        with pytest.raises(OriginError, match="loopback"):
+            fetch(Endpoint(FAR), f"http://files.example:{server.port}/x")
+        assert not server.requests
+        # The connection itself is on this machine: then results may be, too.
+        assert fetch(Endpoint("http://127.0.0.1:1"), f"http://files.example:{server.port}/x") == 200
+
+
+def test_through_a_proxy_the_address_is_the_proxys() -> None:
+    with running(steps=[status(204)]) as proxy:
+        assert fetch(Endpoint(FAR), "http://files.example/x", proxy=proxy.origin) == 204

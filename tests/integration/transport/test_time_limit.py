@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request that is ended from outside, wherever it hangs."""
+
+from __future__ import annotations
+
+import socket
+from types import SimpleNamespace
+
+import pytest
+
+from airflow_async_provider._transport.time_limit import TimeLimit
+from airflow_async_provider.errors import TransientError
+
+
+def test_a_reader_that_would_hang_is_woken_and_told() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs, TimeLimit(0.05) as limit:
+        limit.watch(SimpleNamespace(connected_socket=ours))
+        assert ours.recv(1) == b""  # would wait for ever
+        with pytest.raises(TransientError, match=r"api.example did not answer within 0.05 seconds"):
+            limit.check("api.example")
+
+
+def test_within_the_limit_nothing_happens() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with TimeLimit(60) as limit:
+            assert not limit.begun
+            limit.watch(SimpleNamespace(connected_socket=ours))
+            assert limit.begun
+            limit.check("api.example")
+        theirs.send(b"x")
+        assert ours.recv(1) == b"x"

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Taking up the job of an earlier try, or the doubt about one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_async_provider._jobs.run import JobRun
+from airflow_async_provider.errors import JobElsewhereError, SubmitUnknownError, TransientError
+from airflow_async_provider.protocols import JobHandle, Submitted
+from tests.support.one_task import OneTask
+from tests.support.small_remote import SUCCEEDED, SmallRemote, SmallTask
+
+
+class Unlucky(SmallTask):
+    """The answer to its start is lost: the job is there, and whether it can be found is up to the remote."""
+
+    findable = True
+
+    def start(self, run: JobRun) -> Submitted:
+        self.remote.start()
+        raise TransientError("reset", sent=True)
+
+    def find_started(self, run: JobRun, correlation_id: str) -> JobHandle | None:
+        if not self.findable:
+            raise SubmitUnknownError("nobody can tell")
+        number = next(iter(self.remote.jobs), None)
+        return None if number is None else JobHandle("http_location", number, 0.0, status_url="https://a/x")
+
+
+class Hidden(Unlucky):
+    findable = False
+
+
+def lost(task: OneTask, remote: SmallRemote, cls: Any = Unlucky) -> None:
+    with pytest.raises(TransientError):
+        task.run(lambda: cls(remote=remote))
+
+
+def test_a_job_whose_answer_was_lost_is_looked_for() -> None:
+    remote, task = SmallRemote(), OneTask()
+    lost(task, remote)
+    remote.jobs["7"] = SUCCEEDED
+    deferral = task.begin(lambda: Unlucky(remote=remote))
+    assert deferral.kwargs["run"]["handle"]["job_id"] == "7"
+    assert list(remote.jobs) == ["7"]
+
+
+def test_where_nobody_can_tell_no_retry_starts_a_second_one_but_a_person_can() -> None:
+    remote, task = SmallRemote(), OneTask()
+    lost(task, remote, Hidden)
+    for _ in range(2):
+        with pytest.raises(SubmitUnknownError):
+            task.run(lambda: Hidden(remote=remote))
+    assert list(remote.jobs) == ["7"]
+    task.clear()
+    lost(task, remote, Hidden)
+    assert list(remote.jobs) == ["7", "8"]
+
+
+def test_a_doubt_is_not_looked_into_at_another_system() -> None:
+    here, there, task = SmallRemote(), SmallRemote("https://b.example"), OneTask()
+    there.start()
+    lost(task, here)
+    with pytest.raises(JobElsewhereError):
+        task.run(lambda: Unlucky(remote=there))
+    assert list(there.jobs) == ["7"]
+
+
+def test_without_reattach_every_try_starts_a_job() -> None:
+    remote, task = SmallRemote(), OneTask()
+    for _ in range(2):
+        task.begin(lambda: SmallTask(remote=remote, reattach=False))
+    assert list(remote.jobs) == ["7", "8"]
+
+
+def test_a_job_that_the_remote_no_longer_knows_is_started_again() -> None:
+    remote, task = SmallRemote(), OneTask()
+    task.begin(lambda: SmallTask(remote=remote))
+    del remote.jobs["7"]
+    task.begin(lambda: SmallTask(remote=remote))
+    assert list(remote.jobs) == ["8"]

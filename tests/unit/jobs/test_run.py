@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The way of a job through its tries, against a remote system in this process: no vendor, no network."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from airflow_async_provider.errors import (
+    JobBlockedError,
+    JobCancelledError,
+    JobElsewhereError,
+    JobFailedError,
+    JobTimeoutError,
+)
+from tests.support.one_task import OneTask, TaskDeferred
+from tests.support.small_remote import BLOCKED, FAILED, SUCCEEDED, SmallRemote, SmallTask
+
+
+def resume(task: OneTask, remote: SmallRemote, deferral: TaskDeferred, **event: Any) -> Any:
+    found = {"version": 1, "state": "succeeded", "via": "poll", "polls": 1, "errors": 0, **event}
+    return SmallTask(remote=remote).execute_complete(task.context, event=found, **deferral.kwargs)
+
+
+def test_a_job_is_started_once_and_its_result_returned() -> None:
+    remote, task = SmallRemote(), OneTask()
+    deferral = task.begin(lambda: SmallTask(remote=remote))
+    remote.jobs["7"] = SUCCEEDED
+    assert resume(task, remote, deferral) == "7"
+    assert list(remote.jobs) == ["7"]
+
+
+def test_an_event_is_not_believed() -> None:
+    """It was logged, stored in clear, and perhaps written by a stranger."""
+    remote, task = SmallRemote(), OneTask()
+    deferral = task.begin(lambda: SmallTask(remote=remote))
+    with pytest.raises(TaskDeferred):
+        resume(task, remote, deferral, state="succeeded")
+    remote.jobs["7"] = FAILED
+    with pytest.raises(JobFailedError):
+        resume(task, remote, deferral, state="succeeded")
+
+
+def test_a_retry_goes_on_with_the_job_and_starts_no_other() -> None:
+    remote, task = SmallRemote(), OneTask()
+    task.begin(lambda: SmallTask(remote=remote))  # its worker and its trigger are gone
+    remote.jobs["7"] = SUCCEEDED
+    assert task.run(lambda: SmallTask(remote=remote)) == "7"
+    assert list(remote.jobs) == ["7"]
+
+
+@pytest.mark.parametrize(("state", "error"), [(FAILED, JobFailedError), (BLOCKED, JobBlockedError)])
+def test_after_a_bad_end_a_retry_starts_another_after_a_block_it_does_not(
+    state: Any, error: type[Exception]
+) -> None:
+    remote, task = SmallRemote(), OneTask()
+    deferral = task.begin(lambda: SmallTask(remote=remote))
+    remote.jobs["7"] = state
+    with pytest.raises(error):
+        resume(task, remote, deferral, state=state.value)
+    if state is FAILED:
+        task.begin(lambda: SmallTask(remote=remote))
+        assert list(remote.jobs) == ["7", "8"]
+    else:
+        with pytest.raises(error):
+            task.run(lambda: SmallTask(remote=remote))
+        assert list(remote.jobs) == ["7"]
+
+
+@pytest.mark.parametrize("cancel", [True, False])
+def test_a_passed_deadline_cancels_where_it_may(cancel: bool) -> None:
+    remote, task = SmallRemote(), OneTask()
+    arguments = {"timeout": 0.05, "deferrable": False, "cancel_on_kill": cancel}
+    with pytest.raises(JobTimeoutError):
+        task.run(lambda: SmallTask(remote=remote, **arguments))
+    assert remote.cancelled == (["7"] if cancel else [])
+
+
+def test_a_clock_that_is_ahead_ends_nobody_s_wait() -> None:
+    """The triggerer says that the time is over; the worker's clock says otherwise, and counts."""
+    remote, task = SmallRemote(), OneTask()
+    deferral = task.begin(lambda: SmallTask(remote=remote, timeout=86_400))
+    with pytest.raises(TaskDeferred) as again:
+        resume(task, remote, deferral, state="timeout")
+    assert remote.cancelled == []
+    assert again.value.kwargs["run"]["clock_trusted"] is False
+    assert again.value.kwargs["run"]["deadline"] > time.time() + 80_000
+
+
+# -- whose job it is
+
+
+def test_a_try_that_airflow_has_given_up_leaves_the_job_to_its_successor() -> None:
+    remote, task = SmallRemote(), OneTask()
+    first = SmallTask(remote=remote)
+    task.try_number = 1
+    with pytest.raises(TaskDeferred):
+        first.execute(task.context)
+    task.begin(lambda: SmallTask(remote=remote))  # the second try has taken the job up
+    first.on_kill()  # what a worker does whose heartbeat was refused
+    assert remote.cancelled == []
+
+
+def test_a_try_that_is_killed_cancels_its_own_job() -> None:
+    remote, task = SmallRemote(), OneTask()
+    operator = SmallTask(remote=remote)
+    task.begin(lambda: operator)
+    operator.on_kill()
+    assert remote.cancelled == ["7"]
+
+
+def test_a_connection_that_leads_elsewhere_is_not_asked_for_the_job() -> None:
+    here, there, task = SmallRemote(), SmallRemote("https://b.example"), OneTask()
+    there.start()  # somebody else's job, with the number of ours
+    task.begin(lambda: SmallTask(remote=here))
+    with pytest.raises(JobElsewhereError, match=r"a\.example"):
+        task.run(lambda: SmallTask(remote=there))
+    assert (there.asked, there.cancelled, list(there.jobs)) == ([], [], ["7"])
+    here.jobs["7"] = SUCCEEDED
+    assert task.run(lambda: SmallTask(remote=here)) == "7"
+
+
+def test_the_same_for_another_connection_id() -> None:
+    here, there, task = SmallRemote(), SmallRemote(conn_id="other"), OneTask()
+    task.begin(lambda: SmallTask(remote=here))
+    with pytest.raises(JobElsewhereError):
+        task.run(lambda: SmallTask(remote=there))
+    assert there.asked == []
+
+
+# -- clearings
+
+
+def test_clearing_cancels_what_runs_and_starts_anew() -> None:
+    remote, task = SmallRemote(), OneTask()
+    task.begin(lambda: SmallTask(remote=remote))
+    task.clear()
+    task.begin(lambda: SmallTask(remote=remote))
+    assert remote.cancelled == ["7"]
+    assert list(remote.jobs) == ["7", "8"]
+
+
+def test_a_result_of_other_arguments_is_never_taken_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    remote, task = SmallRemote(), OneTask()
+    task.begin(lambda: SmallTask(remote=remote, what="a"))
+    remote.jobs["7"] = SUCCEEDED
+    task.clear()
+    deferral = task.begin(lambda: SmallTask(remote=remote, what="b"))
+    assert deferral.kwargs["run"]["handle"]["job_id"] == "8"
+
+
+def test_clearing_after_success_starts_a_new_job() -> None:
+    remote, task = SmallRemote(), OneTask()
+    deferral = task.begin(lambda: SmallTask(remote=remote))
+    remote.jobs["7"] = SUCCEEDED
+    assert resume(task, remote, deferral) == "7"
+    task.clear()
+    deferral = task.begin(lambda: SmallTask(remote=remote))
+    assert deferral.kwargs["run"]["handle"]["job_id"] == "8"
+
+
+def test_a_job_that_somebody_cancelled_is_an_error_and_a_retry_starts_another() -> None:
+    remote, task = SmallRemote(), OneTask()
+    deferral = task.begin(lambda: SmallTask(remote=remote))
+    remote.cancel(SmallTask(remote=remote).hook.bound(remote.start()))
+    remote.jobs["7"] = remote.jobs["8"]
+    with pytest.raises(JobCancelledError):
+        resume(task, remote, deferral)
