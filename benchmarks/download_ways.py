@@ -38,6 +38,57 @@ def ours(url: str, destination: str) -> Work:
     return work
 
 
+def ours_files(url: str, destination: str) -> Work:
+    """Several files below a prefix, as our operators do it; behind ``url`` how many, and how many at once."""
+    from airflow_async_provider._download import FileToStore, HttpSource, store_files
+    from airflow_async_provider._transport.sender import Sender
+
+    _load(
+        "airflow_async_provider.transfers.download",
+        "requests",
+        "airflow.providers.amazon.aws.hooks.s3",
+        "boto3",
+    )
+    url, count, at_once = url.split(" ")
+    sender = Sender(connections=int(at_once), hosts=1)
+
+    def one(number: int) -> FileToStore:
+        return FileToStore(
+            lambda: HttpSource(f"{url}&part={number}", sender=sender), name=f"part-{number:05d}"
+        )
+
+    def work() -> dict[str, object]:
+        files = [one(number) for number in range(int(count))]
+        report = store_files(files, destination, run="benchmark", at_once=int(at_once))
+        return {"files": report.files, "bytes": report.bytes}
+
+    return work
+
+
+def http_to_s3_files(url: str, destination: str) -> Work:
+    """``HttpToS3Operator``, once for each file, one after the other."""
+    from airflow.providers.amazon.aws.transfers.http_to_s3 import HttpToS3Operator
+
+    url, count, _ = url.split(" ")
+    endpoint = _http_connection(url)
+    bucket, prefix = destination.removeprefix("s3://").split("/", 1)
+
+    def work() -> dict[str, object]:
+        for number in range(int(count)):
+            key = f"{prefix}part-{number:05d}"
+            HttpToS3Operator(
+                task_id="t",
+                endpoint=endpoint,
+                http_conn_id="source",
+                s3_bucket=bucket,
+                s3_key=key,
+                replace=True,
+            ).execute({})
+        return {"files": int(count)}
+
+    return work
+
+
 def one_connection(url: str, destination: str) -> Work:
     """Ours, held to a single connection."""
     from airflow_async_provider._download import HttpSource, Parallel, download
@@ -120,7 +171,17 @@ def stored_size(endpoint: str, place: str) -> Work:
 
 
 WAYS = {
-    way.__name__: way for way in (ours, one_connection, plain_requests, in_memory, http_to_s3, stored_size)
+    way.__name__: way
+    for way in (
+        ours,
+        ours_files,
+        one_connection,
+        plain_requests,
+        in_memory,
+        http_to_s3,
+        http_to_s3_files,
+        stored_size,
+    )
 }
 
 
