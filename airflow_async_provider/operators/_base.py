@@ -246,6 +246,9 @@ class AsyncJobOperator(BaseOperator):
         )
 
 
+make_plain(AsyncJobOperator)
+
+
 def ended_for_sure(status: JobStatus) -> bool:
     """Whether a job is known to have ended badly; one that got lost may have done its work."""
     return status.state is not JobState.EXPIRED

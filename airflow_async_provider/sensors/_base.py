@@ -170,6 +170,9 @@ class JobSensor(BaseSensorOperator):
         return True
 
 
+make_plain(JobSensor)
+
+
 class _SoftFail:
     """What Airflow's sensors do with an error: skip if told to; no retry after a timeout."""
 

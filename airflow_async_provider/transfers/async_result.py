@@ -141,3 +141,6 @@ class AsyncResultDownloadOperator(BaseOperator):
         """
         method, _, path = str(job_of(self.job).data.get("label", "")).partition(" ")
         return lineage_of(self, path if method.isupper() else "")
+
+
+make_plain(AsyncResultDownloadOperator)

@@ -44,7 +44,8 @@ def store_files_of(
         [file(one) for one in result.files],
         prefix,
         options,
-        run=f"{handle.protocol}/{handle.job_id}",
+        # A remote system may give an id out again, and another one has the same ids.
+        run=f"{handle.protocol}/{handle.job_id}/{handle.conn_id}/{handle.origin}/{handle.submitted_at}",
         log=log,
     )
 
@@ -116,7 +117,12 @@ def rows_of(result: Result) -> Callable[[Any], list[Any]] | None:
 
     def rows(document: Any) -> list[Any]:
         found = json_path.read(document, items)
-        if found is None or found is json_path.MISSING:
+        if found is json_path.MISSING:
+            keys = ", ".join(map(repr, document)) if isinstance(document, dict) else type(document).__name__
+            raise DownloadError(
+                f"A page of the result has nothing at {items!r}, where its rows should be; it has {keys[:200]}."
+            )
+        if found is None:
             return []
         return found if isinstance(found, list) else [found]
 
