@@ -120,7 +120,7 @@ def rows_of(result: Result) -> Callable[[Any], list[Any]] | None:
         if found is json_path.MISSING:
             keys = ", ".join(map(repr, document)) if isinstance(document, dict) else type(document).__name__
             raise DownloadError(
-                f"A page of the result has nothing at {items!r}, where its rows should be. It has {keys[:200]}"
+                f"A page of the result has nothing at {items!r}, where its rows should be: {keys[:200]}"
             )
         if found is None:
             return []
