@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a request of a description to one that can be sent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_async_provider.errors import DescriptionError
+from airflow_async_provider.protocols import JobHandle
+from airflow_async_provider.protocols._http.profile import HttpProfile
+
+HANDLE = JobHandle(
+    "http_api", "7", 0.0, "https://api.example/m?api-version=1", data={"kept": {"region": "eu"}}
+)
+
+
+def poll(handle: JobHandle = HANDLE, **options: Any) -> Any:
+    return HttpProfile(start={"keep": {"region": "r"}}, **options).status(handle)
+
+
+def test_what_the_remote_has_put_into_its_address_stays() -> None:
+    request = poll(query={"api-version": "2", "tenant": "t"})
+    assert (request.url, request.params) == (HANDLE.status_url, {"tenant": "t"})
+
+
+def test_a_form_and_a_raw_body() -> None:
+    request = poll(poll={"method": "POST", "form": {"id": "{job_id}", "r": "{region}"}})
+    assert (request.body, request.headers) == (
+        b"id=7&r=eu",
+        {"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    raw = poll(
+        poll={"method": "POST", "text": "<get id='{job_id}'/>", "headers": {"Content-Type": "text/xml"}}
+    )
+    assert (raw.body, raw.headers) == (b"<get id='7'/>", {"Content-Type": "text/xml"})
+
+
+def test_a_number_stays_one_in_json_alone() -> None:
+    handle = JobHandle("http_api", "7", 0.0, "m", data={"id_number": True})
+    request = poll(handle, poll={"method": "POST", "json": {"id": "{job_id}", "name": "job-{job_id}"}})
+    assert request.json == {"id": 7, "name": "job-7"}
+
+
+def test_a_value_that_is_not_there_is_told() -> None:
+    handle = JobHandle("http_api", "7", 0.0, "m")
+    with pytest.raises(DescriptionError, match=r"no value for \{region\}"):
+        poll(handle, poll={"query": {"r": "{region}"}})
