@@ -61,6 +61,9 @@ class Decoder:
                 decoded.append(piece)
                 room -= len(piece)
                 data = self._object.unconsumed_tail
+                if self._object.eof and self._object.unused_data.startswith(b"\x1f\x8b"):
+                    # gzip may be several pieces, one after the other (RFC 1952 §2.2)
+                    data, self._object = self._object.unused_data, zlib.decompressobj(31)
         except zlib.error:
             raise TransientError(f"The answer of {self._where} is compressed, and damaged.") from None
         return b"".join(decoded)

@@ -54,7 +54,7 @@ class AutomicHook(BatchedPolls):
       Automic wants it (Broadcom knowledge article 253429). With extra ``auth`` = ``bearer`` the password is
       an OAuth 2.0 token for a system that has UC_OAUTH_SETTINGS, and there is no login.
     * extra ``client`` (required unless it is in the login), ``auth`` (``basic``, ``bearer``), ``run_url``,
-      ``callback_base_url``, ``batch_polls``, ``verify``, ``proxy``, ``timeout``.
+      ``callback_base_url``, ``batch_polls``, ``verify``, ``cert``, ``cert_key``, ``proxy``, ``timeout``.
 
     ``aexecute``, ``astatus`` and ``acancel`` do the same in an event loop.
 

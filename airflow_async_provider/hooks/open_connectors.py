@@ -61,7 +61,8 @@ class OpenConnectorsHook(AsyncApiHook):
     * extra ``signature_secret``: the instance's Callback Notification Signature Key; with it, webhooks
       without a valid signature are refused. The name ``signature_key`` is understood too, but Airflow, which
       knows secrets by their names, would show that one in its REST API and in the connection form.
-    * extra ``callback_base_url``, ``allowed_hosts``, ``verify``, ``result_verify``, ``proxy``, ``timeout``.
+    * extra ``callback_base_url``, ``allowed_hosts``, ``verify``, ``result_verify``, ``result_hosts``,
+      ``cert``, ``cert_key``, ``proxy``, ``timeout``.
 
     :param conn_id: Airflow connection
     """

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""URLs: read strictly, compared by their origin, joined as they are spelled, and shown without what they
+hide."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_async_provider._urls import (
+    follow,
+    is_plain_base,
+    origin,
+    path_of,
+    same_origin,
+    shown,
+    split_url,
+    without_query,
+)
+from airflow_async_provider.errors import ConfigurationError
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("https://a.example/x", "https://A.example:443/y?z", True),
+        ("http://a.example:80", "http://a.example", True),
+        ("http://[::1]/x", "http://[::1]:80", True),
+        ("https://a.example", "http://a.example", False),
+        ("https://a.example", "https://a.example:8443", False),
+        ("https://a.example", "https://b.example", False),
+        ("nothing", "nothing", False),
+        ("http://[", "http://[", False),
+    ],
+)
+def test_one_origin(one: str, other: str, same: bool) -> None:
+    assert same_origin(one, other) is same
+    assert same_origin(other, one) is same
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/y?a=%2f", "https://a.example/y?a=%2f"),
+        ("y", "https://a.example/x/y"),
+        ("?p=2", "https://a.example/x/1?p=2"),
+        ("//b.example/z", "https://b.example/z"),
+        ("https://B.example/%7e/../c?d#e", "https://B.example/%7e/../c?d#e"),
+        ("https://b.example/ü".encode().decode("latin-1"), "https://b.example/ü"),
+    ],
+)
+def test_a_location_is_followed_as_it_is_spelled(location: str, target: str) -> None:
+    assert follow("https://a.example/x/1?p=1", location) == target
+
+
+@pytest.mark.parametrize(
+    "location", ["ftp://b.example/", "http://[", "javascript:x", "http://", "https:\\\\b"]
+)
+def test_a_location_that_leads_nowhere(location: str) -> None:
+    with pytest.raises(ConfigurationError):
+        follow("https://a.example/x", location)
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        (
+            "https://u:canary@a.example:443/files/report.csv?sig=canary#canary",
+            "https://a.example/files/report.csv",
+        ),
+        ("https://a.example", "https://a.example/"),
+        ("https://a.example/jobs/20261126015112/result", "https://a.example/jobs/20261126015112/result"),
+        ("https://a.example/f/4b1d9f0e2c7a/x.json", "https://a.example/f/4b1d…/x.json"),
+        (
+            "https://a.example/f/0f8fad5b-d9cb-469f-a165-70867728950e.tar.gz",
+            "https://a.example/f/0f8f….tar.gz",
+        ),
+        ("https://a.example/asyncStatus/MTYyNjg0MTc3MjI4NzoyMjg1", "https://a.example/asyncStatus/MTYy…"),
+        ("https://a.example/abcdefghijklmnopqrstuvwxyz", "https://a.example/abcd…"),
+        ("http://[", "an unreadable address/"),
+    ],
+)
+def test_what_a_message_shows(url: str, told: str) -> None:
+    assert shown(url) == told
+
+
+@given(st.text(max_size=60))
+def test_nothing_of_a_query_or_a_user_is_ever_shown(text: str) -> None:
+    for url in (f"https://{text}", f"https://a.example/{text}", text):
+        assert isinstance(shown(url), str)
+        assert isinstance(origin(url), str)
+        assert "?" not in without_query(url)
+        assert "#" not in without_query(url)
+        path_of(url)
+    assert "canary" not in shown(f"https://a.example/x?{text}canary")
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("https://a.example", True),
+        ("http://a.example:8080/base/", True),
+        ("https://[::1]:8443/x", True),
+        ("https://u@a.example", False),
+        ("https://a.example?x", False),
+        ("https://a.example/#x", False),
+        ("https://a.example/a b", False),
+        ("ftp://a.example", False),
+        ("a.example", False),
+        ("", False),
+    ],
+)
+def test_an_address_that_paths_can_be_put_below(text: str, plain: bool) -> None:
+    assert is_plain_base(text) is plain
+
+
+@pytest.mark.parametrize(
+    "url", ["", "x", "http://", "http://h:0", "http://h:x", "http://h\\@x", "http://h /", "ws://h"]
+)
+def test_what_is_no_address(url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        split_url(url)
