@@ -275,7 +275,7 @@ def strangers(world: Any) -> dict[str, str]:
     tasks = {name: world.task() for name in ("no memory", *numbers)}
     for name, number in numbers.items():
         task = tasks[name]
-        task.remember(*[task.expect()] * number, job={"job_id": "7", "data": {}})
+        task.remember(*[task.expect()] * number, handle={"job_id": "7", "data": {}})
     there = replace(tasks["no memory"].key, attempt="0" * 32)
     unknown = [
         replace(there, dag_id=there.dag_id[:-6] + letter * 6, run_id=there.run_id[:-6] + letter * 6)

@@ -20,6 +20,7 @@ from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks.address import NO_HASH, TaskKey, matches
 from airflow_async_provider._callbacks.mailbox import delivery_for
 from airflow_async_provider._callbacks.registration import (
+    DURABLE_HANDLE,
     MAX_CALLBACKS,
     MAX_MESSAGE,
     Delivery,
@@ -55,7 +56,7 @@ KEY_MIN_AGE = 5.0
 
 #: Decoded and compared in place of what a task does not expect or remember, or of a task that is not there.
 _NOBODY = Registration(secret_hash=NO_HASH, deadline=0.0, protocol="none")
-_NOTHING = {"version": 1, "callbacks": [_NOBODY.to_dict()], "job": {"job_id": "0"}}
+_NOTHING = {"version": 1, "callbacks": [_NOBODY.to_dict()], DURABLE_HANDLE: {"job_id": "0"}}
 
 
 class Verdict(Enum):
@@ -265,7 +266,11 @@ def _is_awaited(session: Session, callback: AuthenticatedCallback, task_instance
     # up the job of the try before, that job's callback is welcome.
     memory = internals.durable_of(session, callback.task)
     latest = next(iter(_remembered(memory)), None)
-    return "job" in memory and latest is not None and latest.submission == callback.registration.submission
+    return (
+        DURABLE_HANDLE in memory
+        and latest is not None
+        and latest.submission == callback.registration.submission
+    )
 
 
 def _remembered(memory: Mapping[str, Any]) -> Iterator[Registration]:

@@ -23,6 +23,9 @@ MAILBOX_KEY = "async_job_callback_received"
 DURABLE_KEY = "async_job"
 DURABLE_DELIVERY_KEY = "async_job_callback"
 
+#: Key in it of the job that the task has, while it has one.
+DURABLE_HANDLE = "handle"
+
 #: Callbacks of so many submissions are still known as authentic (and change nothing, but for the latest).
 MAX_CALLBACKS = 5
 

@@ -104,11 +104,11 @@ def test_the_memory_of_a_task(world: World) -> None:
         return
 
     registration = task.expect()
-    task.remember(registration, job={"job_id": "7"})
+    task.remember(registration, handle={"job_id": "7"})
 
     with internals.transaction() as session:
         memory = internals.durable_of(session, task.key)
-    assert memory["job"] == {"job_id": "7"}
+    assert memory["handle"] == {"job_id": "7"}
     assert Registration.from_dict(memory["callbacks"][0]) == registration
     assert world.task_state(task.key, DURABLE_DELIVERY_KEY) == HOSTILE
 
@@ -141,7 +141,7 @@ def test_an_address_leads_to_the_live_row_however_many_tries_ago_it_was_made(
         task.new_try()
         task.expect(max_bytes=77)
         if HAS_TASK_STATE:
-            task.remember(job={"job_id": "7"})
+            task.remember(handle={"job_id": "7"})
     with internals.transaction() as session:
         locked = internals.lock_task(session, task.key)
         assert locked.id == task.row["id"]
@@ -152,7 +152,7 @@ def test_an_address_leads_to_the_live_row_however_many_tries_ago_it_was_made(
         memory = internals.durable_of(session, task.key)
     assert world.xcom(task.key, MAILBOX_KEY) == "json:{}"
     if HAS_TASK_STATE:
-        assert memory["job"] == {"job_id": "7"}
+        assert memory["handle"] == {"job_id": "7"}
         assert world.task_state(task.key, DURABLE_DELIVERY_KEY) == "json:{}"
 
 
@@ -168,7 +168,7 @@ def test_the_registration_of_an_earlier_try_is_not_that_of_the_task(world: World
 def test_iterations_of_a_loop_are_told_apart_by_their_try(world: World) -> None:
     first, second = world.iterations(2)
     for number, task in enumerate((first, second)):
-        task.remember(job={"job_id": str(number)})
+        task.remember(handle={"job_id": str(number)})
     second.new_try()
     second.expect(max_bytes=78)
 
@@ -177,7 +177,10 @@ def test_iterations_of_a_loop_are_told_apart_by_their_try(world: World) -> None:
         assert [row.id for row in locked] == [first.row["id"], second.row["id"]]
         assert [row.region_index for row in locked] == [0, 1]
         internals.put_delivery(session, locked[1], "json:{}")
-        assert [internals.durable_of(session, t.key)["job"]["job_id"] for t in (first, second)] == ["0", "1"]
+        assert [internals.durable_of(session, t.key)["handle"]["job_id"] for t in (first, second)] == [
+            "0",
+            "1",
+        ]
         assert [internals.delivery_of(session, t.key) for t in (first, second)] == [None, "json:{}"]
         found = [Registration.from_dict(internals.registration_of(session, t.key)) for t in (first, second)]
         assert [one.max_bytes == 78 for one in found] == [False, True]

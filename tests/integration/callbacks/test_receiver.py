@@ -267,7 +267,7 @@ def test_after_a_new_submission_the_old_address_is_good_for_nothing(world: World
     task.address = type(old)(old.url, new.secret)
     second = task.expect()
     if HAS_TASK_STATE:
-        task.remember(second, first, job={"job_id": "8"})
+        task.remember(second, first, handle={"job_id": "8"})
         task.remember(second, first)
 
     answer = task.post(ENDED, secret=old.secret)
@@ -300,7 +300,7 @@ def test_a_new_try_that_takes_up_the_job_gets_its_callback_before_it_says_so(
 ) -> None:
     task = world.task(**facts)
     registration = task.expect(**facts)
-    task.remember(registration, job={"job_id": "e-1"})
+    task.remember(registration, handle={"job_id": "e-1"})
     task.new_try()
 
     assert taken(task.post(RESPONSE if facts else ENDED))

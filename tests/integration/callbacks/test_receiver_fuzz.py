@@ -363,7 +363,7 @@ def _too_much(task: Waiting) -> None:
 
 
 def _new_try(task: Waiting) -> None:
-    task.remember(task.expect(), job={"job_id": "7"})
+    task.remember(task.expect(), handle={"job_id": "7"})
     task.new_try()
 
 
@@ -371,9 +371,9 @@ def _new_try(task: Waiting) -> None:
 TASKS: dict[str, Callable[[Waiting], None]] = {
     "no memory": lambda t: None,
     "an empty memory": lambda t: t.remember(),
-    "no more than a job": lambda t: t.world.set_task_state(t.key, DURABLE_KEY, {"version": 1, "job": {}}),
-    "one callback": lambda t: t.remember(t.expect(), job={"job_id": "7"}),
-    "as many as there are": lambda t: t.remember(*[t.expect()] * MAX_CALLBACKS, job={"job_id": "7"}),
+    "no more than a job": lambda t: t.world.set_task_state(t.key, DURABLE_KEY, {"version": 1, "handle": {}}),
+    "one callback": lambda t: t.remember(t.expect(), handle={"job_id": "7"}),
+    "as many as there are": lambda t: t.remember(*[t.expect()] * MAX_CALLBACKS, handle={"job_id": "7"}),
     "too many": _too_much,
     "callbacks that are none": lambda t: t.world.set_task_state(
         t.key, DURABLE_KEY, {"version": 1, "callbacks": "rubbish"}

@@ -261,3 +261,10 @@ def test_an_hmac_scheme_needs_no_kind():
 def test_what_describes_no_scheme_is_said_to(value):
     with pytest.raises(ConfigurationError):
         scheme_from_dict(value)
+
+
+def test_a_standard_key_that_is_no_base64_verifies_nothing() -> None:
+    empty = base64.b64encode(hmac.digest(b"", b"m.1000." + b"{}", hashlib.sha256)).decode()
+    headers = Headers({"webhook-id": "m", "webhook-timestamp": "1000", "webhook-signature": f"v1,{empty}"})
+    for key in ("whsec_not base64!", "whsec_", "", b"whsec_\xff"):
+        assert not StandardWebhooks().verify(key, headers, b"{}", now=1000.0)
