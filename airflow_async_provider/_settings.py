@@ -26,13 +26,17 @@ def callback_max_bytes() -> int:
     return max(1, conf.getint(SECTION, "callback_max_bytes", fallback=DEFAULT_CALLBACK_MAX_BYTES))
 
 
-def callback_keys() -> list[str]:
+def callback_key() -> str:
     """``callback_key``, else ``[core] fernet_key``; several, separated by commas, while one is replaced."""
     from airflow.configuration import conf
 
     own = conf.get(SECTION, "callback_key", fallback="")
-    text = own or conf.get("core", "fernet_key", fallback="")
-    return [key.strip() for key in (text or "").split(",") if key.strip()]
+    return own or conf.get("core", "fernet_key", fallback="") or ""
+
+
+def callback_keys() -> list[str]:
+    """The keys in :func:`callback_key`; none where there is nothing."""
+    return [key.strip() for key in callback_key().split(",") if key.strip()]
 
 
 def callback_base_url() -> str | None:
