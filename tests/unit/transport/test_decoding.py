@@ -48,7 +48,7 @@ def test_a_coding_that_we_do_not_know(coding: str) -> None:
         reader(coding)
 
 
-@pytest.mark.parametrize("data", [b"no gzip at all", gzip.compress(b"x" * 500)[:-9]])
+@pytest.mark.parametrize("data", [b"no gzip at all", gzip.compress(b"x" * 500)[:-9]], ids=["none", "half"])
 def test_damaged_and_half_data_is_worth_another_try(data: bytes) -> None:
     found = reader("gzip")
     with pytest.raises(TransientError, match="compressed"):  # noqa: PT012 - either of the two tells
