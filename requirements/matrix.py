@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from itertools import product
+from itertools import cycle, product
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -105,7 +105,7 @@ def main() -> int:
     good = True
     mine = f"{sys.version_info.major}.{sys.version_info.minor}"
     others = [version for version in given.python if version != mine]
-    pairs = zip(given.airflow, others, strict=False) if given.once else product(given.airflow, given.python)
+    pairs = zip(given.airflow, cycle(others), strict=False) if given.once else product(given.airflow, given.python)
     for airflow, wanted in pairs:
         version, python = wanted, interpreter(wanted)
         if python is None and given.once:
