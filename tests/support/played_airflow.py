@@ -211,6 +211,8 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedAirflow]:
     monkeypatch.setattr(BaseXCom, "get_one", lambda key, **where: played.xcoms.get(key))
     monkeypatch.setattr(BaseXCom, "aget_one", aget_one, raising=False)
     monkeypatch.setattr(handling, "_keys", handling._Keys())
+    # There is no database to look at; the dictionaries can be written.
+    monkeypatch.setattr(internals, "unwritable", lambda session: [])
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
     with receiver() as url:
         played.url = url

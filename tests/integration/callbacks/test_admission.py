@@ -220,10 +220,10 @@ def test_refusals_beyond_a_number_wait_for_their_turn(monkeypatch: pytest.Monkey
     prompt = int(admission.MAX_PROMPT_REFUSALS)
     asyncio.run(refuse(prompt))
     assert slept == []
-    asyncio.run(refuse(10 * prompt))
+    asyncio.run(refuse(int(prompt * admission.MAX_DELAY) + prompt))
     assert max(slept) == admission.MAX_DELAY
     assert slept == sorted(slept)
-    monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: 1010.0))
+    monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: 1100.0))
     slept.clear()
     asyncio.run(refuse(prompt))
     assert slept == []
