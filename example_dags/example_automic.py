@@ -57,7 +57,7 @@ with DAG(
     AutomicExecutionSensor(
         task_id="wait_for_workflow",
         run_id=start.output,
-        poll_interval=5,
+        poke_interval=5,
         follow_restarts=True,
         fetch_reports="always",
     )

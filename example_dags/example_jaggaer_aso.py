@@ -36,7 +36,7 @@ with DAG(
     # Three tasks: the handle of the job travels as XCom, the result URL never does.
     start = JaggaerAsoSubmitOperator(task_id="start_bids", endpoint="event/4711/apiBids/async")
     wait = AsyncJobSensor(
-        task_id="wait_for_bids", job=start.output, conn_id="jaggaer_aso_default", poll_interval=5
+        task_id="wait_for_bids", job=start.output, conn_id="jaggaer_aso_default", poke_interval=5
     )
     fetch = AsyncResultDownloadOperator(
         task_id="fetch_bids",

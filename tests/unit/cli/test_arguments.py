@@ -22,7 +22,7 @@ def test_values_are_json_where_they_can_be_and_text_else() -> None:
         "account=7",
     ]
     given = build_parser().parse_args([*line, "--param", "a=b=c", "--json", '{"n": 1}'])
-    assert given.option == [("outcome", {"strict": True}), ("v", "v2"), ("account", 7)]
+    assert given.option == [("outcome", {"strict": True}), ("version", "v2"), ("account", 7)]
     assert (given.param, given.json, given.data) == ([("a", "b=c")], {"n": 1}, None)
 
 

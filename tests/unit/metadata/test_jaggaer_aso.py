@@ -29,4 +29,5 @@ def test_fields_with_secrets_are_those_of_passwords() -> None:
         for name, field in fields.items()
         if field["schema"].get("format") != "password" and "enum" not in field["schema"]  # true or false
     ]
-    assert [name for name in open_ones if name.endswith(("_secret", "_key", "password"))] == []
+    keys = [name for name in open_ones if name.endswith(("_secret", "_key", "password"))]
+    assert keys in ([], ["cert_key"])  # that one is the path of a file

@@ -18,4 +18,4 @@ def test_every_field_may_be_empty() -> None:
 
 
 def test_a_remote_without_results_has_no_field_for_them() -> None:
-    assert set(network_fields()) - set(network_fields(results=False)) == {"result_verify"}
+    assert set(network_fields()) - set(network_fields(results=False)) == {"result_verify", "result_hosts"}

@@ -42,13 +42,20 @@ def test_pages_that_are_known_are_taken_in_order() -> None:
 
 @pytest.mark.parametrize(
     ("document", "rows"),
-    [({"data": [1]}, [1]), ({"data": None}, []), ({}, []), ({"data": {"a": 1}}, [{"a": 1}])],
+    [({"data": [1]}, [1]), ({"data": None}, []), ({"data": {"a": 1}}, [{"a": 1}])],
 )
 def test_rows_of_a_page(document: Any, rows: list[Any]) -> None:
     found = rows_of(Result(items="data"))
     assert found is not None
     assert found(document) == rows
     assert rows_of(Result()) is None
+
+
+def test_a_page_without_its_rows_is_no_empty_page() -> None:
+    found = rows_of(Result(items="data"))
+    assert found is not None
+    with pytest.raises(DownloadError, match=r"nothing at 'data'.*'rows'"):
+        found({"rows": [1]})
 
 
 def test_names_and_no_urls_of_files_are_returned() -> None:
