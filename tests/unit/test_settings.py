@@ -10,7 +10,7 @@ from airflow_async_provider import _settings
 
 def test_defaults_are_those_of_the_documentation() -> None:
     assert _settings.settle_seconds() == 10.0
-    assert _settings.callback_max_bytes() == 1024 * 1024
+    assert _settings.callback_max_bytes() == 16 * 1024 * 1024
     assert _settings.callback_base_url() is None
     assert _settings.callback_protocols() == frozenset()
 
