@@ -183,7 +183,7 @@ def test_what_a_deferral_carries(aso: Aso, task: OneTask, tmp_path: Path) -> Non
     assert trigger.conn_id == CONN_ID
     assert trigger.job["status_url"].endswith(simulator.job().status_path)
     assert task.store
-    assert task.store[DURABLE_KEY]["job"] == trigger.job
+    assert task.store[DURABLE_KEY]["handle"] == trigger.job
     (run,) = [d["run"] for d in task.deferrals]
     assert run["deadline"] == trigger.deadline
 
@@ -334,7 +334,7 @@ def test_a_status_that_can_no_longer_be_asked_for_without_a_403(
     body = {"statusUrl": found.origin + "/s", "statusUrlExpiresInSeconds": 0.7}
     found.steps.append(status(202, json.dumps(body).encode()))
     found.steps.extend([status(200, b'{"status": "processing"}')] * 50)
-    with pytest.raises(JobExpiredError, match="can no longer be asked for"):
+    with pytest.raises(JobExpiredError, match="can no longer be read"):
         task.run(download(tmp_path / "x"))
     assert not task.store
 
@@ -357,10 +357,11 @@ def test_an_expiry_at_a_remote_that_is_away(
 
 def test_giving_up_leaves_the_job_to_the_next_try(aso: Aso, task: OneTask, tmp_path: Path) -> None:
     simulator = aso(processing_seconds=None)
-    make = download(tmp_path / "x", max_outage=1.0)
+    make = download(tmp_path / "x", max_outage=0.3)
     deferral = task.begin(make)
-    simulator.faults.add("status", "http_status", status=503, times=2)
+    simulator.faults.add("status", "http_status", status=503, times=None)
     event = task.wait(deferral)
+    simulator.faults.clear()
     assert event["state"] == "error"
     with pytest.raises(TransientError, match="goes on with it") as caught:
         make().execute_complete(task.context, event=event, **task.deferrals[0])
@@ -476,7 +477,7 @@ def test_a_result_behind_plain_http_of_a_remote_with_tls(task: OneTask) -> None:
     from airflow_async_provider.protocols import JobState, JobStatus, Result
 
     class Hook:
-        class remote:  # noqa: N801 - stands for an attribute
+        class endpoint:  # noqa: N801 - stands for an attribute
             base_url = "https://ees.example"
 
             @staticmethod
