@@ -105,7 +105,11 @@ def main() -> int:
     good = True
     mine = f"{sys.version_info.major}.{sys.version_info.minor}"
     others = [version for version in given.python if version != mine]
-    pairs = zip(given.airflow, cycle(others), strict=False) if given.once else product(given.airflow, given.python)
+    pairs = (
+        zip(given.airflow, cycle(others), strict=False)
+        if given.once
+        else product(given.airflow, given.python)
+    )
     for airflow, wanted in pairs:
         version, python = wanted, interpreter(wanted)
         if python is None and given.once:

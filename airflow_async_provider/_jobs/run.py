@@ -76,6 +76,8 @@ class JobRun:
         self.memory = TaskMemory(context, task.log)
         self.correlation_id = ""
         self.callback = CallbackPart.of(self)
+        #: Whether the job has ended well.
+        self.succeeded = False
         #: Address of the job for a person.
         self.job_url = ""
         #: The job to be cancelled when the task is killed: it has been started and has not ended.
@@ -406,6 +408,7 @@ class JobRun:
             if not status.state.ended:
                 self.memory.add(blocked=True)
             raise error
+        self.succeeded = True
         self._active = None  # it has ended: a kill during the download must not cancel anything
         self.log.info(
             "The %s succeeded (%s) %s.",

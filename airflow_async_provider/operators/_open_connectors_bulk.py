@@ -350,9 +350,11 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the source in, the object at the remote out."""
-        return lineage(
-            stored_dataset(self.source), remote_dataset(self.hook.endpoint.base_url, self.object_name)
-        )
+        run = JobRun.of(self)
+        if run is None or not run.succeeded:
+            return None
+        remote = remote_dataset(self.hook.endpoint.base_url, self.object_name)
+        return lineage(stored_dataset(self.source), remote)
 
     def start(self, run: JobRun) -> Submitted:
         """Send the file; the correlation id comes back in the notification."""

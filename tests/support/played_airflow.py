@@ -157,7 +157,7 @@ class PlayedAirflow:
     def keep_delivery(self, session: Any, task: TaskKey, stored: str) -> None:
         self.store.set(DURABLE_DELIVERY_KEY, stored)
 
-    def connection_of(self, conn_id: str) -> Any:
+    def connection_of(self, conn_id: str, team: str | None = None) -> Any:
         from airflow.sdk import BaseHook
 
         return BaseHook.get_connection(conn_id)
@@ -193,6 +193,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedAirflow]:
         "keep_delivery": played.keep_delivery,
         "resume": played.resume,
         "connection_of": played.connection_of,
+        "team_of": lambda dag_id: None,
         "count": lambda *a, **k: None,
         "timing": lambda *a, **k: None,
     }

@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._callbacks.registration import DURABLE_KEY
-from airflow_async_provider.errors import AsyncJobError, AuthenticationError, TransientError
+from airflow_async_provider.errors import (
+    AsyncJobError,
+    AuthenticationError,
+    JobElsewhereError,
+    TransientError,
+)
 from airflow_async_provider.hooks import _base as hooks_base
 from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
@@ -80,8 +85,9 @@ def test_nor_does_a_remote_that_is_gone_meanwhile(at: Callable[[ByteServer], Byt
     assert not caught.value.sent
     with running(steps=[status(202, headers={"Location": "/jobs/1"})]) as second:
         at(second)
-        task.begin(job)
-        assert keys(first) == keys(second)
+        with pytest.raises(JobElsewhereError, match="may have started"):
+            task.begin(job)
+        assert not second.requests
 
 
 @pytest.mark.parametrize("after", AFTER)

@@ -104,7 +104,7 @@ def test_one_that_cannot_be_cancelled_is_left_to_a_retry(
     with pytest.raises(JobCancelledError, match="a retry of this task goes on with it"):
         task.run(lambda: told(operator()))
     assert task.store is not None
-    assert "job" in task.store[DURABLE_KEY]
+    assert "handle" in task.store[DURABLE_KEY]
 
 
 def test_a_kill_during_the_submission_of_a_task_that_does_not_wait(
@@ -199,4 +199,4 @@ def test_a_job_that_was_not_cancelled_is_left_to_a_retry(server: ByteServer, ref
         woken.execute_complete(task.context, event={"state": "succeeded"}, **deferral.kwargs)
     assert ("DELETE" in asked(server)) is refused
     assert task.store is not None
-    assert "job" in task.store[DURABLE_KEY]
+    assert "handle" in task.store[DURABLE_KEY]

@@ -84,18 +84,18 @@ def test_a_job_that_ends_well(aso: AsoSimulator, lines: Callable[[], str], tmp_p
     deadline = time.strftime("%Y-%m-%d", time.gmtime(time.time() + 60))
     assert "Submitted the jaggaer_aso job" in log
     assert f"(GET {ITEMS}); deadline {deadline}" in log
-    assert "The triggerer asks every 0.1 s." in log
+    assert "The triggerer polls every 0.1 s." in log
     assert log.count(": running (processing)") <= 1
     assert log.count(": succeeded (completed)") == 1
     assert "resuming the task" not in log  # one line about the end is enough
-    assert "has ended (completed), which was asked " in log
+    assert "succeeded (completed) after " in log
     assert "Wrote 2.0 KiB to file://" in log
 
 
 def test_a_job_that_the_worker_watches(aso: AsoSimulator, lines: Callable[[], str], tmp_path: Path) -> None:
     download(tmp_path, deferrable=False)().execute(OneTask().context)
     log = lines()
-    assert "This worker waits and asks every 0.1 s." in log
+    assert "This worker waits and polls every 0.1 s." in log
     assert "succeeded (completed)" in log
 
 
@@ -152,7 +152,7 @@ def test_a_failed_job_says_what_to_do(aso: AsoSimulator, tmp_path: Path) -> None
     with pytest.raises(JobFailedError) as caught:
         OneTask().run(download(tmp_path))
     assert inside(caught.value) == []
-    assert "last state 'failed'" in str(caught.value)
+    assert "last status 'failed'" in str(caught.value)
     assert str(caught.value).endswith("A retry of this task starts another one.")
 
 
@@ -271,7 +271,7 @@ def test_what_the_remote_said_in_one_line() -> None:
     assert len(format_status(JobStatus(JobState.FAILED, "x", "y" * 5000))) < 250
 
 
-def test_signs_of_life_get_rarer_but_come_once_an_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signs_of_life_get_rarer_but_come_every_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(waiting.time, "monotonic", lambda: now[0])
     heartbeat = Heartbeat()
@@ -281,8 +281,8 @@ def test_signs_of_life_get_rarer_but_come_once_an_hour(monkeypatch: pytest.Monke
         if heartbeat.beats():
             beats.append(minute)
             assert not heartbeat.beats()
-    assert beats[:7] == [1, 2, 4, 8, 16, 32, 64]
-    assert {later - earlier for earlier, later in pairwise(beats[6:])} == {60}
+    assert beats[:6] == [1, 2, 4, 8, 16, 26]
+    assert {later - earlier for earlier, later in pairwise(beats[5:])} == {10}
 
 
 def a_trigger(**given: Any) -> AsyncJobTrigger:

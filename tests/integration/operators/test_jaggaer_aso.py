@@ -952,7 +952,7 @@ def test_an_unreadable_answer_that_stays(aso: Aso, task: OneTask, tmp_path: Path
     simulator = aso(processing_seconds=None)
     simulator.faults.add("status", "garbage", times=None, body="<html>the gateway's page</html>")
     with pytest.raises(UnreadableAnswerError, match="the gateway's page"):
-        task.run(download(tmp_path / "x"))
+        task.run(download(tmp_path / "x", max_outage=0.3))
 
 
 # -- what remotes with more to offer than ASO make possible

@@ -401,7 +401,7 @@ def test_the_queue_s_way_knows_its_limits(sap, airflow, try_, monkeypatch):
     airflow.new_try()
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "")
     airflow.store.clear()
-    with pytest.raises(ConfigurationError, match="nobody needs to be reachable there"):
+    with pytest.raises(ConfigurationError, match="nothing needs to be reachable there"):
         try_(pull_queued=True, callback_base_url=None)
     without = {k: v for k, v in sap.airflow_connection()["extra"].items() if k != "organization_secret"}
     monkeypatch.setenv("AIRFLOW_CONN_OC_TEST", json.dumps({**sap.airflow_connection(), "extra": without}))

@@ -124,7 +124,7 @@ def test_the_metadata_says_what_is_needed(metadata: Any) -> None:
     assert sorted(metadata.get_all("Requires-Dist")) == [
         "apache-airflow-providers-amazon>=9.10.0",
         "apache-airflow-providers-http>=5.3.0",
-        "apache-airflow>=3.1.0",
+        "apache-airflow<3.5,>=3.1.0",
     ]
 
 

@@ -51,7 +51,7 @@ def documented() -> dict[str, str]:
 
 def test_the_documentation_says_the_same() -> None:
     says = documented()
-    assert len(says) == 7
+    assert len(says) == 11
     old = {
         "a retry goes on with the job of the try before": "Automic only, by alias",
         "a submission that must not be repeated is not repeated by a retry": "no: set `retries=0`",
@@ -62,6 +62,14 @@ def test_the_documentation_says_the_same() -> None:
     assert says.pop("mapped `params` told from the DAG's") == "by name and value"
     for row, lacking in old.items():
         assert (says.pop(row) == lacking) is (LINE < (3, 3)), row
+    since = {
+        "asset watchers share one stream, and remember what has fired": ("no", (3, 3)),
+        "`queue` of an asset watcher": ("ignored", (3, 4)),
+        "a callback finds its own iteration of a task loop": ("there are none", (3, 4)),
+        "signature keys from a team's own connections (`[core] multi_team`)": ("no", (3, 2)),
+    }
+    for row, (lacking, line) in since.items():
+        assert says.pop(row) == ("yes" if LINE >= line else lacking), row
     assert set(says.values()) == {"yes"}
 
 

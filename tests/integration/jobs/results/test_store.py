@@ -289,7 +289,7 @@ def test_an_upload_leads_the_other_way(
 
 def test_a_reference_to_an_asset_is_as_good_and_anything_else_is_left_alone() -> None:
     from airflow_async_provider._download.fetch import DownloadReport
-    from airflow_async_provider._jobs.results.asset_events import tell
+    from airflow_async_provider._jobs.results.asset_events import add_to_outlets
 
     reference, events = AssetUriRef(uri="s3://exports/items"), {}
 
@@ -298,7 +298,9 @@ def test_a_reference_to_an_asset_is_as_good_and_anything_else_is_left_alone() ->
             return events.setdefault(outlet, SimpleNamespace(extra={}))
 
     report = DownloadReport(uri="file:///x", bytes=1, sha256="ab")
-    tell({"outlet_events": Accessors()}, [reference, "a table", object()], report, SimpleNamespace())
+    add_to_outlets(
+        {"outlet_events": Accessors()}, [reference, "a table", object()], report, SimpleNamespace()
+    )
 
     assert [(key, value.extra) for key, value in events.items()] == [
         (reference, {"uri": "file:///x", "bytes": 1, "sha256": "ab"})
@@ -309,13 +311,13 @@ def test_a_uri_that_is_too_long_for_an_asset_costs_the_alias_its_event_only(
     airflow: PlayedAirflow,
 ) -> None:
     from airflow_async_provider._download.fetch import DownloadReport
-    from airflow_async_provider._jobs.results.asset_events import tell
+    from airflow_async_provider._jobs.results.asset_events import add_to_outlets
 
     said: list[str] = []
     log = SimpleNamespace(warning=lambda text, *values: said.append(text % values))
     report = DownloadReport(uri="s3://results/" + "x" * 1500, bytes=1, sha256="ab")
 
-    tell(airflow.context, [LATEST, FOLDER], report, log)
+    add_to_outlets(airflow.context, [LATEST, FOLDER], report, log)
 
     assert "latest_export" in said[0]
     assert airflow.outlet_events[FOLDER].extra["bytes"] == 1
