@@ -17,6 +17,7 @@ import socket
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -24,7 +25,7 @@ from urllib.parse import quote, urlsplit
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from airflow_async_provider._callbacks import address
@@ -161,6 +162,9 @@ def test_an_address_that_is_almost_right(
     }[change]
     if made == text:
         return
+    if not in_secret and (named := TaskKey.decode(made)) is not None:
+        # Where another try of the same task is named, that is the same callback, with the right secret.
+        assume(replace(named, attempt=task.key.attempt) != task.key)
     token, secret = (token, made) if in_secret else (made, secret)
     if in_header:
         sent = request(f"{ROOT}/{token}", ENDED, f"Authorization: Bearer {secret}")

@@ -25,7 +25,7 @@ from airflow_async_provider._transport import triggerer, worker
 from airflow_async_provider._transport.auth import Auth, NoAuth
 from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider._transport.oauth import ClientCredentialsAuth
-from airflow_async_provider.errors import AsyncJobError, RemoteError, TransientError
+from airflow_async_provider.errors import AnswerTooLargeError, AsyncJobError, RemoteError, TransientError
 from airflow_async_provider.protocols import HttpRequest, HttpResponse
 from tests.support.inputs import examples
 from tests.support.raw_answers import LARGEST, anything, token_answers, with_length
@@ -243,4 +243,5 @@ def test_a_remote_without_an_end_is_left(server: RawServer, drips: Any, client: 
     assert isinstance(answer, RemoteError)
     check(answer)
     if case[2] == "token":
-        assert surely_not_started(answer)
+        # The triggerer submits nothing; what is too large for it is read by a worker.
+        assert surely_not_started(answer) or isinstance(answer, AnswerTooLargeError)
