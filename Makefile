@@ -45,7 +45,7 @@ demo: $(VENV)/demo.stamp  ## run the example DAGs on a real Airflow (KEEP=1 leav
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint types covered docs system  ## everything below, in this order
+test: lint types covered docs  ## lint, types, unit and integration tests, documentation; "make system" comes beside it
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp  ## ruff: rules and format
@@ -79,6 +79,10 @@ system-short: $(VENV)/dev.stamp  ## of these callbacks, deferral, cancelling and
 .PHONY: covered
 covered: $(VENV)/dev.stamp  ## unit and integration tests with branch coverage, which must be 95 % or more
 	$(PYTEST) tests/unit tests/integration --cov --cov-report=term --cov-fail-under=95
+
+.PHONY: failed-again
+failed-again: $(VENV)/dev.stamp  ## what has failed in the last run, once more and one by one
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none tests/unit tests/integration
 
 .PHONY: chaos
 chaos: $(VENV)/dev.stamp  ## faults on a real Airflow with JOBS=100 jobs each (an hour; see docs/reliability.md)
