@@ -278,7 +278,8 @@ class JobRun:
             "cancel_on_kill": self.task.cancel_on_kill,
             **self.callback.trigger_arguments(),
         }
-        _deferred_here[_instance_id(self.context)] = record.to_dict()
+        if instance_id := _instance_id(self.context):
+            _deferred_here[instance_id] = record.to_dict()
         raise airflow_exceptions.TaskDeferred(
             trigger=AsyncJobTrigger(**arguments),
             method_name="execute_complete",
