@@ -78,7 +78,7 @@ def _store_parts(pages: Pages, prefix: str, options: StoreOptions, *, log: Any) 
             source = ChunkSource(
                 page.pieces(), length=page.source.length, content_type=page.source.content_type
             )
-            writer.store(name, lambda source=source: source, started=[])  # type: ignore[misc]
+            writer.store(name, lambda source=source: source, started=[])  # type: ignore[misc] # a lambda with a default
             names.append(name)
         return writer.finish(names)
     finally:

@@ -20,7 +20,7 @@ from airflow_async_provider._jobs.arguments import seconds
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
-from airflow_async_provider._jobs.results.store import Destination, ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import (
@@ -243,15 +243,11 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be collected."""
-        return self._store(run).existing()
+        return ResultStore.of(self, run.context).existing()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for OpenLineage: the object in (the path of a bulk job is one a job), the file out."""
         return lineage_of(self, self.object_name)
-
-    def _store(self, run: JobRun) -> ResultStore:
-        to = Destination.of(self)
-        return ResultStore(self, run.context, to)
 
     def start(self, run: JobRun) -> Submitted:
         """Start the job; version 3 has no place for a correlation id."""
@@ -273,7 +269,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         if error is not None:
             raise run.forget(error)
         try:
-            return self._store(run).store(
+            return ResultStore.of(self, run.context).store(
                 handle,
                 status,
                 since=run.record.started_at,

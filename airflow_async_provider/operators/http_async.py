@@ -23,7 +23,6 @@ from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination, json_bytes, names_of_files
 from airflow_async_provider._jobs.results.store import (
-    Destination,
     ResultStore,
     lineage_of,
     stream_of,
@@ -308,15 +307,11 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be made."""
-        return self._store(run).existing() if self.result == "auto" else None
+        return ResultStore.of(self, run.context).existing() if self.result == "auto" else None
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
         return lineage_of(self, self.endpoint or "")
-
-    def _store(self, run: JobRun) -> ResultStore:
-        to = Destination.of(self)
-        return ResultStore(self, run.context, to)
 
     def start(self, run: JobRun) -> Submitted:
         """Start the job."""
@@ -397,7 +392,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         else:
             check_destination(handle, result)
             since, via = run.record.started_at, run.record.via
-            value = self._store(run).store(handle, status, since=since, via=via)
+            value = ResultStore.of(self, run.context).store(handle, status, since=since, via=via)
         return value
 
     def _value(self, handle: JobHandle, status: JobStatus) -> Any:

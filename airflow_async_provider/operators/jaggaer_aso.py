@@ -18,7 +18,7 @@ from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, Stor
 from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown
 from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.store import Destination, ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.errors import JobExpiredError, ResultExpiredError, SubmitUnknownError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
@@ -184,7 +184,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be prepared."""
-        return self._store(run).existing(restarts=0)
+        return ResultStore.of(self, run.context).existing(restarts=0)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -201,15 +201,11 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
             return self._start_again(run, "its result URL has expired")
         record = run.record
         try:
-            return self._store(run).store(
+            return ResultStore.of(self, run.context).store(
                 run.handle, status, since=record.started_at, restarts=record.restarts
             )
         except ResultExpiredError as e:
             return self._start_again(run, str(e))
-
-    def _store(self, run: JobRun) -> ResultStore:
-        to = Destination.of(self)
-        return ResultStore(self, run.context, to)
 
     def _start_again(self, run: JobRun, why: str) -> Any:
         what = f"The result of the {describe(run.handle)} can no longer be fetched: {why}"

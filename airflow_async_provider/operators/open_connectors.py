@@ -18,7 +18,7 @@ from airflow_async_provider._download.limits import (
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import method_of, query_of
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.store import Destination, ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import ConfigurationError
@@ -183,15 +183,11 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be asked for."""
-        return self._store(run).existing()
+        return ResultStore.of(self, run.context).existing()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
         return lineage_of(self, self.endpoint)
-
-    def _store(self, run: JobRun) -> ResultStore:
-        to = Destination.of(self)
-        return ResultStore(self, run.context, to)
 
     def start(self, run: JobRun) -> Submitted:
         """Send the request; SAP has no place for a correlation id."""
@@ -253,4 +249,6 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         """Return the response, or write it to its destination."""
         if self.destination is None:
             return None if status.result is None else status.result.value
-        return self._store(run).store(run.handle, status, since=run.record.started_at, via=run.record.via)
+        return ResultStore.of(self, run.context).store(
+            run.handle, status, since=run.record.started_at, via=run.record.via
+        )

@@ -21,7 +21,7 @@ from airflow_async_provider._jobs.arguments import refuse_unknown
 from airflow_async_provider._jobs.messages import describe, error_for
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
-from airflow_async_provider._jobs.results.store import Destination, ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.tracebacks import make_plain
 from airflow_async_provider.errors import JobError
 from airflow_async_provider.hooks._base import AsyncApiHook
@@ -112,8 +112,7 @@ class AsyncResultDownloadOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the job's state, then download."""
         begun = time.time()
-        to = Destination.of(self)
-        store = ResultStore(self, context, to)
+        store = ResultStore.of(self, context)
         if (existing := store.existing()) is not None:
             return existing
         handle = job_of(self.job)

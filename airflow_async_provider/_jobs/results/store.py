@@ -79,6 +79,15 @@ class ResultStore:
         self._context = context
         self._to = destination
 
+    @classmethod
+    def of(cls, task: Any, context: Mapping[str, Any]) -> ResultStore:
+        """
+        The part of a task with the destination arguments, once its templates are rendered.
+
+        :raises ConfigurationError: options that cannot be
+        """
+        return cls(task, context, Destination.of(task))
+
     def existing(self, **facts: Any) -> dict[str, Any] | None:
         """
         The return value when what is there already is enough: then nothing is started.
