@@ -13,8 +13,6 @@ from airflow_async_provider._callbacks.address import CallbackAddress, hash_of, 
 from airflow_async_provider._callbacks.mailbox import expect, key_of, look
 from airflow_async_provider._callbacks.registration import Delivery, Registration
 from airflow_async_provider._callbacks.support import unsupported_reason
-from airflow_async_provider._jobs.messages import describe
-from airflow_async_provider._polling.policy import PollPolicy
 from airflow_async_provider.errors import CallbackError, ConfigurationError
 from airflow_async_provider.hooks._connection import extra_of
 from airflow_async_provider.hooks._registry import GENERIC, HOOKS
@@ -24,6 +22,7 @@ from airflow_async_provider.protocols._registry import protocol_of
 if TYPE_CHECKING:
     from airflow_async_provider._jobs.run import JobRun
     from airflow_async_provider._jobs.task import CallbackSettings
+    from airflow_async_provider.hooks._base import AsyncApiHook
 
 #: A callback that comes so long after the deadline is still answered, but changes nothing (seconds).
 GRACE = 60.0
@@ -44,60 +43,37 @@ class CallbackPart:
     extra, else the provider option ``[async_provider] callback_base_url``, else Airflow's ``[api] base_url``.
 
     :param run: the run
-    :param settings: what the task says about callbacks, None where its remote system sends none
+    :param settings: what the task says about callbacks
     """
 
-    def __init__(self, run: JobRun, settings: CallbackSettings | None) -> None:
+    def __init__(self, run: JobRun, settings: CallbackSettings) -> None:
         self._run = run
         self._settings = settings
-        #: Address and secret of this submission; None when no callback is asked for.
-        self.address: CallbackAddress | None = None
-        self._registered = ""
+        #: The slow pace of the triggerer while a callback is expected.
+        self.policy = settings.policy
+        #: Name of the submission whose callback is expected; empty when none is.
+        self.submission = ""
         self._lingered = False
-
-    @classmethod
-    def of(cls, run: JobRun) -> CallbackPart:
-        """The part for a run."""
-        return cls(run, run.task.callback_settings())
-
-    @property
-    def submission(self) -> str:
-        """Name of the submission whose callback is expected; empty when none is."""
-        return self._registered
 
     # -- asking for one -----------------------------------------------------------------------------------
 
-    def base_url(self) -> tuple[str | None, bool]:
-        """
-        Where the remote system reaches us.
-
-        :return: the address, and whether somebody set it on purpose (Airflow's own is only a fallback)
-        """
-        chosen = (
-            (self._settings.base_url if self._settings else None)
-            or extra_of(self._run.task.hook.connection).get("callback_base_url")
-            or _settings.callback_base_url()
-        )
-        return (str(chosen), True) if chosen else (_settings.api_base_url(), False)
-
-    def register(self) -> None:
+    def register(self) -> CallbackAddress | None:
         """
         Make an address with a fresh secret and tell the receiver what to expect, before submitting.
 
+        :return: None when no callback is asked for, as there is no address for it
         :raises ConfigurationError: a callback is wanted and there is no address for it, or the API server
             cannot take callbacks and nothing else tells of the job
         """
         settings, log = self._settings, self._run.log
-        self.address, self._registered = None, ""
-        if settings is None or settings.wanted is False:
-            return
-        base, on_purpose = self.base_url()
+        self.submission = ""
+        base, on_purpose = base_url_for(self._run.task.hook, settings.base_url)
         if settings.wanted is None and not on_purpose:
             log.info(
                 "No callback is asked for, as no callback_base_url is set (operator, connection or "
                 "[async_provider]); the job is polled."
             )
-            return
+            return None
         if not base:
             raise ConfigurationError(
                 "A callback is wanted but there is no address for it: set callback_base_url on the operator, "
@@ -112,25 +88,26 @@ class CallbackPart:
             log.warning(
                 "No callback is asked for, as callbacks cannot be taken: %s; the job is polled.", reason
             )
-            return
+            return None
         task = key_of(self._run.context["ti"])
         address = new_address(base, task)
         _mask(address.secret)
         registration = self._registration(settings, address)
         self._run.memory.expect(registration.to_dict())
         expect(task, registration)
-        self.address, self._registered = address, registration.submission
+        self.submission = registration.submission
         log.info("Asked for a callback to %s.", address.url)
+        return address
 
     def register_again(self) -> None:
         """The job of an earlier try still knows its address: expect its callback in this try too."""
-        past = self._run.memory.now.callbacks if self._settings is not None else ()
+        past = self._run.memory.now.callbacks
         registration = Registration.from_dict(past[0]) if past else None
         if registration is None:
             return
         registration = replace(registration, deadline=self._deadline())
         expect(key_of(self._run.context["ti"]), registration, empty=False)
-        self._registered = registration.submission
+        self.submission = registration.submission
 
     def _registration(self, settings: CallbackSettings, address: CallbackAddress) -> Registration:
         hook, protocol = self._run.task.hook, settings.protocol
@@ -154,15 +131,10 @@ class CallbackPart:
 
     # -- waiting for it -----------------------------------------------------------------------------------
 
-    def polling(self) -> PollPolicy | None:
-        """The slow pace of the triggerer while a callback is expected; None when none is."""
-        record = self._run.record
-        return self._settings.policy if self._settings is not None and record.submission else None
-
     def trigger_arguments(self) -> dict[str, Any]:
         """Further arguments of the trigger."""
-        record, policy = self._run.record, self.polling()
-        if policy is None:
+        record = self._run.record
+        if not record.submission:
             return {}
         facts = {
             "callback": True,
@@ -170,7 +142,7 @@ class CallbackPart:
             "submission": record.submission,
         }
         # What continues the job at the remote system is not known to call back.
-        return facts if record.followed else {**facts, "policy": policy.to_dict()}
+        return facts if record.followed else {**facts, "policy": self.policy.to_dict()}
 
     def wait_on_worker(self) -> Delivery | None:
         """A callback that is faster than the deferral, or that the worker itself may wait for."""
@@ -215,9 +187,9 @@ class CallbackPart:
             return delivery.to_status()
         again = self._run.task.may_start_again(JobStatus(JobState.EXPIRED))
         error = CallbackError(
-            f"The callback of the {describe(handle)} came but could not be taken "
+            f"The callback of the {handle.describe()} came but could not be taken "
             f"({delivery.remote_status}), and nothing else brings its result. If it was too large: "
-            f"callback_max_bytes is {self._settings.max_bytes if self._settings else 0}. If it was "
+            f"callback_max_bytes is {self._settings.max_bytes}. If it was "
             "unreadable: the API server's log says why." + ("" if again else DONE_ALREADY),
             job=handle.job_id,
             state=delivery.state,
@@ -237,6 +209,17 @@ class CallbackPart:
             return None
         seen = record.last_delivery_at if since is None else since
         return delivery if delivery and delivery.received_at > seen else None
+
+
+def base_url_for(hook: AsyncApiHook, chosen: str | None) -> tuple[str | None, bool]:
+    """
+    Where the remote system reaches us.
+
+    :param chosen: what the task says
+    :return: the address, and whether somebody set it on purpose (Airflow's own is only a fallback)
+    """
+    chosen = chosen or extra_of(hook.connection).get("callback_base_url") or _settings.callback_base_url()
+    return (str(chosen), True) if chosen else (_settings.api_base_url(), False)
 
 
 def _known_hook(hook: type[Any]) -> str | None:

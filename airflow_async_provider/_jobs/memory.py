@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from airflow_async_provider._callbacks.mailbox import delivery_for, key_of, state_of_task
@@ -111,36 +112,30 @@ class TaskMemory:
         self._context = context
         self._store: Any = context.get("task_state_store")
         self._log = log
-        self._known: Remembered | None = None
         self.owner = try_of(context)
+        #: Whether this Airflow keeps anything across tries.
+        self.works = self._store is not None
 
-    @property
-    def works(self) -> bool:
-        """Whether this Airflow keeps anything across tries."""
-        return self._store is not None
-
-    @property
+    @cached_property
     def now(self) -> Remembered:
         """
         What is remembered.
 
         :raises ConfigurationError: a later version of this package wrote it
         """
-        if self._known is None:
-            if not self.works:
-                self._log.info(
-                    "This Airflow keeps no task state across tries (3.3 does): should this worker die, the "
-                    "next try cannot find the remote job by its handle. Nor is the job cancelled when a "
-                    "person clears or marks the task while it is deferred."
-                )
-            self._known = Remembered.from_dict(self._store.get(DURABLE_KEY) if self.works else None)
-        return self._known
+        if not self.works:
+            self._log.info(
+                "This Airflow keeps no task state across tries (3.3 does): should this worker die, the "
+                "next try cannot find the remote job by its handle. Nor is the job cancelled when a "
+                "person clears or marks the task while it is deferred."
+            )
+        return Remembered.from_dict(self._store.get(DURABLE_KEY) if self.works else None)
 
     def save(self, remembered: Remembered) -> None:
         """Remember this, and the callbacks that may still come."""
-        self._known = replace(remembered, callbacks=remembered.callbacks or self.now.callbacks)
+        self.now = replace(remembered, callbacks=remembered.callbacks or self.now.callbacks)
         if self.works:
-            self._store.set(DURABLE_KEY, self._known.to_dict())
+            self._store.set(DURABLE_KEY, self.now.to_dict())
 
     def add(self, **facts: Any) -> None:
         """Remember further facts about the job, unless it is forgotten already."""
@@ -150,13 +145,13 @@ class TaskMemory:
     def forget(self) -> None:
         """Forget the job: the next run of this task starts a new one."""
         callbacks, known = self.now.callbacks, self.now != Remembered()
-        self._known = Remembered(callbacks=callbacks)
+        self.now = Remembered(callbacks=callbacks)
         if not self.works or not known:
             return
         if any(c.get("keep_body") for c in callbacks):
             self._store.delete(DURABLE_DELIVERY_KEY)  # may be large, and is not asked for again
         if callbacks:
-            self._store.set(DURABLE_KEY, self._known.to_dict())
+            self._store.set(DURABLE_KEY, self.now.to_dict())
         else:
             self._store.delete(DURABLE_KEY)
 
@@ -260,3 +255,17 @@ def was_cleared(remembered: Remembered, context: Mapping[str, Any]) -> bool | No
     if remembered.max_tries != max_tries:
         return True
     return False if clear_number is not None and remembered.clear_number == clear_number else None
+
+
+def digests_of(arguments: Mapping[str, Any]) -> dict[str, str]:
+    """
+    A short digest of each argument, to tell later which have changed without keeping their values.
+
+    What has no constant ``repr`` of its own, which is nothing that could be sent, counts as changed.
+    """
+    from hashlib import sha256
+
+    return {
+        name: sha256(repr(value).encode("utf-8", "backslashreplace")).hexdigest()[:12]
+        for name, value in arguments.items()
+    }

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -66,21 +65,6 @@ def surely_not_started(error: AsyncJobError) -> bool:
     )
 
 
-def describe(handle: JobHandle, *, age: bool = True) -> str:
-    """
-    The job for a message: what it is, where it was started, how old it is.
-
-    The label (endpoint, object name) is put into the handle by the operator that submits.
-
-    :param age: False where the job is new
-    """
-    label = handle.data.get("label")
-    about = [str(label)] if label else []
-    if age and handle.submitted_at:
-        about.append(f"{max(0, round(time.time() - handle.submitted_at))} s old")
-    return f"{handle.protocol} job {handle.job_id}" + (f" ({', '.join(about)})" if about else "")
-
-
 def error_for(handle: JobHandle, status: JobStatus, hint: str = "") -> JobError:
     """
     The error that a bad end stands for.
@@ -90,7 +74,7 @@ def error_for(handle: JobHandle, status: JobStatus, hint: str = "") -> JobError:
     cls, words = _ERRORS[status.state]
     remote = f" The remote system said: {status.message}" if status.message else ""
     return cls(
-        f"The {describe(handle)} {words}; last status {status.remote_status!r}.{remote} {hint}".strip(),
+        f"The {handle.describe()} {words}; last status {status.remote_status!r}.{remote} {hint}".strip(),
         job=handle.job_id,
         state=status.state.value,
         remote_status=status.remote_status,
@@ -120,7 +104,7 @@ def timeout_error(
     )
     strange = f" No list of words holds {', '.join(map(repr, unknown))}: is it an end?" if unknown else ""
     return JobTimeoutError(
-        f"The {describe(handle)} did not end within its timeout of {timeout:g} s; last status "
+        f"The {handle.describe()} did not end within its timeout of {timeout:g} s; last status "
         f"{remote_status!r}.{strange} {hint or fate} Give it more time with the argument timeout.",
         job=handle.job_id,
         state="timeout",
@@ -133,7 +117,7 @@ def gave_up_error(
 ) -> TransientError:
     """The trigger gave the wait up, and now the remote system answers that the job still runs."""
     return TransientError(
-        f"The wait for the {describe(handle)} was given up after {event.get('polls')} polls, "
+        f"The wait for the {handle.describe()} was given up after {event.get('polls')} polls, "
         f"{event.get('errors')} of them failed (last: {event.get('error')}, HTTP {event.get('http_status')}; "
         f"connection {conn_id!r}). Its status is still {status.remote_status!r}; a retry of this task goes "
         "on with it. A longer outage is waited out with the argument max_outage.",

@@ -6,9 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from airflow_async_provider._jobs.memory import Remembered
-from airflow_async_provider._jobs.messages import describe, error_for
-from airflow_async_provider._jobs.record import digests_of
+from airflow_async_provider._jobs.memory import Remembered, digests_of
+from airflow_async_provider._jobs.messages import error_for
 from airflow_async_provider.errors import (
     AsyncJobError,
     JobElsewhereError,
@@ -72,7 +71,7 @@ def _go_on(run: JobRun, remembered: Remembered, handle: JobHandle) -> TakenUp | 
                 "The arguments %s have changed since an earlier try started the %s. This retry goes on with "
                 "that job; clear the task to start one with the new arguments.",
                 ", ".join(changed),
-                describe(handle),
+                handle.describe(),
             )
         status: JobStatus | None = run.task.interpret(_status_or_expired(run, handle))
     else:
@@ -83,7 +82,7 @@ def _go_on(run: JobRun, remembered: Remembered, handle: JobHandle) -> TakenUp | 
     if status.state in _WANTED:
         run.log.info(
             "Reattached to the %s that an earlier try started; status %r.",
-            describe(handle),
+            handle.describe(),
             status.remote_status,
         )
         return _take(run, handle, status, restarts=remembered.restarts)
@@ -93,13 +92,14 @@ def _go_on(run: JobRun, remembered: Remembered, handle: JobHandle) -> TakenUp | 
         return TakenUp(None)
     if not run.task.may_start_again(status):
         raise error_for(handle, status)
-    run.log.info("The %s of an earlier try ended with %r.", describe(handle), status.remote_status)
+    run.log.info("The %s of an earlier try ended with %r.", handle.describe(), status.remote_status)
     run.memory.forget()
     return None
 
 
 def _take(run: JobRun, handle: JobHandle, status: JobStatus | None, *, restarts: int = 0) -> TakenUp:
-    run.callback.register_again()
+    if run.callback:
+        run.callback.register_again()
     run.adopt(handle, restarts=restarts)
     # It is this try's from now on: whoever clears the task once more means this job.
     run.correlation_id = run.memory.now.correlation_id
@@ -124,7 +124,7 @@ def _after_clearing(
         run.log.warning(
             "The remote system refuses to tell the status of the %s (%s). A person has cleared this task "
             "since, so a new one is started.",
-            describe(handle),
+            handle.describe(),
             e,
         )
         if run.can_cancel(handle):
@@ -171,7 +171,7 @@ def _refuse_or_leave(run: JobRun, remembered: Remembered) -> None:
     :raises JobElsewhereError: and a retry must not start a second job in silence either
     """
     hook, handle = run.task.hook, remembered.handle
-    what = "A job" if handle is None else f"The {describe(handle)}"
+    what = "A job" if handle is None else f"The {handle.describe()}"
     where = f"the connection {remembered.conn_id!r} at {remembered.origin}"
     if run.cleared is not False:
         run.log.warning(
@@ -197,7 +197,7 @@ def _abandon(run: JobRun, handle: JobHandle, changed: list[str]) -> None:
     run.log.info(
         "The %s of an earlier try was started with other arguments (%s), and a person has cleared the task "
         "since: a new one is started.",
-        describe(handle),
+        handle.describe(),
         ", ".join(changed),
     )
     if not run.can_cancel(handle):
@@ -234,7 +234,7 @@ def _look_up(run: JobRun, remembered: Remembered) -> TakenUp | None:
         _abandon(run, handle, changed)
         run.memory.forget()
         return None
-    run.log.info("Found the %s that an earlier try started.", describe(handle))
+    run.log.info("Found the %s that an earlier try started.", handle.describe())
     return _take(run, handle, None)
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -69,17 +68,3 @@ class JobRecord:
             if isinstance(e, ConfigurationError):
                 raise
             raise ConfigurationError(f"What the deferral carried along describes no job: {e!r}") from e
-
-
-def digests_of(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """
-    A short digest of each argument, to tell later which have changed without keeping their values.
-
-    What has no constant ``repr`` of its own, which is nothing that could be sent, counts as changed.
-    """
-    from hashlib import sha256
-
-    return {
-        name: sha256(repr(value).encode("utf-8", "backslashreplace")).hexdigest()[:12]
-        for name, value in arguments.items()
-    }

@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 from airflow_async_provider._jobs import airflow_exceptions, messages
 from airflow_async_provider._jobs.callback import CallbackPart
 from airflow_async_provider._jobs.last_of import LastOf
-from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, was_cleared
-from airflow_async_provider._jobs.messages import describe
+from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, digests_of, was_cleared
 from airflow_async_provider._jobs.reattach import take_up
-from airflow_async_provider._jobs.record import JobRecord, digests_of
-from airflow_async_provider._polling.loop import format_status, result_in, watch, with_status_url
+from airflow_async_provider._jobs.record import JobRecord
+from airflow_async_provider._polling.loop import Outcome, format_status, result_in, watch, with_status_url
 from airflow_async_provider._polling.policy import Wait
 from airflow_async_provider._settings import settle_seconds
 from airflow_async_provider.errors import (
     AnswerTooLargeError,
     AsyncJobError,
+    ConfigurationError,
     JobCancelledError,
     JobError,
     JobExpiredError,
@@ -40,6 +40,7 @@ from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
+    from airflow_async_provider._callbacks.address import CallbackAddress
     from airflow_async_provider._jobs.task import StartingTask, WatchingTask
 
 E = TypeVar("E", bound=AsyncJobError)
@@ -68,45 +69,37 @@ class JobRun:
     :param context: Airflow's task context
     """
 
+    #: The job that this run is about; set once there is one.
+    record: JobRecord
+    #: To ask for that job with: the record's.
+    handle: JobHandle
+
     def __init__(self, task: WatchingTask, context: Mapping[str, Any]) -> None:
         self.task = task
+        #: The same, on the ways that only a task goes which starts its job.
+        self.starting = cast("StartingTask", task)
         self.context = context
         self.log = task.log
         self.settings = task.wait_settings()
+        callback = task.callback_settings()
         self.memory = TaskMemory(context, task.log)
         self.correlation_id = ""
-        self.callback = CallbackPart.of(self)
+        #: The part that expects a callback; None where the task asks for none.
+        self.callback = None if callback is None else CallbackPart(self, callback)
+        #: Address and secret that the submission names; None when no callback is asked for.
+        self.callback_address: CallbackAddress | None = None
         #: Whether the job has ended well.
         self.succeeded = False
-        #: Address of the job for a person.
-        self.job_url = ""
         #: The job to be cancelled when the task is killed: it has been started and has not ended.
         self._active: JobHandle | None = None
         #: Whether Airflow has told this task to end; its work goes on until that is over, or killed for good.
         self._killed = False
-        self._record: JobRecord | None = None
         _runs.put(task, self)
 
     @staticmethod
     def of(task: Any) -> JobRun | None:
         """The last run of a task object in this process."""
         return _runs.get(task)
-
-    @property
-    def starting(self) -> StartingTask:
-        """The task, where it starts its job."""
-        return cast("StartingTask", self.task)
-
-    @property
-    def record(self) -> JobRecord:
-        """The job; set once there is one."""
-        assert self._record is not None  # noqa: S101 - every way to a wait or an end sets it
-        return self._record
-
-    @property
-    def handle(self) -> JobHandle:
-        """To ask for the job with."""
-        return self.record.handle
 
     # -- begin --------------------------------------------------------------------------------------------
 
@@ -118,8 +111,7 @@ class JobRun:
                 return existing
             taken = take_up(self)
             if taken is None:
-                self._record = self._active = None
-                return self._start()
+                return self._started(self._submit())
             if taken.status is None or taken.status.state is JobState.RUNNING:
                 self._log_wait("Waiting for")
                 return self.wait()
@@ -134,7 +126,7 @@ class JobRun:
             try:
                 status = self.task.interpret(self.refresh_status(tries=1))
             except (TransientError, UnreadableAnswerError) as e:
-                self.log.warning("The status of the %s could not be read yet: %s", describe(handle), e)
+                self.log.warning("The status of the %s could not be read yet: %s", handle.describe(), e)
                 status = JobStatus(JobState.RUNNING)
             if status.state is not JobState.RUNNING:
                 return self.settle(status)
@@ -152,7 +144,7 @@ class JobRun:
             self.memory.forget()
         if take_up(self) is None:
             handle = self._submit().handle
-            self.log.info("Submitted the %s; this task does not wait for it.", describe(handle, age=False))
+            self.log.info("Submitted the %s; this task does not wait for it.", handle.describe(age=False))
             return handle
         return self.handle
 
@@ -163,23 +155,32 @@ class JobRun:
 
     def restart(self, why: str) -> Any:
         """Start the job anew within the same try; counts in ``restarts``."""
-        self.log.warning("Starting the job again (restart %d): %s", self.record.restarts + 1, why)
+        before = self.record
+        self.log.warning("Starting the job again (restart %d): %s", before.restarts + 1, why)
         self.memory.forget()
-        return self._start()
+        submitted = self._submit(restarts=before.restarts + 1)
+        # One task, one clock: a restart gets what is left of the time.
+        self._set(
+            replace(self.record, started_at=before.started_at, deadline=before.deadline, polls=before.polls)
+        )
+        return self._started(submitted)
 
     def adopt(self, handle: JobHandle, *, restarts: int = 0) -> None:
         """Make a job the one that this run is about."""
-        handle = self.task.hook.bound(handle)
-        now = time.time()
-        self._record = JobRecord(
-            handle=handle,
-            started_at=handle.submitted_at or now,
-            deadline=now + self.settings.timeout,
-            restarts=restarts,
-            submission=self.callback.submission,
+        handle, now = self.task.hook.bound(handle), time.time()
+        self._set(
+            JobRecord(
+                handle=handle,
+                started_at=handle.submitted_at or now,
+                deadline=now + self.settings.timeout,
+                restarts=restarts,
+                submission=self.callback.submission if self.callback else "",
+            )
         )
-        self._active = handle
-        self.job_url = self.task.job_url(handle)
+
+    def _set(self, record: JobRecord) -> None:
+        self.record = record
+        self.handle = self._active = record.handle
 
     def remember(self, handle: JobHandle | None = None, *, restarts: int = 0) -> None:
         """Note the intent to start the job, or the job."""
@@ -205,13 +206,7 @@ class JobRun:
         label = self.starting.job_label()
         return replace(handle, data={**handle.data, "label": label}) if label else handle
 
-    def _start(self) -> Any:
-        before = self._record
-        submitted = self._submit(restarts=before.restarts + 1 if before else 0)
-        if before:  # one task, one clock: a restart gets what is left of the time
-            self._record = replace(
-                self.record, started_at=before.started_at, deadline=before.deadline, polls=before.polls
-            )
+    def _started(self, submitted: Submitted) -> Any:
         self._log_wait("Submitted")
         if submitted.status is not None and submitted.status.state is not JobState.RUNNING:
             return self.settle(submitted.status)
@@ -225,7 +220,7 @@ class JobRun:
         _ = self.task.hook.origin  # a connection that is missing or wrong leaves no doubt about a job
         self.remember(restarts=restarts)
         try:
-            self.callback.register()
+            self.callback_address = self.callback.register() if self.callback else None
             submitted = self.starting.start(self)
         except AsyncJobError as e:
             # Then the next try need not ask itself whether there is a job. What this error says nothing about
@@ -235,7 +230,7 @@ class JobRun:
             raise
         submitted = replace(submitted, handle=self.labelled(submitted.handle))
         self.adopt(submitted.handle, restarts=restarts)
-        self.remember(self.handle, restarts=restarts)
+        self.memory.save(replace(self.memory.now, handle=self.handle))
         if self._killed and (submitted.status is None or not submitted.status.state.ended):
             self._cancel_killed()
         return submitted
@@ -244,24 +239,26 @@ class JobRun:
 
     def wait(self) -> Any:
         """Wait for the job: on the worker for as long as it lingers, then in the triggerer."""
-        settings, record = self.settings, self.record
-        self._active = record.handle
-        if delivery := self.callback.wait_on_worker():  # faster than the deferral, which it saves
-            return self._go_on(delivery.to_event())
-        pollable = protocol_of(record.handle).pollable
+        settings = self.settings
+        if self.callback and (delivery := self.callback.wait_on_worker()):
+            return self._go_on(delivery.to_event())  # faster than the deferral, which it saves
+        pollable = protocol_of(self.handle).pollable
         if not pollable and not settings.deferrable:
             return self._go_on({"state": "timeout"})
         if pollable and (not settings.deferrable or settings.linger):
-            until, policy = record.deadline, settings.policy
-            if settings.deferrable:
-                until = min(until, time.time() + settings.linger)
-                policy = replace(policy, poll_interval=min(LINGER_INTERVAL, policy.poll_interval))
-            outcome = watch(
-                self.task.hook, record.handle, Wait(policy, until, record.handle.expires_at), self.log
-            )
+            outcome = self._watch_on_worker()
             if not settings.deferrable or outcome.state not in ("timeout", "error"):
                 return self._go_on(outcome.to_event(), outcome.status)
+            self._note(outcome.to_event())
         return self._defer()
+
+    def _watch_on_worker(self) -> Outcome:
+        settings, record = self.settings, self.record
+        until, policy = record.deadline, settings.policy
+        if settings.deferrable:
+            until = min(until, time.time() + settings.linger)
+            policy = replace(policy, poll_interval=min(LINGER_INTERVAL, policy.poll_interval))
+        return watch(self.task.hook, record.handle, Wait(policy, until, record.handle.expires_at), self.log)
 
     def _defer(self) -> NoReturn:
         from airflow_async_provider.triggers.async_job import AsyncJobTrigger
@@ -276,7 +273,7 @@ class JobRun:
             "clock_trusted": record.clock_trusted,
             "settle": settle_seconds(),
             "cancel_on_kill": self.task.cancel_on_kill,
-            **self.callback.trigger_arguments(),
+            **(self.callback.trigger_arguments() if self.callback else {}),
         }
         if instance_id := _instance_id(self.context):
             _deferred_here[instance_id] = record.to_dict()
@@ -298,15 +295,16 @@ class JobRun:
         record = record or _deferred_here.pop(_instance_id(self.context), None)
         if event is None or record is None:
             raise ValueError("execute_complete needs the trigger's event and the deferred run")
-        self._record = JobRecord.from_dict(record)
+        self._set(JobRecord.from_dict(record))
         with self._cancelled_at_timeout():
-            self.callback.resumed(event)
+            if self.callback:
+                self.callback.resumed(event)
             return self._go_on(event)
 
     def refresh_status(self, *, tries: int = 5) -> JobStatus:
         """What the remote system says now; where it cannot be asked, what its callback said."""
         if not protocol_of(self.handle).pollable:
-            return self.callback.fetch_status()
+            return self._status_of_callback()
         for _ in range(MAX_MOVES):
             status = self.task.hook.status(self.handle, tries=tries)
             moved = with_status_url(self.handle, status)
@@ -317,22 +315,33 @@ class JobRun:
                 break
         return status
 
+    def _status_of_callback(self) -> JobStatus:
+        if self.callback is None:
+            raise ConfigurationError(
+                f"The remote system cannot be asked for the {self.handle.describe()}: only the callback of "
+                "the task that started it tells of it."
+            )
+        return self.callback.fetch_status()
+
     def _change_handle(self, handle: JobHandle, **facts: Any) -> None:
-        self._record = replace(self.record, handle=handle, **facts)
-        self._active = handle
+        self._set(replace(self.record, handle=handle, **facts))
         self.memory.add(handle=handle)
 
-    def _go_on(self, event: Mapping[str, Any], status: JobStatus | None = None) -> Any:
-        record = self._record = replace(
-            self.record,
-            via=event.get("via", "poll"),
-            polls=self.record.polls + event.get("polls", 0),
-            last_delivery_at=event.get("received_at") or self.record.last_delivery_at,
+    def _note(self, event: Mapping[str, Any]) -> None:
+        """Take over what a wait has brought: counters, and where to ask from now on."""
+        self._set(
+            replace(
+                self.record,
+                via=event.get("via", "poll"),
+                polls=self.record.polls + event.get("polls", 0),
+                last_delivery_at=event.get("received_at") or self.record.last_delivery_at,
+            )
         )
-        self._active = record.handle
-        self.job_url = self.task.job_url(record.handle)
         if url := event.get("status_url"):
-            self._change_handle(replace(record.handle, status_url=url))
+            self._change_handle(replace(self.handle, status_url=url))
+
+    def _go_on(self, event: Mapping[str, Any], status: JobStatus | None = None) -> Any:
+        self._note(event)
         reason = event.get("state")
         try:
             status = status or result_in(event) or self.refresh_status()
@@ -341,9 +350,10 @@ class JobRun:
                 raise self._timed_out(str(event.get("remote_status", ""))) from e
             if self._has_expired():
                 raise self._unreachable(e) from e
-            trouble = isinstance(e, TransientError | UnreadableAnswerError)
-            if trouble and reason != "error":
-                self.log.warning("The status of the %s cannot be read just now: %s", describe(self.handle), e)
+            if isinstance(e, TransientError | UnreadableAnswerError) and reason != "error":
+                self.log.warning(
+                    "The status of the %s cannot be read just now: %s", self.handle.describe(), e
+                )
                 return self._wait_on(event)
             raise
         if status.state is JobState.RUNNING:
@@ -359,7 +369,7 @@ class JobRun:
         if reason == "error" and event.get("via") == "callback":
             self.log.warning(
                 "The callback of the %s could not be taken: %s.",
-                describe(self.handle),
+                self.handle.describe(),
                 event.get("remote_status"),
             )
         elif reason == "error" and event.get("error") != AnswerTooLargeError.__name__:
@@ -375,12 +385,12 @@ class JobRun:
             self.log.warning(
                 "The status answers of the %s are too large for the triggerer (max_status_bytes of the "
                 "connection): this worker polls from now on.",
-                describe(self.handle),
+                self.handle.describe(),
             )
             self.settings = replace(self.settings, deferrable=False)
         if event.get("state") in ("timeout", "expired"):
             # By this worker's clock there is time left: the triggerer's runs ahead.
-            self._record = replace(self.record, clock_trusted=False)
+            self._set(replace(self.record, clock_trusted=False))
         return self.wait()
 
     def _is_late(self) -> bool:
@@ -413,7 +423,7 @@ class JobRun:
         self._active = None  # it has ended: a kill during the download must not cancel anything
         self.log.info(
             "The %s succeeded (%s) %s.",
-            describe(self.handle),
+            self.handle.describe(),
             format_status(status),
             messages.after_polls(self.record.polls, via=self.record.via),
         )
@@ -436,9 +446,9 @@ class JobRun:
         try:
             deletion = self.task.hook.delete(handle)
             if not deletion:
-                self.log.warning("The %s was not deleted: %s", describe(handle), deletion)
+                self.log.warning("The %s was not deleted: %s", handle.describe(), deletion)
         except AsyncJobError as e:
-            self.log.warning("Deleting the %s failed: %s", describe(handle), e)
+            self.log.warning("Deleting the %s failed: %s", handle.describe(), e)
 
     def forget(self, error: E) -> E:
         """Let a retry start another job, as this one is over."""
@@ -450,13 +460,12 @@ class JobRun:
         """Make the job that continues another one the one that this run is about."""
         self.log.info(
             "The %s was started again at the remote system: waiting for job %s.",
-            describe(self.handle),
+            self.handle.describe(),
             continuing.job_id,
         )
         label = {k: v for k, v in self.handle.data.items() if k == "label"}
         handle = replace(continuing, data={**continuing.data, **label})
         self._change_handle(self.task.hook.bound(handle), followed=True)
-        self.job_url = self.task.job_url(self.handle)
 
     def _follow(self, continuing: JobHandle) -> Any:
         self.follow(continuing)
@@ -479,7 +488,7 @@ class JobRun:
     def _unreachable(self, cause: RemoteError | None) -> JobError:
         why = f" The last poll failed: {cause}" if cause else ""
         error = JobExpiredError(
-            f"The status of the {describe(self.handle)} can no longer be read: its status URL has "
+            f"The status of the {self.handle.describe()} can no longer be read: its status URL has "
             f"expired.{why}",
             job=self.handle.job_id,
             state=JobState.EXPIRED.value,
@@ -505,11 +514,13 @@ class JobRun:
         try:
             cancellation = self.task.hook.cancel(handle)
             if cancellation:
-                self.log.info("Cancelled the %s at the remote system.", describe(handle))
+                self.log.info("Cancelled the %s at the remote system.", handle.describe())
                 return True
-            self.log.info("The %s was not cancelled at the remote system: %s", describe(handle), cancellation)
+            self.log.info(
+                "The %s was not cancelled at the remote system: %s", handle.describe(), cancellation
+            )
         except AsyncJobError as e:
-            self.log.warning("Cancelling the %s failed: %s", describe(handle), e)
+            self.log.warning("Cancelling the %s failed: %s", handle.describe(), e)
         return False
 
     def _is_ours(self, handle: JobHandle) -> bool:
@@ -519,7 +530,7 @@ class JobRun:
         self.log.warning(
             "The %s is left alone: this try is not known to be the task's any more, and the next one may "
             "already wait for it.",
-            describe(handle),
+            handle.describe(),
         )
         return False
 
@@ -537,7 +548,7 @@ class JobRun:
         else:
             fate = "It could not be cancelled; a retry of this task goes on with it."
         raise JobCancelledError(
-            f"The task was killed while it started the {describe(self.handle, age=False)}. {fate}",
+            f"The task was killed while it started the {self.handle.describe(age=False)}. {fate}",
             job=self.handle.job_id,
             state=JobState.CANCELLED.value,
         )
@@ -566,10 +577,12 @@ class JobRun:
         self.log.info(
             "%s the %s; deadline %s. %s",
             verb,
-            describe(self.handle, age=verb != "Submitted"),
+            self.handle.describe(age=verb != "Submitted"),
             time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.record.deadline)),
             messages.describe_polling(
-                self.settings, self.callback.polling(), pollable=protocol_of(self.handle).pollable
+                self.settings,
+                self.callback.policy if self.callback and self.record.submission else None,
+                pollable=protocol_of(self.handle).pollable,
             ),
         )
 

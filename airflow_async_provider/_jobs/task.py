@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
 from airflow_async_provider._polling.policy import PollPolicy
@@ -39,7 +39,7 @@ class CallbackSettings:
     """
     Whether and how a task asks for a callback.
 
-    :param wanted: True, False, or None: where an address is set
+    :param wanted: True, or None: where an address is set
     :param base_url: where the remote system reaches Airflow's API server, None for the next place to look
     :param max_bytes: largest body
     :param policy: the pace of the polls while a callback is expected
@@ -47,7 +47,7 @@ class CallbackSettings:
     :param protocol_name: registered name, or dotted path, of that protocol
     """
 
-    wanted: bool | None
+    wanted: Literal[True] | None
     base_url: str | None
     policy: PollPolicy
     protocol: JobProtocol
@@ -94,9 +94,6 @@ class WatchingTask(Protocol):
 
     def timeout_hint(self, run: JobRun) -> str:
         """What else to say about a passed deadline; empty for what is always said."""
-
-    def job_url(self, handle: JobHandle) -> str:
-        """Address of the job for a person, for the task's extra link; empty where there is none."""
 
 
 class StartingTask(WatchingTask, Protocol):

@@ -26,4 +26,5 @@ class AutomicRunLink(BaseOperatorLink):
     def get_link(self, operator: Any, *, ti_key: Any) -> str:
         """Address of the run; empty when there is no run or no template."""
         run = JobRun.of(operator)
-        return "" if run is None else run.job_url
+        handle = getattr(run, "handle", None)
+        return "" if handle is None else str(operator.job_url(handle))

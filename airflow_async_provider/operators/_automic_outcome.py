@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
 from airflow_async_provider._jobs.arguments import one_of
-from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider.hooks.automic import AutomicHook
 from airflow_async_provider.operators._automic_report import log_report
 from airflow_async_provider.protocols._automic.status_codes import state_of
@@ -68,7 +67,7 @@ class AutomicOutcome:
         """
         if self.on_not_run == "skip" and state_of(int(status.remote_status)) is JobState.NOT_RUN:
             raise AirflowSkipException(
-                f"The {describe(handle)} ended without having run: {status.remote_status} "
+                f"The {handle.describe()} ended without having run: {status.remote_status} "
                 f"{status.message or ''}"
             )
         return facts_of(handle, status, via=via)

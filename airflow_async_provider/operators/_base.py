@@ -123,7 +123,7 @@ class AsyncJobOperator(BaseOperator):
         """
         Start the job.
 
-        :param run: has ``correlation_id``, our own name for the job, and ``callback.address``
+        :param run: has ``correlation_id``, our own name for the job, and ``callback_address``
         """
         raise NotImplementedError
 
@@ -183,10 +183,6 @@ class AsyncJobOperator(BaseOperator):
         """What else to say about a passed deadline."""
         return ""
 
-    def job_url(self, handle: JobHandle) -> str:
-        """Address of the job for a person; empty where there is none."""
-        return ""
-
     def job_arguments(self) -> Mapping[str, Any]:
         """The arguments that say what the job is."""
         return {name: getattr(self, name) for name in self.template_fields if name not in NOT_OF_THE_JOB}
@@ -222,9 +218,9 @@ class AsyncJobOperator(BaseOperator):
         safety_poll_interval: float,
         max_bytes: int = DEFAULT_MAX_BYTES,
         protocol_name: str | None = None,
-    ) -> CallbackSettings:
+    ) -> CallbackSettings | None:
         """
-        The settings of a task that may ask for a callback.
+        The settings of a task that may ask for a callback; None where it shall not.
 
         :param protocol: reads the callback
         :param wanted: True, False, or None: where an address is set
@@ -233,8 +229,10 @@ class AsyncJobOperator(BaseOperator):
         :param max_bytes: largest body
         :param protocol_name: name of the protocol where it is not its class's
         """
+        if wanted is False:
+            return None
         return CallbackSettings(
-            wanted=wanted,
+            wanted=wanted or None,
             base_url=base_url,
             policy=self.pace(
                 max(safety_poll_interval, self.poll_interval),

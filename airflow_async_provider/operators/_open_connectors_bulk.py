@@ -17,7 +17,6 @@ from airflow_async_provider._download.limits import (
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import seconds
-from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
@@ -99,7 +98,7 @@ class _BulkOperator(AsyncJobOperator):
         """The hook."""
         return OpenConnectorsHook(self.conn_id)
 
-    def callback_settings(self) -> CallbackSettings:
+    def callback_settings(self) -> CallbackSettings | None:
         """Whether a notification is asked for."""
         protocol = OpenConnectorsBulkProtocol(
             object_name=self.object_name, format=self.format, direction=self.direction
@@ -123,7 +122,7 @@ class _BulkOperator(AsyncJobOperator):
 
     def _address(self, run: JobRun) -> str | None:
         # SAP sends no headers of ours, so the secret goes into the address.
-        return None if run.callback.address is None else run.callback.address.url_with_secret
+        return None if run.callback_address is None else run.callback_address.url_with_secret
 
     def _check_errors(self, handle: JobHandle, status: JobStatus) -> JobFailedError | None:
         """The error for a job that completed with more failed records than are allowed."""
@@ -133,7 +132,7 @@ class _BulkOperator(AsyncJobOperator):
         if self.max_errors is None or count <= self.max_errors:
             return None
         return JobFailedError(
-            f"The {describe(handle)} completed, but {count} records went wrong (max_errors="
+            f"The {handle.describe()} completed, but {count} records went wrong (max_errors="
             f"{self.max_errors}) beside {status.detail.get('record_count', 'an unknown number')}. The first "
             f"errors are in the log of this task.{self.mending}",
             job=handle.job_id,
@@ -146,9 +145,9 @@ class _BulkOperator(AsyncJobOperator):
         try:
             errors = self.hook.bulk_errors(handle, limit=LOGGED_ERRORS)
         except AsyncJobError as e:
-            self.log.warning("The errors of the %s cannot be read: %s", describe(handle), e)
+            self.log.warning("The errors of the %s cannot be read: %s", handle.describe(), e)
             return
-        self.log.error("The first %d errors of the %s:", len(errors), describe(handle))
+        self.log.error("The first %d errors of the %s:", len(errors), handle.describe())
         for error in errors:
             self.log.error("  %s", error)
 
@@ -243,7 +242,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be collected."""
-        return ResultStore.of(self, run.context).existing()
+        return ResultStore.of(self, run.context, memory=run.memory).existing()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for OpenLineage: the object in (the path of a bulk job is one a job), the file out."""
@@ -269,7 +268,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         if error is not None:
             raise run.forget(error)
         try:
-            return ResultStore.of(self, run.context).store(
+            return ResultStore.of(self, run.context, memory=run.memory).store(
                 handle,
                 status,
                 since=run.record.started_at,
@@ -280,7 +279,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
             )
         except (ResultExpiredError, ResultMissingError) as e:
             gone = JobExpiredError(
-                f"The file of the {describe(handle)} is gone: {e} A retry of this task collects it anew.",
+                f"The file of the {handle.describe()} is gone: {e} A retry of this task collects it anew.",
                 job=handle.job_id,
                 state=JobState.EXPIRED.value,
             )

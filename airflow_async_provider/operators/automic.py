@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_async_provider._jobs.arguments import one_of, seconds
-from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import ConfigurationError, SubmitUnknownError
@@ -252,12 +251,12 @@ class AutomicExecuteOperator(AsyncJobOperator):
             if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
                 self.log.info(
                     "Found the %s that try %d started; status %r.",
-                    describe(handle),
+                    handle.describe(),
                     number,
                     status.remote_status,
                 )
                 return handle
-            self.log.info("The %s of try %d ended with %r.", describe(handle), number, status.remote_status)
+            self.log.info("The %s of try %d ended with %r.", handle.describe(), number, status.remote_status)
             return self.continued_by(handle)
         return None
 
@@ -266,7 +265,7 @@ class AutomicExecuteOperator(AsyncJobOperator):
 
     def _callback_target(self, run: JobRun) -> tuple[str | None, dict[str, str] | None]:
         """Address and headers of the callback, the secret in one of them."""
-        address, headers = run.callback.address, dict(self.callback_headers or {})
+        address, headers = run.callback_address, dict(self.callback_headers or {})
         if address is None:
             return None, None
         if any(name.lower() == "authorization" for name in headers):

@@ -19,7 +19,6 @@ from airflow_async_provider._download.limits import (
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
 from airflow_async_provider._jobs.arguments import method_of, one_connection, one_of, query_of, seconds
-from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination, json_bytes, names_of_files
 from airflow_async_provider._jobs.results.store import (
@@ -275,7 +274,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         policy = replace(policy, poll_interval=first, max_poll_interval=longest, backoff=factor)
         return replace(settings, policy=policy)
 
-    def callback_settings(self) -> CallbackSettings:
+    def callback_settings(self) -> CallbackSettings | None:
         """Whether a callback is asked for; a user's own protocol class is known by its path."""
         return self.asks_for_callback(
             self.protocol,
@@ -307,7 +306,9 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be made."""
-        return ResultStore.of(self, run.context).existing() if self.result == "auto" else None
+        return (
+            ResultStore.of(self, run.context, memory=run.memory).existing() if self.result == "auto" else None
+        )
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -331,8 +332,8 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             )
             arguments["idempotency_header"] = self.idempotency_header
             arguments["idempotency_quoted"] = self.idempotency_quoted
-        if run.callback.address is not None:
-            arguments["callback_url"] = run.callback.address.url_with_secret
+        if run.callback_address is not None:
+            arguments["callback_url"] = run.callback_address.url_with_secret
             arguments["callback_field"] = self.callback_field
             arguments["callback_header"] = self.callback_header
         given = {name: value for name, value in arguments.items() if value is not None}
@@ -375,7 +376,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         if self.result == "handle":
             if handle.status_url is None and is_generic(self.profile):
                 raise DownloadError(
-                    f"The {describe(handle)} ended when it was submitted: its result came with that answer, "
+                    f"The {handle.describe()} ended when it was submitted: its result came with that answer, "
                     'and no later task can ask for it. Leave result="handle" out, or give a destination.',
                     job=handle.job_id,
                 )
@@ -383,16 +384,18 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         result = self.hook.result(handle, status)
         status = replace(status, result=result)
         if status.no_data and self.on_no_data == "skip":
-            raise AirflowSkipException(f"The {describe(handle)} succeeded, and there is no data.")
+            raise AirflowSkipException(f"The {handle.describe()} succeeded, and there is no data.")
         if status.no_data:
-            self.log.info("The %s succeeded, and there is no data.", describe(handle))
+            self.log.info("The %s succeeded, and there is no data.", handle.describe())
             value: Any = None
         elif self.destination is None:
             value = None if result is None else self._value(handle, status)
         else:
             check_destination(handle, result)
             since, via = run.record.started_at, run.record.via
-            value = ResultStore.of(self, run.context).store(handle, status, since=since, via=via)
+            value = ResultStore.of(self, run.context, memory=run.memory).store(
+                handle, status, since=since, via=via
+            )
         return value
 
     def _value(self, handle: JobHandle, status: JobStatus) -> Any:
@@ -400,7 +403,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         result = status.result or Result()
         if result.files and self.protocol.delete(handle) is not None:
             raise DownloadError(
-                f"The {describe(handle)} has {len(result.files)} files, and the description deletes the job "
+                f"The {handle.describe()} has {len(result.files)} files, and the description deletes the job "
                 "afterwards: give a destination.",
                 job=handle.job_id,
             )
@@ -411,10 +414,10 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             value = self._fetched(handle, status)
         if isinstance(value, bytes):
             raise DownloadError(
-                f"The result of the {describe(handle)} is neither JSON nor text: give a destination for it.",
+                f"The result of the {handle.describe()} is neither JSON nor text: give a destination for it.",
                 job=handle.job_id,
             )
-        check_for_xcom(value, what=f"The result of the {describe(handle)}")
+        check_for_xcom(value, what=f"The result of the {handle.describe()}")
         if len(json_bytes(value)) > self.max_xcom_bytes:
             raise self._too_large(handle)
         return value
@@ -434,7 +437,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     def _too_large(self, handle: JobHandle) -> DownloadError:
         return DownloadError(
-            f"The result of the {describe(handle)} is larger than {self.max_xcom_bytes} bytes "
+            f"The result of the {handle.describe()} is larger than {self.max_xcom_bytes} bytes "
             "(max_xcom_bytes): give a destination for it.",
             job=handle.job_id,
         )

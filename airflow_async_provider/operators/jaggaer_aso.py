@@ -16,7 +16,6 @@ from airflow_async_provider._download.limits import (
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown
-from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
@@ -184,7 +183,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be prepared."""
-        return ResultStore.of(self, run.context).existing(restarts=0)
+        return ResultStore.of(self, run.context, memory=run.memory).existing(restarts=0)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -201,14 +200,14 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
             return self._start_again(run, "its result URL has expired")
         record = run.record
         try:
-            return ResultStore.of(self, run.context).store(
+            return ResultStore.of(self, run.context, memory=run.memory).store(
                 run.handle, status, since=record.started_at, restarts=record.restarts
             )
         except ResultExpiredError as e:
             return self._start_again(run, str(e))
 
     def _start_again(self, run: JobRun, why: str) -> Any:
-        what = f"The result of the {describe(run.handle)} can no longer be fetched: {why}"
+        what = f"The result of the {run.handle.describe()} can no longer be fetched: {why}"
         facts: dict[str, Any] = {"job": run.handle.job_id, "state": JobState.EXPIRED.value}
         if not self.repeatable:
             raise JobExpiredError(

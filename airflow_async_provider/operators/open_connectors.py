@@ -17,6 +17,7 @@ from airflow_async_provider._download.limits import (
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import method_of, query_of
+from airflow_async_provider._jobs.callback import base_url_for
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
@@ -165,7 +166,7 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         """The protocol that reads the webhooks."""
         return OpenConnectorsProtocol(failure_rule=self.failure_rule, success_rule=self.success_rule)
 
-    def callback_settings(self) -> CallbackSettings:
+    def callback_settings(self) -> CallbackSettings | None:
         """Its webhook is the only news of a request, but for SAP's queue."""
         return self.asks_for_callback(
             self.protocol(),
@@ -183,7 +184,7 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be asked for."""
-        return ResultStore.of(self, run.context).existing()
+        return ResultStore.of(self, run.context, memory=run.memory).existing()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -191,7 +192,7 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
 
     def start(self, run: JobRun) -> Submitted:
         """Send the request; SAP has no place for a correlation id."""
-        address = run.callback.address
+        address = run.callback_address
         handle = self.hook.submit(
             self.method,
             self.endpoint,
@@ -212,7 +213,7 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
 
     def _queue_url(self, run: JobRun) -> str:
         """An address for SAP that is not answered: what is sent there ends in the queue, where we find it."""
-        base = run.callback.base_url()[0]
+        base, _ = base_url_for(self.hook, self.callback_base_url)
         if not base:
             raise ConfigurationError(
                 "SAP wants a callback address even for webhooks that are fetched from its queue. Set "
@@ -249,6 +250,6 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         """Return the response, or write it to its destination."""
         if self.destination is None:
             return None if status.result is None else status.result.value
-        return ResultStore.of(self, run.context).store(
+        return ResultStore.of(self, run.context, memory=run.memory).store(
             run.handle, status, since=run.record.started_at, via=run.record.via
         )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -57,6 +58,20 @@ class JobHandle:
     data: Mapping[str, Any] = field(default_factory=dict)
     conn_id: str | None = None
     origin: str | None = None
+
+    def describe(self, *, age: bool = True) -> str:
+        """
+        The job for a message: what it is, where it was started, how old it is.
+
+        The label (endpoint, object name) is put into ``data`` by the operator that submits.
+
+        :param age: False where the job is new
+        """
+        label = self.data.get("label")
+        about = [str(label)] if label else []
+        if age and self.submitted_at:
+            about.append(f"{max(0, round(time.time() - self.submitted_at))} s old")
+        return f"{self.protocol} job {self.job_id}" + (f" ({', '.join(about)})" if about else "")
 
     def to_dict(self) -> dict[str, Any]:
         """The handle as a JSON-able dictionary with its version."""

@@ -11,7 +11,6 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_async_provider._jobs.arguments import refuse_unknown
-from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain
@@ -99,7 +98,7 @@ class JobSensor(BaseSensorOperator):
             try:
                 status = self.interpret(run.refresh_status(tries=1))
             except (TransientError, UnreadableAnswerError) as e:
-                self.log.warning("The status of the %s could not be read: %s", describe(run.handle), e)
+                self.log.warning("The status of the %s could not be read: %s", run.handle.describe(), e)
                 return False
             self.log.info("Job %s: %s", run.handle.job_id, status.remote_status or status.state.value)
             if status.state is JobState.RUNNING:
@@ -137,10 +136,6 @@ class JobSensor(BaseSensorOperator):
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """The sensor's return value: the job's handle."""
         return run.handle.to_dict()
-
-    def job_url(self, handle: JobHandle) -> str:
-        """Address of the job for a person; empty where there is none."""
-        return ""
 
     def failure_hint(self, status: JobStatus) -> str:
         """What the reader can do; a task that has not started the job cannot start another."""

@@ -18,7 +18,7 @@ from airflow_async_provider._download.limits import (
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import refuse_unknown
-from airflow_async_provider._jobs.messages import describe, error_for
+from airflow_async_provider._jobs.messages import error_for
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
@@ -119,7 +119,7 @@ class AsyncResultDownloadOperator(BaseOperator):
         status = self.hook.status(handle)
         if status.state is JobState.RUNNING:
             raise JobError(
-                f"The {describe(handle)} is still {status.remote_status!r}: put an AsyncJobSensor before "
+                f"The {handle.describe()} is still {status.remote_status!r}: put an AsyncJobSensor before "
                 "this task.",
                 job=handle.job_id,
                 state=status.state.value,

@@ -36,6 +36,8 @@ class SmallRemote:
         self.jobs: dict[str, JobState] = {}
         self.asked: list[str] = []
         self.cancelled: list[str] = []
+        #: Where each answer says that the next one is to be asked for.
+        self.moves_to: str | None = None
         self.endpoint = SimpleNamespace(min_poll_interval=0.0)
         self._numbers = itertools.count(7)
 
@@ -52,7 +54,8 @@ class SmallRemote:
         self.asked.append(handle.job_id)
         if handle.job_id not in self.jobs:
             raise RequestRefusedError("unknown", http_status=404)
-        return JobStatus(self.jobs[handle.job_id], remote_status=self.jobs[handle.job_id].value)
+        state = self.jobs[handle.job_id]
+        return JobStatus(state, remote_status=state.value, status_url=self.moves_to)
 
     def cancel(self, handle: JobHandle) -> Cancellation:
         self.cancelled.append(handle.job_id)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider.errors import DownloadError
 from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
@@ -136,7 +135,7 @@ def names_of_files(handle: JobHandle, result: Result, log: Any) -> list[str]:
     A URL may be a secret, so none is returned.
     """
     names = [one.name or f"file-{number:05d}" for number, one in enumerate(result.files, 1)]
-    log.info("The %s has %d files; give a destination to download them.", describe(handle), len(names))
+    log.info("The %s has %d files; give a destination to download them.", handle.describe(), len(names))
     return names
 
 
@@ -152,13 +151,13 @@ def check_destination(handle: JobHandle, result: Result | None) -> Result:
     )
     if result is None:
         raise DownloadError(
-            f"The {describe(handle)} succeeded, but its last answer holds no result to be stored. {where}",
+            f"The {handle.describe()} succeeded, but its last answer holds no result to be stored. {where}",
             job=handle.job_id,
         )
     if result.is_status:
         raise DownloadError(
-            f"The {describe(handle)} succeeded, and its last answer is a status document, which is no result "
-            f'to be stored. {where} result_field="$" stores the status document itself.',
+            f"The {handle.describe()} succeeded, and its last answer is a status document, which is no "
+            f'result to be stored. {where} result_field="$" stores the status document itself.',
             job=handle.job_id,
         )
     return result

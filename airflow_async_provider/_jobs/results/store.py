@@ -13,7 +13,6 @@ from airflow_async_provider._download.locations import is_folder
 from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory, was_cleared
-from airflow_async_provider._jobs.messages import describe
 from airflow_async_provider._jobs.results import asset_events
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
 from airflow_async_provider.errors import OriginError, ResultExpiredError
@@ -72,21 +71,31 @@ class ResultStore:
     :param task: the operator
     :param context: Airflow's task context
     :param destination: where the result goes
+    :param memory: of the task's job, where it has one
     """
 
-    def __init__(self, task: Any, context: Mapping[str, Any], destination: Destination) -> None:
+    def __init__(
+        self,
+        task: Any,
+        context: Mapping[str, Any],
+        destination: Destination,
+        *,
+        memory: TaskMemory | None = None,
+    ) -> None:
         self._task = task
         self._context = context
         self._to = destination
+        self._memory = memory
 
     @classmethod
-    def of(cls, task: Any, context: Mapping[str, Any]) -> ResultStore:
+    def of(cls, task: Any, context: Mapping[str, Any], *, memory: TaskMemory | None = None) -> ResultStore:
         """
         The part of a task with the destination arguments, once its templates are rendered.
 
+        :param memory: of the task's job, where it has one
         :raises ConfigurationError: options that cannot be
         """
-        return cls(task, context, Destination.of(task))
+        return cls(task, context, Destination.of(task), memory=memory)
 
     def existing(self, **facts: Any) -> dict[str, Any] | None:
         """
@@ -108,7 +117,9 @@ class ResultStore:
 
     def _stored_by_earlier_try(self) -> bool:
         """Whether one has stored the result and was killed before Airflow knew."""
-        remembered = TaskMemory(self._context, self._task.log).now
+        if self._memory is None:
+            return False
+        remembered = self._memory.now
         return remembered.done and was_cleared(remembered, self._context) is False
 
     def store(self, handle: JobHandle, status: JobStatus, *, since: float, **facts: Any) -> dict[str, Any]:
@@ -256,7 +267,7 @@ def _url_source(
 
     if result is None or result.url is None:
         raise ResultExpiredError(
-            f"The result of the {describe(handle)} is no longer offered: its URL has expired.",
+            f"The result of the {handle.describe()} is no longer offered: its URL has expired.",
             job=handle.job_id,
             state=status.state.value,
             remote_status=status.remote_status,
@@ -265,7 +276,7 @@ def _url_source(
     url = endpoint.resolve(result.url)
     if url.lower().startswith("http:") and endpoint.base_url.lower().startswith("https:"):
         raise OriginError(
-            f"The result of the {describe(handle)} lies behind plain http while the connection is https; it "
+            f"The result of the {handle.describe()} lies behind plain http while the connection is https; it "
             "was not fetched, as anyone on the way could read or change it.",
             job=handle.job_id,
         )

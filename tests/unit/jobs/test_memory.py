@@ -16,6 +16,7 @@ from airflow_async_provider._jobs.memory import (
     Remembered,
     TaskMemory,
     TaskUploadMemory,
+    digests_of,
     was_cleared,
 )
 from airflow_async_provider.errors import ConfigurationError
@@ -136,3 +137,11 @@ def test_an_upload_of_an_earlier_try_is_known_to_the_next_one_only() -> None:
     assert task.store is not None
     task.store[UPLOAD_KEY] = {"bucket": "b"}
     assert TaskUploadMemory(task.context, LOG).left() is None
+
+
+def test_digests_tell_which_arguments_have_changed_and_not_what_they_are() -> None:
+    before, after = digests_of({"a": "secret", "b": 1}), digests_of({"a": "secret", "b": 2})
+    assert before["a"] == after["a"]
+    assert before["b"] != after["b"]
+    assert "secret" not in str(before)
+    assert digests_of({"a": object()}) != digests_of({"a": object()})

@@ -11,12 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._jobs.arguments import seconds
-from airflow_async_provider._jobs.messages import (
-    describe,
-    error_for,
-    surely_not_started,
-    timeout_error,
-)
+from airflow_async_provider._jobs.messages import error_for, surely_not_started, timeout_error
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthenticationError,
@@ -66,16 +61,6 @@ def test_what_is_no_time_is_refused_by_its_name(value: Any) -> None:
 
 
 # -- what the job is for a person
-
-
-def test_a_job_is_described_by_what_it_is_and_how_old() -> None:
-    assert describe(a_handle(label="GET event/7/async")) == (
-        "jaggaer_aso job abc123 (GET event/7/async, 90 s old)"
-    )
-    assert describe(a_handle()) == "jaggaer_aso job abc123 (90 s old)"
-    assert describe(a_handle(age=-50)) == "jaggaer_aso job abc123 (0 s old)"
-    assert describe(JobHandle("p", "j", 0.0)) == "p job j"
-    assert describe(JobHandle("p", "j", 0.0, data={"label": "x"})) == "p job j (x)"
 
 
 @pytest.mark.parametrize(

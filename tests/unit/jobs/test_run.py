@@ -69,6 +69,17 @@ def test_after_a_bad_end_a_retry_starts_another_after_a_block_it_does_not(
         assert list(remote.jobs) == ["7"]
 
 
+def test_what_the_worker_has_seen_while_it_lingered_goes_along_with_the_deferral() -> None:
+    remote, task = SmallRemote(), OneTask()
+    remote.moves_to = "https://a.example/moved/7"
+    deferral = task.begin(lambda: SmallTask(remote=remote, linger=0.05))
+    asked = len(remote.asked)
+    assert asked >= 1
+    assert deferral.kwargs["run"]["polls"] == asked
+    assert deferral.kwargs["run"]["handle"]["status_url"] == remote.moves_to
+    assert deferral.trigger.serialize()[1]["job"]["status_url"] == remote.moves_to
+
+
 @pytest.mark.parametrize("cancel", [True, False])
 def test_a_passed_deadline_cancels_where_it_may(cancel: bool) -> None:
     remote, task = SmallRemote(), OneTask()

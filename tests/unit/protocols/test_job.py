@@ -46,3 +46,15 @@ def test_what_is_no_handle(value: Any) -> None:
 
 def test_blocked_is_no_end() -> None:
     assert {state for state in JobState if not state.ended} == {JobState.RUNNING, JobState.BLOCKED}
+
+
+def test_a_job_is_described_by_what_it_is_and_how_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.time", lambda: 1_000.0)
+    about = {"label": "GET event/7/async"}
+    assert JobHandle("jaggaer_aso", "abc123", 910.0, data=about).describe() == (
+        "jaggaer_aso job abc123 (GET event/7/async, 90 s old)"
+    )
+    assert JobHandle("jaggaer_aso", "abc123", 910.0).describe() == "jaggaer_aso job abc123 (90 s old)"
+    assert JobHandle("p", "j", 1_050.0).describe() == "p job j (0 s old)", "a clock that was set back"
+    assert JobHandle("p", "j", 910.0, data=about).describe(age=False) == "p job j (GET event/7/async)"
+    assert JobHandle("p", "j", 0.0).describe() == "p job j"
