@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
+from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.errors import (
+    ConfigurationError,
     JobBlockedError,
     JobCancelledError,
     JobElsewhereError,
     JobFailedError,
     JobTimeoutError,
 )
+from airflow_async_provider.protocols import JobHandle
 from tests.support.one_task import OneTask, TaskDeferred
 from tests.support.small_remote import BLOCKED, FAILED, SUCCEEDED, SmallRemote, SmallTask
 
@@ -179,3 +182,11 @@ def test_a_job_that_somebody_cancelled_is_an_error_and_a_retry_starts_another() 
     remote.jobs["7"] = remote.jobs["8"]
     with pytest.raises(JobCancelledError):
         resume(task, remote, deferral)
+
+
+def test_a_job_that_only_a_callback_tells_of_cannot_be_watched_by_another_task() -> None:
+    remote, task = SmallRemote(), OneTask()
+    told = JobHandle("open_connectors", "7", 0.0)
+    with pytest.raises(ConfigurationError, match="cannot be asked for the open_connectors job 7"):
+        JobRun(SmallTask(remote=remote), task.context).watch(told)
+    assert not remote.asked
