@@ -25,7 +25,7 @@ from bench import arguments, report, within
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.support.harness import Postgres, RealAirflow, wait_until
+from tests.support.harness import MAP_INDEX, Postgres, RealAirflow, wait_until
 
 #: Past it a callback wakes its task by itself (the settle time of the operators is 10 s).
 SETTLED = 12.0
@@ -184,7 +184,9 @@ def count(airflow: RealAirflow, dag: str, task: str, state: str) -> int:
 
 
 def wait_task(airflow: RealAirflow, dag: str, run_id: str, task: str, number: int) -> None:
-    sql = "select state from task_instance where dag_id = ? and run_id = ? and task_id = ? and map_index = ?"
+    sql = (
+        f"select state from task_instance where dag_id = ? and run_id = ? and task_id = ? and {MAP_INDEX} = ?"
+    )
     wait_until(
         lambda: airflow.db(sql, [dag, run_id, task, number])[0]["state"] == "success",
         f"{task} {number} to succeed",
@@ -198,7 +200,7 @@ def wait_task(airflow: RealAirflow, dag: str, run_id: str, task: str, number: in
 def together(airflow: RealAirflow, burst: int) -> list[dict[str, Any]]:
     """Answer all at once."""
     run_id = airflow.client.trigger("burst")
-    expanded = "select count(*) as n from task_instance where dag_id = 'burst' and map_index >= 0"
+    expanded = f"select count(*) as n from task_instance where dag_id = 'burst' and {MAP_INDEX} >= 0"
     wait_until(lambda: airflow.db(expanded)[0]["n"] == 2 * burst, "the burst's tasks to be there", 300)
     airflow.terminate("scheduler")
     airflow.terminate("triggerer")

@@ -26,7 +26,7 @@ from bench import arguments, report, server, within
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.support.harness import Postgres, RealAirflow, wait_until
+from tests.support.harness import MAP_INDEX, Postgres, RealAirflow, wait_until
 
 SIDES = {"ours": "AsyncJobTrigger (ours)", "peer": "HttpSensorTrigger (http provider)"}
 
@@ -143,7 +143,7 @@ def one_side(side: str, jobs: int, interval: float, wait: float) -> dict[str, An
 
 def count(airflow: RealAirflow, side: str, where: str = "true") -> int:
     """How many of the mapped tasks there are."""
-    sql = f"select count(*) as n from task_instance where dag_id = ? and map_index >= 0 and {where}"
+    sql = f"select count(*) as n from task_instance where dag_id = ? and {MAP_INDEX} >= 0 and {where}"
     return int(airflow.db(sql, [side])[0]["n"])
 
 

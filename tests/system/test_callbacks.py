@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness import MAP_INDEX, RealAirflow, wait_until
 from tests.support.harness.calling_remote import CallingRemote, RemoteJob, calling_remote
 
 MANY, FEW, ONE, LINGER, MUTE = (f"callback_{n}" for n in ("many", "few", "one", "linger", "mute"))
@@ -65,9 +65,8 @@ def mended(airflow: RealAirflow, restored: RealAirflow) -> RealAirflow:
 
 def waiting(airflow: RealAirflow, dag_id: str, run_id: str) -> dict[int, float]:
     """Map index and moment of deferral of the tasks that are deferred now."""
-    index = "region_index" if AIRFLOW >= (3, 4) else "map_index"
     rows = airflow.db(
-        f"select ti.{index} as map_index, t.created_date "
+        f"select ti.{MAP_INDEX} as map_index, t.created_date "
         "from task_instance ti join trigger t on ti.trigger_id = t.id "
         "where ti.dag_id = ? and ti.run_id = ? and ti.state = 'deferred'",
         [dag_id, run_id],
@@ -259,3 +258,28 @@ def test_the_same_on_postgresql(
     )
     secret = next(iter(remote.jobs.values())).callback.rsplit("/", 1)[1]
     assert real_airflow_on_postgres.places_of(secret) == []
+
+
+@pytest.mark.skipif(AIRFLOW < (3, 4), reason="task loops came with Airflow 3.4")
+def test_a_callback_reaches_its_own_round_of_a_loop(airflow: RealAirflow, remote: CallingRemote) -> None:
+    """The rounds share dag, run, task and map index: only the try that an address names tells them apart."""
+    known = set(remote.jobs)
+    run_id = airflow.client.trigger("callback_loop")
+    rounds: list[RemoteJob] = []
+
+    def next_job() -> RemoteJob | None:
+        new = [job for name, job in remote.jobs.items() if name not in known and job not in rounds]
+        assert len(new) <= 1, "two rounds at once"
+        return new[0] if new and waiting(airflow, "callback_loop", run_id) else None
+
+    for _ in range(3):
+        job = wait_until(next_job, "the next round to wait", 120)
+        for earlier in rounds:  # whose round is over: nobody is woken
+            asked = job.asked
+            assert remote.call(earlier) in (200, 404, 410)
+            assert job.asked == asked
+        rounds.append(job)
+        assert remote.call(job) == 200
+    assert airflow.client.wait_run("callback_loop", run_id, timeout=180) == "success"
+    assert [job.asked for job in rounds] == [1, 1, 1]
+    assert not [job for job in rounds if job.cancelled]

@@ -30,10 +30,12 @@ import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 
 import requests
+from packaging.version import Version
 
 from tests.support.harness.airflow_config import FAST, bundle, merged
 from tests.support.harness.client import AirflowClient
@@ -51,6 +53,9 @@ from tests.support.harness.processes import (
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 JOB_TYPES = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
 ROOT = Path(__file__).resolve().parents[3]
+
+#: The column of task_instance with a mapped task's index.
+MAP_INDEX = "map_index" if Version(version("apache-airflow-core")) < Version("3.4.0a0") else "region_index"
 
 
 class RealAirflow:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, task_group
 
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.operators.open_connectors import OpenConnectorsAsyncRequestOperator
@@ -52,3 +52,14 @@ with DAG("callback_mute", schedule=None):
         retries=1,
         retry_delay=timedelta(seconds=3),
     )
+
+
+@task_group
+def round_() -> None:
+    """One round of a loop: each has a job, and a callback, of its own."""
+    HttpAsyncJobOperator(task_id="job", json={"n": "{{ ti.id }}"}, **JOB)
+
+
+if hasattr(round_, "loop"):  # since Airflow 3.4
+    with DAG("callback_loop", schedule=None):
+        round_.loop(max_iterations=3)  # type: ignore[attr-defined] # Airflow 3.3 has none
