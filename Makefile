@@ -68,6 +68,10 @@ unit-fast: $(VENV)/dev.stamp  ## the same without made-up inputs and starts of A
 integration: $(VENV)/dev.stamp  ## tests over real sockets, on this machine only
 	$(PYTEST) tests/integration
 
+.PHONY: real-servers
+real-servers: $(VENV)/dev.stamp .venv-servers/servers.stamp  ## descriptions on real servers: pygeoapi, Celery Flower, rclone
+	$(BIN)/python -m pytest tests/integration/real_servers
+
 .PHONY: system
 system: $(VENV)/dev.stamp  ## tests on a real Airflow (a few minutes)
 	$(BIN)/python -m pytest tests/system --durations=12
@@ -138,7 +142,7 @@ pins: $(VENV)/dev.stamp  ## renew the pinned requirements (UPGRADE=1: to the new
 
 .PHONY: clean
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) .venv-3.*-py3.* .matrix .demo build dist docs/_build htmlcov .coverage .coverage.* *.egg-info
+	rm -rf $(VENV) .venv-servers .venv-3.*-py3.* .matrix .demo build dist docs/_build htmlcov .coverage .coverage.* *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Each stamp stands for what its requirement files said when it was made. A change of the runtime's pins makes the
@@ -168,6 +172,13 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp requirements/dev.txt
 $(VENV)/celery.stamp: $(VENV)/dev.stamp requirements/celery.txt
 	@$(PIP) -r requirements/celery.txt
 	@$(BIN)/python -m pip check
+	@touch $@
+
+# Nothing of it is imported by the tests, and it does not fit Airflow's pins.
+.venv-servers/servers.stamp: requirements/servers.txt
+	@rm -rf .venv-servers
+	@"$(PYTHON)" -m venv .venv-servers
+	@.venv-servers/bin/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check -r requirements/servers.txt
 	@touch $@
 
 $(VENV)/docs.stamp: $(VENV)/project.stamp requirements/docs.txt

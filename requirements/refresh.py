@@ -89,6 +89,9 @@ def main() -> None:
         files[number].write_text("\n".join(pins) + "\n", encoding="utf-8")
     for line in OTHER_LINES:
         _write_other_line(line, "" if upgrade else together)
+    alone = HERE / "servers.txt"  # an environment of its own, which shares nothing
+    kept = "" if upgrade or not alone.exists() else alone.read_text(encoding="utf-8")
+    alone.write_text("\n".join(compile_pins([HERE / "servers.in"], kept)) + "\n", encoding="utf-8")
 
 
 def _write_other_line(line: str, known: str) -> None:

@@ -4,10 +4,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,36 +12,20 @@ import pytest
 from airflow_async_provider.errors import JobFailedError
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from tests.support.one_task import OneTask
+from tests.support.real_servers import free_port, missing, program, serving
 
-RCLONE = shutil.which("rclone")
-pytestmark = pytest.mark.skipif(RCLONE is None, reason="rclone is not installed (apt-get install rclone)")
+RCLONE = program("rclone")
+pytestmark = pytest.mark.skipif(RCLONE is None, reason=missing("rclone"))
 
 USER, PASSWORD = "user", "secret"
-START_SECONDS = 20.0
-
-
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     port, home = free_port(), tmp_path_factory.mktemp("rclone")
     line = [str(RCLONE), "rcd", "--rc-addr", f"127.0.0.1:{port}", "--rc-user", USER, "--rc-pass", PASSWORD]
-    process = subprocess.Popen([*line, "--config", str(home / "rclone.conf")], stderr=subprocess.DEVNULL)
-    try:
-        end = time.monotonic() + START_SECONDS
-        while time.monotonic() < end:
-            with socket.socket() as asking:
-                if asking.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.1)
+    with serving([*line, "--config", str(home / "rclone.conf")], port, cwd=home):
         yield port
-    finally:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture(autouse=True)
