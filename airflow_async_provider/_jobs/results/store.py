@@ -227,27 +227,24 @@ def fetch(
 
 def stream_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> ByteSource:
     """
-    The result as one stream, its pages one behind the other.
+    The result for a return value, as one stream: its pages one behind the other, as JSON where it has a choice.
 
     :raises ResultExpiredError: there is no URL (any more)
     :raises OriginError: plain http, while the connection is https
     """
     result = status.result
     if result is None or not result.paged:
-        return source_of(hook, handle, status)
+        return _url_source(hook, handle, status, _as_json(result))
     from airflow_async_provider._jobs.results.parts import paged_source
 
-    return paged_source(handle, result, lambda one: _url_source(hook, handle, status, one))
+    return paged_source(handle, result, lambda one: _url_source(hook, handle, status, _as_json(one)))
 
 
-def source_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> HttpSource:
-    """
-    The result's URL as a stream, with the connection's credentials where it lies on the remote itself.
-
-    :raises ResultExpiredError: there is no URL (any more)
-    :raises OriginError: plain http, while the connection is https
-    """
-    return _url_source(hook, handle, status, status.result)
+def _as_json(result: Result | None) -> Result | None:
+    """A result on the remote itself, asked for like a status: some servers have pages for persons as well."""
+    if result is None or not result.authorized or any(name.lower() == "accept" for name in result.headers):
+        return result
+    return replace(result, headers={**result.headers, "Accept": "application/json, */*;q=0.5"})
 
 
 def _source(hook: AsyncApiHook, handle: JobHandle, status: JobStatus, result: Result | None) -> ByteSource:

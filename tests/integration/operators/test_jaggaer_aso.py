@@ -473,7 +473,7 @@ def test_a_result_that_never_appears(
 
 
 def test_a_result_behind_plain_http_of_a_remote_with_tls(task: OneTask) -> None:
-    from airflow_async_provider._jobs.results.store import source_of
+    from airflow_async_provider._jobs.results.store import stream_of
     from airflow_async_provider.protocols import JobState, JobStatus, Result
 
     class Hook:
@@ -486,7 +486,7 @@ def test_a_result_behind_plain_http_of_a_remote_with_tls(task: OneTask) -> None:
 
     for url in ("http://s3.example/canary?canary", "HTTP://s3.example/canary?canary"):
         with pytest.raises(OriginError, match="plain http") as caught:
-            source_of(
+            stream_of(
                 Hook(),  # type: ignore[arg-type] # all that is asked of it
                 JobHandle("jaggaer_aso", "x", 1.0),
                 JobStatus(JobState.SUCCEEDED, result=Result(url)),

@@ -22,7 +22,7 @@ import pytest
 
 from airflow_async_provider._download import HttpSource
 from airflow_async_provider._jobs.messages import surely_not_started
-from airflow_async_provider._jobs.results.store import source_of
+from airflow_async_provider._jobs.results.store import stream_of
 from airflow_async_provider._transport import triggerer, worker
 from airflow_async_provider._transport.auth import StaticAuth
 from airflow_async_provider._transport.endpoint import Endpoint
@@ -274,7 +274,7 @@ def test_a_result_over_http_is_refused_for_an_https_connection(
     handle = JobHandle("jaggaer_aso", "7", time.time(), "https://api.example/s")
     done = JobStatus(JobState.SUCCEEDED, result=Result(url=url.replace("{port}", str(other.port))))
     with pytest.raises((OriginError, DownloadError)) as caught:
-        source_of(JaggaerAsoHook(), handle, done)
+        stream_of(JaggaerAsoHook(), handle, done)
     assert not other.requests
     assert no_secret_in(caught.value)
 
@@ -325,7 +325,7 @@ def redirected(certificates: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch)
             }
             monkeypatch.setenv("AIRFLOW_CONN_JAGGAER_ASO_DEFAULT", json.dumps(connection))
             done = JobStatus(JobState.SUCCEEDED, result=Result(url=own.origin + "/r", authorized=True))
-            return source_of(JaggaerAsoHook(), JobHandle("jaggaer_aso", "7", time.time()), done), storage
+            return stream_of(JaggaerAsoHook(), JobHandle("jaggaer_aso", "7", time.time()), done), storage
 
         yield source
 
