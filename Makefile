@@ -45,7 +45,7 @@ demo: $(VENV)/demo.stamp  ## run the example DAGs on a real Airflow (KEEP=1 leav
 	@$(BIN)/python -m demo $(if $(KEEP),--keep)
 
 .PHONY: test
-test: lint types covered docs  ## lint, types, unit and integration tests, documentation; "make system" comes beside it
+test: lint types covered docs system  ## everything below, in this order
 
 .PHONY: lint
 lint: $(VENV)/dev.stamp  ## ruff: rules and format
@@ -86,7 +86,7 @@ covered: $(VENV)/dev.stamp  ## unit and integration tests with branch coverage, 
 
 .PHONY: failed-again
 failed-again: $(VENV)/dev.stamp  ## what has failed in the last run, once more and one by one
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none tests/unit tests/integration
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none tests
 
 .PHONY: chaos
 chaos: $(VENV)/dev.stamp  ## faults on a real Airflow with JOBS=100 jobs each (an hour; see docs/reliability.md)

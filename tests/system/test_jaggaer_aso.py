@@ -122,7 +122,7 @@ def test_a_failed_job_fails_the_task_and_says_which(
     log = real_airflow.client.log("aso_deferred", run_id, "get")
     assert "JobFailedError" in log
     assert "GET event/11/apiItems/async" in log
-    assert "last state 'failed'" in log
+    assert "last status 'failed'" in log
 
 
 def test_a_passed_deadline_fails_the_task_with_its_own_error(
