@@ -260,6 +260,28 @@ def test_the_same_on_postgresql(
     assert real_airflow_on_postgres.places_of(secret) == []
 
 
+def test_a_pool_with_deferred_tasks_bounds_the_jobs_that_are_alive(
+    airflow: RealAirflow, remote: CallingRemote
+) -> None:
+    airflow.client.put_pool("two_jobs", slots=2, include_deferred=True)
+    run_id = airflow.client.trigger("callback_pool")
+    most = 0
+
+    def alive() -> list[RemoteJob]:
+        nonlocal most
+        found = [job for job in remote.jobs.values() if job.n.startswith("pool-") and job.status == "running"]
+        most = max(most, len(found))
+        return found
+
+    for number in range(1, 7):
+        # The last ones have no other beside them any more.
+        wait_until(lambda n=number: len(alive()) == min(2, 7 - n), "as many jobs as fit", 120)
+        wait_until(lambda: len(waiting(airflow, "callback_pool", run_id)) == len(alive()), "deferral", 60)
+        assert remote.call(alive()[0]) == 200
+    assert airflow.client.wait_run("callback_pool", run_id, timeout=180) == "success"
+    assert most == 2
+
+
 @pytest.mark.skipif(AIRFLOW < (3, 4), reason="task loops came with Airflow 3.4")
 def test_a_callback_reaches_its_own_round_of_a_loop(airflow: RealAirflow, remote: CallingRemote) -> None:
     """The rounds share dag, run, task and map index: only the try that an address names tells them apart."""

@@ -103,6 +103,16 @@ class AirflowClient:
                 raise
             self.request("PATCH", f"/connections/{_q(conn_id)}", json=body)
 
+    def put_pool(self, name: str, *, slots: int, include_deferred: bool) -> None:
+        """Create a pool, or set it anew."""
+        body = {"name": name, "slots": slots, "include_deferred": include_deferred}
+        try:
+            self.request("POST", "/pools", json=body)
+        except AirflowApiError as error:
+            if error.status != 409:
+                raise
+            self.request("PATCH", f"/pools/{_q(name)}", json=body)
+
     # DAGs and runs
 
     def import_errors(self) -> dict[str, str]:

@@ -33,6 +33,11 @@ for name, count in (("callback_many", 50), ("callback_few", 6)):
     with DAG(name, schedule=None, max_active_tasks=64):
         HttpAsyncJobOperator.partial(task_id="job", **JOB).expand(json=[{"n": n} for n in range(count)])
 
+with DAG("callback_pool", schedule=None, max_active_tasks=64):
+    HttpAsyncJobOperator.partial(task_id="job", pool="two_jobs", **JOB).expand(
+        json=[{"n": f"pool-{n}"} for n in range(6)]
+    )
+
 with DAG("callback_one", schedule=None):
     HttpAsyncJobOperator(
         task_id="job", json={"n": "{{ run_id }}", "early": "{{ dag_run.conf.get('early', '') }}"}, **JOB
