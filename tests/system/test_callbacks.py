@@ -260,6 +260,19 @@ def test_the_same_on_postgresql(
     assert real_airflow_on_postgres.places_of(secret) == []
 
 
+def test_a_result_that_is_given_once_travels_from_the_triggerer_to_the_worker(
+    airflow: RealAirflow, remote: CallingRemote
+) -> None:
+    run_id = airflow.client.trigger("result_once")
+    job = remote.job(run_id)
+    wait_until(lambda: waiting(airflow, "result_once", run_id), "the deferral", 60)
+    job.given_once = True
+    job.status = "succeeded"
+    assert airflow.client.wait_run("result_once", run_id, timeout=120) == "success"
+    assert airflow.client.xcom("result_once", run_id, "job") == {"job": job.id}
+    assert job.refused == 0, "it was asked for again"
+
+
 def test_a_pool_with_deferred_tasks_bounds_the_jobs_that_are_alive(
     airflow: RealAirflow, remote: CallingRemote
 ) -> None:

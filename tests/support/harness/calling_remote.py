@@ -26,6 +26,9 @@ class RemoteJob:
     status: str = "running"
     asked: int = 0
     cancelled: int = 0
+    #: whether the answer with the result comes once, and how often it was asked for after that
+    given_once: bool = False
+    refused: int = 0
     answers: list[int] = field(default_factory=list)
 
 
@@ -81,7 +84,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         job = self.server.jobs[self.path.rsplit("/", 1)[1]]
         job.asked += 1
+        if job.given_once and job.status == "given":
+            job.refused += 1
+            return self._answer(404, {"error": "unknown job"})
         self._answer(200, {"id": job.id, "status": job.status, "result": {"job": job.id}})
+        if job.given_once and job.status == "succeeded":
+            job.status = "given"
+        return None
 
     def do_DELETE(self) -> None:
         job = self.server.jobs[self.path.rsplit("/", 1)[1]]

@@ -38,6 +38,22 @@ with DAG("callback_pool", schedule=None, max_active_tasks=64):
         json=[{"n": f"pool-{n}"} for n in range(6)]
     )
 
+with DAG("result_once", schedule=None):
+    HttpAsyncJobOperator(
+        task_id="job",
+        http_conn_id="callback_remote",
+        profile={
+            "start": {"path": "/jobs", "id": "id"},
+            "poll": "GET jobs/{job_id}",
+            "outcome": {"state": "status", "succeeded": ["succeeded"]},
+            "result": {"value": "result", "once": True},
+        },
+        json={"n": "{{ run_id }}"},
+        poll_interval=1,
+        timeout=300,
+        retries=0,
+    )
+
 with DAG("callback_one", schedule=None):
     HttpAsyncJobOperator(
         task_id="job", json={"n": "{{ run_id }}", "early": "{{ dag_run.conf.get('early', '') }}"}, **JOB
