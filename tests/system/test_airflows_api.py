@@ -56,7 +56,8 @@ def test_a_run_that_fails_fails_the_task() -> None:
 
 
 def test_cancelling_fails_the_run(real_airflow: RealAirflow) -> None:
-    make = run_of_a_dag(name="x")
+    client, make = real_airflow.client, run_of_a_dag(seconds=120)
     handle = JobHandle.from_dict(OneTask().begin(make).kwargs["run"]["handle"])
+    client.wait_task(DAG, handle.job_id, "answer", "running", timeout=120)
     assert make().hook.cancel(handle)
-    assert real_airflow.client.run_state(DAG, handle.job_id) == "failed"
+    assert client.wait_run(DAG, handle.job_id, timeout=60) == "failed"

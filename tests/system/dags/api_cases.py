@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from airflow.sdk import DAG, task
@@ -11,7 +12,8 @@ with DAG("api_conf", schedule=None):
 
     @task(retries=0)
     def answer(dag_run: Any = None) -> Any:
-        """Fail where the run's conf says so."""
+        """Take so long, and fail, as the run's conf says."""
+        time.sleep(dag_run.conf.get("seconds", 0))
         if dag_run.conf.get("fail"):
             raise ValueError("told to fail")
         return dag_run.conf.get("name")
