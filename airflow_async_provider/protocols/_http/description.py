@@ -112,6 +112,7 @@ class Outcome:
     cancelled_if: Conditions = key(Conditions.parse, Conditions())
     no_data_if: Conditions = key(Conditions.parse, Conditions())
     error: Places | None = key(place_or_nowhere)
+    partial: str = key(one_of("failed", "succeeded"), "failed")
     message: Places | None = key(place)
     progress: tuple[Place, ...] = key(progress, ())
     total: Places | None = key(place)
@@ -133,7 +134,10 @@ class Outcome:
         for meaning in self.LISTS:
             for word in getattr(self, meaning.value):
                 if found.setdefault(plain(word), meaning) is not meaning:
-                    raise ConfigurationError(f"The word {word!r} stands in two of the lists of words.")
+                    raise ConfigurationError(
+                        f"The word {word!r} stands in two of the lists of words. Where state and conclusion "
+                        "share a word, leave the conclusion out and say failed_if: ['returnCode!=0']."
+                    )
         return found
 
 
