@@ -230,8 +230,8 @@ class Judge:
     def _not_there(self, answer: Answer, condition: str, job: str) -> DescriptionError:
         name = condition.partition("!=")[0]
         return DescriptionError(
-            f"HTTP {answer.response.status} for {job}: it has ended, and failed_if compares {name!r}, which is "
-            f"not in the answer. Where it may be missing, say [[{name!r}, {condition!r}]]. "
+            f"HTTP {answer.response.status} for {job}: it has ended, and failed_if compares {name!r}, which "
+            f"is not in the answer. Where it may be missing, say [[{name!r}, {condition!r}]]. "
             f"The answer began: {excerpt(answer.response.body)!r}",
             job=job,
             http_status=answer.response.status,
