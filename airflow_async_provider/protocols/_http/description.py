@@ -88,6 +88,8 @@ class Poll(Request):
     """How the job is asked about."""
 
     moves_to: Places | None = key(place)
+    pick: Places | None = key(place)
+    by: str | None = key(json_place)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._http.denials import refused
+from airflow_async_provider.protocols._http.picking import not_listed, picked
 from airflow_async_provider.protocols._http.places import Answer, Places
 from airflow_async_provider.protocols._http.progress import percentage, progress_of
 from airflow_async_provider.protocols._http.requests import values_of
@@ -74,7 +75,11 @@ class MonitorReader:
             return self._other(answer)
         if (meaning := self._declared(response.status)) is not None and meaning is not Meaning.SUCCEEDED:
             return self._by_code(answer, meaning)
-        return self.of(answer)
+        poll = self.description.poll
+        ours = picked(poll, answer, self.handle.job_id, job=self.job)
+        if ours is None and self.outcome.missing != "running":
+            raise not_listed(poll, answer, job=self.job)
+        return self.going_on(response, "not listed yet") if ours is None else self.of(ours)
 
     # -- answers that are no 2xx
 

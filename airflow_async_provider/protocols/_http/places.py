@@ -53,6 +53,12 @@ class Answer:
         except (ValueError, RecursionError):
             return MISSING
 
+    def narrowed(self, document: Any) -> Answer:
+        """The same answer as if its body held only a part of its document."""
+        part = Answer(self.response)
+        part.__dict__["document"] = document
+        return part
+
     @property
     def body(self) -> Any:
         """The body as JSON, or as text where it is none; :data:`MISSING` where there is nothing."""

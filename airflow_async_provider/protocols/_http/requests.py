@@ -120,4 +120,4 @@ def asks_by_id(description: Description) -> bool:
             names |= set(request.path.names) if request.path else set()
             for part in (request.query, request.headers, request.json, request.form, request.text):
                 names |= names_in(part)
-    return "job_id" in names
+    return "job_id" in names or description.poll.by is not None
