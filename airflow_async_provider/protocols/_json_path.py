@@ -4,8 +4,8 @@ Naming one place in a JSON document, to read it or to write there.
 
 Two spellings, both of which name exactly one place (no wildcards, no filters):
 
-* dotted: ``result.files[0].url``, with an optional ``$.`` in front as in JSONPath (RFC 9535);
-  ``["odd.key"]`` for keys that hold dots or brackets;
+* dotted: ``result.files[0].url``, with an optional ``$.`` in front as in JSONPath (RFC 9535); ``[-1]`` is the
+  last of a list, ``["odd.key"]`` for keys that hold dots or brackets;
 * JSON Pointer (RFC 6901), which starts with a slash: ``/result/files/0/url``.
 """
 
@@ -38,7 +38,7 @@ MISSING: Final = _Missing()
 _STEP = re.compile(
     r"""
       \.?(?P<name>[^.\[\]"'\s][^.\[\]]*)        # a name
-    | \[(?P<index>[0-9]{1,9})\]                  # [0]
+    | \[(?P<index>-?[0-9]{1,9})\]                # [0], or [-1] for the last
     | \[(?P<quoted>"(?:[^"\\]|\\.)*")\]         # ["odd.key"], escapes as in JSON
     """,
     re.VERBOSE,
@@ -106,7 +106,9 @@ def read(document: Any, path: str) -> Any:
     for step in parse(path):
         if isinstance(here, dict):
             here = here.get(str(step), MISSING)
-        elif isinstance(here, list) and (index := _index(step)) is not None and index < len(here):
+        elif (
+            isinstance(here, list) and (index := _index(step)) is not None and -len(here) <= index < len(here)
+        ):
             here = here[index]
         else:
             return MISSING
@@ -135,7 +137,7 @@ def _written(here: Any, steps: Sequence[Step], value: Any, path: str) -> Any:
         return {**here, key: _written(here.get(key, MISSING), rest, value, path)}
     if isinstance(here, list):
         index = len(here) if step == "-" else _index(step)  # "-" is the place behind the last (RFC 6901)
-        if index is None or index > len(here):
+        if index is None or not 0 <= index <= len(here):
             raise ValueError(f"JSON path {path!r}: the list there has no place {step!r}")
         old = here[index] if index < len(here) else MISSING
         return [*here[:index], _written(old, rest, value, path), *here[index + 1 :]]

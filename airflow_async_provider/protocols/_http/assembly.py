@@ -306,6 +306,8 @@ def checked(whole: Mapping[str, Any], *, explicit: bool) -> Description:
         state_denied=whole.get("outcome", {}).get("state") is False,
     )
     made.outcome.own_words()
+    if (made.poll.pick is None) is not (made.poll.by is None) or (made.poll.pick and not made.outcome.state):
+        raise ConfigurationError("poll: pick and by go together, and want outcome.state.")
     _check_result(made)
     _check_templates(made, set(parameters))
     return made

@@ -88,6 +88,8 @@ class Poll(Request):
     """How the job is asked about."""
 
     moves_to: Places | None = key(place)
+    pick: Places | None = key(place)
+    by: str | None = key(json_place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +114,7 @@ class Outcome:
     cancelled_if: Conditions = key(Conditions.parse, Conditions())
     no_data_if: Conditions = key(Conditions.parse, Conditions())
     error: Places | None = key(place_or_nowhere)
+    partial: str = key(one_of("failed", "succeeded"), "failed")
     message: Places | None = key(place)
     progress: tuple[Place, ...] = key(progress, ())
     total: Places | None = key(place)
@@ -133,7 +136,10 @@ class Outcome:
         for meaning in self.LISTS:
             for word in getattr(self, meaning.value):
                 if found.setdefault(plain(word), meaning) is not meaning:
-                    raise ConfigurationError(f"The word {word!r} stands in two of the lists of words.")
+                    raise ConfigurationError(
+                        f"The word {word!r} stands in two of the lists of words. Where state and conclusion "
+                        "share a word, leave the conclusion out and say failed_if: ['returnCode!=0']."
+                    )
         return found
 
 

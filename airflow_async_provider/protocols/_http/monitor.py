@@ -12,12 +12,15 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
+from airflow_async_provider.protocols._http.denials import refused
+from airflow_async_provider.protocols._http.picking import not_listed, picked
 from airflow_async_provider.protocols._http.places import Answer, Places
+from airflow_async_provider.protocols._http.progress import percentage, progress_of
 from airflow_async_provider.protocols._http.requests import values_of
-from airflow_async_provider.protocols._http.sniffing import ambiguous, sniffed
+from airflow_async_provider.protocols._http.sniffing import ambiguous, asks_for_password, no_state, sniffed
 from airflow_async_provider.protocols._http.urls import absolute, is_login, is_signed, was_redirected
 from airflow_async_provider.protocols._http.values import error_text, media_type, one_line
-from airflow_async_provider.protocols._http.verdict import Verdict, no_state
+from airflow_async_provider.protocols._http.verdict import Verdict
 from airflow_async_provider.protocols._http.words import Meaning
 from airflow_async_provider.protocols._http_messages import HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result
@@ -72,7 +75,11 @@ class MonitorReader:
             return self._other(answer)
         if (meaning := self._declared(response.status)) is not None and meaning is not Meaning.SUCCEEDED:
             return self._by_code(answer, meaning)
-        return self.of(answer)
+        poll = self.description.poll
+        ours = picked(poll, answer, self.handle.job_id, job=self.job)
+        if ours is None and self.outcome.missing != "running":
+            raise not_listed(poll, answer, job=self.job)
+        return self.going_on(response, "not listed yet") if ours is None else self.of(ours)
 
     # -- answers that are no 2xx
 
@@ -137,12 +144,15 @@ class MonitorReader:
 
     def _no_login(self, url: str, response: HttpResponse) -> None:
         if is_login(url):
-            raise AuthenticationError(
-                f"HTTP {response.status} for {self.job}: the remote redirects to a page where a person logs "
-                "in. Check the credentials of the Airflow connection.",
-                job=self.job,
-                http_status=response.status,
-            )
+            raise self._login(response)
+
+    def _login(self, response: HttpResponse) -> AuthenticationError:
+        return AuthenticationError(
+            f"HTTP {response.status} for {self.job}: the remote leads to a page where a person logs in. "
+            "Check the credentials of the Airflow connection.",
+            job=self.job,
+            http_status=response.status,
+        )
 
     # -- 2xx
 
@@ -173,7 +183,7 @@ class MonitorReader:
         status = self.going_on(
             answer.response, verdict.word, message=verdict.message, moved=self.moved(answer)
         )
-        progress = self.profile.judge.progress(answer)
+        progress = progress_of(self.outcome.progress, answer)
         status = status if progress is None else replace(status, progress=progress)
         if not verdict.unknown:
             return status
@@ -215,7 +225,7 @@ class MonitorReader:
     def _refusal(self, answer: Answer) -> None:
         """A 2xx that only says that the question could not be answered."""
         document = answer.document
-        if isinstance(document, dict) and (document.get("success") is False or document.get("errors")):
+        if refused(document) or (isinstance(document, dict) and document.get("errors")):
             text = error_text(document) or excerpt(answer.response.body)
             raise TransientError(
                 f"HTTP {answer.response.status} for {self.job}, but the answer is an error: {text!r}.",
@@ -227,6 +237,8 @@ class MonitorReader:
     def _unnamed(self, answer: Answer) -> JobStatus:
         """The status code tells the state: 202 goes on, and anything else must not say otherwise."""
         response = answer.response
+        if why := self.outcome.running_if.holds(answer):
+            return self._running(answer, Verdict(Meaning.RUNNING, why))
         if response.status == 202:
             return self._running(answer, Verdict(Meaning.RUNNING, "202"))
         if response.complete and self.profile.sniffs and (words := sniffed(answer)):
@@ -234,6 +246,11 @@ class MonitorReader:
         if response.complete and self.profile.sniffs and self._says_wait(answer):
             return self._running(answer, Verdict(Meaning.RUNNING, str(response.status)))
         self._no_login(response.url, response)
+        if asks_for_password(response):
+            raise self._login(response)
+        if media_type(response).startswith("application/problem+"):  # RFC 9457
+            text = error_text(answer.document) or excerpt(response.body)
+            return self.status(response, Verdict(Meaning.FAILED, str(response.status), text))
         verdict = (
             self.profile.judge.unnamed(answer, job=self.job)
             if response.complete
@@ -336,7 +353,7 @@ class MonitorReader:
             retry_after=retry_after(response.headers, response.received_at),
             request_id=request_id(response.headers),
             status_url=moved,
-            progress=_percentage(response.headers.get("X-Progress")),
+            progress=percentage(response.headers.get("X-Progress")),
         )
 
     def moved(self, answer: Answer) -> str | None:
@@ -364,12 +381,3 @@ class MonitorReader:
                 return False
             return was_redirected(asked, response)
         return was_redirected(self.handle.status_url or "", response)
-
-
-def _percentage(text: str | None) -> float | None:
-    digits = (text or "").strip().removesuffix("%").strip()
-    try:
-        value = float(digits) / 100 if digits else None
-    except ValueError:
-        return None
-    return value if value is not None and 0 <= value <= 1 else None

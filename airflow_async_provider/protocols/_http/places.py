@@ -14,9 +14,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any, Final
 
-from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.errors import ConfigurationError, DescriptionError
 from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http.values import body_text
 from airflow_async_provider.protocols._http_messages import HttpResponse
@@ -51,6 +52,12 @@ class Answer:
             return json.loads(body_text(self.response))
         except (ValueError, RecursionError):
             return MISSING
+
+    def narrowed(self, document: Any) -> Answer:
+        """The same answer as if its body held only a part of its document."""
+        part = Answer(self.response)
+        part.__dict__["document"] = document
+        return part
 
     @property
     def body(self) -> Any:
@@ -128,7 +135,30 @@ class Place:
         head = json_path.read(answer.document, parts[0]) if parts[0] else answer.document
         if not isinstance(head, list | dict):
             return MISSING
-        return list(_walk(head, parts[1:]))[:MAX_VALUES]
+        found = list(islice(_walk(head, parts[1:]), MAX_VALUES + 1))
+        if len(found) > MAX_VALUES:
+            raise DescriptionError(
+                f"HTTP {answer.response.status}: there are more than {MAX_VALUES} values at {self.text!r}, "
+                "and a part of them would say nothing of the rest. Ask for fewer at a time.",
+                http_status=answer.response.status,
+            )
+        return found
+
+    @property
+    def parent(self) -> Place | None:
+        """The place of the object that holds it, None where that is the document, or nothing to look into."""
+        if self.source.startswith(("/", "header:", "http:")) or self.source in ("$", ""):
+            return None
+        head, dot, name = self.source.rpartition(".")
+        if not dot or "]" in name or not head.strip("$"):
+            return None
+        return Place(head, head, None)
+
+    def elements(self, answer: Answer) -> int:
+        """How many elements the lists of a place with ``[*]`` have, whether or not the field is in them."""
+        head = self.source[: self.source.rindex("[*]") + 3]
+        found = Place(head, head, None).read(answer)
+        return len(found) if isinstance(found, list) else 0
 
     def _cut(self, value: Any) -> Any:
         match = self.pattern.search(str(value)[:MAX_SEARCHED]) if self.pattern else None
@@ -206,9 +236,9 @@ class _Test:
     operator: str
     value: str
 
-    def holds(self, answer: Answer) -> bool:
+    def holds(self, answer: Answer, *, null: bool) -> bool:
         found = self.place.read(answer)
-        if found is MISSING:
+        if found is MISSING or (found is None and not null):
             return False
         if not self.operator:
             return says_something(found)
@@ -251,10 +281,21 @@ class Conditions:
             tests.append(_Test(Place.parse(path.strip(), where), match[0] if match else "", value.strip()))
         return tuple(tests)
 
-    def holds(self, answer: Answer) -> str | None:
-        """The first condition that holds, in words; None when none does."""
+    def incomparable(self, answer: Answer) -> str | None:
+        """A condition such as ``count!=0`` whose field is not in the answer, None where there is none."""
         for tests in self.alternatives:
-            if all(test.holds(answer) for test in tests):
+            if len(tests) == 1 and tests[0].operator == "!=" and tests[0].place.read(answer) is MISSING:
+                return str(tests[0])
+        return None
+
+    def holds(self, answer: Answer, *, null: bool = True) -> str | None:
+        """
+        The first condition that holds, in words; None when none does.
+
+        :param null: whether null is a value; of a job that runs it means "not yet"
+        """
+        for tests in self.alternatives:
+            if all(test.holds(answer, null=null) for test in tests):
                 return " and ".join(map(str, tests))
         return None
 

@@ -11,7 +11,13 @@ from airflow_async_provider.errors import DescriptionError
 from airflow_async_provider.protocols._http.assembly import Description
 from airflow_async_provider.protocols._http.description import Request
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Place
-from airflow_async_provider.protocols._http.templates import Lookup, fill_body, fill_text, is_unrendered
+from airflow_async_provider.protocols._http.templates import (
+    Lookup,
+    fill_body,
+    fill_text,
+    is_unrendered,
+    names_in,
+)
 from airflow_async_provider.protocols._http.urls import query_value
 from airflow_async_provider.protocols._http_messages import HttpRequest
 from airflow_async_provider.protocols._job import JobHandle
@@ -103,3 +109,15 @@ def made(
         repeatable=repeatable if request.repeatable is None else request.repeatable,
         max_body_bytes=max_body_bytes,
     )
+
+
+def asks_by_id(description: Description) -> bool:
+    """Whether the job's id is part of what is asked: of the polls, or of where the result is."""
+    result = description.result
+    names = {n for template in result.path or () for n in template.names} | names_in(result.query)
+    for request in (description.poll, result.source, description.delete):
+        if request is not None:
+            names |= set(request.path.names) if request.path else set()
+            for part in (request.query, request.headers, request.json, request.form, request.text):
+                names |= names_in(part)
+    return "job_id" in names or description.poll.by is not None

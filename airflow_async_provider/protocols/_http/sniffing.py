@@ -3,17 +3,46 @@
 
 from __future__ import annotations
 
-from typing import Final
+import re
+from typing import Any, Final
 
 from airflow_async_provider.errors import DescriptionError
 from airflow_async_provider.protocols import _json_path as json_path
-from airflow_async_provider.protocols._http.places import MISSING, Answer
-from airflow_async_provider.protocols._http.values import one_line
+from airflow_async_provider.protocols._http.description import Outcome
+from airflow_async_provider.protocols._http.places import MISSING, Answer, as_text
+from airflow_async_provider.protocols._http.values import body_text, media_type, one_line
+from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain
+from airflow_async_provider.protocols._http_messages import HttpResponse
 from airflow_async_provider.protocols._redaction import excerpt
 
-#: Where a document that nobody has described says how its job is.
-SNIFFED: Final = ("status", "state", "properties.provisioningState", "job.status", "job.state")
-_FINISHED: Final = ("done", "completed", "finished", "isComplete", "is_complete")
+#: Names of fields that may be what a description has missed, for the messages.
+_LIKELY: Final = (
+    "state", "status", "phase", "done", "completed", "finished", "progress", "result", "conclusion", "id",
+    "jobid", "runid", "taskid", "token", "name", "url", "href", "location", "handle",
+)  # fmt: skip
+
+#: Fields of an object that are looked at, and characters of a text.
+_MOST: Final = 200
+_SEARCHED: Final = 2000
+#: Fields in which a document that nobody has described says how its job is, whatever their spelling.
+_STATES: Final = ("status", "state", "jobstatus", "jobstate", "taskstatus", "taskstate", "runstatus",
+                  "runstate", "operationstatus", "phase", "provisioningstate", "lifecyclestate")  # fmt: skip
+#: Objects around such a field.
+_AROUND: Final = ("properties", "job", "task", "run", "operation")
+#: Objects that may as well be the result: there only a word that is known to be no success counts.
+_PERHAPS: Final = ("data", "d", "data.attributes", "response")
+_FINISHED: Final = ("done", "completed", "finished", "iscomplete", "iscompleted", "isdone", "isfinished")
+_PROGRESS: Final = ("progress", "percent", "percentage", "percentcomplete", "percentdone", "progresspercent",
+                    "progresspercentage", "completionpercentage", "pctcomplete")  # fmt: skip
+_NO_SUCCESS: Final = (Meaning.RUNNING, Meaning.FAILED, Meaning.CANCELLED, Meaning.EXPIRED)
+
+#: A state as the child of an XML document's root, behind simple elements only.
+_XML_STATE: Final = re.compile(
+    r"\s*(?:<\?[^>]*\?>\s*)?<[\w:.-]+[^<>]*>\s*(?:<([\w:.-]{1,60})(?:\s[^<>]*)?>[^<>]{0,200}</\1>\s*){0,20}?"
+    r"<(?:\w{1,20}:)?(?:job|task|run|operation)?[_-]?(?:status|state)(?:\s[^<>]*)?>\s*([^<>]{1,100}?)\s*</",
+    re.IGNORECASE,
+)
+_PASSWORD: Final = re.compile(rb"<input\b[^>]{0,300}\btype\s*=\s*[\"\']?password\b", re.IGNORECASE)
 
 
 def sniffed(answer: Answer) -> list[str]:
@@ -23,15 +52,61 @@ def sniffed(answer: Answer) -> list[str]:
     """
     document = answer.document
     if not isinstance(document, dict):
-        return []
-    for place in SNIFFED:
-        value = json_path.read(document, place)
+        return _text(answer)
+    if word := _state(document):
+        return [word]
+    for name in _AROUND:
+        if word := _state(document.get(name)):
+            return [word]
+    for place in _PERHAPS:
+        word = _state(json_path.read(document, place))
+        if word and known_meaning(word) in _NO_SUCCESS:
+            return [word]
+    fields = {plain(str(name)): value for name, value in list(document.items())[:_MOST]}
+    if any(fields.get(name, MISSING) is False for name in _FINISHED):
+        return ["false"]
+    progress = next((fields[name] for name in _PROGRESS if name in fields), None)
+    return ["in progress"] if _unfinished(progress) else []
+
+
+def _state(document: Any) -> str | None:
+    if not isinstance(document, dict):
+        return None
+    fields = {plain(str(name)): value for name, value in list(document.items())[:_MOST]}
+    for name in _STATES:
+        value = fields.get(name)
         if isinstance(value, str) and value.strip() and len(value) <= 100:
-            return [value]
-    for name in _FINISHED:
-        if document.get(name, MISSING) is False:
-            return ["false"]
-    return []
+            return value
+    return None
+
+
+def _unfinished(progress: Any) -> bool:
+    """Whether a progress says that there is more to come; 1 may be all of it."""
+    if isinstance(progress, str):
+        digits = progress.strip().removesuffix("%").strip()
+        progress = float(digits) if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,6})?", digits) else None
+    if isinstance(progress, bool) or not isinstance(progress, int | float):
+        return False
+    return 0 <= progress < 100 and progress != 1
+
+
+def _text(answer: Answer) -> list[str]:
+    """A plain word, or XML with one, that is known to be no success: "RUNNING" is nobody's result."""
+    if answer.document is not MISSING:
+        return []
+    kind, text = media_type(answer.response), body_text(answer.response)[:_SEARCHED].strip()
+    if kind.endswith("xml"):
+        match = _XML_STATE.match(text)
+        text = match[2] if match else ""
+    elif kind not in ("", "text/plain") or not re.fullmatch(r"[A-Za-z][A-Za-z _-]{1,39}", text):
+        return []
+    known = known_meaning(text) if plain(text) != "false" else None
+    return [text] if known in _NO_SUCCESS else []
+
+
+def asks_for_password(response: HttpResponse) -> bool:
+    """Whether an answer is a page in which a person enters a password, which is nobody's result."""
+    return media_type(response) == "text/html" and bool(_PASSWORD.search(response.body[:65_536]))
 
 
 def ambiguous(answer: Answer, word: str, *, job: str) -> DescriptionError:
@@ -46,3 +121,35 @@ def ambiguous(answer: Answer, word: str, *, job: str) -> DescriptionError:
         http_status=response.status,
         remote_status=word,
     )
+
+
+def no_state(outcome: Outcome, answer: Answer, *, job: str) -> DescriptionError:
+    """The error for a document that holds no state where the description says."""
+    seen = candidates(answer)
+    return DescriptionError(
+        f"HTTP {answer.response.status} for {job}: there is no status word at {str(outcome.state)!r}. "
+        + (f"Seen were {seen}. " if seen else "")
+        + "Say where it is with status_field (outcome.state). The answer began: "
+        f"{excerpt(answer.response.body)!r}",
+        job=job,
+        http_status=answer.response.status,
+    )
+
+
+def candidates(answer: Answer) -> str:
+    """Fields of an answer that may be what a description was looking for: ``state: 'queued', jobId: '7'``."""
+    found: list[str] = []
+
+    def look(value: Any, path: str, depth: int) -> None:
+        if not isinstance(value, dict) or depth > 3:
+            return
+        for name, inner in list(value.items())[:50]:
+            where = f"{path}.{name}" if path else str(name)
+            if isinstance(inner, dict):
+                look(inner, where, depth + 1)
+            elif isinstance(inner, str | int | bool) and any(plain(str(name)).endswith(x) for x in _LIKELY):
+                # A URL may be somebody's secret; the excerpt masks it.
+                found.append(f"{one_line(where, 60)}: {one_line(as_text(inner), 40)!r}")
+
+    look(answer.document, "", 0)
+    return ", ".join(found[:8])

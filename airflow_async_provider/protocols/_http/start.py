@@ -12,11 +12,12 @@ from airflow_async_provider.errors import (
     SubmitError,
     TransientError,
 )
+from airflow_async_provider.protocols._http.denials import refused
 from airflow_async_provider.protocols._http.description import Step
 from airflow_async_provider.protocols._http.monitor import MonitorReader
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Places
-from airflow_async_provider.protocols._http.requests import made, values_of
-from airflow_async_provider.protocols._http.sniffing import sniffed
+from airflow_async_provider.protocols._http.requests import asks_by_id, made, values_of
+from airflow_async_provider.protocols._http.sniffing import candidates, sniffed
 from airflow_async_provider.protocols._http.submission import IDEMPOTENT_METHODS
 from airflow_async_provider.protocols._http.urls import absolute, digest
 from airflow_async_provider.protocols._http.values import (
@@ -24,7 +25,6 @@ from airflow_async_provider.protocols._http.values import (
     id_text,
     seconds_of,
 )
-from airflow_async_provider.protocols._http.verdict import candidates
 from airflow_async_provider.protocols._http_messages import HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 from airflow_async_provider.protocols._redaction import excerpt
@@ -137,8 +137,8 @@ class Start:
         """A 2xx that is a refusal all the same."""
         document, response = answer.document, answer.response
         why = step.failed_if.holds(answer)
-        if why is None and isinstance(document, dict) and document.get("success") is False:
-            why = "success: false"
+        if why is None:
+            why = refused(document)
         if why is not None:
             text = error_text(document) or excerpt(response.body)
             raise error(
@@ -171,9 +171,9 @@ class Start:
         """The address that is asked from now on, None when the answer has none."""
         description = self.profile.description
         path = description.poll.path
+        if job_id is None and asks_by_id(description):
+            return None
         if path is not None and "status_url" not in path.names:
-            if job_id is None and "job_id" in path.names:
-                return None
             about = JobHandle("", job_id or "", 0.0, data=data)
             try:
                 return path.fill(values_of(description, about))
@@ -229,7 +229,8 @@ class Start:
 
     def _no_monitor(self, answer: Answer) -> DescriptionError:
         step, poll, response = self.steps[0], self.profile.description.poll, answer.response
-        looked = [f"nothing usable at {str(step.id)!r} for the id"] if poll.path and step.id else []
+        by_id = poll.path or asks_by_id(self.profile.description)
+        looked = [f"nothing usable at {str(step.id)!r} for the id"] if by_id and step.id else []
         if step.status_url is not None and (poll.path is None or "status_url" in poll.path.names):
             looked.append(f"nothing at {str(step.status_url)!r}")
         seen = candidates(answer)

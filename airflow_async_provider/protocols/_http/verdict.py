@@ -10,10 +10,13 @@ ended, is an error. It never counts as success.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from airflow_async_provider.errors import DescriptionError
+from airflow_async_provider.protocols._http.denials import Denial, Kind, denial
 from airflow_async_provider.protocols._http.description import Outcome
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Place, as_text, says_something
 from airflow_async_provider.protocols._http.values import error_text, one_line
@@ -23,21 +26,11 @@ from airflow_async_provider.protocols._redaction import excerpt
 #: Fields beside the state that tell how an ended job has ended, where the description names none.
 _CONCLUSIONS: Final = ("conclusion", "result", "result_state", "resultState", "outcome", "verdict")
 
-#: Fields beside the state that hold an error, where the description names none.
-_ERRORS: Final = ("error", "errorResult", "error_result", "errorMessage", "failureReason")
-
-#: Truth values beside the state, or at the top, that deny a success.
-_DENIALS: Final = (("success", False), ("succeeded", False), ("is_success", False), ("isSuccess", False),
-                   ("failed", True), ("is_error", True), ("isError", True))  # fmt: skip
-
-#: Names of fields that may be what a description has missed, for the messages.
-_LIKELY: Final = (
-    "state", "status", "phase", "done", "completed", "finished", "progress", "result", "conclusion", "id",
-    "jobid", "runid", "taskid", "token", "name", "url", "href", "location", "handle",
-)  # fmt: skip
-
 #: A word longer than this is none (characters).
 MAX_WORD = 200
+
+#: In place of the word of one of many states that has none yet.
+NOTHING_YET: Final = "nothing yet"
 
 #: More states than this are those of nobody's job.
 MAX_STATES = 10_000
@@ -75,6 +68,8 @@ class Judge:
 
     def meaning_of(self, word: str) -> Meaning:
         """What a word means; UNKNOWN when it stands in no list."""
+        if word == NOTHING_YET:
+            return Meaning.RUNNING
         found = self._own.get(plain(word))
         if found is None and not self.outcome.strict:
             found = known_meaning(word)
@@ -94,9 +89,28 @@ class Judge:
             return None
         if found is None:
             return []
+        if isinstance(found, list) and (place := self._many(answer)) is not None:
+            return self._each(found, place.elements(answer))
         values = found if isinstance(found, list) else [found]
         made = [w for v in values for w in _word(v)]
         return None if not made and values else made[:MAX_STATES]
+
+    def _many(self, answer: Answer) -> Place | None:
+        """The place of many states that is there."""
+        places = self.outcome.state.places if self.outcome.state else ()
+        there = (p for p in places if p.read(answer) not in (MISSING, None))
+        place = next(there, None)
+        return place if place is not None and place.many else None
+
+    def _each(self, found: list[Any], elements: int) -> list[str] | None:
+        """The words of many states: one that has none yet still runs."""
+        made = [w for v in found for w in _word(v)]
+        if not made and any(v is not None for v in found):
+            return None
+        if not made and elements and not found:
+            return None  # no element has such a field
+        without = max(elements - sum(1 for v in found if v is not None), 0)
+        return made + [NOTHING_YET] * min(without, 1) if made else []
 
     def read(self, answer: Answer, words: list[str], *, job: str) -> Verdict:
         """
@@ -161,6 +175,9 @@ class Judge:
         return None
 
     def _unknown(self, answer: Answer, word: str, unknown: tuple[str, ...], job: str) -> Verdict:
+        conditional = self._ended(answer, Meaning.RUNNING, word, job=job, over=False)
+        if conditional.meaning is not Meaning.RUNNING:
+            return conditional
         how = self.outcome.unknown or ("error" if self.outcome.strict else "warn")
         if how == "error":
             raise self._no_meaning(answer, word, "state", job)
@@ -191,7 +208,7 @@ class Judge:
             (Meaning.FAILED, own.failed_if),
             (Meaning.NO_DATA, own.no_data_if),
         ):
-            if why := conditions.holds(answer):
+            if why := conditions.holds(answer, null=over):
                 return Verdict(made, word or why, self._message(answer) or why)
         if not over:
             return Verdict(Meaning.RUNNING, "running", self._message(answer, running=True))
@@ -199,12 +216,26 @@ class Judge:
             return Verdict(meaning, word, self._message(answer))
         if self._has_error(answer):
             return Verdict(Meaning.FAILED, word, self._message(answer) or "an error stands beside the state")
+        if (found := self._denial(answer, meaning)) is not None:
+            return Verdict(Meaning.FAILED, f"{word}, {found.text}", self._told(answer, found))
+        if meaning is not Meaning.NO_DATA and (missing := own.failed_if.incomparable(answer)):
+            raise self._not_there(answer, missing, job)
         if own.conclusion is not None and own.conclusion.places:
             return self._concluded(answer, meaning, word, job)
         denied = self._denied(answer) if own.conclusion is None else None
         if denied is not None and meaning is not Meaning.NO_DATA:
             return Verdict(denied[0], f"{word}, {denied[1]}", self._message(answer))
         return Verdict(Meaning.SUCCEEDED if meaning is Meaning.ENDED else meaning, word)
+
+    def _not_there(self, answer: Answer, condition: str, job: str) -> DescriptionError:
+        name = condition.partition("!=")[0]
+        return DescriptionError(
+            f"HTTP {answer.response.status} for {job}: it has ended, and failed_if compares {name!r}, which "
+            f"is not in the answer. Where it may be missing, say [[{name!r}, {condition!r}]]. "
+            f"The answer began: {excerpt(answer.response.body)!r}",
+            job=job,
+            http_status=answer.response.status,
+        )
 
     def _concluded(self, answer: Answer, meaning: Meaning, word: str, job: str) -> Verdict:
         found = self.outcome.conclusion.read(answer) if self.outcome.conclusion else None
@@ -224,23 +255,50 @@ class Judge:
         return Verdict(how, both, None if how in _ENDED else self._message(answer))
 
     def _has_error(self, answer: Answer) -> bool:
-        own = self.outcome.error
-        if own is not None:
-            found = own.read(answer)
-            return found is not MISSING and found is not None and found is not False and found not in ("", [])
-        return any(
-            says_something(value)
-            for document in self._beside(answer)
-            for name in _ERRORS
-            if (value := document.get(name)) and not isinstance(value, bool)
-        )
+        """Whether something stands where the description says that an error does."""
+        found = self.outcome.error.read(answer) if self.outcome.error is not None else None
+        return found is not MISSING and found is not None and found is not False and found not in ("", [])
+
+    def _denial(self, answer: Answer, meaning: Meaning) -> Denial | None:
+        """A field beside the state that denies a success and of which the description does not speak."""
+        own = self.outcome
+        off = {
+            kind
+            for kind, where in ((Kind.ERROR, own.error), (Kind.TRUTH, own.conclusion))
+            if where is not None
+        }
+        if own.conclusion is not None and own.conclusion.places:
+            off.discard(Kind.TRUTH)
+        if meaning is Meaning.NO_DATA:
+            off.add(Kind.TRUTH)
+        counts = own.partial == "failed" and own.state is not None and meaning is not Meaning.NO_DATA
+        for document in self._beside(answer):
+            for found in denial(document, ignored=self._spoken_of, counts=counts):
+                if found.kind not in off:
+                    return found
+        return None
+
+    @cached_property
+    def _spoken_of(self) -> frozenset[str]:
+        """Names of fields that the description itself reads for the outcome."""
+        own = self.outcome
+        conditions = (own.running_if, own.failed_if, own.cancelled_if, own.no_data_if)
+        places = [test.place for c in conditions for tests in c.alternatives for test in tests]
+        places += [p for where in (own.state, own.conclusion) if where is not None for p in where.places]
+        return frozenset(re.split(r"[./]", p.source)[-1] for p in places)
+
+    def _told(self, answer: Answer, found: Denial) -> str:
+        """The remote's explanation, and how to take the answer for a success all the same."""
+        key = {Kind.COUNT: "partial: succeeded", Kind.ERROR: "error: false", Kind.TRUTH: "conclusion: false"}[
+            found.kind
+        ]
+        hint = f"{found.text} stands beside the state; if that is no failure, say outcome: {{{key}}}"
+        text = self._message(answer)
+        return f"{text} ({hint})" if text else hint
 
     def _denied(self, answer: Answer) -> tuple[Meaning, str] | None:
-        """What a field beside the state says against a success, where the description names none."""
+        """What a second word beside the state says against a success, where the description names none."""
         for document in self._beside(answer):
-            for name, denial in _DENIALS:
-                if document.get(name) is denial:
-                    return Meaning.FAILED, f"{name}: {as_text(denial)}"
             for name in _CONCLUSIONS:
                 value = document.get(name)
                 if isinstance(value, str) and len(value) <= MAX_WORD:
@@ -250,15 +308,13 @@ class Judge:
         return None
 
     def _beside(self, answer: Answer) -> list[dict[str, Any]]:
-        """The document, and the object in it that holds the state."""
+        """The document, and the object in it that holds the state; of many states all of their objects."""
         document = answer.document
         found = [document] if isinstance(document, dict) else []
         for place in self.outcome.state.places if self.outcome.state else ():
-            head, dot, _ = place.source.rpartition(".")
-            if dot and head and "[*]" not in place.source and not place.source.startswith(("/", "header:")):
-                parent = Place.parse(head, "state").read(answer)
-                if isinstance(parent, dict):
-                    found.append(parent)
+            if (parent := place.parent) is not None:
+                inner = parent.read(answer)
+                found += [d for d in (inner if isinstance(inner, list) else [inner]) if isinstance(d, dict)]
         return found
 
     def _message(self, answer: Answer, *, running: bool = False) -> str | None:
@@ -274,51 +330,6 @@ class Judge:
             if text := error_text(document):
                 return text
         return None
-
-    def progress(self, answer: Answer) -> float | None:
-        """How far the job is, 0 to 1; None where the answer does not say."""
-        numbers = [_number(p.read(answer)) for p in self.outcome.progress]
-        if not numbers or None in numbers:
-            return None
-        if len(numbers) == 2:
-            done, total = numbers[0], numbers[1]
-            share = done[0] / total[0] if done and total and total[0] > 0 else None
-        else:
-            value, fraction = numbers[0] or (0.0, False)
-            share = value if fraction else value / 100
-        return None if share is None else min(max(share, 0.0), 1.0)
-
-
-def no_state(outcome: Outcome, answer: Answer, *, job: str) -> DescriptionError:
-    """The error for a document that holds no state where the description says."""
-    seen = candidates(answer)
-    return DescriptionError(
-        f"HTTP {answer.response.status} for {job}: there is no status word at {str(outcome.state)!r}. "
-        + (f"Seen were {seen}. " if seen else "")
-        + "Say where it is with status_field (outcome.state). The answer began: "
-        f"{excerpt(answer.response.body)!r}",
-        job=job,
-        http_status=answer.response.status,
-    )
-
-
-def candidates(answer: Answer) -> str:
-    """Fields of an answer that may be what a description was looking for: ``state: 'queued', jobId: '7'``."""
-    found: list[str] = []
-
-    def look(value: Any, path: str, depth: int) -> None:
-        if not isinstance(value, dict) or depth > 3:
-            return
-        for name, inner in list(value.items())[:50]:
-            where = f"{path}.{name}" if path else str(name)
-            if isinstance(inner, dict):
-                look(inner, where, depth + 1)
-            elif isinstance(inner, str | int | bool) and any(plain(str(name)).endswith(x) for x in _LIKELY):
-                # A URL may be somebody's secret; the excerpt masks it.
-                found.append(f"{one_line(where, 60)}: {one_line(as_text(inner), 40)!r}")
-
-    look(answer.document, "", 0)
-    return ", ".join(found[:8])
 
 
 def _lists() -> str:
@@ -337,16 +348,3 @@ def _word(value: Any) -> list[str]:
 def _truth(word: str, meaning: Meaning) -> Meaning:
     """False as a state is "not yet"; as a conclusion it is a failure."""
     return Meaning.FAILED if meaning is Meaning.RUNNING and plain(word) == "false" else meaning
-
-
-def _number(value: Any) -> tuple[float, bool] | None:
-    """A number, and whether it is a fraction of 1 rather than a percentage."""
-    if isinstance(value, str):
-        text = value.strip().removesuffix("%").strip()
-        try:
-            return float(text), False
-        except ValueError:
-            return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > 1e15 or value != value:
-        return None
-    return float(value), isinstance(value, float) and 0 <= value <= 1

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._descriptions import class_of, profile_of, shipped
+from airflow_async_provider.protocols import Headers, HttpResponse, JobHandle
 from airflow_async_provider.protocols._http.azure import AzureProtocol
 from airflow_async_provider.protocols._http.location import LocationProtocol
 from airflow_async_provider.protocols._http.profile import HttpProfile
@@ -98,3 +100,42 @@ def test_every_shipped_description_can_be_read(name: str) -> None:
         profile_of(name)
     except ConfigurationError as e:
         assert "needs a value for" in str(e)  # noqa: PT017 - what it needs is the task's to give
+
+
+OPENAI = {"status": "completed", "output_file_id": "f"}
+ANTHROPIC = {"processing_status": "ended", "results_url": "/r"}
+
+
+@pytest.mark.parametrize(
+    ("name", "outcome", "body", "state"),
+    [
+        ("salesforce_ingest", {}, {"state": "JobComplete", "numberRecordsFailed": 0}, "succeeded"),
+        ("salesforce_ingest", {}, {"state": "JobComplete", "numberRecordsFailed": 2}, "failed"),
+        (
+            "salesforce_ingest",
+            {"failed_if": None, "partial": "succeeded"},
+            {"state": "JobComplete", "numberRecordsFailed": 2},
+            "succeeded",
+        ),
+        ("elasticsearch_task", {}, {"completed": True, "response": {"failures": [{"id": 1}]}}, "failed"),
+        ("elasticsearch_task", {}, {"completed": True, "response": {"failures": []}}, "succeeded"),
+        ("openai_batch", {}, {**OPENAI, "request_counts": {"completed": 1, "failed": 1}}, "succeeded"),
+        ("openai_batch", {}, {**OPENAI, "request_counts": {"completed": 0, "failed": 1}}, "failed"),
+        ("anthropic_batch", {}, {**ANTHROPIC, "request_counts": {"succeeded": 1, "errored": 1}}, "succeeded"),
+        (
+            "anthropic_batch",
+            {"partial": "failed"},
+            {**ANTHROPIC, "request_counts": {"succeeded": 1, "errored": 1}},
+            "failed",
+        ),
+    ],
+)
+def test_shipped_descriptions_say_what_a_job_is_of_which_a_part_has_failed(
+    name: str, outcome: dict[str, Any], body: Any, state: str
+) -> None:
+    profile = profile_of(name, {"outcome": outcome})
+    assert isinstance(profile, HttpProfile)
+    url = "https://api.example/jobs/7"
+    handle = JobHandle(profile.registered_name, "7", 0.0, url)
+    answer = HttpResponse(200, Headers(), json.dumps(body).encode(), 1.0, url)
+    assert profile.read_status(handle, answer).state.value == state

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider.errors import (
+    AuthenticationError,
     DescriptionError,
     OriginError,
     RemoteError,
@@ -213,3 +214,43 @@ def test_an_http_address_of_the_own_host_is_taken_to_its_https_origin() -> None:
     assert PROFILE.read_submit(first).handle.status_url == MONITOR
     foreign = answer(202, url="https://api.example/jobs", Location="http://other.example/m")
     assert PROFILE.read_submit(foreign).handle.status_url == "http://other.example/m"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"progress": 0.4}, "application/json"),
+        ({"jobStatus": "Running"}, "application/json"),
+        (b"RUNNING", "text/plain"),
+        (b"<job><state>queued</state></job>", "application/xml"),
+    ],
+)
+def test_a_200_that_says_that_the_job_runs_is_no_result(body: Any, kind: str) -> None:
+    assert PROFILE.read_status(HANDLE, answer(200, body, Content_Type=kind)).state is JobState.RUNNING
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"ok": False}, {"errors": [{"message": "disk full"}]}, {"progress": 100, "state": "error"}, b"FAILED"],
+)
+def test_a_200_that_says_that_the_job_has_failed_is_no_result(body: Any) -> None:
+    assert PROFILE.read_status(HANDLE, answer(200, body)).state is JobState.FAILED
+
+
+def test_problem_details_are_no_result_whatever_the_status_code() -> None:
+    problem = {"title": "Export failed", "status": 500}
+    status = PROFILE.read_status(HANDLE, answer(200, problem, Content_Type="application/problem+json"))
+    assert (status.state, status.message) == (JobState.FAILED, "Export failed")
+
+
+def test_a_page_that_asks_for_a_password_is_no_result() -> None:
+    page = b'<html><form><input type="password" name="p"></form></html>'
+    with pytest.raises(AuthenticationError, match="where a person logs in"):
+        PROFILE.read_status(HANDLE, answer(200, page, Content_Type="text/html"))
+
+
+def test_a_condition_goes_before_the_status_code() -> None:
+    profile = LocationProtocol(outcome={"state": False, "running_if": ["position"]}, result={"url": "url"})
+    assert profile.read_status(HANDLE, answer(200, {"position": 3})).state is JobState.RUNNING
+    found = profile.read_status(HANDLE, answer(200, {"position": 0, "url": "https://api.example/f"}))
+    assert found.state is JobState.SUCCEEDED

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.errors import ConfigurationError, DescriptionError
 from airflow_async_provider.protocols import Headers, HttpResponse
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Conditions, Place, Places
 
@@ -121,3 +121,24 @@ def test_conditions(conditions: Any, holds: str | None) -> None:
 def test_conditions_that_are_none_are_refused(conditions: Any) -> None:
     with pytest.raises(ConfigurationError):
         Conditions.parse(conditions, "x")
+
+
+def test_a_part_of_too_many_values_is_not_taken_for_all() -> None:
+    document = {"files": [{"url": "a"}] * 10_001}
+    with pytest.raises(DescriptionError, match=r"more than 10000 values at 'files\[\*\]\.url'"):
+        Place.parse("files[*].url", "result.url").read(answer(document))
+
+
+def test_null_is_unequal_only_where_it_is_a_value() -> None:
+    conditions = Conditions.parse(["none!=0"], "failed_if")
+    assert conditions.holds(answer())
+    assert conditions.holds(answer(), null=False) is None
+
+
+@pytest.mark.parametrize(
+    ("place", "parent"),
+    [("a.b", "a"), ("tasks[*].status", "tasks[*]"), ("status", None), ("/a/b", None), ("header:X-A.b", None)],
+)
+def test_the_object_that_holds_a_place(place: str, parent: str | None) -> None:
+    found = Place.parse(place, "state").parent
+    assert (found.source if found else None) == parent

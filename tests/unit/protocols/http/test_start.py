@@ -173,3 +173,25 @@ def test_the_task_goes_before_the_description() -> None:
     )
     with pytest.raises(ConfigurationError, match="where a job is started"):
         HttpProfile().submit()
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"poll": {"path": "jobs/status", "query": {"id": "{job_id}"}}},
+        {"poll": {"method": "POST", "path": "graphql", "json": {"variables": {"id": "{job_id}"}}}},
+        {"poll": {"method": "POST", "path": "soap", "text": "<Id>{job_id}</Id>"}},
+        {"start": {"status_url": "monitor"}, "result": {"path": "jobs/{job_id}/rows"}},
+    ],
+)
+def test_an_id_that_is_asked_by_must_be_in_the_answer(where: dict[str, Any]) -> None:
+    profile = HttpProfile(**{**where, "start": {"id": "jobId", **where.get("start", {})}})
+    body = {"monitor": "https://api.example/monitors/7", "jobID": "7"}
+    with pytest.raises(DescriptionError, match=r"nothing usable at 'jobId' for the id.*Seen were jobID: '7'"):
+        profile.read_submit(answer(200, body))
+
+
+@pytest.mark.parametrize("body", [{"ok": False, "error": "quota"}, {"success": False, "error": "quota"}])
+def test_a_2xx_that_says_that_it_is_none_is_a_refusal(body: Any) -> None:
+    with pytest.raises(SubmitError, match=r"(ok|success): false. It said: 'quota'"):
+        StatusFieldProtocol().read_submit(answer(200, body))

@@ -186,3 +186,92 @@ def test_a_failure_has_the_remotes_words() -> None:
     assert status.message == "Traceback"
     outcome = {"resourceType": "OperationOutcome", "issue": [{"diagnostics": "no more"}]}
     assert read(StatusFieldProtocol(), {"status": "failed", **outcome}).message == "no more"
+
+
+# -- parts that have failed
+
+DONE = {"status": "completed", "file": "a.csv"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "body", "state"),
+    [
+        ({}, DONE, OK),
+        ({}, {**DONE, "failed_count": 0, "errors": []}, OK),
+        ({}, {**DONE, "failed_count": 3}, BAD),
+        ({}, {**DONE, "errors": [{"row": 1}]}, BAD),
+        ({}, {**DONE, "ok": False}, BAD),
+        ({}, {"status": "running", "failed_count": 3, "errors": ["x"]}, RUNS),
+        # the description says so
+        ({"partial": "succeeded"}, {**DONE, "failed_count": 3}, OK),
+        ({"partial": "succeeded"}, {**DONE, "error": "disk full"}, BAD),
+        ({"error": False}, {**DONE, "errors": [{"row": 1}]}, OK),
+        ({"error": "fault"}, {**DONE, "errors": [{"row": 1}]}, OK),
+        ({"conclusion": False}, {**DONE, "ok": False}, OK),
+        ({"failed_if": ["failed_count==10"]}, {**DONE, "failed_count": 3}, OK),
+        ({"failed_if": ["failed_count==10"]}, {**DONE, "failed_count": 10}, BAD),
+        # a conclusion does not hide another truth
+        ({"conclusion": "isSuccess"}, {**DONE, "isSuccess": True, "isFaulted": True}, BAD),
+        # beside each of many states
+        (
+            {"state": "tasks[*].status"},
+            {"tasks": [{"status": "done"}, {"status": "done", "error": "x"}]},
+            BAD,
+        ),
+        ({"no_data": ["empty"]}, {"status": "empty", "failed": 0, "success": False}, OK),
+    ],
+)
+def test_parts_that_have_failed_are_no_success_unless_the_description_says_so(
+    outcome: dict[str, Any], body: Any, state: JobState
+) -> None:
+    assert read(StatusFieldProtocol(outcome=outcome), body).state is state
+
+
+def test_a_denied_success_says_what_was_seen_and_what_to_set() -> None:
+    status = read(StatusFieldProtocol(), {**DONE, "failed_count": 3, "message": "3 rows were bad"})
+    assert status.remote_status == "completed, failed_count: 3"
+    assert "3 rows were bad" in str(status.message)
+    assert "outcome: {partial: succeeded}" in str(status.message)
+
+
+@pytest.mark.parametrize(
+    ("body", "state"),
+    [
+        ({"tasks": [{"status": "done"}, {"status": None}]}, RUNS),
+        ({"tasks": [{"status": "done"}, {"name": "x"}]}, RUNS),
+        ({"tasks": [{"status": "failed"}, {"status": None}]}, BAD),
+        ({"tasks": [{"status": None}]}, RUNS),
+        ({"tasks": []}, RUNS),
+    ],
+)
+def test_one_of_many_that_has_no_state_yet_still_runs(body: Any, state: JobState) -> None:
+    assert read(StatusFieldProtocol(outcome={"state": "tasks[*].status"}), body).state is state
+
+
+def test_many_of_which_none_has_such_a_field_are_an_error() -> None:
+    profile = StatusFieldProtocol(outcome={"state": "tasks[*].statsu"})
+    with pytest.raises(DescriptionError, match=r"no status word at 'tasks\[\*\]\.statsu'"):
+        read(profile, {"tasks": [{"status": "done"}]})
+
+
+def test_a_condition_tells_of_a_failure_beside_an_unknown_word() -> None:
+    profile = StatusFieldProtocol(outcome={"state": "exitCode", "missing": "running", "succeeded": [0],
+                                           "failed_if": ["exitCode!=0"]})  # fmt: skip
+    assert read(profile, {"exitCode": 137}).state is BAD
+    assert read(profile, {"exitCode": 0}).state is OK
+    assert read(profile, {"exitCode": None}).state is RUNS, "null is not yet a number"
+
+
+def test_a_comparison_with_what_is_not_there_is_no_success() -> None:
+    profile = StatusFieldProtocol(outcome={"failed_if": ["verdcit!=0"]})
+    with pytest.raises(DescriptionError, match=r"compares 'verdcit', which is not in the answer"):
+        read(profile, {"status": "done", "verdict": 8})
+    optional = StatusFieldProtocol(outcome={"failed_if": [["grade", "grade!=0"]]})
+    assert read(optional, {"status": "done"}).state is OK
+    assert read(optional, {"status": "done", "grade": 8}).state is BAD
+
+
+def test_the_last_of_a_history_may_be_the_state() -> None:
+    profile = StatusFieldProtocol(outcome={"state": "events[-1].name"})
+    assert read(profile, {"events": [{"name": "queued"}, {"name": "running"}]}).state is RUNS
+    assert read(profile, {"events": [{"name": "running"}, {"name": "done"}]}).state is OK

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+What stands beside a final word and denies it: truth values, error objects, counts of what has failed.
+
+A name is cut into its words (``numberRecordsFailed``, ``failed_count``), and denies only if all of them are
+known here: ``max_errors``, ``failed_attempts`` or ``error_file_url`` tell of no failure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Any, Final
+
+from airflow_async_provider.protocols._http.places import as_text, says_something
+from airflow_async_provider.protocols._http.values import one_line
+from airflow_async_provider.protocols._http.words import plain
+
+
+class Kind(Enum):
+    """What denies a success."""
+
+    TRUTH = "truth"
+    ERROR = "error"
+    COUNT = "count"
+
+
+@dataclass(frozen=True, slots=True)
+class Denial:
+    """
+    A field that denies a success.
+
+    :param text: the field and its value, for people
+    """
+
+    kind: Kind
+    text: str
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_FALSE: Final = _set("success succeeded successful issuccess issucceeded issuccessful wassuccessful ok isok")
+_TRUE: Final = _set(
+    "failed failure isfailed isfailure hasfailed hasfailure hasfailures error iserror haserror haserrors "
+    "errored faulted isfaulted"
+)
+#: Numbers that are 0 when all is well.
+_CODES: Final = _set("exitcode exitstatus returncode errorcode errcode")
+
+_FAIL: Final = _set("fail fails failed failing failure failures rejected")
+_ERROR: Final = _set("error errors errored err exception exceptions fault faults traceback stacktrace")
+_UNITS: Final = _set(
+    "count counts number numbers num no n nb total totals of by list records record rows row items item "
+    "tasks task files file requests request documents docs entries entry lines line jobs job parts part "
+    "messages operations objects chunks users contacts steps batches shards pages nodes elements events "
+    "processed"
+)
+_TELLING: Final = _set(
+    "message messages msg reason text description detail details code type result string info cause object"
+)
+#: Texts of such a field that say "none".
+_NOTHING: Final = _set("0 none null ok success noerror noerrors na n/a no false") | {""}
+#: Objects that hold the counts of a job.
+_COUNTERS: Final = _set(
+    "stats statistics summary counts counters requestcounts totals metrics result progress report response "
+    "meta"
+)
+
+#: Fields of an object that are looked at.
+_MOST = 200
+
+
+@lru_cache(maxsize=1024)
+def _named(name: str) -> Kind | None:
+    """Whether a name is that of an error or of something that has failed, by its words."""
+    words = {w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^A-Za-z\W_]+", name[:100])}
+    if not words & (_FAIL | _ERROR):
+        return None
+    if not words <= _FAIL | _ERROR | _UNITS | _TELLING:
+        return None
+    return Kind.ERROR if words & (_ERROR | _TELLING) else Kind.COUNT
+
+
+def denial(document: Any, *, ignored: Collection[str] = (), counts: bool = True) -> list[Denial]:
+    """
+    What the fields of an object, and of its counters, say against a success.
+
+    :param ignored: names of fields that the description speaks of itself
+    :param counts: whether numbers and lists of what has failed are looked at
+    """
+    if not isinstance(document, dict):
+        return []
+    found = [d for n, v in list(document.items())[:_MOST] if n not in ignored and (d := _field(str(n), v))]
+    if counts:
+        for name, inner in list(document.items())[:_MOST]:
+            if isinstance(inner, dict) and plain(str(name)) in _COUNTERS and name not in ignored:
+                found += [
+                    Denial(Kind.COUNT, f"{name}.{n}: {_short(v)}")
+                    for n, v in list(inner.items())[:_MOST]
+                    if n not in ignored and _named(str(n)) and _some(v)
+                ]
+    return [d for d in found if counts or d.kind is not Kind.COUNT]
+
+
+def refused(document: Any) -> str | None:
+    """The truth value by which a 2xx says that the request itself was refused, None where it has none."""
+    if not isinstance(document, dict):
+        return None
+    return next((f"{n}: false" for n in ("success", "ok") if document.get(n) is False), None)
+
+
+def _field(name: str, value: Any) -> Denial | None:
+    bare = plain(name)
+    if isinstance(value, bool):
+        if bare in (_TRUE if value else _FALSE):
+            return Denial(Kind.TRUTH, f"{name}: {as_text(value)}")
+        return None
+    if bare in _CODES and isinstance(value, int):
+        return Denial(Kind.TRUTH, f"{name}: {value}") if value not in (0, 200) else None
+    kind = _named(name)
+    if kind is None:
+        return None
+    if _some(value):
+        return Denial(
+            Kind.ERROR if isinstance(value, list | dict) and kind is Kind.ERROR else Kind.COUNT,
+            f"{name}: {_short(value)}",
+        )
+    if isinstance(value, dict) and says_something(value):
+        return Denial(Kind.ERROR, name)
+    telling = kind is Kind.ERROR or bare == "failure"
+    if telling and isinstance(value, str) and not value.isdigit() and plain(value.strip()) not in _NOTHING:
+        return Denial(Kind.ERROR, name)
+    return None
+
+
+def _some(value: Any) -> bool:
+    """Whether a value is a number above 0, or a list that is not empty."""
+    if isinstance(value, str):
+        return value.isdigit() and len(value) < 20 and int(value) > 0
+    if isinstance(value, list):
+        return says_something(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+
+
+def _short(value: Any) -> str:
+    return f"{len(value)} of them" if isinstance(value, list) else one_line(as_text(value), 40)

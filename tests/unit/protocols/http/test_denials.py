@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What beside a final word denies it, and what does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from airflow_async_provider.protocols._http.denials import Kind, denial, refused
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        ({"success": False}, Kind.TRUTH),
+        ({"Ok": False}, Kind.TRUTH),
+        ({"is_successful": False}, Kind.TRUTH),
+        ({"hasErrors": True}, Kind.TRUTH),
+        ({"error": True}, Kind.TRUTH),
+        ({"exitCode": 137}, Kind.TRUTH),
+        ({"error": "disk full"}, Kind.ERROR),
+        ({"error": {"code": "X"}}, Kind.ERROR),
+        ({"errors": [{"row": 1}]}, Kind.ERROR),
+        ({"errors": {"row1": "bad"}}, Kind.ERROR),
+        ({"error_message": "disk full"}, Kind.ERROR),
+        ({"failureReason": "disk full"}, Kind.ERROR),
+        ({"errorCode": "E12"}, Kind.ERROR),
+        ({"exception": "Traceback"}, Kind.ERROR),
+        ({"fault": {"code": 1}}, Kind.ERROR),
+        ({"failed_count": 3}, Kind.COUNT),
+        ({"numberRecordsFailed": "3"}, Kind.COUNT),
+        ({"errors": 3}, Kind.COUNT),
+        ({"failed": 1}, Kind.COUNT),
+        ({"failedItems": [7]}, Kind.COUNT),
+        ({"rejected_rows": 3}, Kind.COUNT),
+        ({"request_counts": {"completed": 3, "failed": 1}}, Kind.COUNT),
+        ({"summary": {"errors": 2}}, Kind.COUNT),
+    ],
+)
+def test_a_field_that_denies_a_success(field: dict[str, Any], kind: Kind) -> None:
+    (found,) = denial({"id": 7, "status": "completed", **field})
+    assert found.kind is kind
+    assert found.text.startswith(next(iter(field)))
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"success": True, "failed": False, "hasErrors": False},
+        {"error": None, "errors": [], "failures": [], "fault": {}},
+        {
+            "error": {"code": 0, "text": ""},
+            "errorMessage": "",
+            "errorCode": 0,
+            "error_code": "0",
+            "exitCode": 0,
+        },
+        {"error": "None", "error_msg": "No error", "errorCode": 200},
+        {"failed": 0, "failed_count": "0", "numFailed": 0, "summary": {"failed": 0}},
+        # of other things
+        {
+            "max_errors": 5,
+            "errorThreshold": 3,
+            "failed_attempts": 2,
+            "allowedFailures": 10,
+            "retry_failed": True,
+        },
+        {"error_file_url": "https://x/", "failed_webhook_url": "https://x/", "warnings": ["w"]},
+        {"is_terror": True, "default": 3, "rows": {"failed": 3}},
+    ],
+)
+def test_a_field_that_denies_nothing(field: dict[str, Any]) -> None:
+    assert denial({"id": 7, "status": "completed", **field}) == []
+
+
+def test_what_the_description_speaks_of_itself_is_left_to_it() -> None:
+    assert denial({"failed": 3, "summary": {"errors": 1}}, ignored={"failed", "errors"}) == []
+    assert denial({"failed": 3, "summary": {"errors": 1}}, counts=False) == []
+
+
+def test_only_an_object_has_fields() -> None:
+    assert denial([{"error": "x"}]) == []
+    assert refused([{"ok": False}]) is None
+
+
+def test_a_refusal_is_a_success_or_ok_that_is_false() -> None:
+    assert refused({"ok": False}) == "ok: false"
+    assert refused({"success": False, "ok": True}) == "success: false"
+    assert refused({"isSuccess": False}) is None, "a job that has just begun has not succeeded"
