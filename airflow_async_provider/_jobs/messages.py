@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 #: §15.4). After a POST, 302 and 303 may as well lead to what it has brought about.
 SENT_ELSEWHERE = (301, 307, 308)
 
+SENTENCE_ENDS = (".", "!", "?", "…", ":", ";", ")", "]", "}", '"', "'", ">")
+
 _ERRORS: dict[JobState, tuple[type[JobError], str]] = {
     JobState.FAILED: (JobFailedError, "failed"),
     JobState.CANCELLED: (JobCancelledError, "was cancelled at the remote system"),
@@ -72,7 +74,10 @@ def error_for(handle: JobHandle, status: JobStatus, hint: str = "") -> JobError:
     :param hint: what the reader can do
     """
     cls, words = _ERRORS[status.state]
-    remote = f" The remote system said: {status.message}" if status.message else ""
+    said = (status.message or "").rstrip()
+    remote = (
+        f" The remote system said: {said if said.endswith(SENTENCE_ENDS) else said + '.'}" if said else ""
+    )
     return cls(
         f"The {handle.describe()} {words}; last status {status.remote_status!r}.{remote} {hint}".strip(),
         job=handle.job_id,

@@ -227,7 +227,7 @@ def fetch(
 
 def stream_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> ByteSource:
     """
-    The result for a return value, as one stream: its pages one behind the other, as JSON where it has a choice.
+    The result for a return value: pages one behind the other, and JSON where the remote has a choice.
 
     :raises ResultExpiredError: there is no URL (any more)
     :raises OriginError: plain http, while the connection is https

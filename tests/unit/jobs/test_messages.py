@@ -64,6 +64,21 @@ def test_what_is_no_time_is_refused_by_its_name(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("job_died", "The remote system said: job_died. A retry"),
+        ("No such layer.", "The remote system said: No such layer. A retry"),
+        ('{"code": 7}', 'The remote system said: {"code": 7} A retry'),
+        (" ", "last status 'bad'. A retry"),
+        (None, "last status 'bad'. A retry"),
+    ],
+)
+def test_what_the_remote_says_is_a_sentence(said: str | None, shown: str) -> None:
+    status = JobStatus(JobState.FAILED, remote_status="bad", message=said)
+    assert shown in str(error_for(a_handle(), status, "A retry of this task starts another one."))
+
+
+@pytest.mark.parametrize(
     ("state", "error"),
     [
         (JobState.FAILED, JobFailedError),
