@@ -24,6 +24,18 @@ from airflow_async_provider.errors import ConfigurationError, OriginError
 #: Names that stand for the machine itself or for a cloud's metadata, whatever they resolve to.
 LOCAL_NAMES = ("localhost", "metadata.google.internal", "instance-data")
 
+#: Where clouds keep credentials outside of the link-local addresses: AWS and Google (IPv6), Alibaba, Azure,
+#: Oracle. Each is that of the machine itself, and no storage.
+METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"),
+    )
+)
+
+#: A gateway turns these into the IPv4 address in their last four bytes (RFC 6052 §2.1).
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
 
 def is_listed(parts: Any, hosts: frozenset[str]) -> bool:
     """
@@ -41,8 +53,8 @@ def is_listed(parts: Any, hosts: frozenset[str]) -> bool:
 
 def kind_of(address: str) -> str:
     """
-    What is special about an IP address: ``loopback``, ``link-local``, ``unspecified``, ``multicast`` or
-    nothing.
+    What is special about an IP address: ``loopback``, ``link-local``, ``unspecified``, ``multicast``,
+    ``metadata`` or nothing.
 
     :param address: of any form that a socket takes; a name is nothing special
     """
@@ -53,10 +65,19 @@ def kind_of(address: str) -> str:
             ip = ipaddress.ip_address(socket.inet_aton(address))
         except (OSError, ValueError):
             return ""
-    if isinstance(ip, ipaddress.IPv6Address) and (inner := ip.ipv4_mapped or ip.sixtofour) is not None:
+    if isinstance(ip, ipaddress.IPv6Address) and (inner := _ipv4_in(ip)) is not None:
         ip = inner
+    if ip in METADATA:
+        return "metadata"
     kinds = ("loopback", "link_local", "unspecified", "multicast")
     return next((kind.replace("_", "-") for kind in kinds if getattr(ip, f"is_{kind}")), "")
+
+
+def _ipv4_in(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address leads to, by whatever way."""
+    if ip in NAT64 or 1 < int(ip) < 1 << 32:  # the latter is "IPv4-compatible" (RFC 4291 §2.5.5.1)
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour
 
 
 @dataclass(frozen=True, slots=True)
