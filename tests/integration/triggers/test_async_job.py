@@ -489,6 +489,19 @@ def test_a_kill_that_airflow_cuts_off_is_brought_to_its_end(server: Callable[...
     assert asked(found) == ["GET /s", "DELETE /cancel"]
 
 
+def test_a_blocked_job_has_not_ended_and_is_cancelled(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blocked(Cancellable):
+        def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+            return JobStatus(JobState.BLOCKED)
+
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Blocked)
+    found = server(PROCESSING, status(204))
+    kill(found)
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
 @pytest.mark.usefixtures("cancellable")
 def test_a_job_that_has_ended_is_left_alone(server: Callable[..., ByteServer]) -> None:
     found = server(COMPLETED)
