@@ -56,6 +56,17 @@ def fetch(endpoint: Endpoint, url: str, sender: Sender | None = None, proxy: str
         ("0.0.0.0", "unspecified"),
         ("::", "unspecified"),
         ("224.0.0.1", "multicast"),
+        ("64:ff9b::a9fe:a9fe", "link-local"),
+        ("64:ff9b::7f00:1", "loopback"),
+        ("::127.0.0.1", "loopback"),
+        ("fd00:ec2::254", "metadata"),
+        ("fd20:ce::254", "metadata"),
+        ("100.100.100.200", "metadata"),
+        ("::ffff:100.100.100.200", "metadata"),
+        ("168.63.129.16", "metadata"),
+        ("192.0.0.192", "metadata"),
+        ("fd00:ec2::253", ""),
+        ("64:ff9b::a00:1", ""),
         ("10.0.0.1", ""),
         ("192.168.1.1", ""),
         ("192.0.2.7", ""),
@@ -130,3 +141,30 @@ def test_a_name_that_leads_to_the_worker_itself_gets_no_request(monkeypatch: pyt
 def test_through_a_proxy_the_address_is_the_proxys() -> None:
     with running(steps=[status(204)]) as proxy:
         assert fetch(Endpoint(FAR), "http://files.example/x", proxy=proxy.origin) == 204
+
+
+def test_the_owner_of_the_connections_name_cannot_open_the_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A remote is the master of its own name: that it resolves to a forbidden address allows nothing."""
+    real = socket.getaddrinfo
+
+    def lying(host: Any, *args: Any, **kwargs: Any) -> Any:
+        return real("127.0.0.1" if host.endswith(".example") else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", lying)
+    with running(steps=[status(200)]) as server:
+        for url in (f"http://127.0.0.1:{server.port}/x", f"http://files.example:{server.port}/x"):
+            with pytest.raises(OriginError, match="loopback"):
+                fetch(Endpoint("http://api.example"), url)
+        assert not server.requests
+        own = f"http://api.example:{server.port}"
+        assert fetch(Endpoint(own), f"{own}/x") == 200  # its own name in a hosts file
+
+
+@pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "::ffff:100.100.100.200"])
+def test_not_even_the_connections_own_name_may_lead_to_credentials_of_the_machine(address: str) -> None:
+    with pytest.raises(OriginError, match="nothing was fetched"):
+        Endpoint("http://api.example").reach.check_address("http://api.example/x", address)
+    there = Endpoint("http://169.254.1.1").reach
+    there.check_address("http://169.254.1.1/x", "169.254.1.1")

@@ -27,6 +27,7 @@ from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AnswerTooLargeError,
+    AsyncJobError,
     AuthenticationError,
     ConfigurationError,
     OriginError,
@@ -960,3 +961,29 @@ async def test_whoever_is_cancelled_takes_nobody_s_token_away(start: Start) -> N
     go.set()
     assert (await second).status == 200
     assert len(tokens.requests) == 1
+
+
+def test_of_a_refusal_the_beginning_is_read(start: Start, send: Send) -> None:
+    """However large it is, it is a refusal."""
+    server = start(status(503, b"e" * 20_000_000))
+    answer = send(Endpoint(server.origin, timeout=20.0), HttpRequest("GET", "x"))
+    assert (answer.status, len(answer.body), answer.complete) == (503, 256 * 1024, False)
+
+
+def test_what_a_form_has_sent_is_not_repeated(start: Start, send: Send) -> None:
+    """A token endpoint that quotes what it was sent, in its own error and in a gateway's page."""
+    for echo in (
+        status(400, json.dumps({"error": "x", "error_description": f"secret-{CANARY} is bad"}).encode()),
+        status(500, f"<p>secret-{CANARY}</p>".encode()),
+    ):
+        api, tokens = start(), start(echo)
+        auth = ClientCredentialsAuth(
+            token_url=f"{tokens.origin}/t",
+            client_id="i",
+            client_secret=f"secret-{CANARY}",
+            client_auth="body",
+        )
+        with pytest.raises(AsyncJobError) as caught:
+            send(Endpoint(api.origin, auth=auth), HttpRequest("GET", "x"))
+        assert CANARY not in str(caught.value)
+        assert "***" in str(caught.value)

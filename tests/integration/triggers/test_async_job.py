@@ -8,6 +8,7 @@ import gc
 import itertools
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -488,6 +489,19 @@ def test_a_kill_that_airflow_cuts_off_is_brought_to_its_end(server: Callable[...
     assert asked(found) == ["GET /s", "DELETE /cancel"]
 
 
+def test_a_blocked_job_has_not_ended_and_is_cancelled(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blocked(Cancellable):
+        def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+            return JobStatus(JobState.BLOCKED)
+
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Blocked)
+    found = server(PROCESSING, status(204))
+    kill(found)
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
 @pytest.mark.usefixtures("cancellable")
 def test_a_job_that_has_ended_is_left_alone(server: Callable[..., ByteServer]) -> None:
     found = server(COMPLETED)
@@ -692,3 +706,30 @@ def test_nothing_in_the_event_loop_waits_for_anything_else(aso: Aso, monkeypatch
     assert seen == []
     time.sleep(0)
     assert seen == ["sleep"]  # it would have been seen
+
+
+def test_a_trigger_imports_the_class_that_its_worker_has_looked_at(
+    server: Callable[..., ByteServer], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The triggerer has imported no DAG file, and nothing is imported because of a handle alone."""
+    (tmp_path / "own_protocol.py").write_text(
+        "from airflow_async_provider.protocols._jaggaer_aso import JaggaerAsoProtocol\n"
+        "class Own(JaggaerAsoProtocol):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = server(status(200, b'{"status": "failed"}'))
+    monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps({"conn_type": "http", "host": found.origin}))
+    handle = JobHandle("own_protocol.Own", "x", time.time(), "/s")
+    now = time.time()
+    trigger = AsyncJobTrigger(
+        job=handle.to_dict(),
+        conn_id="own",
+        policy=PollPolicy(poll_interval=0.05, max_poll_interval=0.05).to_dict(),
+        deadline=now + 30,
+        deferred_at=now,
+        settle=0.0,
+    )
+    try:
+        assert asyncio.run(fired(trigger))["state"] == "failed"
+    finally:
+        sys.modules.pop("own_protocol", None)
