@@ -48,7 +48,6 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.stem != "__init_
 
 #: Modules whose tests lie with those of what they are a part of. The list only gets shorter.
 ELSEWHERE = {
-    "__main__.py",
     "_download/destination/temporary_file.py",
     "_download/file_names.py",
     "_download/files_journal.py",
@@ -56,18 +55,12 @@ ELSEWHERE = {
     "_download/source/paged.py",
     "_download/source/pages.py",
     "_download/source/upload.py",
-    "_jobs/results/asset_events.py",
-    "_jobs/results/link.py",
-    "_jobs/results/parts.py",
-    "_metadata/registry_file.py",
     "_polling/loop.py",
-    "_transport/decoding.py",
     "_transport/failures.py",
     "_transport/oauth.py",
     "_transport/resolver.py",
     "_transport/sender.py",
     "_transport/session.py",
-    "_transport/turns.py",
     "_transport/worker.py",
     "operators/_automic_link.py",
     "operators/_automic_outcome.py",
@@ -75,15 +68,7 @@ ELSEWHERE = {
     "operators/_base.py",
     "operators/_http_arguments.py",
     "operators/_open_connectors_bulk.py",
-    "protocols/_http/description.py",
-    "protocols/_http/kinds.py",
-    "protocols/_http/requests.py",
-    "protocols/_http/sniffing.py",
-    "protocols/_http/submission.py",
-    "protocols/_http/urls.py",
-    "protocols/_http/values.py",
     "sensors/_base.py",
-    "simulators/real_apis.py",
 }
 
 
