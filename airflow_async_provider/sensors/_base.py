@@ -95,6 +95,8 @@ class JobSensor(BaseSensorOperator):
         run = JobRun(self, context)
         with _SoftFail(self):
             run.adopt(self.handle_to_watch())
+            if self.cancel_on_kill and run.memory.now.owner != run.memory.owner:
+                run.remember(run.handle)  # else a kill would find the job to be nobody's
             try:
                 status = self.interpret(run.refresh_status(tries=1))
             except (TransientError, UnreadableAnswerError) as e:
