@@ -62,13 +62,6 @@ ELSEWHERE = {
     "_transport/sender.py",
     "_transport/session.py",
     "_transport/worker.py",
-    "operators/_automic_link.py",
-    "operators/_automic_outcome.py",
-    "operators/_automic_report.py",
-    "operators/_base.py",
-    "operators/_http_arguments.py",
-    "operators/_open_connectors_bulk.py",
-    "sensors/_base.py",
 }
 
 
