@@ -55,13 +55,6 @@ ELSEWHERE = {
     "_download/source/paged.py",
     "_download/source/pages.py",
     "_download/source/upload.py",
-    "_polling/loop.py",
-    "_transport/failures.py",
-    "_transport/oauth.py",
-    "_transport/resolver.py",
-    "_transport/sender.py",
-    "_transport/session.py",
-    "_transport/worker.py",
 }
 
 
