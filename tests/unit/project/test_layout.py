@@ -46,21 +46,9 @@ def where_tested(path: Path) -> list[Path]:
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.stem != "__init__" and has_code(path))
 
 
-#: Modules whose tests lie with those of what they are a part of. The list only gets shorter.
-ELSEWHERE = {
-    "_download/destination/temporary_file.py",
-    "_download/file_names.py",
-    "_download/files_journal.py",
-    "_download/source/http_errors.py",
-    "_download/source/paged.py",
-    "_download/source/pages.py",
-    "_download/source/upload.py",
-}
-
-
 def test_a_module_has_a_test_that_is_found_by_its_path() -> None:
     missing = {str(path.relative_to(PACKAGE)) for path in MODULES if not where_tested(path)}
-    assert missing - ELSEWHERE == set()
+    assert missing == set()
 
 
 def test_a_path_that_nobody_tests_is_seen() -> None:
