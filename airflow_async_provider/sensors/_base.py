@@ -74,9 +74,17 @@ class JobSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Look once, for a job that has ended already, then wait."""
         if not self.deferrable:
-            return super().execute(context)
+            return self._poke_until_it_ends(context)
         with _SoftFail(self):
             return JobRun(self, context).watch(self.handle_to_watch())
+
+    def _poke_until_it_ends(self, context: Context) -> Any:
+        try:
+            return super().execute(context)
+        except (AirflowSensorTimeout, AirflowSkipException) as e:
+            if e.__cause__ is None:  # Airflow's own word: the time is over
+                self.on_kill()
+            raise
 
     def execute_complete(
         self, context: Context, event: Mapping[str, Any] | None = None, run: Mapping[str, Any] | None = None

@@ -152,6 +152,26 @@ def test_a_passed_deadline_is_the_end_as_for_all_sensors_of_airflow(cancel: bool
     assert remote.cancelled == (["7"] if cancel else [])  # it has not started it
 
 
+@pytest.mark.parametrize("cancel", [False, True])
+@pytest.mark.parametrize(
+    ("soft_fail", "error"), [(False, AirflowSensorTimeout), (True, AirflowSkipException)]
+)
+def test_the_same_where_a_worker_pokes(cancel: bool, soft_fail: bool, error: type[Exception]) -> None:
+    remote = a_remote()
+    given: dict[str, Any] = {"cancel_on_kill": cancel, "soft_fail": soft_fail, "timeout": 1e-9}
+    with pytest.raises(error):
+        SmallSensor(remote=remote, deferrable=False, **given).execute(OneTask().context)
+    assert (remote.asked, remote.cancelled) == (["7"], ["7"] if cancel else [])
+
+
+def test_a_job_that_waits_for_a_person_is_not_cancelled_where_it_skips_the_task() -> None:
+    remote = a_remote(BLOCKED)
+    sensor = SmallSensor(remote=remote, deferrable=False, soft_fail=True, cancel_on_kill=True)
+    with pytest.raises(AirflowSkipException):
+        sensor.execute(OneTask().context)
+    assert remote.cancelled == []
+
+
 # -- soft_fail and never_fail
 
 
