@@ -164,7 +164,7 @@ class JobSensor(BaseSensorOperator):
         policy = PollPolicy(
             poll_interval=first, max_poll_interval=longest, backoff=backoff, max_outage=DEFAULT_MAX_OUTAGE
         )
-        return WaitSettings(timeout=float(self.timeout), policy=policy)
+        return WaitSettings(timeout=float(self.timeout), policy=policy, deferrable=self.deferrable)
 
     def callback_settings(self) -> CallbackSettings | None:
         """A callback can be asked for at a start only."""

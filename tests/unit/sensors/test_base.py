@@ -16,6 +16,7 @@ from airflow_async_provider._jobs.airflow_exceptions import (
     AirflowSkipException,
     TaskDeferred,
 )
+from airflow_async_provider._polling import policy
 from airflow_async_provider.errors import (
     ConfigurationError,
     JobBlockedError,
@@ -109,6 +110,31 @@ def test_an_answer_that_did_not_come_is_asked_for_again_but_a_refusal_is_none() 
     remote.error = RequestRefusedError("no such job", http_status=404)
     with pytest.raises(RequestRefusedError, match="no such job"):
         sensor.poke(OneTask().context)
+
+
+def test_a_job_that_continues_another_is_waited_for_on_the_worker_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who says deferrable=False may have no triggerer."""
+
+    class Restarted(SmallRemote):
+        def status(self, handle: JobHandle, *, tries: int = 5) -> JobStatus:
+            found = super().status(handle, tries=tries)
+            if handle.job_id == "8":
+                self.jobs["8"] = SUCCEEDED  # by the next question
+            return found
+
+    class Following(SmallSensor):
+        def continued_by(self, handle: JobHandle) -> JobHandle | None:
+            return self.remote.start() if handle.job_id == "7" else None
+
+    monkeypatch.setattr(policy, "SHORTEST_SLEEP", 0.001)
+    remote = Restarted()
+    remote.start(FAILED)
+    found = Following(remote=remote, deferrable=False, poke_interval=0.001).poke(OneTask().context)
+    assert isinstance(found, PokeReturnValue)
+    handle: Any = found.xcom_value
+    assert (handle["job_id"], remote.asked) == ("8", ["7", "8", "8"])
 
 
 # -- waiting in the triggerer
@@ -229,6 +255,6 @@ def test_arguments_that_cannot_be_are_told_when_the_dag_is_parsed() -> None:
 )
 def test_airflow_s_words_set_the_pace(given: dict[str, Any], pace: tuple[float, float, float]) -> None:
     settings = SmallSensor(remote=a_remote(), **given).wait_settings()
-    policy = settings.policy
-    assert (policy.poll_interval, policy.max_poll_interval, policy.backoff) == pace
+    found = settings.policy
+    assert (found.poll_interval, found.max_poll_interval, found.backoff) == pace
     assert settings.timeout == 60
