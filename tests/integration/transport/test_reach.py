@@ -1,40 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a remote can make a worker fetch: by what a URL says, and by where a socket really ends up."""
+"""What a remote can make a worker fetch, by what a URL says; where its socket ends up: ``test_sender``."""
 
 from __future__ import annotations
-
-import socket
-from typing import Any
 
 import pytest
 
 from airflow_async_provider._transport.endpoint import Endpoint
-from airflow_async_provider._transport.environment import ca_for
 from airflow_async_provider._transport.reach import kind_of
-from airflow_async_provider._transport.sender import Sender
-from airflow_async_provider._transport.time_limit import TimeLimit
 from airflow_async_provider.errors import ConfigurationError, OriginError
-from tests.support.byte_server import running, status
 
 #: An address of documentation (RFC 5737): the connection points to no machine of ours.
 FAR = "http://192.0.2.1"
-
-
-def fetch(endpoint: Endpoint, url: str, sender: Sender | None = None, proxy: str | None = None) -> int:
-    with TimeLimit(10) as limit:
-        answer = (sender or Sender(connections=1, hosts=1)).send(
-            "GET",
-            url,
-            headers={},
-            shown="http://shown.invalid/" if url.startswith("https") else url.split("?", maxsplit=1)[0],
-            limit=limit,
-            timeout=(5, 5),
-            verify=ca_for(url, True),
-            proxy=proxy,
-            reach=endpoint.reach,
-        )
-        with answer:
-            return int(answer.status_code)
 
 
 @pytest.mark.parametrize(
@@ -121,45 +97,6 @@ def test_a_storage_anywhere_is_fine_until_a_list_narrows_it() -> None:
         with pytest.raises(OriginError, match="result_hosts") as caught:
             Endpoint(FAR, result_hosts=frozenset({listed})).reach.check(url)
         assert "canary" not in str(caught.value)
-
-
-def test_a_name_that_leads_to_the_worker_itself_gets_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = socket.getaddrinfo
-
-    def lying(host: Any, *args: Any, **kwargs: Any) -> Any:
-        return real("127.0.0.1" if host == "files.example" else host, *args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", lying)
-    with running(steps=[status(200)]) as server:
-        with pytest.raises(OriginError, match="loopback"):
-            fetch(Endpoint(FAR), f"http://files.example:{server.port}/x")
-        assert not server.requests
-        # The connection itself is on this machine: then results may be, too.
-        assert fetch(Endpoint("http://127.0.0.1:1"), f"http://files.example:{server.port}/x") == 200
-
-
-def test_through_a_proxy_the_address_is_the_proxys() -> None:
-    with running(steps=[status(204)]) as proxy:
-        assert fetch(Endpoint(FAR), "http://files.example/x", proxy=proxy.origin) == 204
-
-
-def test_the_owner_of_the_connections_name_cannot_open_the_worker(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A remote is the master of its own name: that it resolves to a forbidden address allows nothing."""
-    real = socket.getaddrinfo
-
-    def lying(host: Any, *args: Any, **kwargs: Any) -> Any:
-        return real("127.0.0.1" if host.endswith(".example") else host, *args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", lying)
-    with running(steps=[status(200)]) as server:
-        for url in (f"http://127.0.0.1:{server.port}/x", f"http://files.example:{server.port}/x"):
-            with pytest.raises(OriginError, match="loopback"):
-                fetch(Endpoint("http://api.example"), url)
-        assert not server.requests
-        own = f"http://api.example:{server.port}"
-        assert fetch(Endpoint(own), f"{own}/x") == 200  # its own name in a hosts file
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "::ffff:100.100.100.200"])

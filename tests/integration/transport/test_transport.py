@@ -695,17 +695,6 @@ def test_a_proxy_that_hangs_up_on_a_post_may_have_handed_it_on(start: Start, sen
     assert [r.method for r in proxy.requests] == ["POST"]
 
 
-@pytest.mark.parametrize("reset", [True, False])
-def test_the_worker_knows_that_nothing_passed_a_tunnel_that_never_was(start: Start, reset: bool) -> None:
-    proxy = start(hang_up(reset=reset))
-    with pytest.raises(TransientError) as caught:
-        worker.send(
-            Endpoint("https://no-such-host.invalid", proxy=proxy.origin), HttpRequest("POST", "x", json={})
-        )
-    assert not caught.value.sent
-    assert [r.method for r in proxy.requests] == ["CONNECT"]
-
-
 # -- connections are kept, and let go
 
 
@@ -723,13 +712,6 @@ def counting() -> Iterator[ByteServer]:
     server = ByteServer(steps=[status(200, b"{}")] * 500)
     yield server
     server.close()
-
-
-def test_the_worker_keeps_its_connection(counting: ByteServer) -> None:
-    for _ in range(5):
-        worker.send(Endpoint(counting.origin), get())
-    assert len(counting.requests) == 5
-    assert counting.connections == 1
 
 
 async def test_all_waits_of_a_loop_share_one_session(counting: ByteServer) -> None:
@@ -798,27 +780,6 @@ async def test_a_crowd_waits_for_its_turn_and_nobody_s_time_runs_out(
     remote = Endpoint(server.origin, timeout=0.6)  # all ten take a second
     answers = await asyncio.gather(*[triggerer.send(remote, get()) for _ in range(10)])
     assert [a.status for a in answers] == [200] * 10
-
-
-def test_threads_do_not_mix_up_their_targets(start: Start) -> None:
-    server = start(*[status(200)] * 200)
-    remote = Endpoint(server.origin)
-    failures: list[Exception] = []
-
-    def many(name: str) -> None:
-        try:
-            for i in range(25):
-                worker.send(remote, get(f"{name}/{i}"))
-        except Exception as e:  # noqa: BLE001 - shown by the thread that waits
-            failures.append(e)
-
-    threads = [threading.Thread(target=many, args=(name,)) for name in "abcd"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert not failures
-    assert sorted(r.target for r in server.requests) == sorted(f"/{n}/{i}" for n in "abcd" for i in range(25))
 
 
 # -- tokens
