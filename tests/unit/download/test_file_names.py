@@ -77,3 +77,18 @@ def test_a_number_in_front_may_be_somebody_else_s_name() -> None:
 
 def test_no_files_have_no_names() -> None:
     assert names_of([]) == []
+
+
+def test_a_number_in_front_makes_no_name_too_long_and_keeps_its_end() -> None:
+    long = "x" * 251 + ".csv"
+    found = names_of([(None, f"{H}/1/{long}"), (None, f"{H}/2/{long}"), (None, f"{H}/3/{'ü' * 127}")])
+    assert found[0] == f"00001-{'x' * 245}.csv"
+    assert found[1].startswith("00002-x")
+    assert all(len(name.encode()) <= 255 for name in found)
+    assert found[2] == f"00003-{'ü' * 124}"
+
+
+@pytest.mark.parametrize("names", [["a", "a/b"], ["x/y/z", "x"], ["x/y/z", "x/y"]])
+def test_a_file_cannot_be_the_folder_of_another(names: list[str]) -> None:
+    with pytest.raises(DownloadError, match="another one lie below it"):
+        names_of([(name, "") for name in names])

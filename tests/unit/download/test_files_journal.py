@@ -53,7 +53,18 @@ def test_another_run_does_not(path: Path, run: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\xff", b"[]", b"null", b'{"version": 2, "run": "job"}', b'{"run": "job"}', b'{"ver']
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"null",
+        b'{"version": 2, "run": "job"}',
+        b'{"run": "job"}',
+        b'{"ver',
+        b'{"version": 1, "run": "job"}',
+        b'{"version": 1, "run": "job", "files": [], "uploads": {}}',
+    ],
 )
 def test_somebody_else_s_file_is_no_journal(path: Path, content: bytes) -> None:
     path.write_bytes(content)

@@ -58,6 +58,25 @@ def test_the_latest_value_counts_and_a_cookie_of_no_age_is_gone() -> None:
     assert cookies(session) == "other=1"
 
 
+@pytest.mark.parametrize(
+    ("attributes", "kept"),
+    [
+        ("Max-Age=-100", False),
+        ("Expires=Thu, 01 Jan 1970 00:00:00 GMT", False),
+        ("Expires=Thu, 01-Jan-1970 00:00:01 GMT", False),
+        ("Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT", True),
+        ("Expires=Fri, 31 Dec 2100 00:00:00 GMT", True),
+        ("Expires=never", True),
+        ("Max-Age=long", True),
+    ],
+)
+def test_a_cookie_that_is_over_is_deleted(attributes: str, kept: bool) -> None:
+    session = Session()
+    session.take(A, ["sid=1"])
+    session.take(A, [f"sid=2; {attributes}"])
+    assert cookies(session) == ("sid=2" if kept else "")
+
+
 def test_a_remote_cannot_fill_the_memory() -> None:
     session = Session()
     session.take(A, [f"c{number}=1" for number in range(MAX_COOKIES + 10)])
