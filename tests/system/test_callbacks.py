@@ -94,7 +94,7 @@ def spread_callbacks(
             assert remote.call(remote.job(index)) == 200
         return len(called) == count
 
-    wait_until(done, "all tasks to defer and to be called", 240, interval=0.1)
+    wait_until(done, "all tasks to defer and to be called", 480, interval=0.1)
 
 
 def woken_after(airflow: RealAirflow, dag_id: str, run_id: str, index: int = -1) -> float:
