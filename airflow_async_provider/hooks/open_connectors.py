@@ -93,7 +93,8 @@ class OpenConnectorsHook(AsyncApiHook):
 
     # -- requests -----------------------------------------------------------------------------------------
 
-    def _endpoint_for(self, request: HttpRequest, endpoint: Endpoint) -> Endpoint:
+    def endpoint_for(self, request: HttpRequest, endpoint: Endpoint) -> Endpoint:
+        """The connection's element, or the platform with the secret of the organisation."""
         return _typed(endpoint).for_request(request)
 
     def platform_call(self, request: HttpRequest) -> HttpResponse:
