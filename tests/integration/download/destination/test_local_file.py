@@ -21,6 +21,7 @@ import pytest
 
 from airflow_async_provider._download import HttpSource, download, write_bytes, write_chunks
 from airflow_async_provider._download.destination import temporary_file as temporary
+from airflow_async_provider._download.destination.local_file import LocalFile
 from airflow_async_provider.errors import (
     ConfigurationError,
     DestinationExistsError,
@@ -555,3 +556,12 @@ def test_nobody_can_read_the_file_before_it_has_its_name(
     (folder / "file").chmod(0o644)
     write_bytes(b"new", f"{folder}/file")
     assert seen == [(0o700, 0o644)]
+
+
+def test_a_small_file_of_our_own_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    place = LocalFile(str(tmp_path / "file"))
+    assert place.read_whole(3) is None
+    place.path.write_bytes(b"abc")
+    assert place.read_whole(3) == b"abc"
+    with pytest.raises(DownloadError):
+        place.read_whole(2)
