@@ -217,6 +217,15 @@ def test_but_not_if_it_was_about_another_job_or_could_not_be_taken(world: World)
     assert (task.delivery.job_id, task.delivery.error) == ("e-1", None)
 
 
+def test_what_could_not_be_taken_is_replaced_by_one_that_names_no_job_either(world: World) -> None:
+    task = world.task("running", **MUTE)
+    for body in (b"rubbish", {"eventStatus": "completed", "response": {"rows": [1]}}):
+        assert taken(task.post(body))
+    assert task.delivery is not None
+    assert (task.delivery.job_id, task.delivery.error) == (None, None)
+    assert task.delivery.value == {"rows": [1]}
+
+
 def test_one_that_nobody_took_out_wakes_when_it_is_repeated(world: World, wakes: list[Any]) -> None:
     # The triggerer is dead; the first delivery came too early to wake the task.
     task = world.task(deferred_for=1.0, settle=2.0)

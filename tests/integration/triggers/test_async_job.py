@@ -319,6 +319,17 @@ def test_a_wrong_clock_does_not_shorten_the_settle_time(aso: Aso) -> None:
     assert time.monotonic() - began >= 0.6
 
 
+@pytest.mark.parametrize(("trusted", "state"), [(False, "succeeded"), (True, "timeout")])
+def test_a_clock_that_has_contradicted_the_worker_s_is_asked_for_no_time(
+    aso: Aso, trusted: bool, state: str
+) -> None:
+    """Either this machine's clock is two days ahead, or the deadline has passed: the task says which."""
+    aso(processing_seconds=0)
+    days = 2 * 86400
+    event = event_of(submit(), deferred_at=time.time() - days, deadline=60 - days, clock_trusted=trusted)
+    assert event["state"] == state
+
+
 # -- many of them
 
 
@@ -402,6 +413,13 @@ def cancellable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "protocol_class", lambda name: Cancellable)
 
 
+class Blockable(Cancellable):
+    """And had it jobs that a person must act on."""
+
+    def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+        return JobStatus(JobState.BLOCKED, remote_status="held")
+
+
 PROCESSING = status(200, b'{"status": "processing"}')
 COMPLETED = status(200, b'{"status": "failed"}')
 
@@ -417,6 +435,15 @@ def asked(server: ByteServer) -> list[str]:
 
 @pytest.mark.usefixtures("cancellable")
 def test_a_killed_task_cancels_its_job(server: Callable[..., ByteServer]) -> None:
+    found = server(PROCESSING, status(204))
+    kill(found)
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
+def test_a_job_that_waits_for_a_person_is_cancelled_too(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Blockable)
     found = server(PROCESSING, status(204))
     kill(found)
     assert asked(found) == ["GET /s", "DELETE /cancel"]

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from airflow_async_provider._callbacks.registration import DURABLE_KEY
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.errors import JobElsewhereError, SubmitUnknownError, TransientError
 from airflow_async_provider.protocols import JobHandle, Submitted
@@ -82,3 +84,31 @@ def test_a_job_that_the_remote_no_longer_knows_is_started_again() -> None:
     del remote.jobs["7"]
     task.begin(lambda: SmallTask(remote=remote))
     assert list(remote.jobs) == ["8"]
+
+
+def test_a_retry_waits_for_as_long_as_a_first_try_would() -> None:
+    remote, task = SmallRemote(), OneTask()
+    task.begin(lambda: SmallTask(remote=remote))
+    task.store[DURABLE_KEY]["handle"]["submitted_at"] = time.time() - 7200
+    deferral = task.begin(lambda: SmallTask(remote=remote, timeout=3600))
+    assert deferral.kwargs["run"]["deadline"] > time.time() + 3000
+
+
+def test_without_reattach_a_retry_has_the_same_intent_and_a_clearing_another() -> None:
+    """What a remote that knows the intent already makes of it is told by the same name."""
+    remote, task = SmallRemote(), OneTask()
+    intents: list[str] = []
+
+    class Lost(SmallTask):
+        def start(self, run: JobRun) -> Submitted:
+            intents.append(run.correlation_id)
+            raise TransientError("reset", sent=True)
+
+    for _ in range(2):
+        with pytest.raises(TransientError):
+            task.run(lambda: Lost(remote=remote, reattach=False))
+    task.clear()
+    with pytest.raises(TransientError):
+        task.run(lambda: Lost(remote=remote, reattach=False))
+    first, second, third = intents
+    assert first == second != third

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from airflow_async_provider._jobs.memory import TaskMemory
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.errors import (
     ConfigurationError,
@@ -17,7 +19,8 @@ from airflow_async_provider.errors import (
     JobFailedError,
     JobTimeoutError,
 )
-from airflow_async_provider.protocols import JobHandle
+from airflow_async_provider.protocols import JobHandle, JobStatus, Submitted
+from airflow_async_provider.protocols._job import Cancellation
 from tests.support.one_task import OneTask, TaskDeferred
 from tests.support.small_remote import BLOCKED, FAILED, SUCCEEDED, SmallRemote, SmallTask
 
@@ -83,6 +86,12 @@ def test_what_the_worker_has_seen_while_it_lingered_goes_along_with_the_deferral
     assert deferral.trigger.serialize()[1]["job"]["status_url"] == remote.moves_to
 
 
+def test_a_worker_lingers_no_longer_than_the_task_has_time() -> None:
+    remote, task = SmallRemote(), OneTask()
+    task.begin(lambda: SmallTask(remote=remote, timeout=0.05, linger=2))
+    assert len(remote.asked) <= 2
+
+
 @pytest.mark.parametrize("cancel", [True, False])
 def test_a_passed_deadline_cancels_where_it_may(cancel: bool) -> None:
     remote, task = SmallRemote(), OneTask()
@@ -101,6 +110,22 @@ def test_a_clock_that_is_ahead_ends_nobody_s_wait() -> None:
     assert remote.cancelled == []
     assert again.value.kwargs["run"]["clock_trusted"] is False
     assert again.value.kwargs["run"]["deadline"] > time.time() + 80_000
+
+
+def test_a_deferral_carries_what_its_trigger_and_the_next_try_count_with() -> None:
+    remote, task = SmallRemote(), OneTask()
+    deferral = task.begin(lambda: SmallTask(remote=remote, cancel_on_kill=False))
+    assert deferral.trigger.serialize()[1]["cancel_on_kill"] is False
+    deferral.kwargs["run"]["started_at"] -= 7200
+    began = time.time()
+    with pytest.raises(TaskDeferred) as second:
+        resume(task, remote, deferral, polls=3, via="callback", received_at=5.0)
+    with pytest.raises(TaskDeferred) as third:
+        resume(task, remote, second.value, polls=4)
+    assert third.value.trigger.serialize()[1]["deferred_at"] >= began
+    carried = third.value.kwargs["run"]
+    assert (carried["polls"], carried["last_delivery_at"]) == (7, 5.0)
+    assert carried["started_at"] < began - 7000
 
 
 # -- whose job it is
@@ -123,6 +148,49 @@ def test_a_try_that_is_killed_cancels_its_own_job() -> None:
     task.begin(lambda: operator)
     operator.on_kill()
     assert remote.cancelled == ["7"]
+
+
+def test_a_kill_while_the_result_is_fetched_cancels_nothing() -> None:
+    class Killed(SmallTask):
+        def process_result(self, run: JobRun, status: JobStatus) -> Any:
+            self.on_kill()
+            return super().process_result(run, status)
+
+    remote, task = SmallRemote(), OneTask()
+    deferral = task.begin(lambda: Killed(remote=remote))
+    remote.jobs["7"] = SUCCEEDED
+    event = {"version": 1, "state": "succeeded", "via": "poll", "polls": 1, "errors": 0}
+    assert Killed(remote=remote).execute_complete(task.context, event=event, **deferral.kwargs) == "7"
+    assert remote.cancelled == []
+
+
+@pytest.mark.parametrize("given_up", [False, True])
+def test_a_job_is_deleted_by_the_try_that_has_it(given_up: bool) -> None:
+    remote, task = SmallRemote(), OneTask()
+    deleted: list[str] = []
+
+    class Deleting(SmallTask):
+        def start(self, run: JobRun) -> Submitted:
+            handle = self.remote.start()
+            options = {"start": {"status_url": "header:Location"}, "delete": {"method": "DELETE"}}
+            return Submitted(replace(handle, protocol="http_api", options=options))
+
+        def process_result(self, run: JobRun, status: JobStatus) -> Any:
+            if given_up:
+                task.try_number += 1
+                TaskMemory(task.context, self.log).add(owner="the next try")
+            return run.handle.job_id
+
+    def delete(handle: JobHandle) -> Cancellation:
+        deleted.append(handle.job_id)
+        return Cancellation(True)
+
+    remote.delete = delete  # type: ignore[attr-defined] # what a hook has beside the rest
+    deferral = task.begin(lambda: Deleting(remote=remote))
+    remote.jobs["7"] = SUCCEEDED
+    event = {"version": 1, "state": "succeeded", "via": "poll", "polls": 1, "errors": 0}
+    assert Deleting(remote=remote).execute_complete(task.context, event=event, **deferral.kwargs) == "7"
+    assert deleted == ([] if given_up else ["7"])
 
 
 def test_a_connection_that_leads_elsewhere_is_not_asked_for_the_job() -> None:

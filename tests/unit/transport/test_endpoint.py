@@ -435,3 +435,12 @@ def test_results_on_other_hosts_can_have_a_ca_of_their_own() -> None:
 
     assert remote.verify_for("https://s3.example/bucket/result") == "/etc/ssl/store.pem"
     assert remote.verify_for("https://ees.example/result") is True
+
+
+def test_the_client_certificate_goes_where_the_credentials_may_go() -> None:
+    cert = ("/etc/ssl/client.pem", "/etc/ssl/client.key")
+    remote = Endpoint("https://ees.example", cert=cert, allowed_hosts=frozenset({"files.ees.example"}))
+
+    assert remote.cert_for("https://ees.example/result") == cert
+    assert remote.cert_for("https://files.ees.example/result") == cert
+    assert remote.cert_for("https://s3.example/bucket/result?X-Amz-Signature=1") is None

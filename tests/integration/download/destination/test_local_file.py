@@ -20,6 +20,7 @@ import pytest
 
 from airflow_async_provider._download import HttpSource, download, write_bytes, write_chunks
 from airflow_async_provider._download.destination import temporary_file as temporary
+from airflow_async_provider._download.destination.local_file import LocalFile
 from airflow_async_provider.errors import (
     ConfigurationError,
     DestinationExistsError,
@@ -474,3 +475,12 @@ def test_a_disk_that_is_full_at_the_last_block_publishes_nothing(
     with pytest.raises(DownloadError, match="no room left"):
         write_chunks([b"x" * block] * number, f"{folder}/file")
     assert names(folder) == []
+
+
+def test_a_small_file_of_our_own_is_read_up_to_its_limit(tmp_path: Path) -> None:
+    place = LocalFile(str(tmp_path / "file"))
+    assert place.read_whole(3) is None
+    place.path.write_bytes(b"abc")
+    assert place.read_whole(3) == b"abc"
+    with pytest.raises(DownloadError):
+        place.read_whole(2)

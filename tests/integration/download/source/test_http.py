@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._download import DownloadRetryPolicy, HttpSource
+from airflow_async_provider._download.limits import Bounds, DownloadLimits
 from airflow_async_provider._transport.environment import CA_VARIABLES
 from airflow_async_provider.errors import (
     ConfigurationError,
@@ -281,6 +282,16 @@ def test_shrunken_object_is_a_change(server: ByteServer) -> None:
     server.steps = [serve(cut=400_000), status(416)]
     with pytest.raises(ResultChangedError):
         read_all(source_of(server))
+
+
+def test_what_was_read_before_a_restart_does_not_count_to_the_limit(server: ByteServer) -> None:
+    source = source_of(server)
+    source.bounds = Bounds(DownloadLimits(max_bytes=2_000_000))
+    while source.offset < 700_000:
+        assert source.read()
+    assert source.restart()
+    assert read_all(source) == CONTENT
+    assert not source.restart()
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])

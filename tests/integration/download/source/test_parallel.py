@@ -28,6 +28,7 @@ from tests.support.byte_server import (
 )
 
 CONTENT = random.Random(7).randbytes(3_000_000)
+OTHER = CONTENT[::-1]
 KIB = 1024
 
 #: Everything is slow enough and large enough.
@@ -247,9 +248,12 @@ def test_closing_does_not_wait_for_silent_connections(server: ByteServer) -> Non
     "odd",
     [
         pytest.param(serve(ignore_range=True), id="the whole in place of a range"),
-        pytest.param(serve(headers={"Content-Range": f"bytes 0-65535/{len(CONTENT)}"}), id="another range"),
-        pytest.param(serve(headers={"ETag": '"v2"'}), id="another object"),
-        pytest.param(serve(drop=("ETag",)), id="of no known object"),
+        pytest.param(
+            serve(headers={"Content-Range": f"bytes 0-65535/{len(CONTENT)}"}, content=OTHER),
+            id="another range",
+        ),
+        pytest.param(serve(headers={"ETag": '"v2"'}, content=OTHER), id="another object"),
+        pytest.param(serve(drop=("ETag",), content=OTHER), id="of no known object"),
         pytest.param(shorter(1000), id="a shorter range"),
         pytest.param(status(200), id="nothing"),
     ],

@@ -118,6 +118,11 @@ def test_a_redirect_to_elsewhere_may_be_declared_an_error(code: int) -> None:
         profile.read_status(HANDLE, answer(code, Location="https://login.example/"))
 
 
+def test_a_redirect_to_where_a_person_logs_in_is_no_result() -> None:
+    with pytest.raises(AuthenticationError, match="logs in"):
+        PROFILE.read_status(HANDLE, answer(302, Location="https://sso.example/login?next=/monitors/7"))
+
+
 @pytest.mark.parametrize("headers", [{}, {"Location": ""}])
 def test_a_redirect_to_nowhere_is_an_error(headers: dict[str, str]) -> None:
     with pytest.raises(OriginError):

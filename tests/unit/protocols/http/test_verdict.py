@@ -102,6 +102,7 @@ DBT = {
         # truth values and numbers
         (RCLONE, {"finished": False, "success": False}, RUNS),
         (RCLONE, {"finished": True, "success": False, "error": "no space"}, BAD),
+        (RCLONE, {"finished": True, "success": False}, BAD),
         (RCLONE, {"finished": True, "success": True, "error": ""}, OK),
         (DBT, {"status": {"code": 200}, "data": {"status": 3}}, RUNS),
         (DBT, {"data": {"status": 10}}, OK),
@@ -275,3 +276,12 @@ def test_the_last_of_a_history_may_be_the_state() -> None:
     profile = StatusFieldProtocol(outcome={"state": "events[-1].name"})
     assert read(profile, {"events": [{"name": "queued"}, {"name": "running"}]}).state is RUNS
     assert read(profile, {"events": [{"name": "running"}, {"name": "done"}]}).state is OK
+
+
+def test_a_job_that_was_cancelled_has_not_failed() -> None:
+    """Where an API has one word for both, a condition tells them apart, and the other holds as well."""
+    profile = StatusFieldProtocol(
+        outcome={"state": "state", "failed_if": ["error"], "cancelled_if": ["error==cancelled by user"]}
+    )
+    assert read(profile, {"state": "done", "error": "cancelled by user"}).state is STOPPED
+    assert read(profile, {"state": "done", "error": "out of memory"}).state is BAD
