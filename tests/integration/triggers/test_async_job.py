@@ -126,6 +126,23 @@ def test_an_event_holds_no_result_url(aso: Aso) -> None:
     assert "://" not in json.dumps(event)
 
 
+@pytest.mark.parametrize("once", [True, False])
+def test_an_event_holds_the_result_that_the_remote_system_gives_once(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch, once: bool
+) -> None:
+    found = server(status(200, b'{"status": "done", "result": {"rows": 3}}'))
+    connection = {"conn_type": "http", "host": found.origin}
+    monkeypatch.setenv("AIRFLOW_CONN_HTTP_DEFAULT", json.dumps(connection))
+    description = {
+        "start": {"status_url": "header:Location"},
+        "outcome": {"state": "status"},
+        "result": {"value": "result", "once": once},
+    }
+    event = event_of(JobHandle("http_api", "7", time.time(), f"{found.origin}/s", options=description))
+    assert event["state"] == "succeeded"
+    assert event.get("result") == ({"rows": 3} if once else None)
+
+
 def test_the_deadline(aso: Aso) -> None:
     simulator = aso(processing_seconds=None)
     event = event_of(submit(), deadline=0.4)
