@@ -101,6 +101,22 @@ def test_a_passed_deadline_cancels_where_it_may(cancel: bool) -> None:
     assert remote.cancelled == (["7"] if cancel else [])
 
 
+def test_after_a_cancellation_at_the_deadline_a_retry_starts_another_job() -> None:
+    """The remote system takes its time to cancel: who waited for that end would fail because of it."""
+
+    class Slow(SmallRemote):
+        def cancel(self, handle: JobHandle) -> Cancellation:
+            self.cancelled.append(handle.job_id)
+            return Cancellation(True)
+
+    remote, task = Slow(), OneTask()
+    with pytest.raises(JobTimeoutError):
+        task.run(lambda: SmallTask(remote=remote, timeout=0.05, deferrable=False))
+    task.begin(lambda: SmallTask(remote=remote))
+    assert remote.cancelled == ["7"]
+    assert list(remote.jobs) == ["7", "8"]
+
+
 def test_a_clock_that_is_ahead_ends_nobody_s_wait() -> None:
     """The triggerer says that the time is over; the worker's clock says otherwise, and counts."""
     remote, task = SmallRemote(), OneTask()

@@ -484,3 +484,21 @@ def test_a_small_file_of_our_own_is_read_up_to_its_limit(tmp_path: Path) -> None
     assert place.read_whole(3) == b"abc"
     with pytest.raises(DownloadError):
         place.read_whole(2)
+
+
+def test_what_the_system_takes_in_pieces_is_written_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    monkeypatch.setattr(temporary.os, "write", lambda fd, data: write(fd, data[:1000]))
+    write_bytes(bytes(10_500), f"{tmp_path}/file")
+    assert (tmp_path / "file").read_bytes() == bytes(10_500)
+
+
+def test_the_permissions_of_a_replaced_program_are_not_those_of_its_owner(tmp_path: Path) -> None:
+    """Whoever could run it as its owner could run what a remote system has sent."""
+    target = tmp_path / "file"
+    target.write_bytes(b"old")
+    target.chmod(0o4750)
+    write_bytes(b"new", str(target))
+    assert stat.S_IMODE(target.stat().st_mode) == 0o750
