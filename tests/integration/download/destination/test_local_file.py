@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
