@@ -93,6 +93,10 @@ class Endpoint:
     #: The transport's own: what it worked out for this remote and would work out the same again.
     cached: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
+    def for_request(self, request: HttpRequest) -> Endpoint:
+        """The same remote, with the credentials that a request wants."""
+        return self
+
     def __post_init__(self) -> None:
         if "@" in split_url(self.base_url).netloc:
             raise ConfigurationError(

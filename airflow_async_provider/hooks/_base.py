@@ -152,7 +152,7 @@ class AsyncApiHook(BaseHook):
         from airflow_async_provider._transport.worker import send
 
         endpoint = self.endpoint
-        return send(self.endpoint_for(request, endpoint), request, self._session_at(endpoint))
+        return send(endpoint.for_request(request), request, self._session_at(endpoint))
 
     async def acall(self, request: HttpRequest) -> HttpResponse:
         """Async twin of :meth:`call`."""
@@ -166,11 +166,7 @@ class AsyncApiHook(BaseHook):
         """
         from airflow_async_provider._transport.triggerer import send
 
-        return await send(self.endpoint_for(request, endpoint), request, self._session_at(endpoint))
-
-    def endpoint_for(self, request: HttpRequest, endpoint: Endpoint) -> Endpoint:
-        """The same remote, with the credentials that a request wants."""
-        return endpoint
+        return await send(endpoint.for_request(request), request, self._session_at(endpoint))
 
     def _session_at(self, endpoint: Endpoint) -> Session | None:
         """Cookies and CSRF token of this hook's job, as long as the connection stays what it is."""

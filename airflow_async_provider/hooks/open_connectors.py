@@ -93,10 +93,6 @@ class OpenConnectorsHook(AsyncApiHook):
 
     # -- requests -----------------------------------------------------------------------------------------
 
-    def endpoint_for(self, request: HttpRequest, endpoint: Endpoint) -> Endpoint:
-        """The connection's element, or the platform with the secret of the organisation."""
-        return _typed(endpoint).for_request(request)
-
     def platform_call(self, request: HttpRequest) -> HttpResponse:
         """
         Send one request to the platform itself (``User …, Organization …``); any HTTP status is returned.
