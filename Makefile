@@ -105,8 +105,8 @@ test-matrix:  ## unit and integration tests on Airflow 3.1 to 3.4, each on Pytho
 	@"$(PYTHON)" $(MATRIX)
 
 .PHONY: test-matrix-short
-test-matrix-short:  ## what a release of Airflow may change, on 3.1, 3.2 and 3.4, each on a Python of its own
-	@"$(PYTHON)" $(MATRIX) --once --airflow 3.1 3.2 3.4 --goal short-test
+test-matrix-short:  ## what a release of Airflow may change, on the oldest and the newest, each on a Python of its own
+	@"$(PYTHON)" $(MATRIX) --once --airflow 3.1 3.4 --goal short-test
 
 # What the matrix runs in each of its environments.
 .PHONY: every-test

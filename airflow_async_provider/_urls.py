@@ -18,6 +18,14 @@ _STRANGE = re.compile(r"[\\\x00-\x20]")
 #: capitals and small letters that nobody makes up, or a very long one. (Characters.)
 MIXED_WORD, LONG_WORD = 12, 24
 
+#: Random texts in base64url fall apart at their ``-`` and ``_``: two such pieces of a segment tell, too, from
+#: so many characters together.
+MIXED_PIECES = 10
+
+_MIXED = re.compile(
+    r"[A-Za-z][0-9]+[A-Za-z]|[0-9][A-Za-z]+[0-9]|[a-z][A-Z]+[a-z]+[A-Z]|[A-Z][a-z][A-Z]", re.ASCII
+)
+
 #: What is shown of such a segment (characters).
 SHOWN = 4
 
@@ -110,7 +118,10 @@ def shown(url: str) -> str:
 
 
 def _shortened(segment: str) -> str:
-    if not any(map(_is_telling, re.split(r"[^A-Za-z0-9]", segment))):
+    words = re.split(r"[^A-Za-z0-9]", segment)
+    pieces = [word for word in words if _MIXED.search(word)]
+    random = len(pieces) > 1 and sum(map(len, pieces)) >= MIXED_PIECES
+    if not random and not any(map(_is_telling, words)):
         return segment
     ending = re.search(r"(?:\.[A-Za-z0-9]{1,7}){1,2}$", segment)
     return segment[:SHOWN] + "…" + (ending.group() if ending else "")

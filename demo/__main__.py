@@ -18,6 +18,7 @@ from typing import Any
 from demo.cases import CASES, Case
 from demo.report import Row, examine, table
 from demo.world import World
+from tests.support.harness import AIRFLOW
 from tests.support.harness.client import RUN_ENDED
 from tests.support.harness.processes import NotReadyError
 
@@ -148,7 +149,14 @@ def filled(value: Any, values: dict[str, str]) -> Any:
 def leaks(world: World) -> list[tuple[str, str]]:
     """Where a credential or a signed URL has come to rest."""
     wanted = {**world.secrets, "a signed URL": "X-Amz-Signature="}
-    return [(name, place) for name, text in wanted.items() for place in world.airflow.places_of(text)]
+    # Airflow 3.1 writes connections that its API is sent into its own event log, extras hardly masked.
+    known = {"table log"} if AIRFLOW < (3, 2) else set()
+    return [
+        (name, place)
+        for name, text in wanted.items()
+        for place in world.airflow.places_of(text)
+        if place not in known
+    ]
 
 
 def logs_of_failed(world: World, case: Case, run_id: str) -> None:

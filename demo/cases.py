@@ -49,7 +49,7 @@ class Case:
     marked_failed: str | None = None
     cancelled: tuple[str, ...] = ()
     via: Mapping[str, str] = field(default_factory=dict)
-    timeout: float = 180
+    timeout: float = 420
 
 
 def _waiting(*tasks: str, held: str | None = None) -> Waiting:
@@ -101,7 +101,7 @@ CASES = (
         downloads=1,
         waiting=_waiting("prepare", "export", held="aso"),
         via={"prepare": "callback"},
-        timeout=300,  # two remotes, one after the other
+        timeout=600,  # two remotes, one after the other
     ),
     Case("example_together_next", started_by="example_together", downloads=1),
 )

@@ -14,6 +14,9 @@ from airflow_async_provider.errors import DownloadError
 #: Longest part of a name, in bytes, that file systems take.
 MAX_PART = 255
 
+#: What counts as the suffix of a name that has to be cut (bytes).
+MAX_SUFFIX = 16
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -52,7 +55,7 @@ def names_of(files: Iterable[tuple[str | None, str]], *, reserved: Sequence[str]
     given = {shown for name, shown in found if name is not None}
     numbered = len(set(derived)) < len(derived) or "" in derived or given & set(derived)
     names = [
-        shown if name is not None or not numbered else f"{index:05d}-{shown or 'file'}"
+        shown if name is not None or not numbered else _shortened(f"{index:05d}-{shown or 'file'}")
         for index, (name, shown) in enumerate(found, start=1)
     ]
     seen: set[str] = set(reserved)
@@ -60,7 +63,23 @@ def names_of(files: Iterable[tuple[str | None, str]], *, reserved: Sequence[str]
         if name in seen:
             raise DownloadError(f"Two of the files would have the name {name!r}. Nothing was stored.")
         seen.add(name)
+    folders = {
+        "/".join(parts[:n]) for parts in (name.split("/") for name in names) for n in range(1, len(parts))
+    }
+    for name in folders & set(names):
+        raise DownloadError(
+            f"One of the files would have the name {name!r} and another one lie below it. Nothing was stored."
+        )
     return names
+
+
+def _shortened(name: str) -> str:
+    """A name that a file can have, its end kept: that tells the type."""
+    if len(name.encode()) <= MAX_PART:
+        return name
+    stem, dot, suffix = name.rpartition(".")
+    end = f"{dot}{suffix}" if stem and len(suffix.encode()) <= MAX_SUFFIX else ""
+    return name.encode()[: MAX_PART - len(end.encode())].decode("utf-8", "ignore") + end
 
 
 def _last_part(url: str) -> str:

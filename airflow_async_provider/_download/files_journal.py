@@ -57,9 +57,12 @@ class FilesJournal:
             found = {}
         if not isinstance(found, Mapping) or found.get("version") != VERSION or found.get("run") != self._run:
             return False
-        self.files = dict(found["files"])
-        self.uploads = dict(found["uploads"])
-        self.claimed = bool(found["claimed"])
+        files, uploads = found.get("files"), found.get("uploads")
+        if not isinstance(files, Mapping) or not isinstance(uploads, Mapping):  # no whole journal
+            return False
+        self.files = dict(files)
+        self.uploads = dict(uploads)
+        self.claimed = bool(found.get("claimed"))
         self._written = True
         return True
 

@@ -17,6 +17,12 @@ from airflow_async_provider.errors import TransientError, UnreadableAnswerError
 #: So much is unpacked at a time (bytes).
 STEP = 64 * 1024
 
+#: gzip may be several pieces; nobody makes more of one answer, and each costs time, even an empty one.
+MAX_PIECES = 100
+
+#: Compressed bytes beyond those that they stand for: more is padding that keeps us at work for nothing.
+MAX_OVERHEAD = 64 * 1024
+
 
 class Decoder:
     """
@@ -32,6 +38,7 @@ class Decoder:
         self._begun = b""
         self._inflate: Callable[..., bytes] | None = None
         self._object = None
+        self._pieces = 1
         coding = coding.strip().lower()
         if coding in ("gzip", "x-gzip"):
             self._object = zlib.decompressobj(31)
@@ -46,6 +53,7 @@ class Decoder:
 
         :param room: no more than so many bytes, and one more that tells that there are more
         :raises TransientError: the bytes are no such coding
+        :raises UnreadableAnswerError: too many pieces
         """
         if self._object is None:
             # "deflate" is zlib's format by the standard, and often the bare one.
@@ -63,6 +71,11 @@ class Decoder:
                 data = self._object.unconsumed_tail
                 if self._object.eof and self._object.unused_data.startswith(b"\x1f\x8b"):
                     # gzip may be several pieces, one after the other (RFC 1952 §2.2)
+                    self._pieces += 1
+                    if self._pieces > MAX_PIECES:
+                        raise UnreadableAnswerError(
+                            f"The answer of {self._where} is compressed in more than {MAX_PIECES} pieces."
+                        )
                     data, self._object = self._object.unused_data, zlib.decompressobj(31)
         except zlib.error:
             raise TransientError(f"The answer of {self._where} is compressed, and damaged.") from None
@@ -84,7 +97,7 @@ class BodyReader:
     :raises UnreadableAnswerError: a coding that we do not know
     """
 
-    __slots__ = ("_bound", "_chunks", "_decoder", "_where", "overflown", "size")
+    __slots__ = ("_bound", "_chunks", "_decoder", "_taken", "_where", "overflown", "size")
 
     def __init__(self, coding: str, *, where: str, bound: int) -> None:
         plain = not coding or coding.strip().lower() == "identity"
@@ -92,6 +105,7 @@ class BodyReader:
         self._where = where
         self._bound = bound
         self._chunks: list[bytes] = []
+        self._taken = 0
         self.size = 0
         #: there is more than the bound
         self.overflown = False
@@ -101,9 +115,15 @@ class BodyReader:
         Take the next bytes off the wire.
 
         :return: whether there is room for more
+        :raises UnreadableAnswerError: compressed data that stands for less than itself
         """
         if self._decoder is not None:
+            self._taken += len(data)
             data = self._decoder.decode(data, self._bound - self.size)
+            if self._taken > self.size + len(data) + MAX_OVERHEAD:
+                raise UnreadableAnswerError(
+                    f"The answer of {self._where} is compressed, and only grows by it."
+                )
         self.size += len(data)
         self._chunks.append(data)
         self.overflown = self.size > self._bound

@@ -70,6 +70,8 @@ class Endpoint:
         on a worker
     :param min_poll_interval: seconds below which no ``Retry-After`` brings the pause between two polls
     :param max_requests_per_minute: to this host from one triggerer
+    :param account: short hash of what tells whose jobs are seen there (a login, headers that name a tenant);
+        empty where nothing does
     """
 
     base_url: str
@@ -87,6 +89,7 @@ class Endpoint:
     max_status_bytes: int = MAX_STATUS_BYTES
     min_poll_interval: float = MIN_POLL_INTERVAL
     max_requests_per_minute: int = MAX_REQUESTS_PER_MINUTE
+    account: str = ""
     #: The transport's own: what it worked out for this remote and would work out the same again.
     cached: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

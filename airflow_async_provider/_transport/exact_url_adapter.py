@@ -21,6 +21,9 @@ from urllib.parse import quote
 #: What cannot stand in a request line at all: these are encoded, everything else stays as it is.
 _NOT_SENDABLE = re.compile(r"[^\x21-\x7e]+")
 
+#: Interim answers (1xx) before the true one, and bytes of a line of theirs.
+MAX_INTERIM, MAX_LINE = 20, 65536
+
 
 def request_target(url: str) -> str:
     """The part of an absolute URL behind the authority, without fragment, spelled as it is in the URL."""
@@ -113,6 +116,17 @@ def _whole_head(base: Any) -> Any:
     result of no bytes would be whole.
     """
 
+    def _read_status(self: Any) -> tuple[Any, int, str]:
+        # http.client skips 100 alone, and takes 103 (Early Hints) for the answer. The true one would be read
+        # by whoever uses the connection next.
+        for _ in range(MAX_INTERIM):
+            found: tuple[Any, int, str] = base._read_status(self)
+            if not 100 < found[1] < 200:
+                return found
+            while self.fp.readline(MAX_LINE).rstrip(b"\r\n"):
+                pass
+        raise ConnectionResetError("More interim answers than anybody needs")
+
     def begin(self: Any) -> None:
         self.fp = lines = _Lines(self.fp)
         try:
@@ -123,7 +137,7 @@ def _whole_head(base: Any) -> Any:
             self.close()
             raise ConnectionResetError("The connection was closed in the middle of the answer's head")
 
-    return type(f"Whole{base.__name__}", (base,), {"begin": begin})
+    return type(f"Whole{base.__name__}", (base,), {"begin": begin, "_read_status": _read_status})
 
 
 class _Lines:

@@ -4,7 +4,8 @@ Where a URL that a remote has handed out may lead: what a remote can make a work
 
 A result URL may point anywhere on the internet and into the company's network, as storages do. It must not
 point to the worker itself or to addresses that exist on every machine (loopback; link-local, where clouds
-keep credentials), unless the connection itself points there. A list of hosts narrows it further.
+keep credentials), unless the connection itself points there, as it is written: what a name resolves to is in
+the hands of its owner, who may be the remote. A list of hosts narrows it further.
 
 Names are checked twice: as they are written, before anything is sent, and as the address that a socket has
 really been connected to, so that a name that resolves to a forbidden address does not help.
@@ -24,6 +25,21 @@ from airflow_async_provider.errors import ConfigurationError, OriginError
 #: Names that stand for the machine itself or for a cloud's metadata, whatever they resolve to.
 LOCAL_NAMES = ("localhost", "metadata.google.internal", "instance-data")
 
+#: Where clouds keep credentials outside of the link-local addresses: AWS and Google (IPv6), Alibaba, Azure,
+#: Oracle. Each is that of the machine itself, and no storage.
+METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192"),
+    )
+)
+
+#: Kinds of addresses where credentials of the machine are kept.
+CREDENTIALS = ("link-local", "metadata")
+
+#: A gateway turns these into the IPv4 address in their last four bytes (RFC 6052 §2.1).
+NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
 
 def is_listed(parts: Any, hosts: frozenset[str]) -> bool:
     """
@@ -41,8 +57,8 @@ def is_listed(parts: Any, hosts: frozenset[str]) -> bool:
 
 def kind_of(address: str) -> str:
     """
-    What is special about an IP address: ``loopback``, ``link-local``, ``unspecified``, ``multicast`` or
-    nothing.
+    What is special about an IP address: ``loopback``, ``link-local``, ``unspecified``, ``multicast``,
+    ``metadata`` or nothing.
 
     :param address: of any form that a socket takes; a name is nothing special
     """
@@ -53,10 +69,19 @@ def kind_of(address: str) -> str:
             ip = ipaddress.ip_address(socket.inet_aton(address))
         except (OSError, ValueError):
             return ""
-    if isinstance(ip, ipaddress.IPv6Address) and (inner := ip.ipv4_mapped or ip.sixtofour) is not None:
+    if isinstance(ip, ipaddress.IPv6Address) and (inner := _ipv4_in(ip)) is not None:
         ip = inner
+    if ip in METADATA:
+        return "metadata"
     kinds = ("loopback", "link_local", "unspecified", "multicast")
     return next((kind.replace("_", "-") for kind in kinds if getattr(ip, f"is_{kind}")), "")
+
+
+def _ipv4_in(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 address leads to, by whatever way."""
+    if ip in NAT64 or 1 < int(ip) < 1 << 32:  # the latter is "IPv4-compatible" (RFC 4291 §2.5.5.1)
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.ipv4_mapped or ip.sixtofour
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +113,7 @@ class Reach:
                 f"The {what} points to {origin(url)}, which the connection's extra result_hosts does not "
                 "list; nothing was fetched."
             )
-        host = parts.hostname.rstrip(".")
-        local = any(host == name or host.endswith(f".{name}") for name in LOCAL_NAMES)
-        kind = kind_of(host) or ("local" if local else "")
+        kind = _kind_of_host(parts.hostname)
         if kind and kind not in self._allowed():
             raise _refused(what, url, kind)
 
@@ -101,18 +124,26 @@ class Reach:
         :raises OriginError: it leads where it may not
         """
         kind = kind_of(address)
-        if kind and not self.own(url) and kind not in self._allowed():
+        # That the remote's own name leads to this machine is a hosts file's doing; where clouds keep
+        # credentials no remote is.
+        fine = kind not in CREDENTIALS and self.own(url)
+        if kind and not fine and kind not in self._allowed():
             raise _refused(what, url, kind)
 
     def _allowed(self) -> set[str]:
-        """Kinds of addresses that the connection itself leads to; asked only when it matters."""
+        """Kinds of addresses that the connection itself leads to, by what is written in it."""
         try:
-            parts = split_url(self.base_url)
-            found = socket.getaddrinfo(parts.hostname, port_of(parts), type=socket.SOCK_STREAM)
-        except (OSError, ConfigurationError):
+            kind = _kind_of_host(split_url(self.base_url).hostname)
+        except ConfigurationError:
             return set()
-        kinds = {kind_of(str(entry[4][0])) for entry in found} - {""}
-        return kinds | ({"local"} if "loopback" in kinds else set())
+        return {"local", "loopback"} if kind in ("local", "loopback") else {kind}
+
+
+def _kind_of_host(host: str) -> str:
+    """:func:`kind_of` for what is written in a URL, with ``local`` for names of the machine itself."""
+    name = host.rstrip(".")
+    local = any(name == known or name.endswith(f".{known}") for known in LOCAL_NAMES)
+    return kind_of(name) or ("local" if local else "")
 
 
 def _refused(what: str, url: str, kind: str) -> OriginError:

@@ -8,7 +8,9 @@ another job.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 
@@ -71,7 +73,7 @@ class Session:
 
     def _keep(self, url: str, name: str, morsel: Any) -> None:
         key = (origin(url), morsel["path"] if str(morsel["path"]).startswith("/") else "/", name)
-        if str(morsel["max-age"]).strip() in ("0", "-1"):
+        if _is_over(morsel):
             self._cookies.pop(key, None)
         elif (len(self._cookies) < MAX_COOKIES or key in self._cookies) and morsel.coded_value.isprintable():
             self._cookies[key] = morsel.coded_value
@@ -106,3 +108,15 @@ class Session:
             return False
         self._token = None
         return True
+
+
+def _is_over(morsel: Any) -> bool:
+    """Whether a cookie is to be deleted (RFC 6265 §5.2): ``Max-Age`` counts before ``Expires``."""
+    age = str(morsel["max-age"]).strip()
+    if age.removeprefix("-").isdecimal():
+        return int(age) <= 0
+    try:
+        until = parsedate_to_datetime(str(morsel["expires"]).replace("-", " "))
+    except ValueError:  # none, or none that can be read
+        return False
+    return until.timestamp() <= time.time()

@@ -34,6 +34,7 @@ from airflow_async_provider._transport.endpoint import (
 )
 from airflow_async_provider._transport.environment import ca_file, check_ca_file, checked_cert, proxy_for
 from airflow_async_provider._transport.failures import reason_of
+from airflow_async_provider._transport.portions import PortionedResponse
 from airflow_async_provider._transport.resolver import Resolver
 from airflow_async_provider._transport.session import Session
 from airflow_async_provider._transport.turns import HostTurns, OneAtATime, Turns
@@ -48,7 +49,7 @@ from airflow_async_provider.errors import (
     TransientError,
 )
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
-from airflow_async_provider.protocols._redaction import remember_sent, secrets_of, without
+from airflow_async_provider.protocols._redaction import remember_sent, secrets_of, together, without
 
 #: From this size on answers wait for a round of the event loop of their own (bytes).
 LARGE = 16 * 1024
@@ -133,6 +134,8 @@ class _Ready:
     proxy: str | None
     timeout: aiohttp.ClientTimeout
     turns: HostTurns
+    #: what of its query and body no message may show
+    secrets: tuple[bytes, ...] = ()
 
 
 _pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Pool] = weakref.WeakKeyDictionary()
@@ -151,6 +154,7 @@ def _enter() -> _Pool:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
+                response_class=PortionedResponse,
                 auto_decompress=False,  # how much it unpacks at once depends on the version, see decoding
             ),
             resolver,
@@ -237,6 +241,7 @@ async def _work_out(entry: _Pool, endpoint: Endpoint, wire: WireRequest) -> _Rea
         proxy=entry.proxy_for(where, endpoint.proxy),
         timeout=_timeout(endpoint.timeout),
         turns=entry.turns_at.setdefault(where, HostTurns()),
+        secrets=secrets_of({}, wire.url, wire.body),
     )
 
 
@@ -303,15 +308,18 @@ async def _follow(
 async def _exchange(
     ready: _Ready, credentials: Mapping[str, str], session: Session | None = None
 ) -> HttpResponse:
-    headers = ready.head.with_credentials(credentials)
+    headers, secrets = ready.head.with_credentials(credentials), ready.head.secrets
     if session is not None:
         own = session.headers_for(ready.wire.method, ready.wire.url)
         headers = CIMultiDict(wire_headers(headers, own))
+        secrets = together(secrets, secrets_of(own))
+    if ready.secrets:
+        secrets = together(secrets, ready.secrets)
     await ready.turns.take(ready.endpoint.max_requests_per_minute)
     try:
         turn = await ready.entry.turns.take()
         try:
-            response = await _answer(ready, headers, session)
+            response = await _answer(ready, headers, secrets, session)
         finally:
             ready.entry.turns.give_back(turn)
     except TransientError:
@@ -325,7 +333,9 @@ async def _exchange(
     return response
 
 
-async def _answer(ready: _Ready, headers: CIMultiDict[str], session: Session | None) -> HttpResponse:
+async def _answer(
+    ready: _Ready, headers: CIMultiDict[str], secrets: tuple[bytes, ...], session: Session | None
+) -> HttpResponse:
     wire, where = ready.wire, ready.where
     try:
         async with ready.entry.session.request(
@@ -340,12 +350,12 @@ async def _answer(ready: _Ready, headers: CIMultiDict[str], session: Session | N
             proxy=ready.proxy,
             timeout=ready.timeout,
         ) as answer:
-            remember_sent(ready.head.secrets)
+            remember_sent(secrets)
             if session is not None:
                 session.take(wire.url, answer.headers.getall("Set-Cookie", ()))
             body, complete = await _read(answer, where, wire.max_body_bytes, ready.endpoint.max_status_bytes)
             if answer.status >= 300:
-                body = without(body, ready.head.secrets)
+                body = without(body, secrets)
             return HttpResponse(
                 answer.status, Headers(answer.headers.items()), body, time.time(), wire.url, complete
             )

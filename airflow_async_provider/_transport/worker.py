@@ -39,6 +39,9 @@ from airflow_async_provider.protocols._redaction import remember_sent, secrets_o
 POOL_HOSTS = 10
 POOL_CONNECTIONS = 2
 
+#: So much is read of an answer that is none of 2xx (bytes).
+MAX_REFUSAL = 256 * 1024
+
 _local = threading.local()
 
 
@@ -163,7 +166,7 @@ def exchange(
         ):
             if session is not None:
                 session.take(wire.url, answer.raw.headers.getlist("Set-Cookie"))
-            secrets = secrets_of(headers)
+            secrets = secrets_of(headers, wire.url, wire.body)
             remember_sent(secrets)
             body, complete = _read(answer, where, wire.max_body_bytes)
             limit.check(where)
@@ -185,13 +188,15 @@ def exchange(
 
 def _read(answer: Any, where: str, max_body_bytes: int | None) -> tuple[bytes, bool]:
     """The body, and whether that is all of it."""
-    bound = LARGEST_ANSWER if max_body_bytes is None else max_body_bytes
+    refusal = answer.status_code >= 300  # its beginning says enough
+    most = MAX_REFUSAL if refusal else LARGEST_ANSWER
+    bound = most if max_body_bytes is None else min(max_body_bytes, most)
     reader = BodyReader(answer.headers.get("Content-Encoding", ""), where=where, bound=bound)
     # read1 gives what has come; the other ways wait for a whole block.
     while chunk := answer.raw.read1(65536, decode_content=False):
         if not reader.add(chunk):
             break
-    if reader.overflown and max_body_bytes is None:
+    if reader.overflown and max_body_bytes is None and not refusal:
         raise UnreadableAnswerError(
             f"The answer of {where} is larger than {LARGEST_ANSWER} bytes.", http_status=answer.status_code
         )

@@ -31,7 +31,7 @@ import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -44,6 +44,7 @@ from airflow_async_provider.protocols._automic.requests import MARKED, is_marked
 from airflow_async_provider.protocols._automic.responses import number, status_of_record
 from airflow_async_provider.protocols._http_messages import HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
+from airflow_async_provider.protocols._redaction import remember_sent, sent_last
 from airflow_async_provider.protocols._registry import protocol_of
 
 log = logging.getLogger(__name__)
@@ -95,11 +96,13 @@ class Snapshot:
     :param began: when the walk over it began: the answers are not older
     :param records: execution records by RunID
     :param response: the last page's answer, without its body
+    :param sent: what no message may repeat of its request
     """
 
     began: float
     records: Mapping[int, Mapping[str, Any]]
     response: HttpResponse | None
+    sent: tuple[bytes, ...] = field(default=(), repr=False)
 
 
 class SharedList:
@@ -180,7 +183,8 @@ class SharedList:
             return e
         else:
             self._pages, self._failures = (began, max(pages, 1)), 0
-            self._snapshot = Snapshot(began, records, response and replace(response, body=b""))
+            answer = response and replace(response, body=b"")
+            self._snapshot = Snapshot(began, records, answer, sent_last())
             asyncio.get_running_loop().call_later(OLDEST, self._drop, self._snapshot)
             return self._snapshot
         finally:
@@ -262,6 +266,7 @@ class Batch:
         record = snapshot.records.get(run_id) if snapshot else None
         if snapshot and snapshot.response and record is not None:
             run.misses = 0
+            remember_sent(snapshot.sent)  # the list was asked for by another task
             if status := _goes_on(record, snapshot.response, handle, protocol):
                 return status
         status = await ask()

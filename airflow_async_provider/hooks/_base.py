@@ -15,13 +15,11 @@ from airflow.sdk import BaseHook
 from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider._transport.session import Session
-from airflow_async_provider._urls import origin
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthorizationError,
     ConfigurationError,
     DescriptionError,
-    JobElsewhereError,
     OriginError,
     RemoteError,
     RequestRefusedError,
@@ -30,6 +28,7 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
+from airflow_async_provider.hooks._binding import check_bound, place_of
 from airflow_async_provider.hooks._endpoint_cache import endpoints_of_loop
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
@@ -102,7 +101,7 @@ class AsyncApiHook(BaseHook):
     @classmethod
     def origin_of(cls, endpoint: Endpoint) -> str:
         """Which system a connection points to; a job belongs to it and is asked for nowhere else."""
-        return origin(endpoint.base_url)
+        return place_of(endpoint, account=endpoint.account)
 
     @property
     def origin(self) -> str:
@@ -111,9 +110,16 @@ class AsyncApiHook(BaseHook):
 
     def bound(self, handle: JobHandle) -> JobHandle:
         """A handle that knows its connection and where that points; one that does already stays as it is."""
+        return handle if handle.origin is not None else self._bound_to(handle, self.endpoint)
+
+    async def abound(self, handle: JobHandle) -> JobHandle:
+        """Async twin of :meth:`bound`."""
+        return self._bound_to(handle, await self.aendpoint())
+
+    def _bound_to(self, handle: JobHandle, endpoint: Endpoint) -> JobHandle:
         if handle.origin is not None:
             return handle
-        return replace(handle, conn_id=self.conn_id, origin=self.origin)
+        return replace(handle, conn_id=self.conn_id, origin=self.origin_of(endpoint))
 
     def _check_bound(self, handle: JobHandle, endpoint: Endpoint) -> None:
         """
@@ -123,16 +129,7 @@ class AsyncApiHook(BaseHook):
         """
         if self._points_to is None or self._points_to[0] is not endpoint:
             self._points_to = endpoint, self.origin_of(endpoint)
-        here = self._points_to[1]
-        if handle.origin in (None, here):
-            return
-        raise JobElsewhereError(
-            f"The {handle.protocol} job {handle.job_id} belongs to {handle.origin} (connection "
-            f"{handle.conn_id!r}), but the connection {self.conn_id!r} points to {here} now. Nothing was "
-            "sent: a job of that id may be somebody else's there. Set the connection back, or clear the task "
-            "for a new job.",
-            job=handle.job_id,
-        )
+        check_bound(handle, conn_id=self.conn_id, here=self._points_to[1])
 
     async def aendpoint(self) -> Endpoint:
         """
@@ -154,14 +151,26 @@ class AsyncApiHook(BaseHook):
         """
         from airflow_async_provider._transport.worker import send
 
-        return send(self.endpoint, request, self._session_at(self.endpoint))
+        endpoint = self.endpoint
+        return send(self.endpoint_for(request, endpoint), request, self._session_at(endpoint))
 
     async def acall(self, request: HttpRequest) -> HttpResponse:
         """Async twin of :meth:`call`."""
+        return await self._acall_at(await self.aendpoint(), request)
+
+    async def _acall_at(self, endpoint: Endpoint, request: HttpRequest) -> HttpResponse:
+        """
+        Send to a remote that is known already.
+
+        What belongs together goes to one remote: between two look-ups the connection may have been changed.
+        """
         from airflow_async_provider._transport.triggerer import send
 
-        endpoint = await self.aendpoint()
-        return await send(endpoint, request, self._session_at(endpoint))
+        return await send(self.endpoint_for(request, endpoint), request, self._session_at(endpoint))
+
+    def endpoint_for(self, request: HttpRequest, endpoint: Endpoint) -> Endpoint:
+        """The same remote, with the credentials that a request wants."""
+        return endpoint
 
     def _session_at(self, endpoint: Endpoint) -> Session | None:
         """Cookies and CSRF token of this hook's job, as long as the connection stays what it is."""
@@ -209,7 +218,7 @@ class AsyncApiHook(BaseHook):
             found = self.look_up(protocol, correlation_id, lost)
             if found is not None:
                 self.log.info("The answer to the submission was lost; found job %s.", found.job_id)
-                return Submitted(self.bound(found))
+                return Submitted(found)
             if lost.http_status is None or lost.http_status == 504:
                 raise SubmitUnknownError(
                     f"The submission was not answered: {lost} The remote knows no job of ours yet, but may "
@@ -271,8 +280,9 @@ class AsyncApiHook(BaseHook):
         :raises SubmitError: the remote refused
         :raises SubmitUnknownError: the answer to a request that must not be sent twice was lost
         """
+        endpoint = await self.aendpoint()
         try:
-            submitted = protocol.read_submit(await self.acall(request))
+            submitted = protocol.read_submit(await self._acall_at(endpoint, request))
         except (TransientError, UnreadableAnswerError) as lost:
             not_taken = isinstance(lost, TransientError) and (not lost.sent or lost.http_status == 429)
             if request.repeatable or not_taken:
@@ -282,10 +292,10 @@ class AsyncApiHook(BaseHook):
                 http_status=lost.http_status,
                 request_id=lost.request_id,
             ) from lost
-        endpoint, url = await self.aendpoint(), submitted.handle.status_url
+        url = submitted.handle.status_url
         if url:
             endpoint.check_origin(endpoint.resolve(url), what="status URL")
-        return submitted
+        return replace(submitted, handle=self._bound_to(submitted.handle, endpoint))
 
     def look_up(
         self, protocol: JobProtocol, correlation_id: str | None, lost: AsyncJobError | None = None
@@ -312,7 +322,7 @@ class AsyncApiHook(BaseHook):
                 time.sleep(pause)
                 found = with_retries(request, lambda: protocol.read_find(correlation_id, self.call(request)))
                 if found is not None:
-                    return found
+                    return self.bound(found)
         except RemoteError as e:
             raise SubmitUnknownError(
                 f"A submission was not answered, and whether it started a job could not be looked up: {e} "
@@ -348,8 +358,9 @@ class AsyncApiHook(BaseHook):
             protocol = protocol_of(handle)
             self._asked = handle, protocol, CachedRequest.of(protocol.status(handle))
         _, protocol, request = self._asked
-        self._check_bound(handle, await self.aendpoint())
-        return protocol.read_status(handle, await self.acall(request))
+        endpoint = await self.aendpoint()
+        self._check_bound(handle, endpoint)
+        return protocol.read_status(handle, await self._acall_at(endpoint, request))
 
     def result(self, job: JobHandle | Mapping[str, Any], status: JobStatus) -> Result | None:
         """
@@ -407,11 +418,14 @@ class AsyncApiHook(BaseHook):
         request = protocol.cancel(handle)
         if request is None:
             return Cancellation(False)
-        self._check_bound(handle, await self.aendpoint())
-        found = _cancelled(protocol, handle, await self.acall(request))
+        endpoint = await self.aendpoint()
+        self._check_bound(handle, endpoint)
+        found = _cancelled(protocol, handle, await self._acall_at(endpoint, request))
         if isinstance(found, Cancellation):
             return found
-        return _all_of([_cancellation(protocol, handle, await self.acall(more)) for more in found])
+        return _all_of(
+            [_cancellation(protocol, handle, await self._acall_at(endpoint, more)) for more in found]
+        )
 
     def delete(self, job: JobHandle | Mapping[str, Any]) -> Cancellation:
         """

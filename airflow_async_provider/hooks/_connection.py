@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import ipaddress
 import logging
 import re
@@ -49,6 +50,13 @@ NEAR_BY_CHANCE = frozenset({"cookie"})
 
 #: Names so alike count as a slip.
 ALIKE = 0.8
+
+#: Headers that say nothing about whose jobs are seen: forms of what is sent and answered, and credentials,
+#: which are replaced now and then and stay those of the same account.
+_NO_ACCOUNT = re.compile(
+    r"(?i)accept.*|content-.*|user-agent|prefer|origin|referer|cookie|.*(auth|token|key|secret|passw|"
+    r"credential|signature|session|csrf|trace|request-id).*"
+)
 
 
 def extra_of(conn: Connection) -> dict[str, Any]:
@@ -149,13 +157,16 @@ def _bare_host(host: str) -> str:
     return f"[{name}]{slash}{path}"
 
 
-def common_settings(conn: Connection, extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def common_settings(
+    conn: Connection, extra: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """
     What all connection types share, as keyword arguments of :class:`~.._transport.endpoint.Endpoint`.
 
     See :data:`COMMON_FIELDS`, and docs/connections.md for what each means.
 
     :param extra: in place of the connection's own
+    :param headers: that the connection adds to each request
     :raises ConfigurationError: a value that cannot be read
     """
     extra = extra_of(conn) if extra is None else extra
@@ -180,7 +191,28 @@ def common_settings(conn: Connection, extra: Mapping[str, Any] | None = None) ->
         "max_requests_per_minute": int(
             field.number("max_requests_per_minute", MAX_REQUESTS_PER_MINUTE, below=10**7, unit="requests")
         ),
+        "account": account_of(conn, headers or {}),
     }
+
+
+def account_of(conn: Connection, headers: Mapping[str, str]) -> str:
+    """
+    Whose jobs a connection sees, as a short hash that tells one from another; empty where nothing says it.
+
+    One host and path may serve many customers, told by the login or by a header (``X-Tenant``), and job 7 of
+    the one is not job 7 of the other. Passwords, tokens and keys do not count: they are replaced while jobs
+    run.
+
+    :param headers: that the connection adds to each request
+    """
+    facts = [("login", conn.login)] if conn.login else []
+    facts += sorted((n.lower(), v) for n, v in headers.items() if not _NO_ACCOUNT.fullmatch(n))
+    return short_hash(*(text for fact in facts for text in fact))
+
+
+def short_hash(*texts: str) -> str:
+    """Eight characters that differ where the texts do; empty for none."""
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "replace")).hexdigest()[:8] if texts else ""
 
 
 def _is_path(value: Any) -> bool:

@@ -18,6 +18,7 @@ from airflow_async_provider.hooks._connection import (
     common_settings,
     extra_of,
     has_path,
+    short_hash,
 )
 from airflow_async_provider.protocols._http_messages import HttpRequest
 from airflow_async_provider.protocols._open_connectors.queue import DELIVERIES
@@ -80,13 +81,15 @@ def endpoint_of(conn: Connection) -> OpenConnectorsEndpoint:
     user = _secret(conn, extra, "user_secret")
     if user is None:
         raise ConfigurationError(f"The connection {conn.conn_id!r} has no user_secret in its extra.")
+    # The token is the connector instance itself, and no two instances share one.
+    instance = _secret(conn, extra, "element_token")
     return OpenConnectorsEndpoint(
         base_url=url,
         auth=_authorization(conn, extra, user, "Element", "element_token", "a connector instance"),
         platform_auth=_authorization(
             conn, extra, user, "Organization", "organization_secret", "the platform itself"
         ),
-        **common_settings(conn),
+        **{**common_settings(conn), "account": short_hash(*filter(None, [instance]))},
     )
 
 

@@ -18,7 +18,8 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.hooks._automic_batch import BatchedPolls
 from airflow_async_provider.hooks._automic_connection import AutomicEndpoint, endpoint_of
-from airflow_async_provider.hooks._base import AsyncApiHook
+from airflow_async_provider.hooks._base import AsyncApiHook, as_handle
+from airflow_async_provider.hooks._binding import place_of
 from airflow_async_provider.hooks._form import with_form
 from airflow_async_provider.hooks._test_connection import checked
 from airflow_async_provider.protocols._automic.pagination import ExecutionWalk, ReportWalk
@@ -77,7 +78,8 @@ class AutomicHook(BatchedPolls):
     @classmethod
     def origin_of(cls, endpoint: Endpoint) -> str:
         """Which Automic system, and which client in it: run numbers are unique in one system only."""
-        return f"{super().origin_of(endpoint)} client {_client_of(endpoint)}"
+        # All users of a client see the same runs, so the login does not count.
+        return f"{place_of(endpoint)} client {_client_of(endpoint)}"
 
     # -- start
 
@@ -112,16 +114,22 @@ class AutomicHook(BatchedPolls):
 
         :raises SubmitUnknownError: the answer was lost and no run was found (yet)
         """
-        protocol = await self.aprotocol()
+        endpoint = await self.aendpoint()
+        protocol = AutomicProtocol(_client_of(endpoint))
         mark, arguments = _marked(protocol, object_name, correlation_id, arguments)
         request = protocol.submit(object_name, **arguments)
         try:
-            return protocol.read_submit(await self.acall(request)).handle
+            submitted = protocol.read_submit(await self._acall_at(endpoint, request))
+            return self._bound_to(submitted.handle, endpoint)
         except (TransientError, UnreadableAnswerError) as lost:
             if isinstance(lost, TransientError) and not lost.sent:
                 raise
             look_up = protocol.find(mark) if mark else None
-            found = protocol.read_find(mark, await self.acall(look_up)) if mark and look_up else None
+            found = (
+                protocol.read_find(mark, await self._acall_at(endpoint, look_up))
+                if mark and look_up
+                else None
+            )
             if found is None:
                 raise SubmitUnknownError(
                     f"The answer to the start of {object_name} was lost: {lost} No run of ours was found. "
@@ -129,7 +137,7 @@ class AutomicHook(BatchedPolls):
                     http_status=lost.http_status,
                     request_id=lost.request_id,
                 ) from lost
-            return found
+            return self._bound_to(found, endpoint)
 
     # -- one run
 
@@ -137,7 +145,7 @@ class AutomicHook(BatchedPolls):
         """Address of a run in Automic's web interface; empty without ``run_url`` in the connection."""
         endpoint = self.endpoint
         template = endpoint.run_url if isinstance(endpoint, AutomicEndpoint) else ""
-        return template.replace("{client}", _client_of(endpoint)).replace("{run_id}", str(_run_id(run)))
+        return template.replace("{client}", _client_of(endpoint)).replace("{run_id}", str(self._run_id(run)))
 
     def get_execution(self, run: Run, *, fields: str | None = None) -> dict[str, Any]:
         """
@@ -147,7 +155,7 @@ class AutomicHook(BatchedPolls):
             predecessors, recurring
         :raises RequestRefusedError: Automic does not know the run in this client
         """
-        api, run_id = self.protocol(), _run_id(run)
+        api, run_id = self.protocol(), self._run_id(run)
         return self._ask(api.execution(run_id, fields=fields), lambda r: api.read_execution(run_id, r))
 
     def cancel(self, job: Run) -> Cancellation:
@@ -168,6 +176,18 @@ class AutomicHook(BatchedPolls):
             except AsyncJobError as e:
                 self._type_unknown(handle, e)
         return await super().acancel(handle)
+
+    def _run_id(self, run: Run) -> str | int:
+        """
+        A run's number; that of a handle counts in its own client only.
+
+        :raises JobElsewhereError: the connection points elsewhere now
+        """
+        if not isinstance(run, JobHandle | Mapping):
+            return run
+        handle = as_handle(run)
+        self._check_bound(handle, self.endpoint)
+        return handle.job_id
 
     def _handle(self, job: Run) -> JobHandle:
         return job if isinstance(job, JobHandle) else _handle(job, self.endpoint)
@@ -199,9 +219,10 @@ class AutomicHook(BatchedPolls):
         :return: the restart, a run of its own
         :raises RequestRefusedError: the run has not ended
         """
-        protocol, run_id = self.protocol(), _run_id(run)
+        protocol, run_id = self.protocol(), self._run_id(run)
         response = self.call(protocol.restart(run_id, **arguments))
-        return protocol.handle(protocol.read_restart(run_id, response), at=response.received_at)
+        handle = protocol.handle(protocol.read_restart(run_id, response), at=response.received_at)
+        return self.bound(handle)
 
     def last_restart(self, job: JobHandle) -> JobHandle | None:
         """The last of the runs that are restarts of this one, or restarts of those; None without any."""
@@ -215,17 +236,19 @@ class AutomicHook(BatchedPolls):
 
     def _restart_of(self, handle: JobHandle) -> JobHandle | None:
         protocol = _protocol(handle)
-        return self._ask(protocol.restarts(handle), lambda r: protocol.read_restarts(handle, r))
+        self._check_bound(handle, self.endpoint)
+        found = self._ask(protocol.restarts(handle), lambda r: protocol.read_restarts(handle, r))
+        return None if found is None else self.bound(found)
 
     def get_variables(self, run: Run) -> dict[str, Any]:
         """A run's variables, with the ``#`` at the end of their names."""
         api = self.protocol()
-        return self._ask(api.variables(_run_id(run)), api.read_variables)
+        return self._ask(api.variables(self._run_id(run)), api.read_variables)
 
     def add_comment(self, run: Run, comment: str) -> None:
         """Add a comment to a run."""
         api = self.protocol()
-        api.read_add_comment(self.call(api.add_comment(_run_id(run), comment)))
+        api.read_add_comment(self.call(api.add_comment(self._run_id(run), comment)))
 
     # -- lists
 
@@ -246,7 +269,7 @@ class AutomicHook(BatchedPolls):
     def list_reports(self, run: Run) -> list[dict[str, Any]]:
         """``type``, ``end_timestamp`` and ``is_db`` of each report; only those with ``is_db`` can be read."""
         api = self.protocol()
-        return self._ask(api.reports(_run_id(run)), api.read_reports)
+        return self._ask(api.reports(self._run_id(run)), api.read_reports)
 
     def iter_reports(self, run: Run, report_type: str = "REP", *, pages_at_once: int = 10) -> Iterator[str]:
         """
@@ -256,7 +279,7 @@ class AutomicHook(BatchedPolls):
         :param pages_at_once: pages in one request
         :raises RequestRefusedError: no such report in Automic's database
         """
-        walk = ReportWalk(self.protocol(), _run_id(run), report_type, at_once=pages_at_once)
+        walk = ReportWalk(self.protocol(), self._run_id(run), report_type, at_once=pages_at_once)
         while walk.next is not None:
             yield from self._ask(walk.next, walk.take)
 
@@ -297,12 +320,6 @@ def _handle(job: str | int | Mapping[str, Any], endpoint: Endpoint) -> JobHandle
     if isinstance(job, Mapping):
         return JobHandle.from_dict(job)
     return AutomicProtocol(_client_of(endpoint)).handle(job, at=0.0)
-
-
-def _run_id(run: Run) -> str | int:
-    if isinstance(run, JobHandle):
-        return run.job_id
-    return JobHandle.from_dict(run).job_id if isinstance(run, Mapping) else run
 
 
 def _protocol(handle: JobHandle) -> AutomicProtocol:

@@ -130,7 +130,7 @@ class HttpAsyncJobHook(AsyncApiHook):
             base_url=url,
             auth=oauth or StaticAuth({"Authorization": authorization} if authorization else {}),
             headers=headers,
-            **common_settings(conn, settings),
+            **common_settings(conn, settings, headers=headers),
         )
 
     @classmethod

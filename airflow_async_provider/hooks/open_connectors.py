@@ -93,19 +93,9 @@ class OpenConnectorsHook(AsyncApiHook):
 
     # -- requests -----------------------------------------------------------------------------------------
 
-    def call(self, request: HttpRequest) -> HttpResponse:
-        """Send one request with the credentials that it wants; see :meth:`AsyncApiHook.call`."""
-        from airflow_async_provider._transport.worker import send
-
-        endpoint = _typed(self.endpoint)
-        return send(endpoint.for_request(request), request, self._session_at(endpoint))
-
-    async def acall(self, request: HttpRequest) -> HttpResponse:
-        """Async twin of :meth:`call`."""
-        from airflow_async_provider._transport.triggerer import send
-
-        endpoint = _typed(await self.aendpoint())
-        return await send(endpoint.for_request(request), request, self._session_at(endpoint))
+    def endpoint_for(self, request: HttpRequest, endpoint: Endpoint) -> Endpoint:
+        """The connection's element, or the platform with the secret of the organisation."""
+        return _typed(endpoint).for_request(request)
 
     def platform_call(self, request: HttpRequest) -> HttpResponse:
         """
@@ -247,7 +237,8 @@ class OpenConnectorsHook(AsyncApiHook):
                 raise
             self.look_up(protocol, None, lost)
             raise  # pragma: no cover - without a means to find the job the look-up raises
-        return replace(submitted.handle, data={**submitted.handle.data, "bytes": body.size})
+        handle = self.bound(submitted.handle)
+        return replace(handle, data={**handle.data, "bytes": body.size})
 
     def bulk_errors(self, job: JobHandle | Mapping[str, Any], *, limit: int = 200) -> list[str]:
         """
@@ -259,6 +250,7 @@ class OpenConnectorsHook(AsyncApiHook):
         protocol = protocol_of(handle)
         if not isinstance(protocol, OpenConnectorsBulkProtocol):
             raise ConfigurationError(f"The job {handle.job_id} is no bulk job.")
+        self._check_bound(handle, self.endpoint)
         entries: list[str] = []
         token: str | None = None
         while len(entries) < limit:

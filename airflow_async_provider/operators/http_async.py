@@ -287,8 +287,11 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     def job_label(self) -> str:
         """Method and endpoint."""
-        start = getattr(getattr(self.protocol, "description", None), "start", ())
+        description = getattr(self.protocol, "description", None)
+        start = getattr(description, "start", ())
         path = start[0].path.text if start and start[0].path else ""
+        for name, value in getattr(description, "parameters", {}).items():
+            path = path.replace(f"{{{name}}}", str(value))
         return f"{self._method} {self.endpoint or path}".strip()
 
     @property

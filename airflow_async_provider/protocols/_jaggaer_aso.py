@@ -160,9 +160,7 @@ class JaggaerAsoProtocol(JobProtocol):
         state = STATES.get(remote_status.strip().lower())
         return JobStatus(
             state or JobState.RUNNING,
-            remote_status=remote_status.strip()
-            if state
-            else excerpt(remote_status.encode("utf-8", "replace"), 80),
+            remote_status=remote_status.strip() if state else excerpt(remote_status, 80),
             recognised=state is not None,
             retry_after=retry_after(response.headers, response.received_at),
             result=self._result(answer, response, job) if state is JobState.SUCCEEDED else None,

@@ -3,12 +3,14 @@
 Text of a remote system, made fit for logs, databases and error messages: the one place for it.
 
 * :func:`excerpt` for whatever may hold a secret: the beginning of an answer, a message of the remote.
-* :func:`one_line` for words that are kept as they are (a status, an id, a name).
+* :func:`one_line` for words that are kept as they are (a status, an id, a name), but for what was sent.
 * :func:`printable` where line breaks and blanks must stay countable.
 * :func:`masked` takes out of a refusal what its own request has sent.
 
 What was sent last in a thread or task (:func:`remember_sent`) is masked in every excerpt that is made there:
-a 2xx may be a result and stays as it came, but what is quoted of it must not repeat the credentials.
+a 2xx may be a result and stays as it came, but what is quoted of it must not repeat the credentials. Sent are
+credentials in headers and cookies, and what stands under a telling name (``client_secret``, ``api_key``) in a
+query, a form or a JSON body.
 """
 
 from __future__ import annotations
@@ -16,10 +18,14 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import html
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from urllib.parse import quote, unquote
+from urllib.parse import parse_qsl, quote, quote_plus, unquote
+
+from airflow_async_provider._urls import shown
 
 #: ``Bearer abc…``; a word behind it counts as a credential when it is long or has a digit.
 _SCHEME = re.compile(r"(?i)\b(bearer|basic)(\s+)(?=\S*\d|\S{16})[^\s\"'<>,;]+")
@@ -28,6 +34,20 @@ _NAMED = re.compile(
     r"(?i)((?:token|secret|passw(?:or)?d|signature|credential|api[-_ ]?key|authorization|\bsig\b)[\w.-]*"
     r"[\\\"']*\s*(?:[:=>]|%3d)\s*[\\\"']*)[^\s\\\"'&,;<>]+"
 )
+
+#: An address in a text; JSON may spell it ``https:\\/\\/``.
+_ADDRESS = re.compile(r"""(?i)\bhttps?:(?:\\?/){2}[^\s"'<>]+""")
+
+#: Names of what must not be repeated, in a query, a form or a JSON body.
+_TELLING = (
+    r"[\w.$-]{0,40}(?:token|secret|passw(?:or)?d|passphrase|signature|credential|assertion|api[-_]?key|"
+    r"access[-_]?key|private[-_]?key|authorization)[\w.-]{0,40}|sig|key|pwd|auth"
+)
+_SECRET_IN_QUERY = re.compile(rf"(?i){_TELLING}")
+_SECRET_IN_JSON = re.compile(rb'(?i)"(?:%s)"\s*:\s*"((?:[^"\\]|\\.){1,8192})"' % _TELLING.encode())
+
+#: So much of a body is looked through for what is secret in it (bytes).
+LOOKED_THROUGH = 16 * 1024
 
 #: Shorter words of a credential header (``Bearer``) are not looked for in answers.
 SHORTEST_SECRET = 7
@@ -44,9 +64,14 @@ def remember_sent(secrets: tuple[bytes, ...]) -> None:
     """
     From now on excerpts made in this thread or task show none of these.
 
-    :param secrets: what :func:`secrets_of` made of a request's headers
+    :param secrets: what :func:`secrets_of` made of a request
     """
     _sent.set(secrets)
+
+
+def sent_last() -> tuple[bytes, ...]:
+    """What was remembered in this thread or task, to be remembered in another one."""
+    return _sent.get()
 
 
 def printable(text: str) -> str:
@@ -56,30 +81,66 @@ def printable(text: str) -> str:
 
 def one_line(text: object, limit: int = 200) -> str:
     """
-    Words on one line, printable and bounded; nothing is masked.
+    Words on one line, printable and bounded; nothing is masked but what was sent.
 
     :param limit: characters, an ellipsis included
     """
-    # A remote's text may be megabytes: only what can be seen is worked on.
-    words = printable(" ".join(str(text)[: limit * 8].split()))
+    words = printable(" ".join(_beginning(str(text), limit * 8).split()))
     return words if len(words) <= limit else words[: limit - 1] + "…"
 
 
 def excerpt(body: bytes | str, limit: int = 200) -> str:
-    """The beginning of a body for an error text: decoded, on one line, bounded, what looks secret masked."""
-    beginning = body[: limit * 4] if isinstance(body, bytes) else body[: limit * 4].encode("utf-8", "replace")
-    text = without(beginning, _sent.get()).decode("utf-8", "replace")
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    """
+    The beginning of a body for an error text: decoded, on one line, bounded, what looks secret masked.
+
+    Of addresses the query is left out, and words in the path that nobody makes up are shortened.
+    """
+    text = " ".join(_on_one_line(_beginning(body, limit * 4)).split())
+    text = _ADDRESS.sub(_without_secrets, text)
     text = " ".join(_without_query(word) for word in text.split(" "))
     text = _NAMED.sub(r"\1***", _SCHEME.sub(r"\1\2***", text))
     return text[:limit] + "…" if len(text) > limit else text
 
 
+def _beginning(body: bytes | str, most: int) -> str:
+    """
+    The first bytes without what was sent.
+
+    A remote's text may be megabytes: only what can be seen is worked on. What the cut has left of a secret at
+    the end is cut off, too: blanks that are taken out later may move it to the front.
+    """
+    secrets, beginning = _sent.get(), body[:most]
+    found = without(
+        beginning if isinstance(beginning, bytes) else beginning.encode("utf-8", "replace"), secrets
+    )
+    if len(body) > most:
+        found = found[: min([len(found), *(_begun_at(found, secret) for secret in secrets)])]
+    return found.decode("utf-8", "replace")
+
+
+def _begun_at(text: bytes, secret: bytes) -> int:
+    """Where a secret begins that the end of a text cuts off."""
+    at = max(len(text) - len(secret) + 1, 0)
+    while (at := text.find(secret[:1], at)) >= 0:
+        if secret.startswith(text[at:]):
+            return at
+        at += 1
+    return len(text)
+
+
+def _on_one_line(text: str) -> str:
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
+
+
+def _without_secrets(address: re.Match[str]) -> str:
+    url, query, _ = address.group().replace("\\/", "/").partition("?")
+    return shown(url) + ("?…" if query else "")
+
+
 def _without_query(word: str) -> str:
-    r"""A result URL carries its signature in the query, and JSON may spell it ``https:\/\/``."""
+    """A path that stands alone may have a signature in its query, too."""
     head, _, query = word.partition("?")
-    is_url = "//" in head.replace("\\/", "/")
-    return f"{head}?…" if query and (is_url or any(c in query for c in "=&%")) else word
+    return f"{head}?…" if query and any(c in query for c in "=&%") else word
 
 
 def masked(body: bytes, sent: Mapping[str, str]) -> bytes:
@@ -101,23 +162,60 @@ def without(body: bytes, secrets: tuple[bytes, ...]) -> bytes:
     return body
 
 
-def secrets_of(sent: Mapping[str, str]) -> tuple[bytes, ...]:
+def secrets_of(sent: Mapping[str, str], url: str = "", body: object = None) -> tuple[bytes, ...]:
     """
-    What of a request's headers an answer must not repeat, the longest first.
+    What of a request an answer must not repeat, the longest first.
 
     :param sent: the headers
+    :param url: its query may hold secrets
+    :param body: a form or JSON may, too; anything but bytes is a file, and is not looked at
     """
-    secrets = set()
+    secrets = set(_in_query(url.partition("#")[0].partition("?")[2]))
     for name, value in sent.items():
         if name.lower() in _NO_SECRETS:
             continue
         secrets |= {value, *re.split(r"[\s,;]+", value)}
+        if name.lower() == "cookie":
+            secrets |= {cookie.partition("=")[2] for cookie in re.split(r"[\s;]+", value)}
         scheme, _, encoded = value.partition(" ")
         if scheme.lower() == "basic":
             with contextlib.suppress(binascii.Error):
                 password = base64.b64decode(encoded, validate=True).decode("latin-1").partition(":")[2]
                 secrets |= {password, unquote(password)}  # OAuth wants it form-encoded before it is joined
-    # In a URL, and in JSON as some servers write it.
-    secrets |= {quote(s, safe="") for s in secrets} | {s.replace("/", "\\/") for s in secrets}
-    long = [s for s in secrets if len(s) >= SHORTEST_SECRET]
-    return tuple(s.encode("latin-1", "replace") for s in sorted(long, key=len, reverse=True))
+    found = [s.encode("latin-1", "replace") for s in secrets if len(s) >= SHORTEST_SECRET]
+    if isinstance(body, bytes) and body:
+        found += _in_body(body[:LOOKED_THROUGH])
+    return together(*map(_spellings, found))
+
+
+def together(*secrets: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Several of them, the longest first: one may be a part of another."""
+    return tuple(sorted({one for some in secrets for one in some}, key=len, reverse=True))
+
+
+def _in_query(query: str) -> list[str]:
+    return [value for name, value in parse_qsl(query) if _SECRET_IN_QUERY.fullmatch(name)] if query else []
+
+
+def _in_body(body: bytes) -> list[bytes]:
+    found = []
+    if not body.startswith((b"{", b"[")):
+        found = [value.encode() for value in _in_query(body.decode("latin-1"))]
+    for text in _SECRET_IN_JSON.findall(body):
+        with contextlib.suppress(ValueError):
+            found.append(str(json.loads(b'"' + text + b'"')).encode("utf-8", "replace"))
+    return [value for value in found if len(value) >= SHORTEST_SECRET]
+
+
+def _spellings(secret: bytes) -> set[bytes]:
+    """As a server may write it: in a URL, in JSON, in HTML."""
+    text = secret.decode("utf-8", "surrogateescape")
+    in_json = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    other = {
+        *in_json,
+        *(spelled.replace("/", "\\/") for spelled in in_json),
+        html.escape(text),
+        quote(secret, safe=""),
+        quote_plus(secret),
+    }
+    return {secret, *(spelled.encode("utf-8", "surrogateescape") for spelled in other)}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -52,5 +53,19 @@ def protocol_for(name: str, options: Mapping[str, Any]) -> JobProtocol:
 
 
 def protocol_of(handle: JobHandle) -> JobProtocol:
-    """The protocol that a handle was made by."""
+    """
+    The protocol that a handle was made by.
+
+    A handle is data, often out of an XCom, which more people may write than DAG files: nothing is imported
+    because of one. A class of one's own has been imported by the DAG file, or by the operator's ``profile``.
+
+    :raises ConfigurationError: it names a class whose module is not imported here
+    """
+    if handle.protocol not in PROTOCOLS and handle.protocol.rpartition(".")[0] not in sys.modules:
+        raise ConfigurationError(
+            f"The job handle {handle.job_id} names the protocol {handle.protocol!r}, which is none of this "
+            "package, and whose module is not imported in this process. Nothing is imported because a handle "
+            "says so: import the class in the DAG file.",
+            job=handle.job_id,
+        )
     return protocol_for(handle.protocol, handle.options)

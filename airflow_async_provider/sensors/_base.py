@@ -74,9 +74,17 @@ class JobSensor(BaseSensorOperator):
     def execute(self, context: Context) -> Any:
         """Look once, for a job that has ended already, then wait."""
         if not self.deferrable:
-            return super().execute(context)
+            return self._poke_until_it_ends(context)
         with _SoftFail(self):
             return JobRun(self, context).watch(self.handle_to_watch())
+
+    def _poke_until_it_ends(self, context: Context) -> Any:
+        try:
+            return super().execute(context)
+        except (AirflowSensorTimeout, AirflowSkipException) as e:
+            if e.__cause__ is None:  # Airflow's own word: the time is over
+                self.on_kill()
+            raise
 
     def execute_complete(
         self, context: Context, event: Mapping[str, Any] | None = None, run: Mapping[str, Any] | None = None
@@ -95,6 +103,8 @@ class JobSensor(BaseSensorOperator):
         run = JobRun(self, context)
         with _SoftFail(self):
             run.adopt(self.handle_to_watch())
+            if self.cancel_on_kill and run.memory.now.owner != run.memory.owner:
+                run.remember(run.handle)  # else a kill would find the job to be nobody's
             try:
                 status = self.interpret(run.refresh_status(tries=1))
             except (TransientError, UnreadableAnswerError) as e:
@@ -154,7 +164,7 @@ class JobSensor(BaseSensorOperator):
         policy = PollPolicy(
             poll_interval=first, max_poll_interval=longest, backoff=backoff, max_outage=DEFAULT_MAX_OUTAGE
         )
-        return WaitSettings(timeout=float(self.timeout), policy=policy)
+        return WaitSettings(timeout=float(self.timeout), policy=policy, deferrable=self.deferrable)
 
     def callback_settings(self) -> CallbackSettings | None:
         """A callback can be asked for at a start only."""

@@ -59,6 +59,10 @@ class Route:
     handler: Handler
 
 
+#: Largest body of a request: a fault may say what to answer, and a large answer is a fault of its own.
+MAX_BODY_BYTES = 64 * 1024 * 1024
+
+
 class Simulator(ABC):
     """
     A remote system in a box.
@@ -149,7 +153,7 @@ class Simulator(ABC):
         """Build the web application of one listener."""
         from airflow_async_provider.simulators._control import control_routes
 
-        app = web.Application()
+        app = web.Application(client_max_size=MAX_BODY_BYTES)
         if listener == self.listeners[0]:
             for method, path, handler in control_routes(self):
                 app.router.add_route(method, path, handler)

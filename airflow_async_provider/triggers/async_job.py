@@ -21,7 +21,7 @@ from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.protocols._job import JobHandle, JobState
-from airflow_async_provider.protocols._registry import protocol_of
+from airflow_async_provider.protocols._registry import protocol_class, protocol_of
 
 TRIGGER_VERSION = 1
 
@@ -130,7 +130,10 @@ class AsyncJobTrigger(BaseTrigger):
 
     @property
     def _handle(self) -> JobHandle:
-        return JobHandle.from_dict(self.job)
+        handle = JobHandle.from_dict(self.job)
+        # No DAG file has been imported here; the worker that deferred has looked at the name.
+        protocol_class(handle.protocol)
+        return handle
 
     def _hook(self) -> AsyncApiHook:
         return hook_for(self._handle, self.conn_id)

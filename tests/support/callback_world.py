@@ -141,6 +141,11 @@ class Waiting:
         self.world.set_task_state(self.key, DURABLE_KEY, {"version": 1, "callbacks": callbacks, **facts})
 
 
+def row_id(attempt: uuid.UUID) -> Any:
+    """An id as the column of task_instance wants it; Airflow 3.1 has a text there."""
+    return attempt if AIRFLOW >= (3, 2) else str(attempt)
+
+
 class World:
     """One metadata database and a server with the receiver; see the module."""
 
@@ -203,7 +208,7 @@ class World:
             )
             session.execute(
                 insert(TaskInstance.__table__).values(
-                    id=uuid.UUID(key.attempt) if key.attempt else uuid.uuid4(),
+                    id=row_id(uuid.UUID(key.attempt) if key.attempt else uuid.uuid4()),
                     dag_id=key.dag_id,
                     run_id=key.run_id,
                     task_id=key.task_id,

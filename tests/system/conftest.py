@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.system)
-            item.add_marker(pytest.mark.timeout(600))  # the first test starts Airflow, too
+            item.add_marker(pytest.mark.timeout(1200))  # the first test starts Airflow, too
 
 
 @pytest.hookimpl(wrapper=True)

@@ -10,20 +10,18 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
-from tests.support.harness import MAP_INDEX, RealAirflow, wait_until
+from tests.support.harness import AIRFLOW, MAP_INDEX, RealAirflow, wait_until
 from tests.support.harness.calling_remote import CallingRemote, RemoteJob, calling_remote
 
 MANY, FEW, ONE, LINGER, MUTE = (f"callback_{n}" for n in ("many", "few", "one", "linger", "mute"))
 
 #: Airflow 3.3 tells a trigger when a person acts on its task, and keeps a task's state across tries.
-AIRFLOW = tuple(map(int, version("apache-airflow-core").split(".")[:2]))
 NEW = AIRFLOW >= (3, 3)
 needs_new = pytest.mark.skipif(not NEW, reason="Airflow 3.3 and later")
 
@@ -94,7 +92,7 @@ def spread_callbacks(
             assert remote.call(remote.job(index)) == 200
         return len(called) == count
 
-    wait_until(done, "all tasks to defer and to be called", 240, interval=0.1)
+    wait_until(done, "all tasks to defer and to be called", 480, interval=0.1)
 
 
 def woken_after(airflow: RealAirflow, dag_id: str, run_id: str, index: int = -1) -> float:

@@ -121,3 +121,19 @@ def test_an_address_that_paths_can_be_put_below(text: str, plain: bool) -> None:
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(ConfigurationError):
         split_url(url)
+
+
+def test_random_texts_that_fall_apart_are_shortened() -> None:
+    """Base64url has ``-`` and ``_``, so few of its pieces are long."""
+    for text in ("hR5T-2WJ3pGvmU_GXr4nlA", "v4Xol5yEBz_-gqHUxYP3Mg", "7REmexy6_3lHCsMgB6cH_EVpIsxZ-TgCDBgU"):
+        assert shown(f"https://a.example/{text}/x") == f"https://a.example/{text[:4]}…/x"
+
+
+def test_words_that_people_make_up_are_not() -> None:
+    for text in (
+        "monthly-report-2024-for-customers",
+        "v1beta1-exports",
+        "s3-eu-west-1",
+        "eu1-prod-a2b-export",
+    ):
+        assert shown(f"https://a.example/{text}") == f"https://a.example/{text}"

@@ -18,6 +18,7 @@ from airflow_async_provider._transport.time_limit import TimeLimit
 from airflow_async_provider._urls import origin, shown, split_url, without_query
 from airflow_async_provider.errors import DownloadError, OriginError
 from airflow_async_provider.protocols._http_messages import Headers
+from airflow_async_provider.protocols._redaction import remember_sent, secrets_of
 
 MAX_REDIRECTS = 5
 
@@ -197,6 +198,7 @@ class UrlOpener:
         from requests.exceptions import RequestException
         from urllib3.exceptions import HTTPError
 
+        remember_sent(secrets_of(headers, url))
         verify = ca_for(url, self._verify(url) if callable(self._verify) else self._verify)
         try:
             with TimeLimit(sum(self._timeout)) as limit:  # until the body begins

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 
 from airflow_async_provider._download.source.http_connection import BrokenOffError, StreamResponse
@@ -13,6 +14,9 @@ from airflow_async_provider.protocols._responses import is_transient, request_id
 
 #: How much of an error body is read (bytes). S3's are below 1 KiB.
 MAX_ERROR_BODY = 16 * 1024
+
+#: And for how long (seconds): the status has come, and one byte now and then must not hold a worker.
+MAX_ERROR_SECONDS = 30.0
 
 #: Codes of S3 and Google Cloud Storage for a signature or session whose time is over.
 EXPIRED_CODES = frozenset({"ExpiredToken", "RequestExpired", "TokenExpired"})
@@ -98,9 +102,12 @@ def _says_expired(code: str, body: bytes) -> bool:
 
 
 def _bounded(response: StreamResponse) -> bytes:
-    body = b""
+    body, until = b"", time.monotonic() + MAX_ERROR_SECONDS
     try:
-        while len(body) < MAX_ERROR_BODY and (data := response.body.read(MAX_ERROR_BODY)):
+        while len(body) < MAX_ERROR_BODY and time.monotonic() < until:
+            data = response.body.read(MAX_ERROR_BODY)
+            if not data:
+                break
             body += data
     except BrokenOffError:
         pass  # the status has come, and says enough

@@ -24,7 +24,7 @@ from airflow_async_provider.errors import RequestRefusedError, TransientError, U
 from airflow_async_provider.protocols._automic.status_codes import state_of, text_of
 from airflow_async_provider.protocols._http_messages import HttpResponse
 from airflow_async_provider.protocols._job import JobState, JobStatus
-from airflow_async_provider.protocols._redaction import excerpt, printable
+from airflow_async_provider.protocols._redaction import excerpt, one_line
 from airflow_async_provider.protocols._responses import raise_for_answer, request_id, retry_after
 
 NO_SUCH_RUN = 11049
@@ -91,7 +91,7 @@ def failure_of(response: HttpResponse) -> AutomicFailure:
 
 
 def _said(value: Any) -> str:
-    return excerpt(str(value or "").encode("utf-8", "replace"), _MAX_TEXT)
+    return excerpt(str(value or ""), _MAX_TEXT)
 
 
 def raise_for_automic(response: HttpResponse, *, job: str, doing: str) -> None:
@@ -172,7 +172,7 @@ def status_of_record(
         )
     code = number(remote_status)
     state = state_of(code) if code is not None else None
-    text = _text(record.get("status_text")) or (text_of(code) if code is not None else "")
+    text = _said(record.get("status_text")) or (text_of(code) if code is not None else "")
     message = text or None
     if state is JobState.BLOCKED:
         message = (
@@ -182,7 +182,7 @@ def status_of_record(
             state = JobState.RUNNING
     return JobStatus(
         state or JobState.RUNNING,
-        remote_status=_text(str(remote_status))[:80] if code is None else str(code)[:80],
+        remote_status=excerpt(str(remote_status), 80) if code is None else str(code),
         message=message,
         retry_after=retry_after(response.headers, response.received_at),
         recognised=state is not None,
@@ -367,5 +367,5 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    """Text on one line, bounded, without what databases and logs choke on."""
-    return printable(" ".join(value.split())[:_MAX_TEXT]) if isinstance(value, str) else ""
+    """A name, a time, an agent: as it is, on one line."""
+    return one_line(value, _MAX_TEXT) if isinstance(value, str) else ""

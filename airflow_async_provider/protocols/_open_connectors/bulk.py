@@ -43,8 +43,8 @@ from airflow_async_provider.protocols._open_connectors.responses import (
     platform_error,
     raise_for_platform_answer,
     raise_for_submission,
-    shown,
 )
+from airflow_async_provider.protocols._redaction import excerpt
 from airflow_async_provider.protocols._responses import request_id, retry_after
 
 #: Short names of the formats. For CSV the documents disagree (``text/csv``, ``txt/csv``, ``csv``), so any
@@ -176,7 +176,7 @@ class OpenConnectorsBulkProtocol(JobProtocol):
         if job_id is None:
             raise UnreadableAnswerError(
                 f"HTTP {response.status}: the answer to {job} has no id.",
-                excerpt=shown(response.body, 200),
+                excerpt=excerpt(response.body),
                 http_status=response.status,
                 request_id=request_id(response.headers),
             )
@@ -220,7 +220,7 @@ class OpenConnectorsBulkProtocol(JobProtocol):
         if not status.remote_status:
             raise UnreadableAnswerError(
                 f"HTTP {response.status} for {job}: the answer has neither jobStatus nor status.",
-                excerpt=shown(response.body, 200),
+                excerpt=excerpt(response.body),
                 job=job,
                 http_status=response.status,
             )

@@ -17,11 +17,12 @@ from airflow_async_provider.protocols._http_messages import Headers, HttpRespons
 from airflow_async_provider.protocols._job import JobState, JobStatus
 from airflow_async_provider.protocols._open_connectors.protocol import DELIVERY_HEADER
 from airflow_async_provider.protocols._open_connectors.responses import (
+    MAX_MESSAGE,
     identifier,
     parsed,
     raise_for_platform_answer,
-    shown,
 )
+from airflow_async_provider.protocols._redaction import excerpt
 
 STATES: Mapping[str, JobState] = {
     "CREATED": JobState.RUNNING,
@@ -68,8 +69,8 @@ def read_state(answer: Mapping[str, Any]) -> JobStatus:
     said = answer.get("statusMessage") or answer.get("message")
     return JobStatus(
         state or JobState.RUNNING,
-        remote_status=shown(word, 80),
-        message=shown(said) if isinstance(said, str) else None,
+        remote_status=excerpt(word, 80),
+        message=excerpt(said, MAX_MESSAGE) if isinstance(said, str) else None,
         recognised=state is not None,
         detail=detail,
     )
@@ -89,12 +90,12 @@ def read_errors(response: HttpResponse, *, job: str) -> ErrorsPage:
     if not isinstance(entries, list):
         raise UnreadableAnswerError(
             f"HTTP {response.status} for {job}: a list of errors was expected.",
-            excerpt=shown(response.body, 200),
+            excerpt=excerpt(response.body),
             job=job,
             http_status=response.status,
         )
     return ErrorsPage(
-        tuple(shown(e if isinstance(e, str) else json.dumps(e)) for e in entries),
+        tuple(excerpt(e if isinstance(e, str) else json.dumps(e), MAX_MESSAGE) for e in entries),
         response.headers.get("Elements-Next-Page-Token") or None,
     )
 
@@ -111,7 +112,7 @@ def read_notification(headers: Headers, body: bytes) -> JobStatus:
         document = None
     if not isinstance(document, dict):
         raise CallbackError(
-            f"The notification is no JSON object. Its body began: {shown(body, 200)!r}",
+            f"The notification is no JSON object. Its body began: {excerpt(body)!r}",
             request_id=headers.get(DELIVERY_HEADER, "")[:200] or None,
         )
     status = read_state(document)
@@ -124,7 +125,7 @@ def read_notification(headers: Headers, body: bytes) -> JobStatus:
     return JobStatus(
         JobState.FAILED if error else status.state,
         remote_status=status.remote_status or ("error" if error else ""),
-        message=shown(error) if error else status.message,
+        message=excerpt(str(error), MAX_MESSAGE) if error else status.message,
         recognised=status.recognised or bool(error),
         detail=detail,
     )

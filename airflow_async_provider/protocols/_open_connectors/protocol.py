@@ -32,8 +32,8 @@ from airflow_async_provider.protocols._open_connectors.responses import (
     identifier,
     parsed,
     raise_for_submission,
-    shown,
 )
+from airflow_async_provider.protocols._redaction import excerpt
 from airflow_async_provider.protocols._responses import request_id
 from airflow_async_provider.protocols._signatures import HmacScheme
 
@@ -163,7 +163,7 @@ class OpenConnectorsProtocol(JobProtocol):
             raise UnreadableAnswerError(
                 f"HTTP {response.status} without an eventId. The resource may not support asynchronous "
                 "requests and have carried this one out at once: look at the provider before trying again.",
-                excerpt=shown(response.body, 200),
+                excerpt=excerpt(response.body),
                 http_status=response.status,
                 request_id=request_id(response.headers),
             )
@@ -215,7 +215,7 @@ class OpenConnectorsProtocol(JobProtocol):
             document = None
         if not isinstance(document, dict):
             raise CallbackError(
-                f"The webhook is no JSON object. Its body began: {shown(body, 200)!r}",
+                f"The webhook is no JSON object. Its body began: {excerpt(body)!r}",
                 request_id=headers.get(DELIVERY_HEADER, "")[:200] or None,
             )
         return self.read_webhook(document, body)
@@ -238,7 +238,7 @@ class OpenConnectorsProtocol(JobProtocol):
             if (found := _first(views, field)) is not None
         }
         word = next((v["eventStatus"] for v in views if isinstance(v.get("eventStatus"), str)), "")
-        remote_status = shown(word, 80)
+        remote_status = excerpt(word, 80)
         sign = self._failure.holds(*views)
         if sign is not None:
             said = f"{error}; " if str(error) else ""
@@ -246,7 +246,7 @@ class OpenConnectorsProtocol(JobProtocol):
                 JobState.FAILED,
                 remote_status=remote_status or "failed",
                 message=f"{said}taken for failed because of {sign}; the webhook's body began: "
-                f"{shown(body, SHOWN_BODY)!r}",
+                f"{excerpt(body, SHOWN_BODY)!r}",
                 request_id=error.request_id,
                 detail=detail,
             )

@@ -27,8 +27,8 @@ from airflow_async_provider.protocols._open_connectors.responses import (
     identifier,
     parsed,
     raise_for_platform_answer,
-    shown,
 )
+from airflow_async_provider.protocols._redaction import excerpt
 
 DELIVERIES = "notifications/subscriptions/deliveries"
 
@@ -86,7 +86,7 @@ class OpenConnectorsQueueProtocol(OpenConnectorsProtocol):
         if not isinstance(deliveries, list):
             raise UnreadableAnswerError(
                 f"HTTP {response.status} for {job}: a list of deliveries was expected.",
-                excerpt=shown(response.body, 200),
+                excerpt=excerpt(response.body),
                 job=job,
                 http_status=response.status,
             )

@@ -33,9 +33,6 @@ from airflow_async_provider.protocols._responses import (
 
 MAX_MESSAGE = 300
 
-#: A URL in somebody's text may be ours, with a callback's secret in its path, or a signed one.
-_URL = re.compile(r"""(?i)\b(https?):(?:\\?/){2}(?:[^\s/\\"'<>?#]*@)?([^\s/\\"'<>?#,;]*)[^\s"'<>]*""")
-
 #: Words of a 429 that stands for a limit of size or time, and words of one that asks for patience. The texts
 #: themselves are not documented, so what fits neither counts as the latter, which is tried a bounded number
 #: of times.
@@ -62,14 +59,6 @@ def identifier(value: Any) -> str | None:
     if isinstance(value, str) and 0 < len(value.strip()) <= 200 and value.strip().isprintable():
         return value.strip()
     return None
-
-
-def shown(text: Any, limit: int = MAX_MESSAGE) -> str:
-    """Somebody else's text for a message: one line, bounded, secrets masked, URLs cut to their host."""
-    if isinstance(text, bytes):
-        text = text[: limit * 8].decode("utf-8", "replace")
-    line = _URL.sub(r"\1://\2/…", str(text)[: limit * 8])
-    return excerpt(line.encode("utf-8", "replace"), limit)
 
 
 def parsed(body: bytes) -> Any:
@@ -118,7 +107,11 @@ class PlatformError:
         if not isinstance(value, Mapping):
             return cls()
         found = {name: value.get(name) for name in ("message", "providerMessage", "requestId")}
-        texts = {k: shown(v) for k, v in found.items() if isinstance(v, str | int | float) and v != ""}
+        texts = {
+            k: excerpt(str(v), MAX_MESSAGE)
+            for k, v in found.items()
+            if isinstance(v, str | int | float) and v != ""
+        }
         return cls(texts.get("message"), texts.get("providerMessage"), texts.get("requestId"))
 
 
@@ -128,7 +121,7 @@ def platform_error(response: HttpResponse) -> PlatformError:
         error = PlatformError.of(parsed(response.body))
     except ValueError:
         error = PlatformError()
-    message = error.message or error.provider_message or shown(response.body, 200) or None
+    message = error.message or error.provider_message or excerpt(response.body) or None
     return PlatformError(
         error.message if error.message or error.provider_message else message,
         error.provider_message,

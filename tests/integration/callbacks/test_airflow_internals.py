@@ -14,6 +14,7 @@ import threading
 import time
 from importlib.metadata import version
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -347,7 +348,9 @@ def test_the_team_of_a_dag_decides_whose_connection_it_is(
     assert internals.team_of("of_no_team") is None
     with world.session() as session:
         bundle = session.get(DagBundleModel, "tests")
-        bundle.teams = [Team(name="blue")]
+        # In Airflow 3.1 a team has an id beside its name.
+        own = {"id": str(uuid4())} if "id" in Team.__table__.columns else {}
+        bundle.teams = [Team(name="blue", **own)]
     try:
         team = internals.team_of(task.key.dag_id)
         assert team == "blue"

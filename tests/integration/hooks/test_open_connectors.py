@@ -356,25 +356,6 @@ def test_an_upload_from_s3(sap, hook, monkeypatch, rclone_s3):
     assert sap.journal.submits == 1
 
 
-def test_an_upload_from_any_object_storage(monkeypatch):
-    from airflow.sdk.io import attach, store
-    from fsspec.implementations.memory import MemoryFileSystem
-
-    from airflow_async_provider._download.source.upload import open_outgoing
-
-    monkeypatch.setattr(store, "_STORE_CACHE", {})  # what is attached stays attached: not for other tests
-    fs = MemoryFileSystem()
-    attach("memory", fs=fs)
-    fs.pipe("/bucket/b.csv", b"id\n1\n")
-    outgoing = open_outgoing("memory://bucket/b.csv")
-    assert (outgoing.size(), outgoing.filename) == (5, "b.csv")
-    assert b"".join(outgoing.chunks()) == b"id\n1\n"
-    with pytest.raises(ConfigurationError, match="not there"):
-        open_outgoing("memory://bucket/c.csv").size()
-    with pytest.raises(ConfigurationError, match="cannot be opened"):
-        open_outgoing("nosuchscheme://bucket/c.csv").size()
-
-
 @pytest.mark.parametrize(
     "source",
     [

@@ -9,7 +9,6 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from airflow_async_provider._jobs.messages import describe_polling
 from airflow_async_provider._jobs.task import WaitSettings
 from airflow_async_provider._polling import loop as waiting
 from airflow_async_provider._polling import policy
-from airflow_async_provider._polling.loop import Heartbeat, format_duration, format_range, format_status
 from airflow_async_provider._polling.policy import PollPolicy
 from airflow_async_provider.errors import (
     AsyncJobError,
@@ -31,7 +29,7 @@ from airflow_async_provider.errors import (
     TransientError,
 )
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator, JaggaerAsoSubmitOperator
-from airflow_async_provider.protocols import JobHandle, JobState, JobStatus
+from airflow_async_provider.protocols import JobHandle
 from airflow_async_provider.sensors.async_job import AsyncJobSensor
 from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators.frame import running
@@ -239,50 +237,6 @@ def test_with_debug_the_stack_is_there(aso: AsoSimulator, tmp_path: Path) -> Non
 
 
 # -- signs of life
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.25, "0.25 s"),
-        (9.5, "9.5 s"),
-        (45, "45 s"),
-        (89, "89 s"),
-        (90, "2 min"),
-        (720, "12 min"),
-        (3600, "60 min"),
-        (7200, "2 h"),
-        (11_100, "3 h 5 min"),
-    ],
-)
-def test_times_for_a_person(seconds: float, words: str) -> None:
-    assert format_duration(seconds) == words
-    assert format_range(seconds, seconds) == words
-
-
-def test_what_the_remote_said_in_one_line() -> None:
-    assert format_status(JobStatus(JobState.RUNNING, "processing")) == "processing"
-    assert (
-        format_status(JobStatus(JobState.FAILED, "1800", "ENDED_NOT_OK -\n aborted"))
-        == "1800: ENDED_NOT_OK - aborted"
-    )
-    assert format_status(JobStatus(JobState.FAILED, "", "no")) == "no"
-    assert format_status(JobStatus(JobState.FAILED, "no", "no")) == "no"
-    assert len(format_status(JobStatus(JobState.FAILED, "x", "y" * 5000))) < 250
-
-
-def test_signs_of_life_get_rarer_but_come_every_ten_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [0.0]
-    monkeypatch.setattr(waiting.time, "monotonic", lambda: now[0])
-    heartbeat = Heartbeat()
-    beats = []
-    for minute in range(12 * 60):
-        now[0] = minute * 60.0
-        if heartbeat.beats():
-            beats.append(minute)
-            assert not heartbeat.beats()
-    assert beats[:6] == [1, 2, 4, 8, 16, 26]
-    assert {later - earlier for earlier, later in pairwise(beats[5:])} == {10}
 
 
 def a_trigger(**given: Any) -> AsyncJobTrigger:

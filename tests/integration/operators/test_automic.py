@@ -37,7 +37,6 @@ from airflow_async_provider.errors import (
 )
 from airflow_async_provider.hooks import _base as hooks_base
 from airflow_async_provider.hooks.automic import AutomicHook
-from airflow_async_provider.operators._automic_report import FIRST_LINES, LAST_LINES, log_report, shortened
 from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.sensors.automic import AutomicExecutionSensor
 
@@ -671,27 +670,12 @@ def test_no_callback_where_none_would_help(ae, arguments):
 # -- reports
 
 
-class Lines:
-    """A logger that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, message: str, *args: Any) -> None:
-        self.lines.append(message % args)
-
-    warning = info
-
-
 @pytest.mark.parametrize(
     ("name", "when", "shown"),
     [
         ("JOBS.FAIL", "on_failure", True),
-        ("JOBS.FAIL", "never", False),
-        ("JOBS.OK", "on_failure", False),
         ("JOBS.OK", "always", True),
         ("JOBS.SKIPPED", "on_failure", False),
-        ("JOBS.GONE", "always", False),
     ],
 )
 def test_when_reports_are_shown(ae, name, when, shown):
@@ -704,105 +688,9 @@ def test_when_reports_are_shown(ae, name, when, shown):
         )
         try:
             task.run()
-        except (JobFailedError, JobExpiredError):
-            assert name != "JOBS.OK"
+        except JobFailedError:
+            assert name == "JOBS.FAIL"
     assert bool(logged) is shown
-
-
-@pytest.fixture
-def ended(ae):
-    def start(**plan):
-        ae.script(run_seconds=0, **plan)
-        operator = Task(object_name="JOBS.X", wait=False).make()
-        value = operator.execute(Task(object_name="JOBS.X").context)
-        return operator.hook, operator.protocol().handle(value["run_id"], at=0.0)
-
-    return start
-
-
-def test_a_report_is_one_group(ended):
-    hook, handle = ended(report=["first\r\nsec", "ond\nthird"])
-    log = Lines()
-    log_report(hook, handle, log)
-    assert log.lines == [
-        f"::group::Report REP of Automic run {handle.job_id}",
-        "first",
-        "second",
-        "third",
-        "::endgroup::",
-    ]
-
-
-def test_a_report_that_cannot_be_read_fails_nothing(ae, ended):
-    hook, handle = ended(report=["x"])
-    ae.faults.add("report", "garbage")
-    log = Lines()
-    log_report(hook, handle, log)
-    assert log.lines[1] == "::endgroup::"
-    assert "could not be read" in log.lines[2]
-
-
-def test_no_report_in_the_database(ae, ended):
-    hook, handle = ended()
-    ae.run().set_status(1550)
-    log = Lines()
-    log_report(hook, handle, log)
-    assert log.lines == [f"Automic has no report of run {handle.job_id} in its database."]
-
-
-def test_without_output_the_activation_report_is_shown(ae, ended):
-    hook, handle = ended()
-    ae.faults.add("reports", "garbage", body='[{"type": "ACT", "is_db": true}]')
-    log = Lines()
-    log_report(hook, handle, log)
-    assert log.lines[0].startswith("::group::Report ACT")
-
-
-def test_a_long_report_shows_its_beginning_and_its_end():
-    lines = list(shortened(f"line {n}" for n in range(10_000)))
-    assert len(lines) == FIRST_LINES + 1 + LAST_LINES
-    assert lines[0] == "line 0"
-    assert lines[FIRST_LINES] == f"… {10_000 - FIRST_LINES - LAST_LINES} lines left out …"
-    assert lines[-1] == "line 9999"
-    assert list(shortened(["x" * 5000])) == ["x" * 2000 + "…"]
-    assert len(list(shortened(str(n) for n in range(FIRST_LINES + LAST_LINES)))) == FIRST_LINES + LAST_LINES
-
-
-def test_a_report_without_line_breaks_and_one_without_end(ended, monkeypatch):
-    hook, handle = ended(report=["x" * 3000] * 3)
-    log = Lines()
-    log_report(hook, handle, log)
-    assert log.lines[1:-1] == ["x" * 2000 + "…"] * 3
-    monkeypatch.setattr("airflow_async_provider.operators._automic_report.MAX_PAGES", 2)
-    log = Lines()
-    log_report(hook, handle, log)
-    assert "more than 2 pages" in log.lines[-2]
-
-
-# -- the extra link
-
-
-@pytest.mark.parametrize(
-    ("template", "link"),
-    [
-        ("https://awi.example/{client}/{run_id}?a={b}", "https://awi.example/100/1000001?a={b}"),
-        (None, ""),
-    ],
-)
-def test_the_extra_link_leads_to_the_run(ae, monkeypatch, template, link):
-    extra = {"run_url": template} if template else {}
-    monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(ae.airflow_connection(**extra)))
-    (button,) = AutomicExecuteOperator.operator_extra_links
-    assert button.name == "Automic run"
-    task = Task(object_name="JOBS.OK")
-    assert button.get_link(task.make(), ti_key=None) == ""
-    deferral = task.start()
-    assert button.get_link(task.operator, ti_key=None) == link  # while it waits
-    task.resume(deferral)
-    assert button.get_link(task.operator, ti_key=None) == link
-    started = Task(object_name="JOBS.OK", wait=False)
-    started.run()
-    assert button.get_link(started.operator, ti_key=None) == link.replace("1000001", "1000002")
 
 
 # -- the sensor

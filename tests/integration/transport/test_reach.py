@@ -1,40 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a remote can make a worker fetch: by what a URL says, and by where a socket really ends up."""
+"""What a remote can make a worker fetch, by what a URL says; where its socket ends up: ``test_sender``."""
 
 from __future__ import annotations
-
-import socket
-from typing import Any
 
 import pytest
 
 from airflow_async_provider._transport.endpoint import Endpoint
-from airflow_async_provider._transport.environment import ca_for
 from airflow_async_provider._transport.reach import kind_of
-from airflow_async_provider._transport.sender import Sender
-from airflow_async_provider._transport.time_limit import TimeLimit
 from airflow_async_provider.errors import ConfigurationError, OriginError
-from tests.support.byte_server import running, status
 
 #: An address of documentation (RFC 5737): the connection points to no machine of ours.
 FAR = "http://192.0.2.1"
-
-
-def fetch(endpoint: Endpoint, url: str, sender: Sender | None = None, proxy: str | None = None) -> int:
-    with TimeLimit(10) as limit:
-        answer = (sender or Sender(connections=1, hosts=1)).send(
-            "GET",
-            url,
-            headers={},
-            shown="http://shown.invalid/" if url.startswith("https") else url.split("?", maxsplit=1)[0],
-            limit=limit,
-            timeout=(5, 5),
-            verify=ca_for(url, True),
-            proxy=proxy,
-            reach=endpoint.reach,
-        )
-        with answer:
-            return int(answer.status_code)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +32,17 @@ def fetch(endpoint: Endpoint, url: str, sender: Sender | None = None, proxy: str
         ("0.0.0.0", "unspecified"),
         ("::", "unspecified"),
         ("224.0.0.1", "multicast"),
+        ("64:ff9b::a9fe:a9fe", "link-local"),
+        ("64:ff9b::7f00:1", "loopback"),
+        ("::127.0.0.1", "loopback"),
+        ("fd00:ec2::254", "metadata"),
+        ("fd20:ce::254", "metadata"),
+        ("100.100.100.200", "metadata"),
+        ("::ffff:100.100.100.200", "metadata"),
+        ("168.63.129.16", "metadata"),
+        ("192.0.0.192", "metadata"),
+        ("fd00:ec2::253", ""),
+        ("64:ff9b::a00:1", ""),
         ("10.0.0.1", ""),
         ("192.168.1.1", ""),
         ("192.0.2.7", ""),
@@ -112,21 +99,9 @@ def test_a_storage_anywhere_is_fine_until_a_list_narrows_it() -> None:
         assert "canary" not in str(caught.value)
 
 
-def test_a_name_that_leads_to_the_worker_itself_gets_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = socket.getaddrinfo
-
-    def lying(host: Any, *args: Any, **kwargs: Any) -> Any:
-        return real("127.0.0.1" if host == "files.example" else host, *args, **kwargs)
-
-    monkeypatch.setattr(socket, "getaddrinfo", lying)
-    with running(steps=[status(200)]) as server:
-        with pytest.raises(OriginError, match="loopback"):
-            fetch(Endpoint(FAR), f"http://files.example:{server.port}/x")
-        assert not server.requests
-        # The connection itself is on this machine: then results may be, too.
-        assert fetch(Endpoint("http://127.0.0.1:1"), f"http://files.example:{server.port}/x") == 200
-
-
-def test_through_a_proxy_the_address_is_the_proxys() -> None:
-    with running(steps=[status(204)]) as proxy:
-        assert fetch(Endpoint(FAR), "http://files.example/x", proxy=proxy.origin) == 204
+@pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "::ffff:100.100.100.200"])
+def test_not_even_the_connections_own_name_may_lead_to_credentials_of_the_machine(address: str) -> None:
+    with pytest.raises(OriginError, match="nothing was fetched"):
+        Endpoint("http://api.example").reach.check_address("http://api.example/x", address)
+    there = Endpoint("http://169.254.1.1").reach
+    there.check_address("http://169.254.1.1/x", "169.254.1.1")

@@ -27,6 +27,7 @@ from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AnswerTooLargeError,
+    AsyncJobError,
     AuthenticationError,
     ConfigurationError,
     OriginError,
@@ -694,17 +695,6 @@ def test_a_proxy_that_hangs_up_on_a_post_may_have_handed_it_on(start: Start, sen
     assert [r.method for r in proxy.requests] == ["POST"]
 
 
-@pytest.mark.parametrize("reset", [True, False])
-def test_the_worker_knows_that_nothing_passed_a_tunnel_that_never_was(start: Start, reset: bool) -> None:
-    proxy = start(hang_up(reset=reset))
-    with pytest.raises(TransientError) as caught:
-        worker.send(
-            Endpoint("https://no-such-host.invalid", proxy=proxy.origin), HttpRequest("POST", "x", json={})
-        )
-    assert not caught.value.sent
-    assert [r.method for r in proxy.requests] == ["CONNECT"]
-
-
 # -- connections are kept, and let go
 
 
@@ -722,13 +712,6 @@ def counting() -> Iterator[ByteServer]:
     server = ByteServer(steps=[status(200, b"{}")] * 500)
     yield server
     server.close()
-
-
-def test_the_worker_keeps_its_connection(counting: ByteServer) -> None:
-    for _ in range(5):
-        worker.send(Endpoint(counting.origin), get())
-    assert len(counting.requests) == 5
-    assert counting.connections == 1
 
 
 async def test_all_waits_of_a_loop_share_one_session(counting: ByteServer) -> None:
@@ -797,27 +780,6 @@ async def test_a_crowd_waits_for_its_turn_and_nobody_s_time_runs_out(
     remote = Endpoint(server.origin, timeout=0.6)  # all ten take a second
     answers = await asyncio.gather(*[triggerer.send(remote, get()) for _ in range(10)])
     assert [a.status for a in answers] == [200] * 10
-
-
-def test_threads_do_not_mix_up_their_targets(start: Start) -> None:
-    server = start(*[status(200)] * 200)
-    remote = Endpoint(server.origin)
-    failures: list[Exception] = []
-
-    def many(name: str) -> None:
-        try:
-            for i in range(25):
-                worker.send(remote, get(f"{name}/{i}"))
-        except Exception as e:  # noqa: BLE001 - shown by the thread that waits
-            failures.append(e)
-
-    threads = [threading.Thread(target=many, args=(name,)) for name in "abcd"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert not failures
-    assert sorted(r.target for r in server.requests) == sorted(f"/{n}/{i}" for n in "abcd" for i in range(25))
 
 
 # -- tokens
@@ -960,3 +922,29 @@ async def test_whoever_is_cancelled_takes_nobody_s_token_away(start: Start) -> N
     go.set()
     assert (await second).status == 200
     assert len(tokens.requests) == 1
+
+
+def test_of_a_refusal_the_beginning_is_read(start: Start, send: Send) -> None:
+    """However large it is, it is a refusal."""
+    server = start(status(503, b"e" * 20_000_000))
+    answer = send(Endpoint(server.origin, timeout=20.0), HttpRequest("GET", "x"))
+    assert (answer.status, len(answer.body), answer.complete) == (503, 256 * 1024, False)
+
+
+def test_what_a_form_has_sent_is_not_repeated(start: Start, send: Send) -> None:
+    """A token endpoint that quotes what it was sent, in its own error and in a gateway's page."""
+    for echo in (
+        status(400, json.dumps({"error": "x", "error_description": f"secret-{CANARY} is bad"}).encode()),
+        status(500, f"<p>secret-{CANARY}</p>".encode()),
+    ):
+        api, tokens = start(), start(echo)
+        auth = ClientCredentialsAuth(
+            token_url=f"{tokens.origin}/t",
+            client_id="i",
+            client_secret=f"secret-{CANARY}",
+            client_auth="body",
+        )
+        with pytest.raises(AsyncJobError) as caught:
+            send(Endpoint(api.origin, auth=auth), HttpRequest("GET", "x"))
+        assert CANARY not in str(caught.value)
+        assert "***" in str(caught.value)

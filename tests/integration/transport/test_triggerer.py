@@ -17,6 +17,7 @@ import pytest
 from airflow_async_provider._transport import triggerer, turns
 from airflow_async_provider._transport.auth import StaticAuth, basic
 from airflow_async_provider._transport.endpoint import Endpoint
+from airflow_async_provider._transport.session import Session
 from airflow_async_provider.errors import (
     AnswerTooLargeError,
     TransientError,
@@ -106,6 +107,17 @@ async def test_what_a_200_repeats_of_the_request_is_in_no_excerpt(start: Start) 
     answer = await triggerer.send(Endpoint(server.origin, auth=StaticAuth({"Authorization": sent})), GET)
     assert answer.body == echo  # it may be a result
     assert excerpt(answer.body) == '{"received": "***", "and": "***"}'
+
+
+@pytest.mark.parametrize("code", [200, 400])
+async def test_cookies_queries_and_bodies_are_not_repeated_either(start: Start, code: int) -> None:
+    sent = ["cookie-canary-1", "csrf-canary-1", "query-canary-1", "body-canary-1"]
+    session = Session(csrf="token")
+    setting = {"Set-Cookie": f"sid={sent[0]}; Path=/", "X-CSRF-Token": sent[1]}
+    server = start(status(200, b"", setting), status(code, " ".join(sent).encode()))
+    request = HttpRequest("POST", "x", params={"api_key": sent[2]}, json={"password": sent[3]})
+    answer = await triggerer.send(Endpoint(server.origin, cookies=True), request, session)
+    assert excerpt(answer.body) == "*** *** *** ***"
 
 
 async def test_large_answers_are_taken_one_in_a_round_of_the_loop() -> None:

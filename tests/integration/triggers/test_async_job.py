@@ -8,6 +8,7 @@ import gc
 import itertools
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,12 +18,9 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._polling import loop as waiting
 from airflow_async_provider._polling import policy
-from airflow_async_provider._polling.loop import Outcome, awatch, watch, with_status_url
-from airflow_async_provider._polling.policy import PollPolicy, Wait
+from airflow_async_provider._polling.policy import PollPolicy
 from airflow_async_provider._transport import triggerer
-from airflow_async_provider.errors import TransientError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.protocols import HttpRequest, HttpResponse, JobHandle, JobState, JobStatus
 from airflow_async_provider.protocols import _registry as registry
@@ -532,6 +530,19 @@ def test_a_kill_that_airflow_cuts_off_is_brought_to_its_end(server: Callable[...
     assert asked(found) == ["GET /s", "DELETE /cancel"]
 
 
+def test_a_blocked_job_has_not_ended_and_is_cancelled(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Blocked(Cancellable):
+        def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
+            return JobStatus(JobState.BLOCKED)
+
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Blocked)
+    found = server(PROCESSING, status(204))
+    kill(found)
+    assert asked(found) == ["GET /s", "DELETE /cancel"]
+
+
 @pytest.mark.usefixtures("cancellable")
 def test_a_job_that_has_ended_is_left_alone(server: Callable[..., ByteServer]) -> None:
     found = server(COMPLETED)
@@ -587,112 +598,7 @@ def test_a_kill_without_a_connection_is_no_crash(server: Callable[..., ByteServe
     assert not found.requests
 
 
-# -- the two loops
-
-
-class Lines:
-    """A log."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def info(self, event: str, /, *args: Any) -> None:
-        self.lines.append("I " + event % args)
-
-    def warning(self, event: str, /, *args: Any) -> None:
-        self.lines.append("W " + event % args)
-
-
-def a_wait(seconds: float = 30, **policy: Any) -> Wait:
-    return Wait(PollPolicy(**{**FAST, **policy}), time.time() + seconds)
-
-
-@pytest.fixture(params=["worker", "triggerer"])
-def watching(request: pytest.FixtureRequest) -> Callable[..., Outcome]:
-    def run(handle: JobHandle, wait: Wait, log: Lines) -> Outcome:
-        if request.param == "worker":
-            return watch(JaggaerAsoHook(), handle, wait, log)
-        return asyncio.run(awatch(JaggaerAsoHook(), handle, wait, log))
-
-    return run
-
-
-def test_both_loops_tell_changes_and_signs_of_life(
-    aso: Aso, watching: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(waiting, "FIRST_HEARTBEAT", 0.15)
-    simulator = aso(processing_seconds=0.6)
-    job = submit()
-    simulator.faults.add("status", "http_status", status=503, skip=1)
-    log = Lines()
-    outcome = watching(job, a_wait(), log)
-    assert outcome.state == "succeeded"
-    assert outcome.status is not None
-    assert outcome.status.result is not None
-    said = "\n".join(log.lines)
-    assert said.count("running (processing)") == 1
-    assert "poll 2 failed (1 in a row): HTTP 503" in said
-    assert 1 <= said.count("still processing after") <= 3  # ever more rarely
-    assert log.lines[-1].endswith("succeeded (completed)") or "still" in log.lines[-1]
-
-
-def test_both_loops_stop_at_the_deadline(aso: Aso, watching: Callable[..., Outcome]) -> None:
-    aso(processing_seconds=None)
-    outcome = watching(submit(), a_wait(0.6), Lines())
-    assert (outcome.state, outcome.remote_status, outcome.status, outcome.error) == (
-        "timeout",
-        "processing",
-        None,
-        None,
-    )
-
-
-def test_both_loops_ask_nothing_when_it_is_too_late(aso: Aso, watching: Callable[..., Outcome]) -> None:
-    simulator = aso(processing_seconds=None)
-    outcome = watching(submit(), a_wait(-1), Lines())
-    assert (outcome.state, outcome.polls, outcome.remote_status) == ("timeout", 0, "")
-    assert simulator.journal.polls == 0
-
-
-def test_both_loops_give_up(aso: Aso, watching: Callable[..., Outcome]) -> None:
-    simulator = aso(processing_seconds=None)
-    job = submit()
-    simulator.faults.add("status", "http_status", status=503, times=None)
-    outcome = watching(job, a_wait(max_outage=1.0), Lines())
-    assert (outcome.state, outcome.polls) == ("error", outcome.errors)
-    assert isinstance(outcome.error, TransientError)
-    assert outcome.status is None
-
-
-def test_a_worker_s_wait_can_be_broken_off(aso: Aso) -> None:
-    aso(processing_seconds=None)
-
-    def killed(seconds: float) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        watch(JaggaerAsoHook(), submit(), a_wait(), Lines(), sleep=killed)
-
-
-class Moving(JaggaerAsoProtocol):
-    """A remote that moves its monitor with every answer."""
-
-    def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
-        number = int(response.json_object()["n"])
-        if number == 3:
-            return JobStatus(JobState.SUCCEEDED, remote_status="done")
-        return JobStatus(JobState.RUNNING, remote_status=f"step {number}", status_url=f"/s/{number + 1}")
-
-
-def test_both_loops_follow_a_monitor_that_moves(
-    server: Callable[..., ByteServer], watching: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(registry, "protocol_class", lambda name: Moving)
-    found = server(*[status(200, b'{"n": %d}' % n) for n in (1, 2, 3)])
-    job = JobHandle("jaggaer_aso", "x", time.time(), found.origin + "/s/1")
-    assert watching(job, a_wait(), Lines()).state == "succeeded"
-    assert asked(found) == ["GET /s/1", "GET /s/2", "GET /s/3"]
-    assert with_status_url(job, JobStatus(JobState.RUNNING)) is job
+# -- what goes wrong inside
 
 
 def test_a_foreign_error_becomes_an_event_without_its_text(
@@ -736,3 +642,30 @@ def test_nothing_in_the_event_loop_waits_for_anything_else(aso: Aso, monkeypatch
     assert seen == []
     time.sleep(0)
     assert seen == ["sleep"]  # it would have been seen
+
+
+def test_a_trigger_imports_the_class_that_its_worker_has_looked_at(
+    server: Callable[..., ByteServer], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The triggerer has imported no DAG file, and nothing is imported because of a handle alone."""
+    (tmp_path / "own_protocol.py").write_text(
+        "from airflow_async_provider.protocols._jaggaer_aso import JaggaerAsoProtocol\n"
+        "class Own(JaggaerAsoProtocol):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    found = server(status(200, b'{"status": "failed"}'))
+    monkeypatch.setenv("AIRFLOW_CONN_OWN", json.dumps({"conn_type": "http", "host": found.origin}))
+    handle = JobHandle("own_protocol.Own", "x", time.time(), "/s")
+    now = time.time()
+    trigger = AsyncJobTrigger(
+        job=handle.to_dict(),
+        conn_id="own",
+        policy=PollPolicy(poll_interval=0.05, max_poll_interval=0.05).to_dict(),
+        deadline=now + 30,
+        deferred_at=now,
+        settle=0.0,
+    )
+    try:
+        assert asyncio.run(fired(trigger))["state"] == "failed"
+    finally:
+        sys.modules.pop("own_protocol", None)

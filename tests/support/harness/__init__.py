@@ -4,9 +4,10 @@
 from tests.support.harness.client import AirflowApiError, AirflowClient
 from tests.support.harness.postgres import Postgres, PostgresMissingError
 from tests.support.harness.processes import NotReadyError, free_port, wait_until
-from tests.support.harness.real_airflow import MAP_INDEX, RealAirflow
+from tests.support.harness.real_airflow import AIRFLOW, MAP_INDEX, RealAirflow
 
 __all__ = [
+    "AIRFLOW",
     "MAP_INDEX",
     "AirflowApiError",
     "AirflowClient",

@@ -54,8 +54,11 @@ COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 JOB_TYPES = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
 ROOT = Path(__file__).resolve().parents[3]
 
+#: Airflow's release line here, such as ``(3, 4)``.
+AIRFLOW = Version(version("apache-airflow-core")).release[:2]
+
 #: The column of task_instance with a mapped task's index.
-MAP_INDEX = "map_index" if Version(version("apache-airflow-core")) < Version("3.4.0a0") else "region_index"
+MAP_INDEX = "map_index" if AIRFLOW < (3, 4) else "region_index"
 
 
 class RealAirflow:

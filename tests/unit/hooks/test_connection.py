@@ -255,6 +255,7 @@ def test_no_extra_at_all() -> None:
         "max_status_bytes": 256 * 1024,
         "min_poll_interval": 5.0,
         "max_requests_per_minute": 6000,
+        "account": "",
     }
 
 

@@ -46,50 +46,9 @@ def where_tested(path: Path) -> list[Path]:
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.stem != "__init__" and has_code(path))
 
 
-#: Modules whose tests lie with those of what they are a part of. The list only gets shorter.
-ELSEWHERE = {
-    "__main__.py",
-    "_download/destination/temporary_file.py",
-    "_download/file_names.py",
-    "_download/files_journal.py",
-    "_download/source/http_errors.py",
-    "_download/source/paged.py",
-    "_download/source/pages.py",
-    "_download/source/upload.py",
-    "_jobs/results/asset_events.py",
-    "_jobs/results/link.py",
-    "_jobs/results/parts.py",
-    "_metadata/registry_file.py",
-    "_polling/loop.py",
-    "_transport/decoding.py",
-    "_transport/failures.py",
-    "_transport/oauth.py",
-    "_transport/resolver.py",
-    "_transport/sender.py",
-    "_transport/session.py",
-    "_transport/turns.py",
-    "_transport/worker.py",
-    "operators/_automic_link.py",
-    "operators/_automic_outcome.py",
-    "operators/_automic_report.py",
-    "operators/_base.py",
-    "operators/_http_arguments.py",
-    "operators/_open_connectors_bulk.py",
-    "protocols/_http/description.py",
-    "protocols/_http/kinds.py",
-    "protocols/_http/requests.py",
-    "protocols/_http/sniffing.py",
-    "protocols/_http/submission.py",
-    "protocols/_http/urls.py",
-    "protocols/_http/values.py",
-    "sensors/_base.py",
-    "simulators/real_apis.py",
-}
-
-
 def test_a_module_has_a_test_that_is_found_by_its_path() -> None:
     missing = {str(path.relative_to(PACKAGE)) for path in MODULES if not where_tested(path)}
-    assert missing - ELSEWHERE == set()
+    assert missing == set()
 
 
 def test_a_path_that_nobody_tests_is_seen() -> None:

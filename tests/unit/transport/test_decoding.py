@@ -74,3 +74,18 @@ def test_a_bomb_takes_no_more_memory_than_the_bound() -> None:
         tracemalloc.stop()
     assert peak < 2_000_000
     assert len(found.body()) == 100_000
+
+
+def test_a_thousand_empty_pieces_are_no_answer() -> None:
+    found = reader("gzip")
+    with pytest.raises(UnreadableAnswerError, match="pieces"):
+        found.add(gzip.compress(b"") * 1000)
+
+
+def test_data_that_only_grows_by_being_compressed_is_left() -> None:
+    """Blocks of no bytes: work without an end, and never too large."""
+    found = reader("deflate")
+    blocks = b"\x00\x00\x00\xff\xff" * 20_000
+    with pytest.raises(UnreadableAnswerError, match="only grows"):
+        found.add(zlib.compress(b"x")[:2] + blocks)
+    assert found.body() == b""

@@ -101,35 +101,6 @@ def test_empty_result(folder: Path) -> None:
     assert report.sha256 == hashlib.sha256(b"").hexdigest()
 
 
-@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
-def test_new_file_honours_the_umask(folder: Path, umask: int, mode: int) -> None:
-    before = os.umask(umask)
-    try:
-        write_bytes(b"data", f"{folder}/file")
-    finally:
-        os.umask(before)
-    assert (folder / "file").stat().st_mode & 0o7777 == mode
-
-
-def test_umask_where_proc_does_not_tell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(temporary, "_STATUS", Path("/nowhere"))
-    before = os.umask(0o027)
-    try:
-        write_bytes(b"data", f"{folder}/file")
-    finally:
-        assert os.umask(before) == 0o027
-    assert (folder / "file").stat().st_mode & 0o7777 == 0o640
-
-
-def test_replaced_file_keeps_its_permissions(folder: Path) -> None:
-    target = folder / "file"
-    target.write_bytes(b"old")
-    target.chmod(0o604)
-    write_bytes(b"new", str(target))
-    assert target.read_bytes() == b"new"
-    assert target.stat().st_mode & 0o7777 == 0o604
-
-
 def test_open_readers_keep_the_old_file(folder: Path) -> None:
     target = folder / "file"
     target.write_bytes(b"old")
@@ -208,19 +179,6 @@ def test_links_that_fail_all_of_a_sudden(folder: Path, monkeypatch: pytest.Monke
         with pytest.raises(DownloadError, match="Operation not permitted"):
             write_chunks(chunks(), f"{folder}/new", if_exists=if_exists)
     assert names(folder) == []
-
-
-@pytest.mark.parametrize("kind", ["nameless"], indirect=True)
-def test_a_nameless_file_has_no_name_while_it_is_written(folder: Path) -> None:
-    seen: list[list[str]] = []
-
-    def chunks() -> Iterator[bytes]:
-        for _ in range(20):
-            yield bytes(1_000_000)
-            seen.append(names(folder))
-
-    write_chunks(chunks(), f"{folder}/file")
-    assert seen == [[]] * 20
 
 
 # -- what goes wrong ----------------------------------------------------------------------------------------
@@ -497,24 +455,6 @@ def test_source_is_closed_whatever_happens(server: ByteServer, folder: Path) -> 
 # -- what is at disk, and when ------------------------------------------------------------------------------
 
 
-def test_file_and_name_are_on_disk_before_they_count(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    steps: list[str] = []
-    fsync, replace = os.fsync, os.replace
-
-    def noting_fsync(fd: int) -> None:
-        steps.append("folder" if stat.S_ISDIR(os.fstat(fd).st_mode) else "file")
-        fsync(fd)
-
-    def noting_replace(*arguments: Any, **options: Any) -> None:
-        steps.append("name")
-        replace(*arguments, **options)
-
-    monkeypatch.setattr(os, "fsync", noting_fsync)
-    monkeypatch.setattr(os, "replace", noting_replace)
-    write_bytes(b"x" * 100, f"{folder}/file")
-    assert steps == ["file", "name", "folder"]
-
-
 def test_a_disk_that_is_full_at_the_last_block_publishes_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -536,26 +476,6 @@ def test_a_disk_that_is_full_at_the_last_block_publishes_nothing(
     with pytest.raises(DownloadError, match="no room left"):
         write_chunks([b"x" * block] * number, f"{folder}/file")
     assert names(folder) == []
-
-
-def test_nobody_can_read_the_file_before_it_has_its_name(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Its permissions are right from its first moment; until then it lies where only its owner looks."""
-    seen: list[tuple[int, int]] = []
-    replace = os.replace
-
-    def looking(source: str, target: str, *, src_dir_fd: int, dst_dir_fd: int) -> None:
-        file = os.stat(source, dir_fd=src_dir_fd)
-        seen.append((stat.S_IMODE(os.fstat(src_dir_fd).st_mode), stat.S_IMODE(file.st_mode)))
-        assert os.fstat(src_dir_fd).st_ino != os.fstat(dst_dir_fd).st_ino
-        replace(source, target, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
-
-    monkeypatch.setattr(os, "replace", looking)
-    (folder / "file").write_bytes(b"old")
-    (folder / "file").chmod(0o644)
-    write_bytes(b"new", f"{folder}/file")
-    assert seen == [(0o700, 0o644)]
 
 
 def test_a_small_file_of_our_own_is_read_up_to_its_limit(tmp_path: Path) -> None:

@@ -22,7 +22,6 @@ from airflow_async_provider.errors import (
     DownloadError,
     OriginError,
     ResultChangedError,
-    ResultError,
     ResultExpiredError,
     ResultMissingError,
 )
@@ -387,32 +386,6 @@ def test_url_that_expires_in_the_middle(server: ByteServer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "body"),
-    [
-        (400, b"<Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"),
-        (
-            403,
-            b"<Code>AuthenticationFailed</Code><Detail>Signature not valid in the specified time frame: x",
-        ),
-    ],
-)
-def test_how_other_storages_say_expired(server: ByteServer, code: int, body: bytes) -> None:
-    server.steps = [status(code, body)]
-    with pytest.raises(ResultExpiredError):
-        source_of(server).read()
-
-
-@pytest.mark.parametrize(("age", "error"), [(-10, ResultExpiredError), (10, DownloadError)])
-def test_silent_403_is_an_expiry_only_after_the_time(
-    server: ByteServer, age: float, error: type[ResultError]
-) -> None:
-    server.steps = [status(403)]
-    with pytest.raises(error) as caught:
-        source_of(server, expires_at=time.time() + age).read()
-    assert type(caught.value) is error
-
-
-@pytest.mark.parametrize(
     ("code", "body", "words"),
     [
         (
@@ -420,20 +393,7 @@ def test_silent_403_is_an_expiry_only_after_the_time(
             b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>",
             "does not give access",
         ),
-        (
-            403,
-            b"<Error><Code>SignatureDoesNotMatch</Code><Message>x</Message></Error>",
-            "changed after it was",
-        ),
-        (
-            400,
-            b"<Error><Code>InvalidArgument</Code><Message>Only one auth mechanism allowed</Message></Error>",
-            "together with credentials",
-        ),
-        (416, b"", "HTTP 416"),
-        (205, b"", "HTTP 205"),
         (302, b"", "HTTP 302"),
-        (501, b"", "HTTP 501"),
     ],
 )
 def test_refusals_are_final_and_say_why(server: ByteServer, code: int, body: bytes, words: str) -> None:

@@ -38,11 +38,10 @@ from airflow_async_provider.protocols._open_connectors.responses import (
     is_limit,
     platform_error,
     raise_for_platform_answer,
-    shown,
 )
 
 PROTOCOL = OpenConnectorsProtocol()
-CALLBACK = "https://airflow.example.com/async/cb/dag/task/c2VjcmV0"
+CALLBACK = "https://airflow.example.com/async/cb/dag/task/c2VjcmV0LXNlY3JldDE"
 #: the webhook of the vendor's page "Asynchronous API Requests"
 PAGE = {
     "eventId": 1028,
@@ -264,28 +263,6 @@ def test_error_bodies_in_words(body, words):
 
 def test_the_request_id_may_stand_in_a_header():
     assert platform_error(answer(500, b"", Elements_Request_Id="h1")).request_id == "h1"
-
-
-@pytest.mark.parametrize(
-    ("text", "safe"),
-    [
-        (f"cannot reach {CALLBACK}, sorry", "cannot reach https://airflow.example.com/…"),
-        ("https://u:p@h.example.com:8443/x?sig=1", "https://h.example.com:8443/…"),
-        (r'"url":"https:\/\/h.example.com\/secret"', '"url":"https://h.example.com/…"'),
-        ("a\x00b\u202ec", "a b c"),
-        ('"element_token": "secret=="', '"element_token": "***'),
-    ],
-)
-def test_foreign_text_loses_what_may_be_secret(text, safe):
-    assert shown(text).startswith(safe)
-    assert "secret" not in shown(text)
-    assert "c2VjcmV0" not in shown(text)
-    assert "sig" not in shown(text)
-
-
-def test_foreign_text_is_bounded():
-    assert len(shown("x" * 10_000)) == 301
-    assert len(shown(b"\xff" * 1_000_000, 50)) == 51
 
 
 @pytest.mark.parametrize(
