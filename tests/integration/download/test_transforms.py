@@ -200,3 +200,11 @@ def test_the_source_is_closed_and_its_wait_ended(server: ByteServer) -> None:
     source.abort()
     source.close()
     assert "SECRETSIGNATURE" not in repr(source)
+
+
+def test_the_largest_size_is_that_of_the_unpacked_bytes_alone(tmp_path: Path) -> None:
+    """What cannot be packed is larger packed."""
+    content = random.Random(7).randbytes(1000)
+    with running(content=gzip.compress(content), content_type="application/gzip") as server:
+        assert len(server.content) > 1000
+        assert stored(server, tmp_path, unpack="gzip", max_result_bytes=1000)[1] == content

@@ -43,6 +43,7 @@ def test_an_empty_mailbox_holds_no_delivery() -> None:
     ("map_index", "answer", "expected"),
     [
         (-1, {"r": {"t": "deferred"}}, True),
+        (0, {"r": {"t_0": "deferred"}}, True),
         (3, {"r": {"t_3": "deferred"}}, True),
         (-1, {"r": {"t": SimpleNamespace(value="deferred")}}, True),
         (-1, {"r": {"t": "running"}}, False),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +21,9 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.asset import AssetUniqueKey
 
 from airflow_async_provider._jobs.results.link import ResultLink
+from airflow_async_provider._jobs.results.store import fetch
 from airflow_async_provider.errors import DestinationExistsError
+from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator, JaggaerAsoSubmitOperator
 from airflow_async_provider.operators.open_connectors import (
@@ -28,10 +31,12 @@ from airflow_async_provider.operators.open_connectors import (
     OpenConnectorsBulkDownloadOperator,
     OpenConnectorsBulkUploadOperator,
 )
+from airflow_async_provider.protocols import JobHandle, JobState, JobStatus, Result
 from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators.http_async import HttpAsyncSimulator
 from airflow_async_provider.simulators.open_connectors import OpenConnectorsSimulator
 from airflow_async_provider.transfers.async_result import AsyncResultDownloadOperator
+from tests.support.byte_server import running
 from tests.support.played_airflow import PlayedAirflow, airflow  # noqa: F401 - a fixture
 from tests.support.s3_servers import S3Server, _moto, moto_s3  # noqa: F401 - fixtures
 
@@ -278,3 +283,16 @@ def test_an_upload_leads_the_other_way(
     assert [(d.namespace, d.name) for d in found.outputs] == [
         (open_connectors_simulator.url, "elements/api-v2/accounts")
     ]
+
+
+@pytest.mark.parametrize("authorized", [False, True])
+def test_a_pre_signed_url_gets_no_credentials_on_the_remote_itself_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, authorized: bool
+) -> None:
+    with running(content=b"a,b") as server:
+        connection = {"conn_type": "http", "host": server.origin, "login": "u", "password": "p"}
+        monkeypatch.setenv("AIRFLOW_CONN_HTTP_DEFAULT", json.dumps(connection))
+        handle = JobHandle("http_location", "7", 0.0, f"{server.origin}/s")
+        status = JobStatus(JobState.SUCCEEDED, result=Result(url=server.url, authorized=authorized))
+        fetch(HttpAsyncJobHook("http_default"), handle, status, f"{tmp_path}/file", log=logging.getLogger())
+        assert ("authorization" in server.requests[0].headers) is authorized

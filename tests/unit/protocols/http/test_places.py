@@ -109,6 +109,8 @@ def test_an_index_that_picks_one_of_several_is_seen(place: str, count: int) -> N
         ([["id==7", "state==done"]], "id==7 and state==done"),
         ([["id==7", "state==failed"]], None),
         (["files[*].url==b"], "files[*].url==b"),
+        (["files[*].url!=b"], None),
+        (["files[*].url!=z"], "files[*].url!=z"),
         (["http:status==202"], "http:status==202"),
         ("state==done", "state==done"),
     ],

@@ -612,3 +612,11 @@ def test_names_are_unique_and_a_users_own_class_is_called_by_its_path() -> None:
     assert "." in handle.protocol
     ours = LocationProtocol().read_submit(answer(202, Location="/m/7")).handle
     assert ours.protocol == "http_location"
+
+
+@pytest.mark.parametrize(
+    ("said", "accepted"), [({"success": False}, False), ({"success": True}, True), ({}, True)]
+)
+def test_a_cancellation_that_is_refused_in_a_2xx_is_none(said: Any, accepted: bool) -> None:
+    response = answer(200, said)
+    assert LocationProtocol().read_cancel(job(LocationProtocol()), response) is accepted

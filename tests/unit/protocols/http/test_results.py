@@ -41,6 +41,12 @@ def test_without_a_word_about_it_the_status_document_is_what_there_is() -> None:
     assert found({"value": "rows"}, rows=[1]).value == [1]
 
 
+def test_an_answer_that_comes_once_is_not_asked_for_again() -> None:
+    assert found({"again": True}, rows=[1]).url == MONITOR
+    once = found({"again": True, "once": True}, rows=[1])
+    assert (once.url, once.value) == (None, {"status": "done", "rows": [1]})
+
+
 @pytest.mark.parametrize(
     ("result", "body", "urls"),
     [
