@@ -74,7 +74,7 @@ real-servers: $(VENV)/dev.stamp .venv-servers/servers.stamp  ## descriptions on 
 
 .PHONY: system
 system: $(VENV)/dev.stamp  ## tests on a real Airflow (a few minutes)
-	$(BIN)/python -m pytest tests/system --durations=12
+	$(BIN)/python -m pytest -p no:cacheprovider tests/system --durations=12
 
 .PHONY: system-short
 system-short: $(VENV)/dev.stamp  ## of these callbacks, deferral, cancelling and asset watching only (AIRFLOW=3.4)
