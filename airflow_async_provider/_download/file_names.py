@@ -66,7 +66,7 @@ def names_of(files: Iterable[tuple[str | None, str]], *, reserved: Sequence[str]
     folders = {
         "/".join(parts[:n]) for parts in (name.split("/") for name in names) for n in range(1, len(parts))
     }
-    for name in folders & set(names):
+    for name in filter(folders.__contains__, names):
         raise DownloadError(
             f"One of the files would have the name {name!r} and another one lie below it. Nothing was stored."
         )

@@ -93,10 +93,6 @@ class Endpoint:
     #: The transport's own: what it worked out for this remote and would work out the same again.
     cached: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def for_request(self, request: HttpRequest) -> Endpoint:
-        """The same remote, with the credentials that a request wants."""
-        return self
-
     def __post_init__(self) -> None:
         if "@" in split_url(self.base_url).netloc:
             raise ConfigurationError(
@@ -107,6 +103,10 @@ class Endpoint:
     def host(self) -> str:
         """Host and port, for messages."""
         return origin(self.base_url).split("://", 1)[1]
+
+    def for_request(self, request: HttpRequest) -> Endpoint:
+        """The same remote, with the credentials that a request wants."""
+        return self
 
     def resolve(self, url: str) -> str:
         """

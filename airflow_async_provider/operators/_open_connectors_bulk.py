@@ -242,7 +242,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be collected."""
-        return ResultStore.of(self, run.context, memory=run.memory).existing()
+        return ResultStore.of_run(run).existing()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for OpenLineage: the object in (the path of a bulk job is one a job), the file out."""
@@ -268,7 +268,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         if error is not None:
             raise run.forget(error)
         try:
-            return ResultStore.of(self, run.context, memory=run.memory).store(
+            return ResultStore.of_run(run).store(
                 handle,
                 status,
                 since=run.record.started_at,

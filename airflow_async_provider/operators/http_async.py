@@ -309,9 +309,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be made."""
-        return (
-            ResultStore.of(self, run.context, memory=run.memory).existing() if self.result == "auto" else None
-        )
+        return ResultStore.of_run(run).existing() if self.result == "auto" else None
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -396,9 +394,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         else:
             check_destination(handle, result)
             since, via = run.record.started_at, run.record.via
-            value = ResultStore.of(self, run.context, memory=run.memory).store(
-                handle, status, since=since, via=via
-            )
+            value = ResultStore.of_run(run).store(handle, status, since=since, via=via)
         return value
 
     def _value(self, handle: JobHandle, status: JobStatus) -> Any:

@@ -183,7 +183,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be prepared."""
-        return ResultStore.of(self, run.context, memory=run.memory).existing(restarts=0)
+        return ResultStore.of_run(run).existing(restarts=0)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -200,7 +200,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
             return self._start_again(run, "its result URL has expired")
         record = run.record
         try:
-            return ResultStore.of(self, run.context, memory=run.memory).store(
+            return ResultStore.of_run(run).store(
                 run.handle, status, since=record.started_at, restarts=record.restarts
             )
         except ResultExpiredError as e:

@@ -184,7 +184,7 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
 
     def existing_result(self, run: JobRun) -> Any:
         """What is at the destination already need not be asked for."""
-        return ResultStore.of(self, run.context, memory=run.memory).existing()
+        return ResultStore.of_run(run).existing()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -250,6 +250,6 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         """Return the response, or write it to its destination."""
         if self.destination is None:
             return None if status.result is None else status.result.value
-        return ResultStore.of(self, run.context, memory=run.memory).store(
+        return ResultStore.of_run(run).store(
             run.handle, status, since=run.record.started_at, via=run.record.via
         )

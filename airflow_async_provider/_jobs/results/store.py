@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_async_provider._download.files import FilesReport
     from airflow_async_provider._download.source.base import ByteSource
     from airflow_async_provider._download.source.http import HttpSource
+    from airflow_async_provider._jobs.run import JobRun
 
     Stored = DownloadReport | FilesReport
 
@@ -96,6 +97,15 @@ class ResultStore:
         :raises ConfigurationError: options that cannot be
         """
         return cls(task, context, Destination.of(task), memory=memory)
+
+    @classmethod
+    def of_run(cls, run: JobRun) -> ResultStore:
+        """
+        The part of a run's task.
+
+        :raises ConfigurationError: options that cannot be
+        """
+        return cls.of(run.task, run.context, memory=run.memory)
 
     def existing(self, **facts: Any) -> dict[str, Any] | None:
         """
