@@ -19,7 +19,6 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,9 +35,7 @@ from airflow_async_provider._callbacks.registration import (
     Delivery,
     Registration,
 )
-from tests.support.harness import Postgres, PostgresMissingError
-
-AIRFLOW = tuple(map(int, version("apache-airflow-core").split(".")[:2]))
+from tests.support.harness import AIRFLOW, Postgres, PostgresMissingError
 
 #: What a task remembers across tries came with Airflow 3.3.
 HAS_TASK_STATE = AIRFLOW >= (3, 3)

@@ -6,12 +6,11 @@ from __future__ import annotations
 import contextlib
 import shutil
 import socket
-import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from tests.support.harness.processes import Child, wait_until
 from tests.support.sources import ROOT
 
 #: Their environment is not the project's: pygeoapi and Airflow want different versions of the same packages.
@@ -34,13 +33,6 @@ def missing(name: str) -> str:
     return f"{name} is not installed (make real-servers)"
 
 
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        return int(listening.getsockname()[1])
-
-
 @contextlib.contextmanager
 def serving(
     command: Sequence[str], port: int | None, *, cwd: Path, env: Mapping[str, str] | None = None
@@ -50,24 +42,16 @@ def serving(
 
     :param port: where it listens; None for one that does not
     """
-    with (cwd / f"{Path(command[0]).name}-{port}.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=cwd, env=env, stdout=log, stderr=subprocess.STDOUT)
-        try:
-            end = time.monotonic() + START_SECONDS
-            while port is not None and not _listens(port):
-                if process.poll() is not None or time.monotonic() > end:
-                    raise AssertionError(
-                        f"{command[0]} does not serve:\n{Path(log.name).read_text()[-3000:]}"
-                    )
-                time.sleep(0.1)
-            yield
-        finally:
-            process.terminate()
-            try:
-                process.wait(15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(15)
+    name = Path(command[0]).name
+    server = Child(name, command, log=cwd / f"{name}-{port}.log", cwd=cwd, env=env)
+    try:
+        if port is not None:
+            wait_until(lambda: not server.running or _listens(port), f"{name} to listen", START_SECONDS)
+            if not server.running:
+                raise server.not_ready("it does not serve")
+        yield
+    finally:
+        server.stop(15)
 
 
 def _listens(port: int) -> bool:

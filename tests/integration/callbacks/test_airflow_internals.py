@@ -12,7 +12,6 @@ import socket
 import sys
 import threading
 import time
-from importlib.metadata import version
 from pathlib import Path
 from uuid import uuid4
 
@@ -34,8 +33,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     postgres_fixture,
     world_fixture,
 )
-
-AIRFLOW = tuple(int(part) for part in version("apache-airflow-core").split(".")[:2])
+from tests.support.harness import AIRFLOW
 
 needs_attempts = pytest.mark.skipif(AIRFLOW < (3, 4), reason="Airflow 3.4 and later")
 

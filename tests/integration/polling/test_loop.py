@@ -6,14 +6,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from airflow_async_provider._polling import loop as waiting
-from airflow_async_provider._polling import policy
 from airflow_async_provider._polling.loop import Outcome, awatch, watch, with_status_url
 from airflow_async_provider._polling.policy import PollPolicy, Wait
 from airflow_async_provider.errors import TransientError
@@ -21,35 +19,8 @@ from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.protocols import HttpResponse, JobHandle, JobState, JobStatus
 from airflow_async_provider.protocols import _registry as registry
 from airflow_async_provider.protocols._jaggaer_aso import JaggaerAsoProtocol
-from airflow_async_provider.simulators.aso import AsoSimulator
-from airflow_async_provider.simulators.frame import running as simulating
 from tests.support.byte_server import running, status
-
-CONN_ID = "jaggaer_aso_default"
-FAST = {"poll_interval": 0.05, "max_poll_interval": 0.08}
-
-Aso = Callable[..., AsoSimulator]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy, "SHORTEST_SLEEP", 0.02)
-
-
-@pytest.fixture
-def aso(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aso]:
-    with ExitStack() as stack:
-
-        def start(**options: Any) -> AsoSimulator:
-            simulator = stack.enter_context(simulating(AsoSimulator(**options)))
-            monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(simulator.airflow_connection()))
-            return simulator
-
-        yield start
-
-
-def submit() -> JobHandle:
-    return JaggaerAsoHook().submit("event/7/apiItems/async")
+from tests.support.watched_aso import CONN_ID, FAST, Aso, aso, quick, submit  # noqa: F401 - fixtures among them
 
 
 class Lines:

@@ -13,8 +13,9 @@ import pytest
 from airflow_async_provider.errors import JobCancelledError, JobFailedError
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.protocols import JobHandle
+from tests.support.harness import free_port
 from tests.support.one_task import OneTask
-from tests.support.real_servers import free_port, missing, program, serving
+from tests.support.real_servers import missing, program, serving
 
 CELERY = program("celery")
 pytestmark = pytest.mark.skipif(CELERY is None, reason=missing("flower"))

@@ -15,8 +15,9 @@ import pytest
 
 from airflow_async_provider.errors import JobFailedError
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
+from tests.support.harness import free_port
 from tests.support.one_task import OneTask
-from tests.support.real_servers import free_port, missing, program, serving
+from tests.support.real_servers import missing, program, serving
 
 PYGEOAPI = program("pygeoapi")
 pytestmark = pytest.mark.skipif(PYGEOAPI is None, reason=missing("pygeoapi"))

@@ -31,31 +31,11 @@ from airflow_async_provider.triggers import async_job
 from airflow_async_provider.triggers.async_job import AsyncJobTrigger
 from tests.support.byte_server import ByteServer, Exchange, running, status
 from tests.support.one_task import fired
+from tests.support.watched_aso import CONN_ID, FAST, Aso, aso, quick, submit  # noqa: F401 - fixtures among them
 
-CONN_ID = "jaggaer_aso_default"
-FAST = {"poll_interval": 0.05, "max_poll_interval": 0.08}
 KEYS = {"version", "state", "remote_status", "via", "polls", "errors"}
 
-Aso = Callable[..., AsoSimulator]
-
 FLOOR = policy.SHORTEST_SLEEP
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy, "SHORTEST_SLEEP", 0.02)
-
-
-@pytest.fixture
-def aso(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aso]:
-    with ExitStack() as stack:
-
-        def start(**options: Any) -> AsoSimulator:
-            simulator = stack.enter_context(simulating(AsoSimulator(**options)))
-            monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(simulator.airflow_connection()))
-            return simulator
-
-        yield start
 
 
 @pytest.fixture
@@ -69,10 +49,6 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ByteServer
             return found
 
         yield start
-
-
-def submit() -> JobHandle:
-    return JaggaerAsoHook().submit("event/7/apiItems/async")
 
 
 def a_trigger(

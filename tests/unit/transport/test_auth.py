@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import base64
-import json
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,30 +16,13 @@ from airflow_async_provider._transport.auth import (
     basic,
     before_sending,
 )
-from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider.errors import (
     AuthenticationError,
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.protocols import Headers, HttpResponse
 from airflow_async_provider.protocols._redaction import masked
-
-
-def client(**options: Any) -> ClientCredentialsAuth:
-    return ClientCredentialsAuth(
-        **{
-            "token_url": "https://auth.example/oauth2/token?tenant=canary",
-            "client_id": "aso client",
-            "client_secret": "s:e/c+r&t",
-            **options,
-        }
-    )
-
-
-def answer(status: int = 200, body: Any = None, **fields: Any) -> HttpResponse:
-    raw = body if isinstance(body, bytes) else json.dumps(fields).encode()
-    return HttpResponse(status, Headers(), raw, received_at=0.0)
+from tests.support.token_client import answer, client
 
 
 def test_no_credentials_at_all() -> None:

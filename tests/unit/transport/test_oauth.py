@@ -4,14 +4,12 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
 
 from airflow_async_provider._transport import oauth as module
-from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthenticationError,
@@ -20,7 +18,7 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.protocols import Headers, HttpResponse
+from tests.support.token_client import answer, client
 
 
 class Clock:
@@ -36,22 +34,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     found = Clock()
     monkeypatch.setattr(module, "time", found)
     return found
-
-
-def client(**options: Any) -> ClientCredentialsAuth:
-    return ClientCredentialsAuth(
-        **{
-            "token_url": "https://auth.example/oauth2/token?tenant=canary",
-            "client_id": "aso client",
-            "client_secret": "s:e/c+r&t",
-            **options,
-        }
-    )
-
-
-def answer(status: int = 200, body: Any = None, **fields: Any) -> HttpResponse:
-    raw = body if isinstance(body, bytes) else json.dumps(fields).encode()
-    return HttpResponse(status, Headers(), raw, received_at=0.0)
 
 
 def test_the_token_request_is_that_of_rfc_6749() -> None:

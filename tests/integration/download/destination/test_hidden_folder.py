@@ -17,15 +17,8 @@ import pytest
 
 from airflow_async_provider._download import write_bytes, write_chunks
 from airflow_async_provider._download.destination import hidden_folder
-from airflow_async_provider._download.destination import temporary_file as temporary
 from airflow_async_provider._download.destination.hidden_folder import HiddenFolder
-
-
-@pytest.fixture(autouse=True, params=["nameless", "hidden name"])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "hidden name":
-        monkeypatch.setattr(temporary, "_FD_LINKS", Path("/nowhere"))
-    return str(request.param)
+from tests.support.unfinished import kind  # noqa: F401 - a fixture
 
 
 @pytest.fixture

@@ -29,17 +29,10 @@ from airflow_async_provider.errors import (
     ResultChangedError,
 )
 from tests.support.byte_server import ByteServer, change, running, serve, status
+from tests.support.unfinished import kind  # noqa: F401 - a fixture
 
 CONTENT = random.Random(7).randbytes(20_000_000)  # enough for the threads to take part
 ROOT = Path(__file__).resolve().parents[4]
-
-
-@pytest.fixture(autouse=True, params=["nameless", "hidden name"])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each test with both kinds of unfinished files: file systems without O_TMPFILE exist."""
-    if request.param == "hidden name":
-        monkeypatch.setattr(temporary, "_FD_LINKS", Path("/nowhere"))
-    return str(request.param)
 
 
 @pytest.fixture

@@ -14,14 +14,7 @@ import pytest
 
 from airflow_async_provider._download.destination import temporary_file as module
 from airflow_async_provider._download.destination.temporary_file import UnfinishedFile
-
-
-@pytest.fixture(autouse=True, params=["nameless", "hidden name"])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Each test with both kinds: file systems without O_TMPFILE exist."""
-    if request.param == "hidden name":
-        monkeypatch.setattr(module, "_FD_LINKS", Path("/nowhere"))
-    return str(request.param)
+from tests.support.unfinished import kind  # noqa: F401 - a fixture
 
 
 @pytest.fixture

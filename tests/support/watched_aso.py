@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated ASO whose jobs are watched at a quick pace, as fixtures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from airflow_async_provider._polling import policy
+from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
+from airflow_async_provider.protocols import JobHandle
+from airflow_async_provider.simulators.aso import AsoSimulator
+from airflow_async_provider.simulators.frame import running as simulating
+
+CONN_ID = "jaggaer_aso_default"
+FAST = {"poll_interval": 0.05, "max_poll_interval": 0.08}
+
+Aso = Callable[..., AsoSimulator]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause is too short."""
+    monkeypatch.setattr(policy, "SHORTEST_SLEEP", 0.02)
+
+
+@pytest.fixture
+def aso(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aso]:
+    """Starts a simulator, which the connection leads to."""
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> AsoSimulator:
+            simulator = stack.enter_context(simulating(AsoSimulator(**options)))
+            monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(simulator.airflow_connection()))
+            return simulator
+
+        yield start
+
+
+def submit() -> JobHandle:
+    """Start a job."""
+    return JaggaerAsoHook().submit("event/7/apiItems/async")
