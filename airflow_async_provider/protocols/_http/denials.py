@@ -71,6 +71,14 @@ _COUNTERS: Final = _set(
     "meta"
 )
 
+#: Words of a name that make it another state of the same job.
+_STATE: Final = _set("status state substatus substate conclusion result outcome verdict")
+_OF_THE_JOB: Final = _set(
+    "job task run batch export import request execution exec processing process completion complete final end "
+    "exit overall operation report query sub detail details code reason text name type "
+    "description info message transfer load build"
+)
+
 #: Fields of an object that are looked at.
 _MOST = 200
 
@@ -78,12 +86,23 @@ _MOST = 200
 @lru_cache(maxsize=1024)
 def _named(name: str) -> Kind | None:
     """Whether a name is that of an error or of something that has failed, by its words."""
-    words = {w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^A-Za-z\W_]+", name[:100])}
+    words = _words(name)
     if not words & (_FAIL | _ERROR):
         return None
     if not words <= _FAIL | _ERROR | _UNITS | _TELLING:
         return None
     return Kind.ERROR if words & (_ERROR | _TELLING) else Kind.COUNT
+
+
+def _words(name: str) -> set[str]:
+    return {w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^A-Za-z\W_]+", name[:100])}
+
+
+@lru_cache(maxsize=1024)
+def names_a_state(name: str) -> bool:
+    """Whether a name is that of the job's own state: ``status_detail``, but not ``last_status``."""
+    words = _words(name)
+    return bool(words & _STATE) and words <= _STATE | _OF_THE_JOB
 
 
 def denial(document: Any, *, ignored: Collection[str] = (), counts: bool = True) -> list[Denial]:

@@ -17,7 +17,13 @@ from airflow_async_provider.protocols._http.picking import not_listed, picked
 from airflow_async_provider.protocols._http.places import Answer, Places
 from airflow_async_provider.protocols._http.progress import percentage, progress_of
 from airflow_async_provider.protocols._http.requests import values_of
-from airflow_async_provider.protocols._http.sniffing import ambiguous, asks_for_password, no_state, sniffed
+from airflow_async_provider.protocols._http.sniffing import (
+    ambiguous,
+    is_login_page,
+    is_stand_in,
+    no_state,
+    sniffed,
+)
 from airflow_async_provider.protocols._http.urls import absolute, is_login, is_signed, was_redirected
 from airflow_async_provider.protocols._http.values import error_text, media_type, one_line
 from airflow_async_provider.protocols._http.verdict import Verdict
@@ -185,7 +191,7 @@ class MonitorReader:
         )
         progress = progress_of(self.outcome.progress, answer)
         status = status if progress is None else replace(status, progress=progress)
-        if not verdict.unknown:
+        if verdict.recognised:
             return status
         unknown = tuple(one_line(w, 80) for w in verdict.unknown)
         return replace(status, recognised=False, unknown_words=unknown)
@@ -246,8 +252,16 @@ class MonitorReader:
         if response.complete and self.profile.sniffs and self._says_wait(answer):
             return self._running(answer, Verdict(Meaning.RUNNING, str(response.status)))
         self._no_login(response.url, response)
-        if asks_for_password(response):
+        if is_login_page(response):
             raise self._login(response)
+        if self.profile.sniffs and is_stand_in(response):
+            raise UnreadableAnswerError(
+                f"HTTP {response.status} for {self.job}: the answer is a page that tells of a failure. "
+                "If it is the result, set outcome.state to false.",
+                excerpt=excerpt(response.body),
+                job=self.job,
+                http_status=response.status,
+            )
         if media_type(response).startswith("application/problem+"):  # RFC 9457
             text = error_text(answer.document) or excerpt(response.body)
             return self.status(response, Verdict(Meaning.FAILED, str(response.status), text))

@@ -11,7 +11,7 @@ from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http.description import Outcome
 from airflow_async_provider.protocols._http.places import MISSING, Answer, as_text
 from airflow_async_provider.protocols._http.values import body_text, media_type, one_line
-from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain
+from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain, worst
 from airflow_async_provider.protocols._http_messages import HttpResponse
 from airflow_async_provider.protocols._redaction import excerpt
 
@@ -42,7 +42,25 @@ _XML_STATE: Final = re.compile(
     r"<(?:\w{1,20}:)?(?:job|task|run|operation)?[_-]?(?:status|state)(?:\s[^<>]*)?>\s*([^<>]{1,100}?)\s*</",
     re.IGNORECASE,
 )
-_PASSWORD: Final = re.compile(rb"<input\b[^>]{0,300}\btype\s*=\s*[\"\']?password\b", re.IGNORECASE)
+#: What a page has in which a person logs in, or a browser for them: a password, or the forms of SAML and OpenID
+#: Connect that send themselves (SAML 2.0 bindings, 3.5; OAuth 2.0 form post response mode, 2).
+_LOGIN: Final = re.compile(
+    rb"<input\b[^>]{0,300}\b(?:type\s*=\s*[\"\']?password\b"
+    rb"|name\s*=\s*[\"\']?(?:SAMLRequest|SAMLResponse|RelayState|id_token|otp|passcode)\b)"
+    rb"|<title\b[^>]{0,100}>[^<]{0,60}"
+    rb"\b(?:log[ -]?in|log[ -]?on|sign[ -]?in|single sign[ -]?on|sso|authenticat\w{1,10})\b",
+    re.IGNORECASE,
+)
+#: Titles and headings of pages that stand in for a system that is not there.
+_STAND_IN: Final = re.compile(
+    rb"<(?:title|h1)\b[^>]{0,100}>[^<]{0,60}\b(?:maintenance|(?:temporarily|service|currently) unavailable"
+    rb"|bad gateway|gateway time-?out|internal server error|server error|access denied|forbidden"
+    rb"|unauthori[sz]ed|not found|just a moment|attention required|we.ll be (?:right )?back|coming soon"
+    rb"|application error|error [45][0-9][0-9]|[45][0-9][0-9] )",
+    re.IGNORECASE,
+)
+#: Fields of an element of a list that make it a job, not a row of a result.
+_JOB_IDS: Final = ("jobid", "taskid", "runid", "requestid", "operationid", "executionid", "batchid")
 
 
 def sniffed(answer: Answer) -> list[str]:
@@ -51,6 +69,8 @@ def sniffed(answer: Answer) -> list[str]:
     none.
     """
     document = answer.document
+    if isinstance(document, list):
+        return _listed(document)
     if not isinstance(document, dict):
         return _text(answer)
     if word := _state(document):
@@ -67,6 +87,21 @@ def sniffed(answer: Answer) -> list[str]:
         return ["false"]
     progress = next((fields[name] for name in _PROGRESS if name in fields), None)
     return ["in progress"] if _unfinished(progress) else []
+
+
+def _listed(document: list[Any]) -> list[str]:
+    """
+    The worst state of a list of jobs. Rows of a result have states too, so only a word that is known to be no
+    success counts, and only in a list of one or in one whose elements name jobs.
+    """
+    elements = document[:_MOST]
+    if not all(isinstance(e, dict) for e in elements):
+        return []
+    if len(elements) != 1 and not all(any(plain(str(n)) in _JOB_IDS for n in e) for e in elements):
+        return []
+    words = [w for e in elements if (w := _state(e)) and known_meaning(w) in _NO_SUCCESS]
+    meanings = [known_meaning(w) or Meaning.UNKNOWN for w in words]
+    return [words[meanings.index(worst(meanings))]] if words else []
 
 
 def _state(document: Any) -> str | None:
@@ -104,9 +139,18 @@ def _text(answer: Answer) -> list[str]:
     return [text] if known in _NO_SUCCESS else []
 
 
-def asks_for_password(response: HttpResponse) -> bool:
-    """Whether an answer is a page in which a person enters a password, which is nobody's result."""
-    return media_type(response) == "text/html" and bool(_PASSWORD.search(response.body[:65_536]))
+def is_login_page(response: HttpResponse) -> bool:
+    """Whether an answer is a page in which a person or a browser logs in, which is nobody's result."""
+    return _is_page(response) and bool(_LOGIN.search(response.body[:65_536]))
+
+
+def is_stand_in(response: HttpResponse) -> bool:
+    """Whether an answer is a page that a proxy shows while the remote itself cannot answer."""
+    return _is_page(response) and bool(_STAND_IN.search(response.body[:65_536]))
+
+
+def _is_page(response: HttpResponse) -> bool:
+    return media_type(response) in ("text/html", "application/xhtml+xml")
 
 
 def ambiguous(answer: Answer, word: str, *, job: str) -> DescriptionError:

@@ -11,26 +11,27 @@ ended, is an error. It never counts as success.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
 from airflow_async_provider.errors import DescriptionError
-from airflow_async_provider.protocols._http.denials import Denial, Kind, denial
+from airflow_async_provider.protocols._http.denials import Denial, Kind, denial, names_a_state
 from airflow_async_provider.protocols._http.description import Outcome
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Place, as_text, says_something
 from airflow_async_provider.protocols._http.values import error_text, one_line
 from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain, worst
 from airflow_async_provider.protocols._redaction import excerpt
 
-#: Fields beside the state that tell how an ended job has ended, where the description names none.
-_CONCLUSIONS: Final = ("conclusion", "result", "result_state", "resultState", "outcome", "verdict")
-
 #: A word longer than this is none (characters).
 MAX_WORD = 200
 
 #: In place of the word of one of many states that has none yet.
 NOTHING_YET: Final = "nothing yet"
+
+#: Fields of an object that are looked at.
+MAX_FIELDS = 200
 
 #: More states than this are those of nobody's job.
 MAX_STATES = 10_000
@@ -47,12 +48,14 @@ class Verdict:
     :param word: the remote's own word
     :param message: the remote's explanation
     :param unknown: words that stand in no list
+    :param recognised: False where the answer leaves a doubt that a person may want to look into
     """
 
     meaning: Meaning
     word: str
     message: str | None = None
     unknown: tuple[str, ...] = ()
+    recognised: bool = True
 
 
 class Judge:
@@ -130,7 +133,9 @@ class Judge:
         if meaning is Meaning.UNKNOWN:
             return self._unknown(answer, word, unknown, job)
         if meaning is Meaning.RUNNING:
-            return Verdict(meaning, word, self._message(answer, running=True), unknown)
+            return Verdict(
+                meaning, word, self._message(answer, running=True), unknown, recognised=not unknown
+            )
         return self._ended(answer, meaning, word, job=job)
 
     def by_code(self, answer: Answer, meaning: Meaning) -> Verdict:
@@ -184,7 +189,7 @@ class Judge:
         if how == "running":
             return Verdict(Meaning.RUNNING, word, self._message(answer, running=True))
         told = f"{one_line(word, 80)!r} is in none of the lists of words ({_lists()}): taken for running"
-        return Verdict(Meaning.RUNNING, word, told, unknown)
+        return Verdict(Meaning.RUNNING, word, told, unknown, recognised=False)
 
     def _no_meaning(self, answer: Answer, word: str, what: str, job: str) -> DescriptionError:
         return DescriptionError(
@@ -220,12 +225,13 @@ class Judge:
             return Verdict(Meaning.FAILED, f"{word}, {found.text}", self._told(answer, found))
         if meaning is not Meaning.NO_DATA and (missing := own.failed_if.incomparable(answer)):
             raise self._not_there(answer, missing, job)
-        if own.conclusion is not None and own.conclusion.places:
-            return self._concluded(answer, meaning, word, job)
-        denied = self._denied(answer) if own.conclusion is None else None
-        if denied is not None and meaning is not Meaning.NO_DATA:
-            return Verdict(denied[0], f"{word}, {denied[1]}", self._message(answer))
-        return Verdict(Meaning.SUCCEEDED if meaning is Meaning.ENDED else meaning, word)
+        nowhere = own.conclusion is not None and not own.conclusion.places
+        verdict = Verdict(Meaning.SUCCEEDED if meaning is Meaning.ENDED else meaning, word)
+        if own.conclusion is not None and not nowhere:
+            verdict = self._concluded(answer, meaning, word, job)
+        if verdict.meaning is Meaning.SUCCEEDED and not nowhere and (denied := self._denied(answer)):
+            return Verdict(denied[0], f"{word}, {denied[1].text}", self._told(answer, denied[1]))
+        return verdict
 
     def _not_there(self, answer: Answer, condition: str, job: str) -> DescriptionError:
         name = condition.partition("!=")[0]
@@ -243,7 +249,7 @@ class Judge:
         words = [w for v in values for w in _word(v)]
         if not words:
             told = f"{word}, and nothing yet at {self.outcome.conclusion}"
-            return Verdict(Meaning.RUNNING, word, told, (told,))
+            return Verdict(Meaning.RUNNING, told, recognised=False)
         meanings = [_truth(w, self.meaning_of(w)) for w in words]
         how = worst(meanings)
         said = words[meanings.index(how)]
@@ -279,13 +285,17 @@ class Judge:
         return None
 
     @cached_property
-    def _spoken_of(self) -> frozenset[str]:
-        """Names of fields that the description itself reads for the outcome."""
+    def _judged(self) -> frozenset[str]:
+        """Names of fields of whose words the description's conclusion and conditions speak."""
         own = self.outcome
         conditions = (own.running_if, own.failed_if, own.cancelled_if, own.no_data_if)
         places = [test.place for c in conditions for tests in c.alternatives for test in tests]
-        places += [p for where in (own.state, own.conclusion) if where is not None for p in where.places]
-        return frozenset(re.split(r"[./]", p.source)[-1] for p in places)
+        return _names([*places, *(own.conclusion.places if own.conclusion else ())])
+
+    @cached_property
+    def _spoken_of(self) -> frozenset[str]:
+        """Names of fields that the description itself reads for the outcome."""
+        return self._judged | _names(self.outcome.state.places if self.outcome.state else ())
 
     def _told(self, answer: Answer, found: Denial) -> str:
         """The remote's explanation, and how to take the answer for a success all the same."""
@@ -296,15 +306,16 @@ class Judge:
         text = self._message(answer)
         return f"{text} ({hint})" if text else hint
 
-    def _denied(self, answer: Answer) -> tuple[Meaning, str] | None:
+    def _denied(self, answer: Answer) -> tuple[Meaning, Denial] | None:
         """What a second word beside the state says against a success, where the description names none."""
         for document in self._beside(answer):
-            for name in _CONCLUSIONS:
-                value = document.get(name)
+            for name, value in list(document.items())[:MAX_FIELDS]:
+                if name in self._judged or not names_a_state(str(name)):
+                    continue
                 if isinstance(value, str) and len(value) <= MAX_WORD:
                     how = self.meaning_of(value)
                     if how in (Meaning.FAILED, Meaning.CANCELLED, Meaning.NOT_RUN, Meaning.EXPIRED):
-                        return how, one_line(value, 80)
+                        return how, Denial(Kind.TRUTH, f"{name}: {one_line(value, 80)}")
         return None
 
     def _beside(self, answer: Answer) -> list[dict[str, Any]]:
@@ -330,6 +341,10 @@ class Judge:
             if text := error_text(document):
                 return text
         return None
+
+
+def _names(places: Iterable[Place]) -> frozenset[str]:
+    return frozenset(re.split(r"[./]", p.source)[-1] for p in places)
 
 
 def _lists() -> str:

@@ -113,7 +113,7 @@ def test_a_job_is_deleted_when_its_result_is_in_hand(remote: Remote) -> None:
     assert remote.asked[-2:] == ["FILE", "DELETE"]
 
 
-@pytest.mark.parametrize("status", [403, 404, 409])
+@pytest.mark.parametrize("status", [403, 404, 409, 500, 503])
 def test_a_deletion_that_is_refused_fails_no_task(status: int, remote: Remote, target: Path) -> None:
     remote.delete_status = status
     assert run(destination=str(target))["bytes"] == 4

@@ -14,6 +14,7 @@ from airflow_async_provider.errors import (
     OriginError,
     RemoteError,
     RequestRefusedError,
+    UnreadableAnswerError,
 )
 from airflow_async_provider.protocols import Headers, HttpResponse, JobHandle, JobState
 from airflow_async_provider.protocols._http.location import LocationProtocol
@@ -252,6 +253,21 @@ def test_a_page_that_asks_for_a_password_is_no_result() -> None:
     page = b'<html><form><input type="password" name="p"></form></html>'
     with pytest.raises(AuthenticationError, match="where a person logs in"):
         PROFILE.read_status(HANDLE, answer(200, page, Content_Type="text/html"))
+
+
+def test_a_page_that_stands_in_for_the_remote_is_no_result_unless_it_is_said_to_be_one() -> None:
+    page = answer(200, b"<title>Down for maintenance</title>", Content_Type="text/html")
+    with pytest.raises(UnreadableAnswerError, match=r"set outcome\.state to false"):
+        PROFILE.read_status(HANDLE, page)
+    told = LocationProtocol(outcome={"state": False})
+    assert told.read_status(HANDLE, page).state is JobState.SUCCEEDED
+
+
+def test_a_list_of_jobs_that_run_is_no_result() -> None:
+    assert PROFILE.read_status(HANDLE, answer(200, [{"state": "queued"}])).state is JobState.RUNNING
+    assert PROFILE.read_status(HANDLE, answer(200, [{"state": "failed"}])).state is JobState.FAILED
+    rows = [{"order": 1, "status": "pending"}, {"order": 2, "status": "paid"}]
+    assert PROFILE.read_status(HANDLE, answer(200, rows)).state is JobState.SUCCEEDED
 
 
 def test_a_condition_goes_before_the_status_code() -> None:

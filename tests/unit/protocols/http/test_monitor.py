@@ -204,3 +204,11 @@ def test_a_200_that_could_not_answer_is_worth_another_try() -> None:
         ask(profile, handle, 200, body)
     with pytest.raises(UnreadableAnswerError, match="no JSON"):
         ask(profile, handle, 200, b"<html>maintenance</html>")
+
+
+def test_an_end_without_its_conclusion_says_what_is_missing_and_names_no_list() -> None:
+    profile = StatusFieldProtocol(outcome={"state": "status", "conclusion": "how", "ended": ["over"]})
+    handle = JobHandle(profile.name, "7", 0.0, f"{BASE}/jobs/7")
+    status = profile.read_status(handle, answer(200, {"status": "over"}))
+    assert status.remote_status == "over, and nothing yet at how"
+    assert (status.state, status.recognised, status.unknown_words) == (JobState.RUNNING, False, ())

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_async_provider.protocols import Headers, HttpResponse
 from airflow_async_provider.protocols._http.places import Answer
-from airflow_async_provider.protocols._http.sniffing import ambiguous, asks_for_password, sniffed
+from airflow_async_provider.protocols._http.sniffing import ambiguous, is_login_page, is_stand_in, sniffed
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,16 @@ from airflow_async_provider.protocols._http.sniffing import ambiguous, asks_for_
         ({"progress": 1}, []),
         ({"progress": True}, []),
         ({"progress": "fast"}, []),
+        # lists: one job, or several that say that they are jobs
+        ([{"status": "RUNNING"}], ["RUNNING"]),
+        ([{"state": "failed", "rows": 3}], ["failed"]),
+        ([{"status": "done"}], []),
+        ([{"status": "married"}], []),
+        ([{"jobId": 1, "state": "done"}, {"jobId": 2, "state": "running"}], ["running"]),
+        ([{"jobId": 1, "state": "failed"}, {"jobId": 2, "state": "running"}], ["failed"]),
+        ([{"order": 1, "status": "pending"}, {"order": 2, "status": "failed"}], []),
+        (["RUNNING"], []),
+        ([], []),
     ],
 )
 def test_what_may_be_a_state(document: Any, words: list[str]) -> None:
@@ -79,12 +89,38 @@ def test_a_bare_word_or_xml_that_says_no_success(kind: str, body: str, words: li
     ("kind", "body", "asks"),
     [
         ("text/html; charset=utf-8", b'<form><INPUT name="p" type = "Password"></form>', True),
+        ("text/html", b"<html><head><title>Sign in to your account</title></head></html>", True),
+        ("text/html", b"<title lang=en>Contoso | Log-in</title>", True),
+        (
+            "application/xhtml+xml",
+            b'<form method="post"><input type="hidden" name="SAMLRequest" value="x"/></form>',
+            True,
+        ),
+        ("text/html", b'<body onload="s()"><form><input name="id_token"></form></body>', True),
         ("text/html", b"<html><table><tr><td>password</td></tr></table></html>", False),
+        ("text/html", b"<title>Sales 2026</title><p>Please sign in at the desk</p>", False),
+        ("text/html", b"<title>Blog index</title>", False),
         ("text/csv", b'<input type="password">', False),
     ],
 )
 def test_a_page_in_which_a_person_logs_in(kind: str, body: bytes, asks: bool) -> None:
-    assert asks_for_password(HttpResponse(200, Headers({"Content-Type": kind}), body, 0.0)) is asks
+    assert is_login_page(HttpResponse(200, Headers({"Content-Type": kind}), body, 0.0)) is asks
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "stands_in"),
+    [
+        ("text/html", b"<title>Down for maintenance</title>", True),
+        ("text/html", b"<html><h1 class=x>503 Service Unavailable</h1></html>", True),
+        ("text/html", b"<TITLE>Just a moment...</TITLE>", True),
+        ("text/html", b"<title>404 - not here</title>", True),
+        ("text/html", b"<title>Access denied</title>", True),
+        ("text/html", b"<title>Sales 2026</title><h1>Units sold</h1><p>503 Service Unavailable</p>", False),
+        ("text/plain", b"<title>Down for maintenance</title>", False),
+    ],
+)
+def test_a_page_of_a_proxy(kind: str, body: bytes, stands_in: bool) -> None:
+    assert is_stand_in(HttpResponse(200, Headers({"Content-Type": kind}), body, 0.0)) is stands_in
 
 
 def test_an_answer_that_may_be_either_says_what_to_set() -> None:
