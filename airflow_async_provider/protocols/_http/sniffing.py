@@ -42,8 +42,8 @@ _XML_STATE: Final = re.compile(
     r"<(?:\w{1,20}:)?(?:job|task|run|operation)?[_-]?(?:status|state)(?:\s[^<>]*)?>\s*([^<>]{1,100}?)\s*</",
     re.IGNORECASE,
 )
-#: What a page has in which a person logs in, or a browser for them: a password, or the forms of SAML and OpenID
-#: Connect that send themselves (SAML 2.0 bindings, 3.5; OAuth 2.0 form post response mode, 2).
+#: What a page has in which a person logs in, or a browser for them: a password, or the forms of SAML and
+#: OpenID Connect that send themselves (SAML 2.0 bindings, 3.5; OAuth 2.0 form post response mode, 2).
 _LOGIN: Final = re.compile(
     rb"<input\b[^>]{0,300}\b(?:type\s*=\s*[\"\']?password\b"
     rb"|name\s*=\s*[\"\']?(?:SAMLRequest|SAMLResponse|RelayState|id_token|otp|passcode)\b)"
@@ -53,7 +53,7 @@ _LOGIN: Final = re.compile(
 )
 #: Titles and headings of pages that stand in for a system that is not there.
 _STAND_IN: Final = re.compile(
-    rb"<(?:title|h1)\b[^>]{0,100}>[^<]{0,60}\b(?:maintenance|(?:temporarily|service|currently) unavailable"
+    rb"<(?:title|h1)\b[^>]{0,100}>[^<]{0,60}\b(?:maintenance|(?:temporarily|service) unavailable"
     rb"|bad gateway|gateway time-?out|internal server error|server error|access denied|forbidden"
     rb"|unauthori[sz]ed|not found|just a moment|attention required|we.ll be (?:right )?back|coming soon"
     rb"|application error|error [45][0-9][0-9]|[45][0-9][0-9] )",
