@@ -74,8 +74,8 @@ _COUNTERS: Final = _set(
 #: Words of a name that make it another state of the same job.
 _STATE: Final = _set("status state substatus substate conclusion result outcome verdict")
 _OF_THE_JOB: Final = _set(
-    "job task run batch export import request execution exec processing process completion complete final end "
-    "exit overall operation report query sub detail details code reason text name type "
+    "job task run batch export import request execution exec processing process completion complete final "
+    "end exit overall operation report query sub detail details code reason text name type "
     "description info message transfer load build"
 )
 
