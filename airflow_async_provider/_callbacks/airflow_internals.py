@@ -65,6 +65,9 @@ HAS_ATTEMPTS = AIRFLOW >= (3, 4)
 #: Not needed from 3.4 on, and wrong there: iterations of a loop cannot be told apart by what is asked.
 HANDOVER_KILLS = AIRFLOW < (3, 4)
 
+#: Whether a trigger may end its task: before Airflow 3.3 it has no retries then, and no task to push for.
+ENDS_FROM_TRIGGER = AIRFLOW >= (3, 3)
+
 #: Task states in which a callback may still be of use to the task itself.
 OPEN_STATES = frozenset({"scheduled", "queued", "running", "deferred", "restarting", "up_for_retry"})
 
@@ -316,6 +319,13 @@ def connection_of(conn_id: str, team: str | None = None) -> Any:
         return Connection.get_connection_from_secrets(conn_id, **of_team)
     except AirflowNotFoundException:
         return None
+
+
+def has_listeners() -> bool:
+    """Whether a plugin listens to the ends of tasks in this worker, as OpenLineage's does."""
+    from airflow.sdk.listener import get_listener_manager
+
+    return bool(get_listener_manager().has_listeners)
 
 
 #: Tables that callbacks are written to.

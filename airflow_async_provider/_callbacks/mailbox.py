@@ -60,6 +60,21 @@ async def alook(task: TaskKey, submission: str = "") -> Delivery | None:
     return await sync_to_async(look)(task, submission)
 
 
+async def apush_return_value(task: TaskKey, value: Any, *, mapped_over: bool) -> None:
+    """
+    Push the return value of a task that its trigger ends, as its worker would have done (Airflow >= 3.3).
+
+    Not with the event that ends the task: Airflow encodes such values twice (seen in 3.3, read in 3.4).
+
+    :param mapped_over: a task below is expanded over the value
+    :raises Exception: Airflow did not answer
+    """
+    from airflow.sdk.execution_time.xcom import XCom  # the configured backend: others read this value
+
+    length = {"_mapped_length": len(value)} if mapped_over else {}
+    await XCom.aset(key=XCom.XCOM_RETURN_KEY, value=value, **_where(task), **length)
+
+
 def delivery_for(submission: str, stored: Any) -> Delivery | None:
     """A delivery as it was stored, unless it answers another submission."""
     delivery = Delivery.from_dict(stored)

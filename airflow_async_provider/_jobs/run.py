@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from airflow_async_provider._jobs import airflow_exceptions, messages
 from airflow_async_provider._jobs.callback import CallbackPart
+from airflow_async_provider._jobs.ending import end_arguments
 from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, digests_of, was_cleared
 from airflow_async_provider._jobs.reattach import take_up
@@ -274,6 +275,7 @@ class JobRun:
             "settle": settle_seconds(),
             "cancel_on_kill": self.task.cancel_on_kill,
             **(self.callback.trigger_arguments() if self.callback else {}),
+            **end_arguments(self.task, self.context, record.handle),
         }
         if instance_id := _instance_id(self.context):
             _deferred_here[instance_id] = record.to_dict()
@@ -285,16 +287,19 @@ class JobRun:
 
     # -- resume -------------------------------------------------------------------------------------------
 
-    def resume(self, event: Mapping[str, Any] | None, record: Mapping[str, Any] | None) -> Any:
+    def resume(self, event: Mapping[str, Any] | str | None, record: Mapping[str, Any] | None) -> Any:
         """
         Go on after the trigger or a callback: read the status, then settle or wait on.
 
-        :param event: states and counters only
+        :param event: states and counters only; ``dag.test()`` brings "success" where the trigger has ended
+            the task
         :param record: what the deferral carried along
         """
         record = record or _deferred_here.pop(_instance_id(self.context), None)
         if event is None or record is None:
             raise ValueError("execute_complete needs the trigger's event and the deferred run")
+        if isinstance(event, str):
+            event = {"state": JobState.SUCCEEDED.value}
         self._set(JobRecord.from_dict(record))
         with self._cancelled_at_timeout():
             if self.callback:

@@ -59,6 +59,8 @@ class WatchingTask(Protocol):
     """A task that watches a job, as its run sees it: an operator or a sensor."""
 
     cancel_on_kill: bool
+    #: True, False, or None: wherever nothing would be lost.
+    end_from_trigger: bool | None
 
     @property
     def log(self) -> Any:
@@ -73,6 +75,9 @@ class WatchingTask(Protocol):
 
     def callback_settings(self) -> CallbackSettings | None:
         """Whether it asks for a callback; None where it does not."""
+
+    def hands_over_handle(self) -> bool:
+        """Whether the task's value is its job's handle, and a success leaves nothing else to be done."""
 
     def interpret(self, status: JobStatus) -> JobStatus:
         """Let the task's arguments decide what a status means (Automic's "did not run")."""

@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.arguments import refuse_unknown, seconds
+from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain
@@ -31,7 +32,15 @@ NOT_OF_THE_JOB = frozenset({"conn_id", "http_conn_id", "callback_base_url", *STO
 
 #: Arguments of a wait, which an operator that only starts a job does not take.
 WAIT_ARGUMENTS = frozenset(
-    {"timeout", "poll_interval", "max_poll_interval", "max_outage", "deferrable", "linger"}
+    {
+        "timeout",
+        "poll_interval",
+        "max_poll_interval",
+        "max_outage",
+        "deferrable",
+        "linger",
+        "end_from_trigger",
+    }
 )
 
 
@@ -49,6 +58,9 @@ class AsyncJobOperator(BaseOperator):
     :param deferrable: wait in the triggerer (default); False keeps the worker for the whole wait
     :param linger: how long the worker itself watches before it defers (seconds or timedelta), so that a short
         job never pays for the round trip through the triggerer
+    :param end_from_trigger: let the triggerer end the task when the job has succeeded, without a worker. None
+        (default): where nothing would be lost by that, see the page on common arguments; False: never. Needs
+        Airflow 3.3, and a task whose result is its job's handle.
     :param cancel_on_kill: cancel the remote job, where that can be done, when the task is killed, cleared or
         marked while it waits, and when the deadline passes. While deferred this needs Airflow 3.3.
     :param reattach: on a retry, go on with the job of the earlier try instead of starting another (needs
@@ -69,6 +81,7 @@ class AsyncJobOperator(BaseOperator):
         max_outage: float | timedelta = DEFAULT_MAX_OUTAGE,
         deferrable: bool = True,
         linger: float | timedelta = 0.0,
+        end_from_trigger: bool | None = None,
         cancel_on_kill: bool = True,
         reattach: bool = True,
         **kwargs: Any,
@@ -84,6 +97,7 @@ class AsyncJobOperator(BaseOperator):
         self.max_outage = seconds(max_outage, "max_outage", zero=False)
         self.deferrable = deferrable
         self.linger = seconds(linger, "linger")
+        self.end_from_trigger = end_from_trigger
         self.cancel_on_kill = cancel_on_kill
         self.reattach = reattach
 
@@ -170,6 +184,10 @@ class AsyncJobOperator(BaseOperator):
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Turn a succeeded job into the task's return value; here its handle."""
         return run.handle.to_dict()
+
+    def hands_over_handle(self) -> bool:
+        """Whether the return value is the job's handle, and a success leaves nothing else to be done."""
+        return uses(type(self), AsyncJobOperator, *AT_THE_END)
 
     def failure_hint(self, status: JobStatus) -> str:
         """What the reader of the task log can do after a bad end."""

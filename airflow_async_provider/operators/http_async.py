@@ -19,6 +19,7 @@ from airflow_async_provider._download.limits import (
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
 from airflow_async_provider._jobs.arguments import method_of, one_connection, one_of, query_of, seconds
+from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination, json_bytes, names_of_files
 from airflow_async_provider._jobs.results.store import (
@@ -366,6 +367,10 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         if handle.status_url is None and is_generic(self.profile) and self.protocol.pollable:
             return JobStatus(JobState.EXPIRED, message="it ended at once, and its answer was not kept")
         return super().status_of_earlier_job(run, handle)
+
+    def hands_over_handle(self) -> bool:
+        """Whether the return value is the job's handle, and a success leaves nothing else to be done."""
+        return self.result == "handle" and uses(type(self), HttpAsyncJobOperator, *AT_THE_END)
 
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """

@@ -11,6 +11,7 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_async_provider._jobs.arguments import refuse_unknown
+from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain
@@ -42,6 +43,9 @@ class JobSensor(BaseSensorOperator):
 
     :param conn_id: Airflow connection of the remote system
     :param deferrable: wait in the triggerer (default); False pokes from a worker
+    :param end_from_trigger: let the triggerer end the task when the job has succeeded, without a worker. None
+        (default): where nothing would be lost by that, see the page on common arguments; False: never. Needs
+        Airflow 3.3.
     :param cancel_on_kill: cancel the remote job when the task is killed, cleared or marked, and when the
         timeout passes; by default it is left alone, as the sensor has not started it
     :raises ConfigurationError: an argument that no sensor of this kind takes
@@ -54,6 +58,7 @@ class JobSensor(BaseSensorOperator):
         *,
         conn_id: str | None = None,
         deferrable: bool = True,
+        end_from_trigger: bool | None = None,
         cancel_on_kill: bool = False,
         **kwargs: Any,
     ) -> None:
@@ -63,6 +68,7 @@ class JobSensor(BaseSensorOperator):
         super().__init__(**kwargs)
         self.conn_id = conn_id
         self.deferrable = deferrable
+        self.end_from_trigger = end_from_trigger
         self.cancel_on_kill = cancel_on_kill
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -146,6 +152,10 @@ class JobSensor(BaseSensorOperator):
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """The sensor's return value: the job's handle."""
         return run.handle.to_dict()
+
+    def hands_over_handle(self) -> bool:
+        """Whether a success leaves nothing to be done but to return the handle."""
+        return uses(type(self), JobSensor, *AT_THE_END)
 
     def failure_hint(self, status: JobStatus) -> str:
         """What the reader can do; a task that has not started the job cannot start another."""

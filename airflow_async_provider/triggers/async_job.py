@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from airflow.triggers.base import BaseTrigger, TriggerEvent
+from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_async_provider._callbacks.mailbox import alook, is_still_deferred, key_of
+from airflow_async_provider._callbacks.mailbox import alook, apush_return_value, is_still_deferred, key_of
 from airflow_async_provider._callbacks.registration import Delivery
 from airflow_async_provider._polling.loop import Heartbeat, Outcome, awatch, format_duration
 from airflow_async_provider._polling.policy import PollPolicy, Wait
@@ -67,6 +67,8 @@ class AsyncJobTrigger(BaseTrigger):
     :param callback: a callback is expected too: look into the mailbox
     :param last_delivery_at: epoch seconds of the last callback that the operator has dealt with already
     :param submission: name of the submission whose callback counts
+    :param end: how to end the task when the job has succeeded, without a worker: whether its return value is
+        pushed, and mapped over; None where a worker shall end it
     :param version: layout of these arguments
     :param later: what a later version of this package has added without a new layout: kept and not used
     """
@@ -85,6 +87,7 @@ class AsyncJobTrigger(BaseTrigger):
         callback: bool = False,
         last_delivery_at: float = 0.0,
         submission: str = "",
+        end: Mapping[str, bool] | None = None,
         version: int = TRIGGER_VERSION,
         **later: Any,
     ) -> None:
@@ -100,6 +103,7 @@ class AsyncJobTrigger(BaseTrigger):
         self.callback = callback
         self.last_delivery_at = last_delivery_at
         self.submission = submission
+        self.end = end
         self.version = version
         self.later = later
 
@@ -119,6 +123,7 @@ class AsyncJobTrigger(BaseTrigger):
                 "callback": self.callback,
                 "last_delivery_at": self.last_delivery_at,
                 "submission": self.submission,
+                "end": self.end,
                 "version": self.version,
                 **self.later,
             },
@@ -152,6 +157,9 @@ class AsyncJobTrigger(BaseTrigger):
         except Exception as e:  # noqa: BLE001 - a trigger that raises fails its task without execute_complete
             self.log.warning("Watching the job broke off: %s", _describe_error(e))
             event = Outcome("error", error=e).to_event()
+        if self.end is not None and await self._pushed(event, self.end):
+            yield TaskSuccessEvent()
+            return
         await asyncio.sleep(self._until_settled())
         if event["via"] != "poll" or event["state"] in _NO_ANSWERS:
             # An end that an answer told of has its line. When thousands of jobs end together, each further
@@ -165,6 +173,31 @@ class AsyncJobTrigger(BaseTrigger):
                 event["errors"],
             )
         yield TriggerEvent(event)
+
+    async def _pushed(self, event: Mapping[str, Any], end: Mapping[str, bool]) -> bool:
+        """Whether the task can be ended here: its job has succeeded, and its return value is pushed."""
+        if event["state"] != JobState.SUCCEEDED.value or event["via"] != "poll" or self.task_instance is None:
+            return False
+        handle = JobHandle.from_dict(self.job)
+        if url := event.get("status_url"):
+            handle = replace(handle, status_url=url)
+        try:
+            if end.get("push"):
+                where, mapped_over = key_of(self.task_instance), bool(end.get("mapped_over"))
+                await apush_return_value(where, handle.to_dict(), mapped_over=mapped_over)
+        except Exception as e:  # noqa: BLE001 - whatever Airflow raises: then a worker ends the task
+            self.log.warning(
+                "Job %s: a worker ends the task, as it could not be ended here: %s",
+                handle.job_id,
+                _describe_error(e),
+            )
+            return False
+        self.log.info(
+            "Job %s: succeeded after %d polls; the task ends here, without a worker.",
+            handle.job_id,
+            event["polls"],
+        )
+        return True
 
     def _now(self) -> float:
         """Epoch seconds of the worker's clock, as far as it is known here."""

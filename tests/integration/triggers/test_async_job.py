@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.triggers.base import TaskSuccessEvent
 
 from airflow_async_provider._polling import policy
 from airflow_async_provider._polling.policy import PollPolicy
@@ -645,3 +646,29 @@ def test_a_trigger_imports_the_class_that_its_worker_has_looked_at(
         assert asyncio.run(fired(trigger))["state"] == "failed"
     finally:
         sys.modules.pop("own_protocol", None)
+
+
+# -- ending the task
+
+
+def test_a_task_that_cannot_be_ended_here_is_resumed(aso: Aso) -> None:
+    """There is no Airflow around this trigger that a return value could be pushed to."""
+    aso(processing_seconds=0.2)
+    trigger = a_trigger(submit(), end={"push": True, "mapped_over": False})
+    trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, id=None)
+    event = asyncio.run(asyncio.wait_for(fired(trigger), 30))
+    assert event["state"] == "succeeded"
+
+
+def test_a_task_that_pushes_nothing_is_ended_here_when_its_job_has_succeeded(aso: Aso) -> None:
+    async def first(trigger: AsyncJobTrigger) -> Any:
+        async for event in trigger.run():
+            return event
+        return None
+
+    for outcome, ended in (("completed", True), ("failed", False)):
+        aso(processing_seconds=0.2, outcome=outcome)
+        trigger = a_trigger(submit(), end={"push": False, "mapped_over": False})
+        trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, id=None)
+        event = asyncio.run(asyncio.wait_for(first(trigger), 30))
+        assert isinstance(event, TaskSuccessEvent) is ended
