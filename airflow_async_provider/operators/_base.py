@@ -110,7 +110,10 @@ class AsyncJobOperator(BaseOperator):
         return JobRun(self, context).begin()
 
     def execute_complete(
-        self, context: Context, event: Mapping[str, Any] | None = None, run: Mapping[str, Any] | None = None
+        self,
+        context: Context,
+        event: Mapping[str, Any] | str | None = None,
+        run: Mapping[str, Any] | None = None,
     ) -> Any:
         """
         Go on after the trigger or a callback: read the status, then finish, fail or wait on.

@@ -93,7 +93,10 @@ class JobSensor(BaseSensorOperator):
             raise
 
     def execute_complete(
-        self, context: Context, event: Mapping[str, Any] | None = None, run: Mapping[str, Any] | None = None
+        self,
+        context: Context,
+        event: Mapping[str, Any] | str | None = None,
+        run: Mapping[str, Any] | None = None,
     ) -> Any:
         """
         Go on after the trigger: read the status, then finish, fail or wait on.

@@ -61,3 +61,36 @@ def test_a_deferred_download_ends_in_dag_test(
     stored = (tmp_path / "items.dat").read_bytes()
     assert hashlib.sha256(stored).hexdigest() == aso_simulator.sha256_of(aso_simulator.job())
     assert aso_simulator.journal.jobs_started == 1
+
+
+SENSOR_FILE = """
+from airflow.sdk import DAG, task
+from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoSubmitOperator
+from airflow_async_provider.sensors.async_job import AsyncJobSensor
+
+with DAG("watched_in_process", schedule=None) as dag:
+    submit = JaggaerAsoSubmitOperator(task_id="submit", endpoint="event/4711/apiItems/async")
+    wait = AsyncJobSensor(task_id="wait", job=submit.output, poke_interval=0.2)
+
+    @task
+    def read(handle):
+        assert handle["protocol"] == "jaggaer_aso"
+
+    read(wait.output)
+"""
+
+
+@pytest.mark.usefixtures("airflow_db", "aso_connection")
+def test_a_sensor_that_its_trigger_ends_goes_on_in_dag_test(
+    aso_simulator: AsoSimulator, airflow_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It knows no end by a trigger: the sensor goes on with the word "success"."""
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
+    aso_simulator.script(processing_seconds=1.0)
+    file = airflow_home / "dags" / "watched_in_process.py"
+    file.write_text(SENSOR_FILE, encoding="utf-8")
+    try:
+        run = runpy.run_path(str(file))["dag"].test()
+    finally:
+        file.unlink()
+    assert run.state == "success"

@@ -49,6 +49,17 @@ def test_an_event_is_not_believed() -> None:
         resume(task, remote, deferral, state="succeeded")
 
 
+def test_the_word_of_dag_test_is_not_believed_either() -> None:
+    """It knows no end by a trigger, and goes on with "success" in place of an event."""
+    remote, task = SmallRemote(), OneTask()
+    deferral = task.begin(lambda: SmallTask(remote=remote))
+    with pytest.raises(TaskDeferred):
+        SmallTask(remote=remote).execute_complete(task.context, event="success", **deferral.kwargs)
+    remote.jobs["7"] = SUCCEEDED
+    ended = SmallTask(remote=remote).execute_complete(task.context, event="success", **deferral.kwargs)
+    assert ended == "7"
+
+
 def test_a_retry_goes_on_with_the_job_and_starts_no_other() -> None:
     remote, task = SmallRemote(), OneTask()
     task.begin(lambda: SmallTask(remote=remote))  # its worker and its trigger are gone
