@@ -35,8 +35,8 @@ def end_arguments(task: Any, context: Mapping[str, Any], handle: JobHandle) -> d
         if task.end_from_trigger:
             task.log.warning("end_from_trigger=True: this task ends on a worker all the same, as %s.", why)
         return {}
-    mapped = getattr(context.get("ti"), "map_index", None)
-    is_mapped_over = mapped in (None, -1) and next(iter(task.iter_mapped_dependants()), None) is not None
+    mapped = getattr(context.get("ti"), "map_index", None) not in (None, -1)
+    is_mapped_over = not mapped and task.has_dag() and any(True for _ in task.iter_mapped_dependants())
     if not task.do_xcom_push and is_mapped_over:
         return {}  # the worker has the error for that
     return {"end": {"push": bool(task.do_xcom_push), "mapped_over": is_mapped_over}}

@@ -189,6 +189,7 @@ def test_strange_extra_fields_end_nothing() -> None:
 # -- bombs --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["gzip", "zip"])
 def test_a_bomb_is_broken_off_with_bounded_memory(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = zlib.compressobj(9, wbits=31)
