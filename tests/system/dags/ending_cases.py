@@ -18,7 +18,7 @@ def names(pair: Any) -> Any:
 
 
 with DAG("ending", schedule=None, default_args={"retries": 0}):
-    submit = JaggaerAsoSubmitOperator(task_id="submit", endpoint="api/v1/things", reattach=False)
+    submit = JaggaerAsoSubmitOperator(task_id="submit", endpoint="event/4711/apiItems/async", reattach=False)
     common: dict[str, Any] = {"job": submit.output, "poke_interval": 1, "timeout": 120}
     plain = AsyncJobSensor(task_id="plain", **common)
     names.expand(pair=plain.output)
