@@ -3,6 +3,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -17,7 +18,7 @@ extensions = ["myst_parser"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 nitpicky = True
-myst_enable_extensions = ["deflist"]
+myst_enable_extensions = ["alert"]  # GitHub's "> [!NOTE]"
 myst_heading_anchors = 3
 # Pygments gives up on a quoted text of several lines at a shell prompt. Only colours are lost; that code is
 # valid is tested (tests/unit/project/test_docs.py).
@@ -31,3 +32,30 @@ html_theme_options = {"navigation_with_keys": True}
 html_last_updated_fmt = None
 html_copy_source = False
 html_show_sphinx = False
+
+
+# Pages are plain Markdown, so that they read on GitHub as they do here. What only the site needs is added below.
+
+
+def _toctrees(index: str) -> str:
+    """The navigation: a caption for each section of the index, with the pages that it links."""
+    found = []
+    for caption, section in re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", index, re.DOTALL | re.MULTILINE):
+        linked = re.findall(r"\]\((\w+)\.md\)", section)
+        if linked:
+            found.append(
+                "\n".join(["```{toctree}", ":hidden:", f":caption: {caption}", "", *linked, "```", ""])
+            )
+    return "\n".join(found)
+
+
+def _complete(app: Any, page: str, source: list[str]) -> None:
+    if page == "index":
+        source[0] += "\n" + _toctrees(source[0])
+    elif page == "changelog":
+        source[0] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("source-read", _complete)
