@@ -34,6 +34,8 @@ SYSTEM_SHORT := tests/system/test_harness.py tests/system/test_callbacks.py test
 	tests/system/test_automic.py
 # The folders of unit and integration tests that meet Airflow's internals.
 AIRFLOWS_FOLDERS := callbacks triggers jobs
+# The site needs no Airflow: without an environment it gets a small one of its own.
+DOCS_VENV := $(if $(wildcard $(VENV)/runtime.stamp),$(VENV),.venv-docs)
 MATRIX := requirements/matrix.py
 CODE := airflow_async_provider tests demo example_dags benchmarks requirements docs
 
@@ -124,8 +126,8 @@ bench: $(VENV)/dev.stamp  ## measure (see benchmarks/)
 	@for script in $(BENCHMARKS); do echo "== $$script"; $(BIN)/python "benchmarks/$$script.py"; done
 
 .PHONY: docs
-docs: $(VENV)/docs.stamp  ## build the documentation into docs/_build/html
-	$(BIN)/python -m sphinx -W -q -b html docs docs/_build/html
+docs: $(DOCS_VENV)/docs.stamp  ## build the documentation into docs/_build/html
+	$(DOCS_VENV)/bin/python -m sphinx -W -q -b html docs docs/_build/html
 
 .PHONY: package
 package: $(VENV)/package.stamp  ## wheel, sdist and SBOM into dist/, the same bytes from the same commit
@@ -143,7 +145,7 @@ pins: $(VENV)/dev.stamp  ## renew the pinned requirements (UPGRADE=1: to the new
 
 .PHONY: clean
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) .venv-servers .venv-3.*-py3.* .matrix .demo build dist docs/_build htmlcov .coverage .coverage.* *.egg-info
+	rm -rf $(VENV) .venv-servers .venv-docs .venv-3.*-py3.* .matrix .demo build dist docs/_build docs/api htmlcov .coverage .coverage.* *.egg-info
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # Each stamp stands for what its requirement files said when it was made. A change of the runtime's pins makes the
@@ -184,6 +186,12 @@ $(VENV)/celery.stamp: $(VENV)/dev.stamp requirements/celery.txt
 
 $(VENV)/docs.stamp: $(VENV)/project.stamp requirements/docs.txt
 	@$(PIP) -r requirements/docs.txt
+	@touch $@
+
+.venv-docs/docs.stamp: requirements/docs.txt
+	@rm -rf .venv-docs
+	@"$(PYTHON)" -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install -qq --disable-pip-version-check -c requirements/runtime-3.3.txt -r $<
 	@touch $@
 
 $(VENV)/package.stamp: $(VENV)/project.stamp requirements/package.txt

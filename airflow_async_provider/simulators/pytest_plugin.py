@@ -8,8 +8,12 @@ Switch it on in your ``conftest.py``::
 
 and then::
 
+    def test_my_dag(aso_simulator, aso_connection, run_dag):
+        assert run_dag("my_dag", "dags").state == "success"
+
+A simulator's arguments come by indirect parametrization::
+
     @pytest.mark.parametrize("aso_simulator", [{"processing_seconds": 2, "outcome": "failed"}], indirect=True)
-    def test_my_dag(aso_simulator, aso_connection): ...
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from airflow_async_provider.simulators._dag_run import AirflowHome, DagRunReport
     from airflow_async_provider.simulators.aso import AsoSimulator
     from airflow_async_provider.simulators.automic import AutomicSimulator
     from airflow_async_provider.simulators.frame import Simulator
@@ -143,3 +148,23 @@ def real_apis_simulator(
 
     simulator: RealApisSimulator = run_simulator(RealApisSimulator(**getattr(request, "param", {})))
     return simulator
+
+
+@pytest.fixture(scope="session")
+def airflow_for_tests(tmp_path_factory: pytest.TempPathFactory) -> AirflowHome:
+    """An Airflow of the tests' own, with ``AIRFLOW_HOME`` and database; made when it is first used."""
+    from airflow_async_provider.simulators._dag_run import AirflowHome
+
+    return AirflowHome(tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture
+def run_dag(airflow_for_tests: AirflowHome) -> Callable[..., DagRunReport]:
+    """
+    Run a DAG to its end: ``run_dag("my_dag", "path/to/dags", conf={"day": "2026-01-01"})``.
+
+    It is ``airflow dags test`` in a process of its own, so neither your ``AIRFLOW_HOME`` nor your database is
+    touched; connections come from the environment of the test. Returns the run's ``state``, the states of its
+    ``tasks``, their ``results`` (XCom), and its ``log``.
+    """
+    return airflow_for_tests.run

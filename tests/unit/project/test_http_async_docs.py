@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.protocols._http.assembly import SHORT
@@ -25,11 +26,16 @@ from airflow_async_provider.protocols._http.description import (
     Step,
 )
 from airflow_async_provider.sensors.http_async import HttpAsyncJobSensor
+from tests.support.docs_pages import code_spans, prose, rows
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "http_async.md").read_text("utf-8")
+RULES = (ROOT / "docs" / "profile_rules.md").read_text("utf-8")
 COMMON = (ROOT / "docs" / "common_arguments.md").read_text("utf-8")
 VOCABULARY = (ROOT / "docs" / "describing_an_api.md").read_text("utf-8")
+
+
+PROFILES = ("location", "azure", "google", "odata", "status_field")
 
 
 @cache
@@ -39,13 +45,13 @@ def _tests_in(path: str) -> set[str]:
 
 
 def test_every_cell_of_the_table_is_a_test_that_exists() -> None:
-    table = PAGE.split("| Rule |", 1)[1].split("\n\n", 1)[0]
+    table = RULES.split("| Rule |", 1)[1].split("\n\n", 1)[0]
     cells = set(re.findall(r"\| ([A-Z]\d+)(?= )", table))
     rows = [line for line in table.splitlines()[2:] if line.startswith("|")]
     assert len(rows) >= 20
     assert all(len(re.findall(r"\| ([A-Z]\d+)(?= )", row)) == 5 for row in rows)
-    files = dict(re.findall(r"^\*\*([A-Z])\*\*: `([^`]+)`", PAGE, re.MULTILINE))
-    named = dict(re.findall(r"^\* ([A-Z]\d+): `(test_\w+)`", PAGE, re.MULTILINE))
+    files = dict(re.findall(r"^\*\*([A-Z])\*\*: `([^`]+)`", RULES, re.MULTILINE))
+    named = dict(re.findall(r"^\* ([A-Z]\d+): `(test_\w+)`", RULES, re.MULTILINE))
     assert cells == set(named)
     for cell, test in named.items():
         assert test in _tests_in(files[cell[0]]), f"{cell}: {test}"
@@ -78,3 +84,29 @@ def test_the_json_of_the_page_is_json() -> None:
     assert blocks
     for block in blocks:
         json.loads(block)
+
+
+def _options_of(page: str) -> list[tuple[str, dict[str, object]]]:
+    """What the tables of a page have their reader write, with the profile where a row names one."""
+    found = []
+    for _, cells in rows(prose(ROOT / "docs" / page)):
+        profile = next((name for name in PROFILES if f"`{name}`" in cells[-1]), "status_field")
+        for span in code_spans(cells[-1]):
+            # With a space after the colon: a word, or "read this": a list of places.
+            read = yaml.safe_load(span) if ": " in span else None
+            if isinstance(read, dict) and "…" not in span:
+                found.append((profile, read))
+    return found
+
+
+@pytest.mark.parametrize("page", ["which_description.md", "several_files.md"])
+def test_options_in_the_tables_of_a_page_are_understood(page: str) -> None:
+    options = _options_of(page)
+    assert len(options) >= 4
+    for number, (profile, said) in enumerate(options):
+        own: dict[str, object] = {"status_path": "jobs/{job_id}"} if profile == "status_field" else {}
+        if "result" in said:  # names belong to URLs
+            own["result_url_field"] = "files[*].url"
+        HttpAsyncJobOperator(
+            task_id=f"t{number}", endpoint="jobs", profile=profile, profile_options={**own, **said}
+        )
