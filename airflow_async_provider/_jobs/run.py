@@ -218,6 +218,7 @@ class JobRun:
         doubtful = bool(before.correlation_id) and before.handle is None and self.cleared is not True
         self.correlation_id = before.correlation_id if doubtful else uuid.uuid4().hex
         _ = self.task.hook.origin  # a connection that is missing or wrong leaves no doubt about a job
+        self.starting.check_destination(self)
         self.remember(restarts=restarts)
         try:
             self.callback_address = self.callback.register() if self.callback else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseHook
 
+from airflow_async_provider._transport.connections import connection_must_exist
 from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider._transport.session import Session
@@ -90,8 +91,13 @@ class AsyncApiHook(BaseHook):
 
     @cached_property
     def connection(self) -> Connection:
-        """The Airflow connection."""
-        return self.get_connection(self.conn_id)
+        """
+        The Airflow connection.
+
+        :raises ConnectionNotFoundError: there is none of that name
+        """
+        with connection_must_exist(self.conn_id):
+            return self.get_connection(self.conn_id)
 
     @cached_property
     def endpoint(self) -> Endpoint:

@@ -167,6 +167,18 @@ class AsyncJobOperator(BaseOperator):
         """The return value when the result is there already."""
         return None
 
+    def check_destination(self, run: JobRun) -> None:
+        """
+        Look whether the result can be stored, before the job is started.
+
+        :raises ConfigurationError: it cannot: a connection, a bucket, credentials or rights are missing
+        :raises DownloadError: the destination is out of reach
+        """
+        if getattr(self, "destination", None) is not None:
+            from airflow_async_provider._jobs.results.store import ResultStore
+
+            ResultStore.of_run(run).check()
+
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Turn a succeeded job into the task's return value; here its handle."""
         return run.handle.to_dict()

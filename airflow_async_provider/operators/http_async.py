@@ -311,6 +311,11 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         """What is at the destination already need not be made."""
         return ResultStore.of_run(run).existing() if self.result == "auto" else None
 
+    def check_destination(self, run: JobRun) -> None:
+        """Look whether the result can be stored; a handle is not."""
+        if self.result == "auto":
+            super().check_destination(run)
+
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
         return lineage_of(self, self.endpoint or "")
