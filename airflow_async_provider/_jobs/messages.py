@@ -80,7 +80,7 @@ def error_for(handle: JobHandle, status: JobStatus, hint: str = "") -> JobError:
     )
     return cls(
         f"The {handle.describe()} {words}; last status {status.remote_status!r}.{remote} {hint}".strip(),
-        job=handle.job_id,
+        job=handle.shown_id,
         state=status.state.value,
         remote_status=status.remote_status,
         request_id=status.request_id,
@@ -111,7 +111,7 @@ def timeout_error(
     return JobTimeoutError(
         f"The {handle.describe()} did not end within its timeout of {timeout:g} s; last status "
         f"{remote_status!r}.{strange} {hint or fate} Give it more time with the argument timeout.",
-        job=handle.job_id,
+        job=handle.shown_id,
         state="timeout",
         remote_status=remote_status,
     )
@@ -126,7 +126,7 @@ def gave_up_error(
         f"{event.get('errors')} of them failed (last: {event.get('error')}, HTTP {event.get('http_status')}; "
         f"connection {conn_id!r}). Its status is still {status.remote_status!r}; a retry of this task goes "
         "on with it. A longer outage is waited out with the argument max_outage.",
-        job=handle.job_id,
+        job=handle.shown_id,
     )
 
 

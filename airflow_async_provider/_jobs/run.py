@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
-from airflow_async_provider._jobs import airflow_exceptions, messages
+from airflow_async_provider._jobs import airflow_exceptions, display, messages
 from airflow_async_provider._jobs.callback import CallbackPart
 from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, digests_of, was_cleared
@@ -94,6 +94,8 @@ class JobRun:
         self._active: JobHandle | None = None
         #: Whether Airflow has told this task to end; its work goes on until that is over, or killed for good.
         self._killed = False
+        #: What Airflow's lists show of the job.
+        self._displayed: dict[str, Any] = {}
         _runs.put(task, self)
 
     @staticmethod
@@ -145,7 +147,7 @@ class JobRun:
         if take_up(self) is None:
             handle = self._submit().handle
             self.log.info("Submitted the %s; this task does not wait for it.", handle.describe(age=False))
-            return handle
+        self._display()
         return self.handle
 
     @property
@@ -201,6 +203,15 @@ class JobRun:
             )
         )
 
+    def _display(self, *, push: bool = True) -> None:
+        """Let Airflow's lists show the job; not again what they show already."""
+        facts = display.facts_of(self.task.hook, self.handle)
+        if facts == self._displayed:
+            return
+        self._displayed = facts
+        wanted = push and getattr(self.task, "do_xcom_push", True)
+        display.show(self.context, facts, self.log, push=wanted)
+
     def labelled(self, handle: JobHandle) -> JobHandle:
         """A handle that says what the job is for a person."""
         label = self.starting.job_label()
@@ -240,6 +251,7 @@ class JobRun:
 
     def wait(self) -> Any:
         """Wait for the job: on the worker for as long as it lingers, then in the triggerer."""
+        self._display()
         settings = self.settings
         if self.callback and (delivery := self.callback.wait_on_worker()):
             return self._go_on(delivery.to_event())  # faster than the deferral, which it saves
@@ -297,6 +309,7 @@ class JobRun:
         if event is None or record is None:
             raise ValueError("execute_complete needs the trigger's event and the deferred run")
         self._set(JobRecord.from_dict(record))
+        self._display(push=False)
         with self._cancelled_at_timeout():
             if self.callback:
                 self.callback.resumed(event)
@@ -406,6 +419,7 @@ class JobRun:
     def settle(self, status: JobStatus) -> Any:
         """The job has come to an end, or to where only a person can bring it on."""
         status = self.task.interpret(status)
+        self._display()
         if status.state in (JobState.FAILED, JobState.CANCELLED):
             continuing = self.task.continued_by(self.handle)
             if continuing is not None:
@@ -462,7 +476,7 @@ class JobRun:
         self.log.info(
             "The %s was started again at the remote system: waiting for job %s.",
             self.handle.describe(),
-            continuing.job_id,
+            continuing.shown_id,
         )
         label = {k: v for k, v in self.handle.data.items() if k == "label"}
         handle = replace(continuing, data={**continuing.data, **label})
@@ -491,7 +505,7 @@ class JobRun:
         error = JobExpiredError(
             f"The status of the {self.handle.describe()} can no longer be read: its status URL has "
             f"expired.{why}",
-            job=self.handle.job_id,
+            job=self.handle.shown_id,
             state=JobState.EXPIRED.value,
         )
         return self.forget(error) if self.task.may_start_again(JobStatus(JobState.EXPIRED)) else error
@@ -550,7 +564,7 @@ class JobRun:
             fate = "It could not be cancelled; a retry of this task goes on with it."
         raise JobCancelledError(
             f"The task was killed while it started the {self.handle.describe(age=False)}. {fate}",
-            job=self.handle.job_id,
+            job=self.handle.shown_id,
             state=JobState.CANCELLED.value,
         )
 

@@ -124,7 +124,7 @@ class WaitLogger:
 
     def __init__(self, log: Log, handle: JobHandle, wait: Wait, now: Clock) -> None:
         self._log = log
-        self._job = handle.job_id
+        self._job = handle.shown_id
         self._wait = wait
         self._now = now
         self._heartbeat = Heartbeat()

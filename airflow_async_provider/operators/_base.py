@@ -13,6 +13,7 @@ from airflow.sdk import BaseOperator
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.arguments import refuse_unknown, seconds
+from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain
@@ -57,6 +58,7 @@ class AsyncJobOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("conn_id",)
+    operator_extra_links: Sequence[Any] = (RemoteJobLink(),)
     ui_color = "#d9ecf7"
 
     def __init__(

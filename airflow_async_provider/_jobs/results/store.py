@@ -295,7 +295,7 @@ def _url_source(
     if result is None or result.url is None:
         raise ResultExpiredError(
             f"The result of the {handle.describe()} is no longer offered: its URL has expired.",
-            job=handle.job_id,
+            job=handle.shown_id,
             state=status.state.value,
             remote_status=status.remote_status,
         )
@@ -305,7 +305,7 @@ def _url_source(
         raise OriginError(
             f"The result of the {handle.describe()} lies behind plain http while the connection is https; it "
             "was not fetched, as anyone on the way could read or change it.",
-            job=handle.job_id,
+            job=handle.shown_id,
         )
     return HttpSource(
         url,
