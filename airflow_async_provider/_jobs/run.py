@@ -22,8 +22,9 @@ from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, digests_of, was_cleared
 from airflow_async_provider._jobs.reattach import take_up
 from airflow_async_provider._jobs.record import JobRecord
-from airflow_async_provider._polling.loop import Outcome, format_status, result_in, watch, with_status_url
+from airflow_async_provider._polling.loop import Outcome, result_in, watch, with_status_url
 from airflow_async_provider._polling.policy import Wait
+from airflow_async_provider._polling.wait_log import format_status
 from airflow_async_provider._settings import settle_seconds
 from airflow_async_provider.errors import (
     AnswerTooLargeError,
@@ -163,7 +164,13 @@ class JobRun:
         submitted = self._submit(restarts=before.restarts + 1)
         # One task, one clock: a restart gets what is left of the time.
         self._set(
-            replace(self.record, started_at=before.started_at, deadline=before.deadline, polls=before.polls)
+            replace(
+                self.record,
+                started_at=before.started_at,
+                deadline=before.deadline,
+                polls=before.polls,
+                failed_polls=before.failed_polls,
+            )
         )
         return self._started(submitted)
 
@@ -348,6 +355,7 @@ class JobRun:
                 self.record,
                 via=event.get("via", "poll"),
                 polls=self.record.polls + event.get("polls", 0),
+                failed_polls=self.record.failed_polls + event.get("errors", 0),
                 last_delivery_at=event.get("received_at") or self.record.last_delivery_at,
             )
         )
@@ -438,9 +446,9 @@ class JobRun:
         self._active = None  # it has ended: a kill during the download must not cancel anything
         self.log.info(
             "The %s succeeded (%s) %s.",
-            self.handle.describe(),
+            self.handle.describe(age=False),
             format_status(status),
-            messages.after_polls(self.record.polls, via=self.record.via),
+            messages.how_it_went(self.record, time.time()),
         )
         try:
             value = self.task.process_result(self, status)
@@ -588,12 +596,15 @@ class JobRun:
     # -- in words -----------------------------------------------------------------------------------------
 
     def _log_wait(self, verb: str) -> None:
-        """The line at the beginning of a wait: which job, until when, and how its end will be noticed."""
+        """The lines at the beginning of a wait: until when, which job, and how its end will be noticed."""
         self.log.info(
-            "%s the %s; deadline %s. %s",
+            "Deadline %s. %s the %s.",
+            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.record.deadline)),
             verb,
             self.handle.describe(age=verb != "Submitted"),
-            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.record.deadline)),
+        )
+        self.log.info(
+            "%s",
             messages.describe_polling(
                 self.settings,
                 self.callback.policy if self.callback and self.record.submission else None,

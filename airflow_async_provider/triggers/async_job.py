@@ -14,8 +14,9 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_async_provider._callbacks.mailbox import alook, is_still_deferred, key_of
 from airflow_async_provider._callbacks.registration import Delivery
-from airflow_async_provider._polling.loop import Heartbeat, Outcome, awatch, format_duration
+from airflow_async_provider._polling.loop import Outcome, awatch
 from airflow_async_provider._polling.policy import PollPolicy, Wait
+from airflow_async_provider._polling.wait_log import Heartbeat, format_duration
 from airflow_async_provider._transport.triggerer import pool
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook
