@@ -29,6 +29,10 @@ _MIXED = re.compile(
 #: What is shown of such a segment (characters).
 SHOWN = 4
 
+#: The longest segment that is shown as the id of a job; of small letters, capitals and digits together; and
+#: what is shown of a longer one (characters).
+MAX_ID, MAX_MIXED_ID, BEGINNING = 64, 20, 8
+
 
 def split_url(url: str) -> Any:
     """
@@ -115,6 +119,22 @@ def shown(url: str) -> str:
     """
     path = path_of(url) or "/"
     return origin(url) + "/".join(_shortened(segment) for segment in path.split("/"))
+
+
+def id_in(url: str) -> str:
+    """
+    The path of a status URL, for a person who has to name the job to the remote's support.
+
+    Ids of the usual kinds stay whole (numbers, UUIDs, ULIDs, hexadecimal digits). Longer or stranger segments
+    may be a capability, so their beginning must do.
+    """
+    return "/".join(s[:BEGINNING] + "…" if _is_no_id(s) else s for s in path_of(url).split("/"))
+
+
+def _is_no_id(segment: str) -> bool:
+    word = re.sub(r"[^A-Za-z0-9]", "", segment)
+    kinds = sum(bool(re.search(kind, word)) for kind in ("[a-z]", "[A-Z]", "[0-9]"))
+    return len(segment) > MAX_ID or (kinds == 3 and len(word) >= MAX_MIXED_ID)
 
 
 def _shortened(segment: str) -> str:

@@ -6,6 +6,7 @@ Every error this package raises, one tree.
 
     AsyncJobError
     ├── ConfigurationError          the connection or an argument is wrong; nothing was sent
+    │   ├── ConnectionNotFoundError Airflow knows no connection of that name; nothing was sent
     │   └── JobElsewhereError       the connection points to another system than the job's; nothing was sent
     ├── SubmitError                 the remote refused to start the job; no job exists
     │   └── SubmitUnknownError      the answer was lost: a job may or may not exist
@@ -77,6 +78,10 @@ class AsyncJobError(Exception):
 
 class ConfigurationError(AsyncJobError, ValueError):
     """The connection or an argument is wrong. Nothing was sent."""
+
+
+class ConnectionNotFoundError(ConfigurationError):
+    """Airflow knows no connection of that name, or its secrets backend does not answer. Nothing was sent."""
 
 
 class JobElsewhereError(ConfigurationError):

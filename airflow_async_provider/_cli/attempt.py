@@ -135,7 +135,7 @@ class _Attempt:
         submitted = self.hook.submit(self.protocol, given.method, given.endpoint, **start)
         handle = submitted.handle
         where = f", asked at {self._shown(handle.status_url)}" if handle.status_url else ""
-        self.tell(f"= job {one_line(handle.job_id)}{where}")
+        self.tell(f"= job {one_line(handle.shown_id)}{where}")
         if submitted.status is not None:
             self.tell(read_as(submitted.status))
         try:

@@ -134,6 +134,10 @@ class FilesWriter:
             files, count = 0, len(content)
         return self._report(files, count, skipped=True)
 
+    def check(self) -> None:
+        """Whether files can be written below the prefix, see :meth:`Destination.check`."""
+        self._manifest.check()
+
     def begin(self, names: Sequence[str] | None = None) -> None:
         """
         Look at what an earlier try has left, and take the manifest of an earlier run away.

@@ -191,7 +191,7 @@ class CallbackPart:
             f"({delivery.remote_status}), and nothing else brings its result. If it was too large: "
             f"callback_max_bytes is {self._settings.max_bytes}. If it was "
             "unreadable: the API server's log says why." + ("" if again else DONE_ALREADY),
-            job=handle.job_id,
+            job=handle.shown_id,
             state=delivery.state,
             remote_status=delivery.remote_status,
         )

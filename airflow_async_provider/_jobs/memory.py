@@ -20,7 +20,7 @@ from airflow_async_provider._callbacks.registration import (
     MAX_CALLBACKS,
     Delivery,
 )
-from airflow_async_provider._polling.loop import Log
+from airflow_async_provider._polling.wait_log import Log
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols._job import JobHandle
 

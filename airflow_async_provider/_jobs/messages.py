@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider._polling.loop import format_duration, format_range
 from airflow_async_provider._polling.policy import PollPolicy
+from airflow_async_provider._polling.wait_log import format_duration, format_range
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthenticationError,
@@ -30,6 +30,7 @@ from airflow_async_provider.errors import (
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 
 if TYPE_CHECKING:
+    from airflow_async_provider._jobs.record import JobRecord
     from airflow_async_provider._jobs.task import WaitSettings
 
 #: Redirects that ask for the same request at another address, so that nothing was done at this one (RFC 9110
@@ -80,7 +81,7 @@ def error_for(handle: JobHandle, status: JobStatus, hint: str = "") -> JobError:
     )
     return cls(
         f"The {handle.describe()} {words}; last status {status.remote_status!r}.{remote} {hint}".strip(),
-        job=handle.job_id,
+        job=handle.shown_id,
         state=status.state.value,
         remote_status=status.remote_status,
         request_id=status.request_id,
@@ -111,7 +112,7 @@ def timeout_error(
     return JobTimeoutError(
         f"The {handle.describe()} did not end within its timeout of {timeout:g} s; last status "
         f"{remote_status!r}.{strange} {hint or fate} Give it more time with the argument timeout.",
-        job=handle.job_id,
+        job=handle.shown_id,
         state="timeout",
         remote_status=remote_status,
     )
@@ -126,7 +127,7 @@ def gave_up_error(
         f"{event.get('errors')} of them failed (last: {event.get('error')}, HTTP {event.get('http_status')}; "
         f"connection {conn_id!r}). Its status is still {status.remote_status!r}; a retry of this task goes "
         "on with it. A longer outage is waited out with the argument max_outage.",
-        job=handle.job_id,
+        job=handle.shown_id,
     )
 
 
@@ -149,9 +150,12 @@ def describe_polling(settings: WaitSettings, with_callback: PollPolicy | None, *
     return f"{first}The triggerer polls every {pace}."
 
 
-def after_polls(polls: int, *, via: str) -> str:
-    """How much it took to notice the end."""
-    times = f"{polls} poll" + ("" if polls == 1 else "s")
-    if via == "callback":
-        return f"by its callback, after {times}" if polls else "by its callback"
-    return f"after {times}" if polls else "at once"
+def how_it_went(record: JobRecord, now: float) -> str:
+    """How long it took, and what it took to notice the end: the last line alone must tell it."""
+    took = format_duration(max(0.0, now - record.started_at))
+    polls = f"{record.polls} poll" + ("" if record.polls == 1 else "s")
+    if record.failed_polls:
+        polls += f", {record.failed_polls} of them failed"
+    if record.via == "callback":
+        return f"by its callback, after {took}" + (f" and {polls}" if record.polls else "")
+    return f"after {took} and {polls}" if record.polls else "at once"

@@ -188,7 +188,7 @@ def _refuse_or_leave(run: JobRun, remembered: Remembered) -> None:
         f"{what} that an earlier try {'may have ' if handle is None else ''}started belongs to {where}. This "
         f"task now uses {hook.conn_id!r} at {hook.origin}, where nothing is asked or cancelled for it. Set "
         "the connection back to go on with that job, or clear the task to start another one here.",
-        job=None if handle is None else handle.job_id,
+        job=None if handle is None else handle.shown_id,
     )
 
 

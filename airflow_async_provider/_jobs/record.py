@@ -22,6 +22,7 @@ class JobRecord:
     :param deadline: when the task gives up
     :param restarts: how often the job was started anew within this try
     :param polls: how often the remote was asked so far
+    :param failed_polls: how many of these brought no readable answer
     :param via: what ended the last wait, ``poll`` or ``callback``
     :param submission: name of the submission whose callback is expected, empty when none is
     :param last_delivery_at: when the last callback came that was dealt with already
@@ -34,6 +35,7 @@ class JobRecord:
     deadline: float
     restarts: int = 0
     polls: int = 0
+    failed_polls: int = 0
     via: str = "poll"
     submission: str = ""
     last_delivery_at: float = 0.0

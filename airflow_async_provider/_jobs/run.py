@@ -16,15 +16,16 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
-from airflow_async_provider._jobs import airflow_exceptions, messages
+from airflow_async_provider._jobs import airflow_exceptions, display, messages
 from airflow_async_provider._jobs.callback import CallbackPart
 from airflow_async_provider._jobs.ending import end_arguments
 from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, digests_of, was_cleared
 from airflow_async_provider._jobs.reattach import take_up
 from airflow_async_provider._jobs.record import JobRecord
-from airflow_async_provider._polling.loop import Outcome, format_status, result_in, watch, with_status_url
+from airflow_async_provider._polling.loop import Outcome, result_in, watch, with_status_url
 from airflow_async_provider._polling.policy import Wait
+from airflow_async_provider._polling.wait_log import format_status
 from airflow_async_provider._settings import settle_seconds
 from airflow_async_provider.errors import (
     AnswerTooLargeError,
@@ -95,6 +96,8 @@ class JobRun:
         self._active: JobHandle | None = None
         #: Whether Airflow has told this task to end; its work goes on until that is over, or killed for good.
         self._killed = False
+        #: What Airflow's lists show of the job.
+        self._displayed: dict[str, Any] = {}
         _runs.put(task, self)
 
     @staticmethod
@@ -146,7 +149,7 @@ class JobRun:
         if take_up(self) is None:
             handle = self._submit().handle
             self.log.info("Submitted the %s; this task does not wait for it.", handle.describe(age=False))
-            return handle
+        self._display()
         return self.handle
 
     @property
@@ -162,7 +165,13 @@ class JobRun:
         submitted = self._submit(restarts=before.restarts + 1)
         # One task, one clock: a restart gets what is left of the time.
         self._set(
-            replace(self.record, started_at=before.started_at, deadline=before.deadline, polls=before.polls)
+            replace(
+                self.record,
+                started_at=before.started_at,
+                deadline=before.deadline,
+                polls=before.polls,
+                failed_polls=before.failed_polls,
+            )
         )
         return self._started(submitted)
 
@@ -202,6 +211,15 @@ class JobRun:
             )
         )
 
+    def _display(self, *, push: bool = True) -> None:
+        """Let Airflow's lists show the job; not again what they show already."""
+        facts = display.facts_of(self.task.hook, self.handle)
+        if facts == self._displayed:
+            return
+        self._displayed = facts
+        wanted = push and getattr(self.task, "do_xcom_push", True)
+        display.show(self.context, facts, self.log, push=wanted)
+
     def labelled(self, handle: JobHandle) -> JobHandle:
         """A handle that says what the job is for a person."""
         label = self.starting.job_label()
@@ -219,6 +237,7 @@ class JobRun:
         doubtful = bool(before.correlation_id) and before.handle is None and self.cleared is not True
         self.correlation_id = before.correlation_id if doubtful else uuid.uuid4().hex
         _ = self.task.hook.origin  # a connection that is missing or wrong leaves no doubt about a job
+        self.starting.check_destination(self)
         self.remember(restarts=restarts)
         try:
             self.callback_address = self.callback.register() if self.callback else None
@@ -240,6 +259,7 @@ class JobRun:
 
     def wait(self) -> Any:
         """Wait for the job: on the worker for as long as it lingers, then in the triggerer."""
+        self._display()
         settings = self.settings
         if self.callback and (delivery := self.callback.wait_on_worker()):
             return self._go_on(delivery.to_event())  # faster than the deferral, which it saves
@@ -301,6 +321,7 @@ class JobRun:
         if isinstance(event, str):
             event = {"state": JobState.SUCCEEDED.value}
         self._set(JobRecord.from_dict(record))
+        self._display(push=False)
         with self._cancelled_at_timeout():
             if self.callback:
                 self.callback.resumed(event)
@@ -339,6 +360,7 @@ class JobRun:
                 self.record,
                 via=event.get("via", "poll"),
                 polls=self.record.polls + event.get("polls", 0),
+                failed_polls=self.record.failed_polls + event.get("errors", 0),
                 last_delivery_at=event.get("received_at") or self.record.last_delivery_at,
             )
         )
@@ -410,6 +432,7 @@ class JobRun:
     def settle(self, status: JobStatus) -> Any:
         """The job has come to an end, or to where only a person can bring it on."""
         status = self.task.interpret(status)
+        self._display()
         if status.state in (JobState.FAILED, JobState.CANCELLED):
             continuing = self.task.continued_by(self.handle)
             if continuing is not None:
@@ -428,9 +451,9 @@ class JobRun:
         self._active = None  # it has ended: a kill during the download must not cancel anything
         self.log.info(
             "The %s succeeded (%s) %s.",
-            self.handle.describe(),
+            self.handle.describe(age=False),
             format_status(status),
-            messages.after_polls(self.record.polls, via=self.record.via),
+            messages.how_it_went(self.record, time.time()),
         )
         try:
             value = self.task.process_result(self, status)
@@ -466,7 +489,7 @@ class JobRun:
         self.log.info(
             "The %s was started again at the remote system: waiting for job %s.",
             self.handle.describe(),
-            continuing.job_id,
+            continuing.shown_id,
         )
         label = {k: v for k, v in self.handle.data.items() if k == "label"}
         handle = replace(continuing, data={**continuing.data, **label})
@@ -495,7 +518,7 @@ class JobRun:
         error = JobExpiredError(
             f"The status of the {self.handle.describe()} can no longer be read: its status URL has "
             f"expired.{why}",
-            job=self.handle.job_id,
+            job=self.handle.shown_id,
             state=JobState.EXPIRED.value,
         )
         return self.forget(error) if self.task.may_start_again(JobStatus(JobState.EXPIRED)) else error
@@ -554,7 +577,7 @@ class JobRun:
             fate = "It could not be cancelled; a retry of this task goes on with it."
         raise JobCancelledError(
             f"The task was killed while it started the {self.handle.describe(age=False)}. {fate}",
-            job=self.handle.job_id,
+            job=self.handle.shown_id,
             state=JobState.CANCELLED.value,
         )
 
@@ -578,12 +601,15 @@ class JobRun:
     # -- in words -----------------------------------------------------------------------------------------
 
     def _log_wait(self, verb: str) -> None:
-        """The line at the beginning of a wait: which job, until when, and how its end will be noticed."""
+        """The lines at the beginning of a wait: until when, which job, and how its end will be noticed."""
         self.log.info(
-            "%s the %s; deadline %s. %s",
+            "Deadline %s. %s the %s.",
+            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.record.deadline)),
             verb,
             self.handle.describe(age=verb != "Submitted"),
-            time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.record.deadline)),
+        )
+        self.log.info(
+            "%s",
             messages.describe_polling(
                 self.settings,
                 self.callback.policy if self.callback and self.record.submission else None,

@@ -115,6 +115,13 @@ class StartingTask(WatchingTask, Protocol):
     def existing_result(self, run: JobRun) -> Any:
         """The return value when there is nothing to do, as the result is there already; else None."""
 
+    def check_destination(self, run: JobRun) -> None:
+        """
+        Look whether the result can be stored, before the job is started; nothing where none is stored.
+
+        :raises ConfigurationError: it cannot
+        """
+
     def start(self, run: JobRun) -> Submitted:
         """Start the job; ``run`` has the correlation id and, where it is expected, the callback."""
 

@@ -30,7 +30,6 @@ AUTOMIC = System(
     protocols={"automic": "_automic.protocol.AutomicProtocol"},
     hook="automic.AutomicHook",
     simulators={"automic": "automic.AutomicSimulator"},
-    links=("operators._automic_link.AutomicRunLink",),
     connection={
         "connection-type": "automic",
         "hook-class-name": f"{PACKAGE}.hooks.automic.AutomicHook",

@@ -29,7 +29,7 @@ HTTP_ASYNC = System(
             "AsyncJobEventTrigger": "Watch jobs for assets, so that their end starts a DAG",
         },
     },
-    links=("_jobs.results.link.ResultLink",),
+    links=("_jobs.job_link.RemoteJobLink", "_jobs.results.link.ResultLink"),
     transfers={
         "async_result": {
             "AsyncResultDownloadOperator": "Download the result of a finished job to disk, S3 or any object "

@@ -107,6 +107,16 @@ def network_fields(*, results: bool = True) -> dict[str, Any]:
     }
 
 
+def job_url() -> dict[str, Any]:
+    """Where a person looks at a job."""
+    return {
+        "job_url": text(
+            "Address of a job",
+            "In the remote's own web interface, with {job_id}: a button on the task's page.",
+        )
+    }
+
+
 def allowed_hosts() -> dict[str, Any]:
     """Where the credentials may go besides the connection's own host."""
     return {

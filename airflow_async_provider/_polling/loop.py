@@ -13,39 +13,19 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 from airflow_async_provider._polling.policy import Sleep, Stop, Wait
+from airflow_async_provider._polling.wait_log import Clock, Log, WaitLogger
 from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result
-
-#: A sign of life in the task log after so many seconds, then at ever longer intervals (factor 2), but at
-#: least once in so many seconds.
-FIRST_HEARTBEAT = 60.0
-MAX_HEARTBEAT = 600.0
-
-#: Of a remote's explanation, in a line of the task log (characters).
-MAX_MESSAGE = 200
 
 EVENT_VERSION = 1
 
 #: Key of the result in an event, and how large it may be as JSON (bytes); for jobs that give theirs once.
 RESULT = "result"
 MAX_EVENT_RESULT = 64 * 1024
-
-#: Epoch seconds of whoever counts.
-Clock = Callable[[], float]
-
-
-class Log(Protocol):
-    """What we need of a logger; Airflow's operators and triggers bring different kinds."""
-
-    def info(self, event: str, /, *args: Any) -> Any:
-        """For the person who reads the task log."""
-
-    def warning(self, event: str, /, *args: Any) -> Any:
-        """For the person who should act."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,85 +73,6 @@ class Outcome:
         return event
 
 
-class Heartbeat:
-    """When the next sign of life is due: ever more rarely."""
-
-    def __init__(self) -> None:
-        self._started = time.monotonic()
-        self._next = FIRST_HEARTBEAT
-
-    @property
-    def waited(self) -> float:
-        """Seconds since the wait began."""
-        return time.monotonic() - self._started
-
-    @property
-    def pause(self) -> float:
-        """Seconds until the next one is due."""
-        return max(0.0, self._next - self.waited)
-
-    def beats(self) -> bool:
-        """Whether one is due, which is then done."""
-        waited = self.waited
-        if waited < self._next:
-            return False
-        self._next = waited + min(waited, MAX_HEARTBEAT)
-        return True
-
-
-class WaitLogger:
-    """What a person reads in the task log during a wait: changes, failures, and signs of life."""
-
-    def __init__(self, log: Log, handle: JobHandle, wait: Wait, now: Clock) -> None:
-        self._log = log
-        self._job = handle.job_id
-        self._wait = wait
-        self._now = now
-        self._heartbeat = Heartbeat()
-        self._last = ""
-        self._unknown: set[str] = set()
-
-    def status(self, status: JobStatus) -> None:
-        """After a poll that was answered."""
-        if status.remote_status != self._last:
-            self._last = status.remote_status
-            self._log.info("Job %s: %s (%s)", self._job, status.state.value, format_status(status))
-        words = status.unknown_words or (() if status.recognised else (status.remote_status,))
-        if new := [word for word in words if word not in self._unknown]:
-            self._unknown.update(new)
-            self._log.warning(
-                "Job %s: the status %s is not a known one. It counts as running until the deadline; if it is "
-                "an end, name it in the lists of words of the profile. %s",
-                self._job,
-                ", ".join(map(repr, new)),
-                status.message or "",
-            )
-        self.alive()
-
-    def failed(self, error: Exception) -> None:
-        """After a poll that was not."""
-        self._log.warning(
-            "Job %s: poll %d failed (%d in a row): %s",
-            self._job,
-            self._wait.polls,
-            self._wait.errors_in_row,
-            error,
-        )
-
-    def alive(self) -> None:
-        """Write a sign of life where one is due."""
-        if self._heartbeat.beats():
-            self._log.info(
-                "Job %s: still %s after %s; %d polls, %d failed; deadline in %s",
-                self._job,
-                self._last or "unknown",
-                format_duration(self._heartbeat.waited),
-                self._wait.polls,
-                self._wait.errors,
-                format_duration(max(0.0, self._wait.deadline - self._now())),
-            )
-
-
 def watch(
     hook: AsyncApiHook,
     handle: JobHandle,
@@ -189,17 +90,22 @@ def watch(
     logger, step, begun = WaitLogger(log, handle, wait, time.time), wait.first(time.time()), handle
     status: JobStatus | None = None
     while isinstance(step, Sleep):
-        sleep(step.seconds)
+        left = step.seconds
+        while (pause := logger.pause) < left:
+            sleep(pause)
+            left -= pause
+            logger.alive()
+        sleep(left)
         status = None
         try:
             status = hook.status(handle, tries=1)
         except AsyncJobError as e:
             step = wait.failed(time.time(), e)
-            logger.failed(e)
+            logger.failed(e, step)
         else:
             step = _after(wait, status, time.time())
             handle = with_status_url(handle, status)
-            logger.status(status)
+            logger.status(status, step)
     return _outcome(step, wait, status, handle.status_url if handle is not begun else None)
 
 
@@ -222,31 +128,24 @@ async def awatch(
     logger, step, begun = WaitLogger(log, handle, wait, now), wait.first(now()), handle
     status: JobStatus | None = None
     while isinstance(step, Sleep):
-        await asyncio.sleep(step.seconds)
+        left = step.seconds
+        while (pause := logger.pause) < left:
+            await asyncio.sleep(pause)
+            left -= pause
+            logger.alive()
+        await asyncio.sleep(left)
         status = None
         try:
             wait.floor = (await hook.aendpoint()).min_poll_interval
             status = await hook.astatus(handle)
         except AsyncJobError as e:
             step = wait.failed(now(), e)
-            logger.failed(e)
+            logger.failed(e, step)
         else:
             step = _after(wait, status, now())
             handle = with_status_url(handle, status)
-            logger.status(status)
+            logger.status(status, step)
     return _outcome(step, wait, status, handle.status_url if handle is not begun else None)
-
-
-def format_status(status: JobStatus) -> str:
-    """The remote's word, with the beginning of its explanation where there is one."""
-    message = " ".join((status.message or "").split())
-    word = status.remote_status
-    if status.progress is not None:
-        word = f"{word}, {status.progress:.0%}" if word else f"{status.progress:.0%}"
-    if not message or message == status.remote_status:
-        return word
-    short = message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + "…"
-    return f"{word}: {short}" if word else short
 
 
 def result_in(event: Mapping[str, Any]) -> JobStatus | None:
@@ -255,23 +154,6 @@ def result_in(event: Mapping[str, Any]) -> JobStatus | None:
         return None
     state = JobState(event["state"])
     return JobStatus(state, remote_status=event.get("remote_status", ""), result=Result(value=event[RESULT]))
-
-
-def format_duration(seconds: float) -> str:
-    """A time for a person: ``0.5 s``, ``45 s``, ``12 min``, ``3 h 5 min``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.3g} s"
-    minutes = round(seconds / 60)
-    if minutes < 90:
-        return f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-
-
-def format_range(first: float, last: float) -> str:
-    """``10 s``, or ``10 s to 5 min``."""
-    one, other = format_duration(first), format_duration(last)
-    return one if one == other else f"{one} to {other}"
 
 
 def with_status_url(handle: JobHandle, status: JobStatus) -> JobHandle:

@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
 from airflow.sdk import BaseHook
 
+from airflow_async_provider._transport.connections import connection_must_exist
 from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
 from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider._transport.session import Session
+from airflow_async_provider._urls import id_in, origin, split_url
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthorizationError,
@@ -29,6 +32,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.hooks._binding import check_bound, place_of
+from airflow_async_provider.hooks._connection import extra_of
 from airflow_async_provider.hooks._endpoint_cache import endpoints_of_loop
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
@@ -90,8 +94,13 @@ class AsyncApiHook(BaseHook):
 
     @cached_property
     def connection(self) -> Connection:
-        """The Airflow connection."""
-        return self.get_connection(self.conn_id)
+        """
+        The Airflow connection.
+
+        :raises ConnectionNotFoundError: there is none of that name
+        """
+        with connection_must_exist(self.conn_id):
+            return self.get_connection(self.conn_id)
 
     @cached_property
     def endpoint(self) -> Endpoint:
@@ -189,6 +198,39 @@ class AsyncApiHook(BaseHook):
             return {}
         return credential_headers(self.endpoint)
 
+    # -- for a person -------------------------------------------------------------------------------------
+
+    def job_url(self, job: JobHandle | Mapping[str, Any]) -> str:
+        """
+        Where a person looks at a job in a browser.
+
+        :return: ``job_url`` of the connection's extra with the job's id, else the address that is polled;
+            empty where there is none, or where it is too long a secret to be shown
+        :raises JobElsewhereError: the connection points elsewhere now
+        """
+        handle = as_handle(job)
+        template = str(extra_of(self.connection).get("job_url") or "")
+        if template:
+            self._check_bound(handle, self.endpoint)
+            split_url(template)
+            return template.replace("{job_id}", quote(handle.shown_id.lstrip("/")))
+        address = self.job_address(handle)
+        return "" if "…" in address else address
+
+    def job_address(self, job: JobHandle | Mapping[str, Any]) -> str:
+        """
+        Host and path that a job is polled at, without what may be a secret; empty where it is not polled.
+
+        :raises JobElsewhereError: the connection points elsewhere now
+        """
+        handle = as_handle(job)
+        self._check_bound(handle, self.endpoint)
+        protocol = protocol_of(handle)
+        if not protocol.pollable or (handle.status_url is None and not handle.named):
+            return ""
+        url = self.endpoint.resolve(protocol.status(handle).url)
+        return origin(url) + id_in(url)
+
     # -- jobs ---------------------------------------------------------------------------------------------
 
     def start(
@@ -213,7 +255,7 @@ class AsyncApiHook(BaseHook):
                 raise
             found = self.look_up(protocol, correlation_id, lost)
             if found is not None:
-                self.log.info("The answer to the submission was lost; found job %s.", found.job_id)
+                self.log.info("The answer to the submission was lost; found job %s.", found.shown_id)
                 return Submitted(found)
             if lost.http_status is None or lost.http_status == 504:
                 raise SubmitUnknownError(
@@ -232,7 +274,7 @@ class AsyncApiHook(BaseHook):
             try:
                 self.endpoint.check_origin(self.endpoint.resolve(handle.status_url), what="status URL")
             except OriginError as e:
-                e.job = handle.job_id  # it exists, although nobody can watch it
+                e.job = handle.shown_id  # it exists, although nobody can watch it
                 raise
         return self._finish_start(protocol, replace(submitted, handle=handle))
 
@@ -262,9 +304,9 @@ class AsyncApiHook(BaseHook):
         # A request whose answer was lost may have started the job for good.
         sure = bool(cancelled) or isinstance(error, RequestRefusedError | AuthorizationError | SubmitError)
         return (SubmitError if sure else SubmitUnknownError)(
-            f"The remote created job {handle.job_id}, but request {before.step + 2} of its start "
+            f"The remote created job {handle.shown_id}, but request {before.step + 2} of its start "
             f"({request.method}) failed: {error} {fate}",
-            job=handle.job_id,
+            job=handle.shown_id,
             http_status=error.http_status,
             request_id=error.request_id,
         )
@@ -378,8 +420,8 @@ class AsyncApiHook(BaseHook):
             files += found.files
             request = found.more
         raise DescriptionError(
-            f"The result of job {handle.job_id} is spread over more than {MAX_RESULT_DOCUMENTS} documents.",
-            job=handle.job_id,
+            f"The result of job {handle.shown_id} is spread over more than {MAX_RESULT_DOCUMENTS} documents.",
+            job=handle.shown_id,
         )
 
     def _result_document(self, protocol: JobProtocol, handle: JobHandle, request: HttpRequest) -> Result:
@@ -439,7 +481,7 @@ class AsyncApiHook(BaseHook):
             if response.status in (404, 410):
                 return Cancellation(True, response.status)
             try:
-                raise_for_answer(response, job=f"job {handle.job_id}", doing="deleting")
+                raise_for_answer(response, job=f"job {handle.shown_id}", doing="deleting")
             except RequestRefusedError:
                 return Cancellation(False, response.status, excerpt(response.body))
             return Cancellation(True, response.status)

@@ -35,9 +35,9 @@ def check_bound(handle: JobHandle, *, conn_id: str, here: str) -> None:
     if handle.origin in (None, here):
         return
     raise JobElsewhereError(
-        f"The {handle.protocol} job {handle.job_id} belongs to {handle.origin} (connection "
+        f"The {handle.protocol} job {handle.shown_id} belongs to {handle.origin} (connection "
         f"{handle.conn_id!r}), but the connection {conn_id!r} points to {here} now. Nothing was sent: a job "
         "of that id may be somebody else's there. Set the connection back (host, path, login, headers that "
         "name a tenant), or clear the task for a new job.",
-        job=handle.job_id,
+        job=handle.shown_id,
     )

@@ -34,6 +34,7 @@ COMMON_FIELDS = frozenset(
         "cert_key",
         "cookies",
         "csrf",
+        "job_url",
         "max_requests_per_minute",
         "max_status_bytes",
         "min_poll_interval",

@@ -11,6 +11,7 @@ from airflow.sdk import BaseHook
 
 from airflow_async_provider._metadata import PACKAGE, SYSTEMS
 from airflow_async_provider._metadata.http_async import HTTP_ASYNC
+from airflow_async_provider._transport.connections import connection_must_exist
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook, as_handle
 from airflow_async_provider.protocols._job import JobHandle
@@ -39,9 +40,11 @@ def hook_for_connection(conn_id: str) -> AsyncApiHook:
     """
     The hook for an Airflow connection, by its type.
 
+    :raises ConnectionNotFoundError: there is none of that name
     :raises ConfigurationError: its type is none of this package, and not ``http``
     """
-    conn = BaseHook.get_connection(conn_id)
+    with connection_must_exist(conn_id):
+        conn = BaseHook.get_connection(conn_id)
     known = {}
     for path in (f"{PACKAGE}.hooks.{system.hook}" for system in SYSTEMS):
         module, _, name = path.rpartition(".")

@@ -147,6 +147,10 @@ class AutomicHook(BatchedPolls):
         template = endpoint.run_url if isinstance(endpoint, AutomicEndpoint) else ""
         return template.replace("{client}", _client_of(endpoint)).replace("{run_id}", str(self._run_id(run)))
 
+    def job_url(self, job: JobHandle | Mapping[str, Any]) -> str:
+        """Address of a run in Automic's web interface, else of its record in the REST API."""
+        return self.run_url(job) or super().job_url(job)
+
     def get_execution(self, run: Run, *, fields: str | None = None) -> dict[str, Any]:
         """
         The record of a run, as Automic sends it.

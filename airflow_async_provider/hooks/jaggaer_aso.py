@@ -54,8 +54,8 @@ class JaggaerAsoHook(AsyncApiHook):
     * extra ``api_key``: sent as ``X-API-Key``; ``scope``; ``accept`` (default
       ``application/vnd.sciquest.com.ees+json``; for CHES ``…ches+json``); ``token_api_key`` (default true:
       the API key goes along with the token request, as third parties report; JAGGAER's public pages do not
-      say); ``allowed_hosts``, ``verify``, ``result_verify``, ``result_hosts``, ``cert``, ``cert_key``,
-      ``proxy``, ``timeout``.
+      say); ``allowed_hosts``, ``job_url``, ``verify``, ``result_verify``, ``result_hosts``, ``cert``,
+      ``cert_key``, ``proxy``, ``timeout``.
 
     :param conn_id: Airflow connection
     """

@@ -62,7 +62,7 @@ class OpenConnectorsHook(AsyncApiHook):
       without a valid signature are refused. The name ``signature_key`` is understood too, but Airflow, which
       knows secrets by their names, would show that one in its REST API and in the connection form.
     * extra ``callback_base_url``, ``allowed_hosts``, ``verify``, ``result_verify``, ``result_hosts``,
-      ``cert``, ``cert_key``, ``proxy``, ``timeout``.
+      ``cert``, ``cert_key``, ``proxy``, ``timeout``, ``job_url``.
 
     :param conn_id: Airflow connection
     """

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from airflow_async_provider._polling.loop import Log
+from airflow_async_provider._polling.wait_log import Log
 from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.hooks.automic import AutomicHook
 from airflow_async_provider.protocols._job import JobHandle

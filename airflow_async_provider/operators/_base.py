@@ -13,7 +13,11 @@ from airflow.sdk import BaseOperator
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.arguments import refuse_unknown, seconds
+<<<<<<< HEAD
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
+=======
+from airflow_async_provider._jobs.job_link import RemoteJobLink
+>>>>>>> wt-night
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain
@@ -69,6 +73,7 @@ class AsyncJobOperator(BaseOperator):
     """
 
     template_fields: Sequence[str] = ("conn_id",)
+    operator_extra_links: Sequence[Any] = (RemoteJobLink(),)
     ui_color = "#d9ecf7"
 
     def __init__(
@@ -183,6 +188,18 @@ class AsyncJobOperator(BaseOperator):
     def existing_result(self, run: JobRun) -> Any:
         """The return value when the result is there already."""
         return None
+
+    def check_destination(self, run: JobRun) -> None:
+        """
+        Look whether the result can be stored, before the job is started.
+
+        :raises ConfigurationError: it cannot: a connection, a bucket, credentials or rights are missing
+        :raises DownloadError: the destination is out of reach
+        """
+        if getattr(self, "destination", None) is not None:
+            from airflow_async_provider._jobs.results.store import ResultStore
+
+            ResultStore.of_run(run).check()
 
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Turn a succeeded job into the task's return value; here its handle."""

@@ -17,6 +17,7 @@ from airflow_async_provider._download.limits import (
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import seconds
+from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
@@ -197,7 +198,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         *STORE_TEMPLATE_FIELDS,
         "conn_id",
     )
-    operator_extra_links = (ResultLink(),)
+    operator_extra_links = (RemoteJobLink(), ResultLink())
     template_fields_renderers: ClassVar[dict[str, str]] = {"job_criteria": "json"}
 
     def __init__(

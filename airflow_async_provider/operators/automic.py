@@ -15,7 +15,6 @@ from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import ConfigurationError, SubmitUnknownError
 from airflow_async_provider.hooks.automic import AutomicHook
-from airflow_async_provider.operators._automic_link import AutomicRunLink
 from airflow_async_provider.operators._automic_outcome import (
     AutomicOutcome,
     FetchReports,
@@ -83,7 +82,6 @@ class AutomicExecuteOperator(AsyncJobOperator):
         ``deferrable`` and others of :class:`~airflow_async_provider.operators._base.AsyncJobOperator`
     """
 
-    operator_extra_links = (AutomicRunLink(),)
     template_fields: Sequence[str] = (
         "object_name",
         "inputs",
@@ -176,10 +174,6 @@ class AutomicExecuteOperator(AsyncJobOperator):
     def job_label(self) -> str:
         """The object's name."""
         return self.object_name
-
-    def job_url(self, handle: JobHandle) -> str:
-        """Address of the run in Automic's web interface."""
-        return self.hook.run_url(handle)
 
     def execute(self, context: Context) -> Any:
         """Start the object, or go on with the run of an earlier try; then wait, unless told otherwise."""

@@ -19,7 +19,11 @@ from airflow_async_provider._download.limits import (
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
 from airflow_async_provider._jobs.arguments import method_of, one_connection, one_of, query_of, seconds
+<<<<<<< HEAD
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
+=======
+from airflow_async_provider._jobs.job_link import RemoteJobLink
+>>>>>>> wt-night
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination, json_bytes, names_of_files
 from airflow_async_provider._jobs.results.store import (
@@ -124,7 +128,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         *STORE_TEMPLATE_FIELDS,
         "callback_base_url",
     )
-    operator_extra_links = (ResultLink(),)
+    operator_extra_links = (RemoteJobLink(), ResultLink())
     template_fields_renderers: ClassVar[dict[str, str]] = {
         "json": "json",
         "headers": "json",
@@ -312,6 +316,11 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         """What is at the destination already need not be made."""
         return ResultStore.of_run(run).existing() if self.result == "auto" else None
 
+    def check_destination(self, run: JobRun) -> None:
+        """Look whether the result can be stored; a handle is not."""
+        if self.result == "auto":
+            super().check_destination(run)
+
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
         return lineage_of(self, self.endpoint or "")
@@ -384,7 +393,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
                 raise DownloadError(
                     f"The {handle.describe()} ended when it was submitted: its result came with that answer, "
                     'and no later task can ask for it. Leave result="handle" out, or give a destination.',
-                    job=handle.job_id,
+                    job=handle.shown_id,
                 )
             return handle.to_dict()
         result = self.hook.result(handle, status)
@@ -409,7 +418,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             raise DownloadError(
                 f"The {handle.describe()} has {len(result.files)} files, and the description deletes the job "
                 "afterwards: give a destination.",
-                job=handle.job_id,
+                job=handle.shown_id,
             )
         if result.files:
             return names_of_files(handle, result, self.log)
@@ -419,7 +428,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         if isinstance(value, bytes):
             raise DownloadError(
                 f"The result of the {handle.describe()} is neither JSON nor text: give a destination for it.",
-                job=handle.job_id,
+                job=handle.shown_id,
             )
         check_for_xcom(value, what=f"The result of the {handle.describe()}")
         if len(json_bytes(value)) > self.max_xcom_bytes:
@@ -443,5 +452,5 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         return DownloadError(
             f"The result of the {handle.describe()} is larger than {self.max_xcom_bytes} bytes "
             "(max_xcom_bytes): give a destination for it.",
-            job=handle.job_id,
+            job=handle.shown_id,
         )

@@ -16,6 +16,7 @@ from airflow_async_provider._download.limits import (
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown
+from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
@@ -145,7 +146,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
     """
 
     template_fields: Sequence[str] = (*_JaggaerAsoOperator.template_fields, *STORE_TEMPLATE_FIELDS)
-    operator_extra_links = (ResultLink(),)
+    operator_extra_links = (RemoteJobLink(), ResultLink())
 
     def __init__(
         self,
@@ -208,7 +209,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
 
     def _start_again(self, run: JobRun, why: str) -> Any:
         what = f"The result of the {run.handle.describe()} can no longer be fetched: {why}"
-        facts: dict[str, Any] = {"job": run.handle.job_id, "state": JobState.EXPIRED.value}
+        facts: dict[str, Any] = {"job": run.handle.shown_id, "state": JobState.EXPIRED.value}
         if not self.repeatable:
             raise JobExpiredError(
                 f"{what}. A POST is never repeated by itself, as it may have created something at ASO. Once "

@@ -18,6 +18,7 @@ from airflow_async_provider._download.limits import (
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import method_of, query_of
 from airflow_async_provider._jobs.callback import base_url_for
+from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
@@ -98,7 +99,7 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         *STORE_TEMPLATE_FIELDS,
         "conn_id",
     )
-    operator_extra_links = (ResultLink(),)
+    operator_extra_links = (RemoteJobLink(), ResultLink())
     template_fields_renderers: ClassVar[dict[str, str]] = {"json": "json", "query": "json", "headers": "json"}
 
     def __init__(

@@ -111,7 +111,7 @@ class JobProtocol(ABC):
         :raises RemoteError: the answer says nothing about it (429, 5xx, bad credentials)
         """
         try:
-            raise_for_answer(response, job=f"job {handle.job_id}", doing="cancelling")
+            raise_for_answer(response, job=f"job {handle.shown_id}", doing="cancelling")
         except RequestRefusedError:
             return False
         return True

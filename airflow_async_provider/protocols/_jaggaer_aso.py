@@ -117,8 +117,8 @@ class JaggaerAsoProtocol(JobProtocol):
         return Submitted(
             JobHandle(
                 protocol=self.name,
-                # The opaque part of the URL must not be logged in full, so people get a digest to quote.
                 job_id=hashlib.sha256(status_url.encode()).hexdigest()[:12],
+                named=False,
                 submitted_at=response.received_at,
                 status_url=status_url,
                 # A life that is over before it has begun says nothing; then a 403 is what it looks like.
@@ -139,7 +139,7 @@ class JaggaerAsoProtocol(JobProtocol):
         :raises AuthorizationError: 403 before the status URL's expiry (after it the state is EXPIRED)
         :raises RemoteError: any other answer that says nothing about the job
         """
-        job = f"ASO job {handle.job_id}"
+        job = f"ASO job {handle.shown_id}"
         if response.status == 403 and _has_expired(handle, response.received_at):
             return JobStatus(
                 JobState.EXPIRED,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from airflow_async_provider._urls import id_in
 from airflow_async_provider.protocols._http_messages import HttpRequest
 
 HANDLE_VERSION = 1
@@ -39,7 +40,7 @@ class JobHandle:
     It holds no credential and no result URL: it is stored in XCom and in the task's durable state.
 
     :param protocol: registered name of the protocol, or the dotted path of a user's own class
-    :param job_id: the remote's id, or a short digest where the remote gives only an opaque URL
+    :param job_id: the remote's id, or a short digest of ours where the remote gives only a URL
     :param submitted_at: epoch seconds, this side's clock
     :param status_url: absolute or relative URL to ask, where the remote handed one out
     :param expires_at: epoch seconds after which the status can no longer be asked
@@ -47,6 +48,7 @@ class JobHandle:
     :param data: what else the protocol wants to remember, JSON-able
     :param conn_id: Airflow connection that the job was started by, where that is known
     :param origin: where that connection pointed; elsewhere the job is neither asked for nor cancelled
+    :param named: False where ``job_id`` is a digest that the remote has never seen
     """
 
     protocol: str
@@ -58,6 +60,12 @@ class JobHandle:
     data: Mapping[str, Any] = field(default_factory=dict)
     conn_id: str | None = None
     origin: str | None = None
+    named: bool = True
+
+    @property
+    def shown_id(self) -> str:
+        """What a person quotes to the remote's support: its id, else the path of its status URL."""
+        return self.job_id if self.named or not self.status_url else id_in(self.status_url)
 
     def describe(self, *, age: bool = True) -> str:
         """
@@ -71,7 +79,7 @@ class JobHandle:
         about = [str(label)] if label else []
         if age and self.submitted_at:
             about.append(f"{max(0, round(time.time() - self.submitted_at))} s old")
-        return f"{self.protocol} job {self.job_id}" + (f" ({', '.join(about)})" if about else "")
+        return f"{self.protocol} job {self.shown_id}" + (f" ({', '.join(about)})" if about else "")
 
     def to_dict(self) -> dict[str, Any]:
         """The handle as a JSON-able dictionary with its version."""
@@ -86,6 +94,7 @@ class JobHandle:
             "data": dict(self.data),
             "conn_id": self.conn_id,
             "origin": self.origin,
+            "named": self.named,
         }
 
     @classmethod
@@ -113,6 +122,7 @@ class JobHandle:
                 expires_at=None if expires_at is None else float(expires_at),
                 options=dict(value.get("options") or {}),
                 data=dict(value.get("data") or {}),
+                named=value.get("named") is not False,
                 **bound,
             )
         except (TypeError, ValueError, OverflowError):

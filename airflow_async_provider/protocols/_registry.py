@@ -63,9 +63,9 @@ def protocol_of(handle: JobHandle) -> JobProtocol:
     """
     if handle.protocol not in PROTOCOLS and handle.protocol.rpartition(".")[0] not in sys.modules:
         raise ConfigurationError(
-            f"The job handle {handle.job_id} names the protocol {handle.protocol!r}, which is none of this "
+            f"The job handle {handle.shown_id} names the protocol {handle.protocol!r}, which is none of this "
             "package, and whose module is not imported in this process. Nothing is imported because a handle "
             "says so: import the class in the DAG file.",
-            job=handle.job_id,
+            job=handle.shown_id,
         )
     return protocol_for(handle.protocol, handle.options)

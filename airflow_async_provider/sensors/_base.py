@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,11 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_async_provider._jobs.arguments import refuse_unknown
+<<<<<<< HEAD
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
+=======
+from airflow_async_provider._jobs.job_link import RemoteJobLink
+>>>>>>> wt-night
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain
@@ -51,6 +55,7 @@ class JobSensor(BaseSensorOperator):
     :raises ConfigurationError: an argument that no sensor of this kind takes
     """
 
+    operator_extra_links: Sequence[Any] = (RemoteJobLink(),)
     ui_color = "#d9ecf7"
 
     def __init__(
@@ -119,7 +124,7 @@ class JobSensor(BaseSensorOperator):
             except (TransientError, UnreadableAnswerError) as e:
                 self.log.warning("The status of the %s could not be read: %s", run.handle.describe(), e)
                 return False
-            self.log.info("Job %s: %s", run.handle.job_id, status.remote_status or status.state.value)
+            self.log.info("Job %s: %s", run.handle.shown_id, status.remote_status or status.state.value)
             if status.state is JobState.RUNNING:
                 return False
             return PokeReturnValue(True, run.settle(status))

@@ -9,7 +9,6 @@ from typing import Any
 
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.hooks.automic import AutomicHook
-from airflow_async_provider.operators._automic_link import AutomicRunLink
 from airflow_async_provider.operators._automic_outcome import AutomicOutcome, FetchReports, OnNotRun
 from airflow_async_provider.protocols._job import JobHandle, JobStatus
 from airflow_async_provider.sensors._base import JobSensor
@@ -36,7 +35,6 @@ class AutomicExecutionSensor(JobSensor):
     """
 
     template_fields: Sequence[str] = ("run_id", "conn_id")
-    operator_extra_links = (AutomicRunLink(),)
 
     def __init__(
         self,
@@ -65,10 +63,6 @@ class AutomicExecutionSensor(JobSensor):
         """The run."""
         run_id = self.run_id.get("run_id", "") if isinstance(self.run_id, Mapping) else self.run_id
         return self.hook.protocol(fail_on_blocked=self.fail_on_blocked).handle(run_id, at=0.0)
-
-    def job_url(self, handle: JobHandle) -> str:
-        """Address of the run in Automic's web interface."""
-        return self.hook.run_url(handle)
 
     def interpret(self, status: JobStatus) -> JobStatus:
         """A run that did not run is a good end, unless it fails the task."""

@@ -97,6 +97,7 @@ class HttpAsyncJobSensor(JobSensor):
         return JobHandle(
             protocol=profile_name(self.profile),
             job_id=digest(asked),
+            named=False,
             submitted_at=0.0,
             status_url=asked,
             options=options,

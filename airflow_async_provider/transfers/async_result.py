@@ -121,7 +121,7 @@ class AsyncResultDownloadOperator(BaseOperator):
             raise JobError(
                 f"The {handle.describe()} is still {status.remote_status!r}: put an AsyncJobSensor before "
                 "this task.",
-                job=handle.job_id,
+                job=handle.shown_id,
                 state=status.state.value,
                 remote_status=status.remote_status,
             )

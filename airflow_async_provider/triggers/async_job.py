@@ -14,8 +14,9 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_async_provider._callbacks.mailbox import alook, apush_return_value, is_still_deferred, key_of
 from airflow_async_provider._callbacks.registration import Delivery
-from airflow_async_provider._polling.loop import Heartbeat, Outcome, awatch, format_duration
+from airflow_async_provider._polling.loop import Outcome, awatch
 from airflow_async_provider._polling.policy import PollPolicy, Wait
+from airflow_async_provider._polling.wait_log import Heartbeat, format_duration
 from airflow_async_provider._transport.triggerer import pool
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook
@@ -140,6 +141,13 @@ class AsyncJobTrigger(BaseTrigger):
         protocol_class(handle.protocol)
         return handle
 
+    @property
+    def _shown_id(self) -> str:
+        try:
+            return JobHandle.from_dict(self.job).shown_id
+        except ValueError:  # of a later layout, which is told in another line
+            return str(self.job.get("job_id"))
+
     def _hook(self) -> AsyncApiHook:
         return hook_for(self._handle, self.conn_id)
 
@@ -166,7 +174,7 @@ class AsyncJobTrigger(BaseTrigger):
             # one is felt: Airflow writes the triggerer's log lines while the event loop waits.
             self.log.info(
                 "Job %s: resuming the task: %s by %s (%d polls, %d failed)",
-                self.job.get("job_id"),
+                self._shown_id,
                 event["state"],
                 event["via"],
                 event["polls"],
@@ -211,7 +219,7 @@ class AsyncJobTrigger(BaseTrigger):
         """
         if self.version > TRIGGER_VERSION:
             raise ConfigurationError(
-                f"a later version of this package has begun to wait for job {self.job.get('job_id')} (layout "
+                f"a later version of this package has begun to wait for job {self._shown_id} (layout "
                 f"{self.version}, known here: {TRIGGER_VERSION}); upgrade the package on the triggerer. The "
                 "next try goes on with the same job."
             )
@@ -246,7 +254,7 @@ class AsyncJobTrigger(BaseTrigger):
             await asyncio.sleep(min(left, heartbeat.pause + 0.01))
             if heartbeat.beats():
                 waited = format_duration(heartbeat.waited)
-                self.log.info("Job %s: no callback yet; waited for %s", self.job.get("job_id"), waited)
+                self.log.info("Job %s: no callback yet; waited for %s", self._shown_id, waited)
         return Outcome("timeout")
 
     async def _deliveries(self) -> dict[str, Any]:
@@ -298,7 +306,7 @@ class AsyncJobTrigger(BaseTrigger):
             async with asyncio.timeout(MAX_CANCELLING):
                 await self._cancel_unless_alive()
         except Exception as e:  # noqa: BLE001 - Airflow would log it whole, and a foreign one may hold a URL
-            job_id = self.job.get("job_id")
+            job_id = self._shown_id
             self.log.warning(
                 "Job %s may still be running: cancelling it failed: %s", job_id, _describe_error(e)
             )
@@ -309,10 +317,10 @@ class AsyncJobTrigger(BaseTrigger):
             self.log.info(
                 "Job %s: its callback has resumed the task. The line above about a user action is Airflow's "
                 "word for that; nothing is cancelled.",
-                self.job.get("job_id"),
+                self._shown_id,
             )
             return
-        job_id = self.job.get("job_id")
+        job_id = self._shown_id
         if await self._is_in_another_triggerer():
             self.log.info(
                 "Job %s: its task still waits, so another triggerer has taken it over. The line above about "
@@ -345,12 +353,12 @@ class AsyncJobTrigger(BaseTrigger):
                 status = await self._hook().astatus(handle)
         except (AsyncJobError, TimeoutError) as e:
             self.log.warning(
-                "Could not read job %s before cancelling it: %s", handle.job_id, _describe_error(e)
+                "Could not read job %s before cancelling it: %s", handle.shown_id, _describe_error(e)
             )
             return False
         if status.state in (JobState.RUNNING, JobState.BLOCKED):
             return False
-        self.log.info("Job %s has ended (%s); nothing to cancel.", handle.job_id, status.remote_status)
+        self.log.info("Job %s has ended (%s); nothing to cancel.", handle.shown_id, status.remote_status)
         return True
 
 

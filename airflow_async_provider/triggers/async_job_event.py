@@ -211,7 +211,7 @@ async def _poll(document: Document, conn_id: str | None) -> JobStatus | None:
     try:
         return await hook_for(handle, conn_id).astatus(handle)
     except AsyncJobError as e:
-        log.warning("Polling the watched job %s failed: %s", handle.job_id, e)
+        log.warning("Polling the watched job %s failed: %s", handle.shown_id, e)
         return None
 
 

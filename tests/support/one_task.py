@@ -55,6 +55,7 @@ class OneTask:
         self.events: list[dict[str, Any]] = []
         self.deferrals: list[dict[str, Any]] = []
         self.triggers: list[Any] = []
+        self.xcoms: dict[str, Any] = {}
 
     @property
     def context(self) -> Any:
@@ -66,9 +67,17 @@ class OneTask:
             map_index=-1,
             max_tries=self.max_tries,
             try_number=self.try_number,
+            xcom_push=self._push,
         )
         store = {} if self.store is None else {"task_state_store": self.store}
         return {"ti": ti, "dag_run": SimpleNamespace(clear_number=self.clear_number), **store}
+
+    def _push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value, allow_nan=False))
+
+    def _new_try(self) -> None:
+        self.try_number += 1
+        self.xcoms.clear()  # as Airflow does
 
     def clear(self) -> None:
         """A person clears the task: Airflow raises max_tries and the run's clear_number, a retry does not."""
@@ -77,7 +86,7 @@ class OneTask:
 
     def begin(self, make: Callable[[], Any]) -> TaskDeferred:
         """A try up to its deferral; after that its worker is gone."""
-        self.try_number += 1
+        self._new_try()
         try:
             result = make().execute(self.context)
         except TaskDeferred as deferral:
@@ -107,7 +116,7 @@ class OneTask:
 
         :param make: makes the operator; called anew on every worker
         """
-        self.try_number += 1
+        self._new_try()
         try:
             return make().execute(self.context)
         except TaskDeferred as deferral:

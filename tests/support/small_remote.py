@@ -47,6 +47,9 @@ class SmallRemote:
         url = f"{self.origin}/jobs/{number}"
         return JobHandle("http_location", number, 0.0, status_url=url, options={"cancel_by": "delete"})
 
+    def job_url(self, handle: JobHandle) -> str:
+        return str(handle.status_url)
+
     def bound(self, handle: JobHandle) -> JobHandle:
         return replace(handle, data={**handle.data, "bound_to": self.origin})
 

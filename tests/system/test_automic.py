@@ -68,7 +68,7 @@ def test_the_example(real_airflow: RealAirflow, automic: SimulatorProcess) -> No
         EXAMPLE, run_id, "wait_for_workflow"
     )
     links = client.get(f"/dags/{EXAMPLE}/dagRuns/{run_id}/taskInstances/job/links")
-    assert links["extra_links"] == {"Automic run": f"https://awi.example/100/{job['run_id']}"}
+    assert links["extra_links"] == {"Remote job": f"https://awi.example/100/{job['run_id']}"}
 
 
 def test_nothing_secret_is_written_down(real_airflow: RealAirflow, automic: SimulatorProcess) -> None:

@@ -61,7 +61,7 @@ def test_from_an_automic_run_to_the_dag_that_an_asset_starts(
     assert address.startswith(f"{s3_server.url}/{s3_server.bucket}/a%20folder/")
     assert "X-Amz" not in address
     automic_run = client.xcom(FIRST, run_id, "prepare")["run_id"]
-    assert links("prepare") == {"Automic run": f"https://awi.example/100/{automic_run}"}
+    assert links("prepare") == {"Remote job": f"https://awi.example/100/{automic_run}"}
 
     # ... what its event says, and the DAG that it starts.
     facts = {name: report[name] for name in ("uri", "bytes", "sha256")}

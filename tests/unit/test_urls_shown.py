@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from airflow_async_provider._urls import (
     follow,
+    id_in,
     is_plain_base,
     origin,
     path_of,
@@ -137,3 +138,18 @@ def test_words_that_people_make_up_are_not() -> None:
         "eu1-prod-a2b-export",
     ):
         assert shown(f"https://a.example/{text}") == f"https://a.example/{text}"
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://a.example/jobs/7?sig=s3cret", "/jobs/7"),
+        ("jobs/0193b8f0-7a3e-7c2b-9d1e-5a6b7c8d9e0f", "jobs/0193b8f0-7a3e-7c2b-9d1e-5a6b7c8d9e0f"),
+        ("/jobs/01HXYZ7ABCDEF0123456789XYZ/state", "/jobs/01HXYZ7ABCDEF0123456789XYZ/state"),
+        ("/m/9c4edd4396164af9b80336e4057efccd", "/m/9c4edd4396164af9b80336e4057efccd"),
+        ("/s/eyJhbGciOiJIUzI1NiIsInR5cCI6", "/s/eyJhbGci…"),
+        ("/s/" + "a" * 65, "/s/aaaaaaaa…"),
+    ],
+)
+def test_ids_stay_whole_and_capabilities_do_not(url: str, path: str) -> None:
+    assert id_in(url) == path

@@ -57,6 +57,18 @@ class Destination(ABC):
         """
         return
 
+    def check(self) -> None:
+        """
+        Whether a result can be written there, as far as that shows without writing.
+
+        Asked before hours of remote work are started for it, so only what is sure to fail is refused: a
+        right to write may well come without one to look.
+
+        :raises ConfigurationError: it cannot: a connection, a bucket or credentials are missing
+        :raises DownloadError: it cannot just now: the place is out of reach
+        """
+        self.prepare()
+
     @abstractmethod
     def size(self) -> int | None:
         """Number of bytes of what lies there, None when nothing does."""

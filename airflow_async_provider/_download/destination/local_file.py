@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import shutil
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -18,6 +20,7 @@ from airflow_async_provider._download.source.base import ByteSource
 from airflow_async_provider._download.worker_thread import Background
 from airflow_async_provider.errors import ConfigurationError, DownloadError
 
+_NO_RIGHT: Final = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR})
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -32,6 +35,21 @@ class LocalFile(Destination):
     def __init__(self, path: str, *, if_exists: IfExists = "replace") -> None:
         self.path = Path(path)
         super().__init__(self.path.as_uri(), if_exists)
+
+    def check(self) -> None:
+        """Whether the file, and the directories that are missing on the way to it, could be made."""
+        self.size()
+        there = next(folder for folder in self.path.parents if os.path.lexists(folder))
+        if not there.is_dir():
+            raise ConfigurationError(f"{self.path} cannot be written: {there} is no directory.")
+        try:
+            tempfile.TemporaryFile(dir=there).close()  # where that can be done it never has a name
+        except OSError as error:
+            if error.errno in _NO_RIGHT:  # no room may be no more than that at this moment
+                raise ConfigurationError(
+                    f"{self.path} cannot be written: this worker can write nothing in {there} "
+                    f"({error.strerror})."
+                ) from error
 
     def size(self) -> int | None:
         """Size of the file there; a link to nowhere counts as something."""

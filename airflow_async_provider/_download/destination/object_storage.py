@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -11,7 +12,10 @@ from urllib.parse import quote
 from airflow_async_provider._download.destination.base import Destination
 from airflow_async_provider._download.options import IfExists
 from airflow_async_provider._download.source.base import ByteSource
-from airflow_async_provider.errors import ConfigurationError, DownloadError
+from airflow_async_provider._transport.connections import connection_must_exist
+from airflow_async_provider.errors import AsyncJobError, ConfigurationError, DownloadError
+
+log = logging.getLogger(__name__)
 
 
 class StoredObject(Destination):
@@ -38,7 +42,10 @@ class StoredObject(Destination):
             try:
                 path = ObjectStoragePath(self.uri)
                 self._path = path.path
-                self._fs = _file_system(path, self._options)
+                with connection_must_exist(self.uri.partition("://")[2].partition("@")[0]):
+                    self._fs = _file_system(path, self._options)
+            except AsyncJobError:
+                raise
             except (ImportError, ValueError, TypeError, AttributeError) as error:
                 raise ConfigurationError(
                     f"The destination {self.uri} cannot be opened: {error}. Is the provider or fsspec "
@@ -49,6 +56,23 @@ class StoredObject(Destination):
     def prepare(self) -> None:
         """Attach the file system."""
         self._attach()
+
+    def check(self) -> None:
+        """Attach the file system and look; what such a look may fail of has no common name but for one."""
+        fs = self._attach()
+        try:
+            fs.info(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except Exception as error:  # noqa: BLE001 - every storage has its own, and a refused look is no refused write
+            kind = type(error).__name__
+            if "credential" in kind.lower():  # google.auth, azure.identity and others
+                raise ConfigurationError(
+                    f"{self.uri} cannot be written: its storage finds no usable credentials ({kind}). Name "
+                    "an Airflow connection in the URL, scheme://conn_id@container/key, or give this worker "
+                    "credentials of its own."
+                ) from None
+            log.info("Whether %s can be written to cannot be looked up (%s).", self.uri, kind)
 
     def link(self) -> str:
         """The object in Google's console; other storages have no address that follows from the URL alone."""

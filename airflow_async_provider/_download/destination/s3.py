@@ -21,7 +21,7 @@ from airflow_async_provider._download.destination.s3_multipart import (
 from airflow_async_provider._download.options import IfExists
 from airflow_async_provider._download.s3_arguments import check_s3_arguments
 from airflow_async_provider._download.source.base import ByteSource, fill
-from airflow_async_provider.errors import DownloadError
+from airflow_async_provider.errors import ConfigurationError, DownloadError
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,62 @@ class S3Object(Destination):
         """Look up the connection; importing the amazon provider alone takes seconds."""
         self.hook.get_conn()
         _ = self.extra_arguments
+
+    def check(self) -> None:
+        """
+        Whether the bucket is there and credentials are found.
+
+        A policy that allows to put an object may allow neither to look at the bucket nor to list it, and a
+        server may know no such request. So 403 is no refusal, and 404 is one only when the list says
+        "NoSuchBucket", as 404 is also what servers answer to a request that they do not know. A bucket
+        that is busy (429, 5xx) is there.
+        """
+        from botocore.exceptions import (
+            BotoCoreError,
+            ClientError,
+            NoCredentialsError,
+            ParamValidationError,
+            PartialCredentialsError,
+            ProfileNotFound,
+        )
+
+        try:
+            self.prepare()
+            if self._bucket_is_missing():
+                raise self._unusable(f"there is no bucket {self.bucket!r}")
+        except (NoCredentialsError, PartialCredentialsError, ProfileNotFound, ParamValidationError) as error:
+            raise self._unusable(str(error).rstrip(".")) from error
+        except (BotoCoreError, ClientError) as error:
+            raise self._error("be reached", error) from error
+
+    def _bucket_is_missing(self) -> bool:
+        from botocore.exceptions import ClientError
+
+        client = self.hook.get_conn()
+        try:
+            client.head_bucket(Bucket=self.bucket)
+        except ClientError as error:
+            if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") != 404:
+                return False
+            try:
+                client.list_objects_v2(Bucket=self.bucket, MaxKeys=1)
+            except ClientError as more:
+                return bool(more.response.get("Error", {}).get("Code") == "NoSuchBucket")
+        except RecursionError:  # boto3 asks so for the region of a bucket, for every 301 that names none
+            return False
+        return False
+
+    def _unusable(self, why: str) -> ConfigurationError:
+        return ConfigurationError(f"{self.uri} cannot be written: {why}.{self._absent()}")
+
+    def _absent(self) -> str:
+        """What S3Hook does without an error where there is no such connection."""
+        if self.aws_conn_id is None or self.hook.conn_config.conn_type is not None:
+            return ""
+        return (
+            f" There is no Airflow connection {self.aws_conn_id!r}, so boto3's own credentials (environment, "
+            "profile, role) were looked for."
+        )
 
     def link(self) -> str:
         """The object in AWS's console; on any other server its address, which asks for a login of its own."""
@@ -307,7 +363,8 @@ class S3Object(Destination):
         said = answer.get("Error", {})
         reason = f"HTTP {status}, {said.get('Code')}: {said.get('Message')}" if status else str(error)
         return DownloadError(
-            f"{self.uri} cannot {doing} with connection {self.aws_conn_id!r}: {reason.rstrip('. ')}.{hint}",
+            f"{self.uri} cannot {doing} with connection {self.aws_conn_id!r}: {reason.rstrip('. ')}."
+            f"{self._absent()}{hint}",
             http_status=status,
             request_id=answer.get("ResponseMetadata", {}).get("RequestId"),
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from airflow_async_provider._polling.loop import Log
+from airflow_async_provider._polling.wait_log import Log
 
 if TYPE_CHECKING:
     from airflow_async_provider._download.fetch import DownloadReport

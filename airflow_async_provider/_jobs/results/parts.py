@@ -152,13 +152,13 @@ def check_destination(handle: JobHandle, result: Result | None) -> Result:
     if result is None:
         raise DownloadError(
             f"The {handle.describe()} succeeded, but its last answer holds no result to be stored. {where}",
-            job=handle.job_id,
+            job=handle.shown_id,
         )
     if result.is_status:
         raise DownloadError(
             f"The {handle.describe()} succeeded, and its last answer is a status document, which is no "
             f'result to be stored. {where} result_field="$" stores the status document itself.',
-            job=handle.job_id,
+            job=handle.shown_id,
         )
     return result
 

@@ -15,7 +15,7 @@ from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory, was_cleared
 from airflow_async_provider._jobs.results import asset_events
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
-from airflow_async_provider.errors import OriginError, ResultExpiredError
+from airflow_async_provider.errors import AsyncJobError, OriginError, ResultExpiredError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
 
@@ -124,6 +124,26 @@ class ResultStore:
             return None
         self._task.log.info("%s exists already; nothing is started.", report.uri)
         return self.deliver(report, **facts)
+
+    def check(self) -> None:
+        """
+        Whether the destination can be written to, asked before a job is started for it.
+
+        :raises ConfigurationError: it cannot: a connection, a bucket, credentials or rights are missing
+        :raises DownloadError: it is out of reach
+        """
+        if self._to.uri is None:
+            return
+        from airflow_async_provider._download.destination.opening import open_destination
+        from airflow_async_provider._download.files import FilesWriter
+
+        uri, options = self._to.uri, self._to.options
+        place = FilesWriter(uri, options) if is_folder(uri) else open_destination(uri, options)
+        try:
+            place.check()
+        except AsyncJobError as e:
+            e.args = (f"{e} Nothing was started at the remote system.",)
+            raise
 
     def _stored_by_earlier_try(self) -> bool:
         """Whether one has stored the result and was killed before Airflow knew."""
@@ -275,7 +295,7 @@ def _url_source(
     if result is None or result.url is None:
         raise ResultExpiredError(
             f"The result of the {handle.describe()} is no longer offered: its URL has expired.",
-            job=handle.job_id,
+            job=handle.shown_id,
             state=status.state.value,
             remote_status=status.remote_status,
         )
@@ -285,7 +305,7 @@ def _url_source(
         raise OriginError(
             f"The result of the {handle.describe()} lies behind plain http while the connection is https; it "
             "was not fetched, as anyone on the way could read or change it.",
-            job=handle.job_id,
+            job=handle.shown_id,
         )
     return HttpSource(
         url,

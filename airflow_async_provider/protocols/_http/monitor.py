@@ -67,7 +67,7 @@ class MonitorReader:
         self.handle = handle
         self.description = profile.description
         self.outcome = profile.description.outcome
-        self.job = f"job {handle.job_id}" if handle.status_url else "the job"
+        self.job = f"job {handle.shown_id}" if handle.status_url else "the job"
 
     def read(self, response: HttpResponse) -> JobStatus:
         """

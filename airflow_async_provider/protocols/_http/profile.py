@@ -163,8 +163,8 @@ class HttpProfile(JobProtocol):
         poll = self.description.poll
         if not handle.status_url:
             raise ConfigurationError(
-                f"Job {handle.job_id} ended when it was submitted: its result came with that answer, and it "
-                "cannot be asked for."
+                f"Job {handle.shown_id} ended when it was submitted: its result came with that answer, and "
+                "it cannot be asked for."
             )
         url: str | None = handle.status_url
         if poll.path is not None and "status_url" in poll.path.names:
@@ -173,7 +173,7 @@ class HttpProfile(JobProtocol):
             self.description,
             poll,
             values_of(self.description, handle),
-            job=f"job {handle.job_id}",
+            job=f"job {handle.shown_id}",
             where="poll",
             url=url,
             max_body_bytes=self.max_body_bytes(handle),
@@ -231,14 +231,14 @@ class HttpProfile(JobProtocol):
 
         :raises RemoteError: it does not
         """
-        job = f"job {handle.job_id}"
+        job = f"job {handle.shown_id}"
         raise_for_answer(response, job=job, doing="asking for the result of")
         answer = Answer(response)
         return self.results.in_document(answer, values_of(self.description, handle, answer), job=job)
 
     def next_page(self, handle: JobHandle, response: HttpResponse) -> Result | None:
         """The page after the one of this answer."""
-        return self.results.next_page(response, job=f"job {handle.job_id}")
+        return self.results.next_page(response, job=f"job {handle.shown_id}")
 
     @property
     def page_needs_body(self) -> bool:
@@ -258,7 +258,7 @@ class HttpProfile(JobProtocol):
                 continue
             if handle.status_url:
                 values, request = values_of(self.description, handle), cancel.source or cancel
-                return made(self.description, request, values, job=f"job {handle.job_id}", where="cancel")
+                return made(self.description, request, values, job=f"job {handle.shown_id}", where="cancel")
         return None
 
     def cancel_more(self, handle: JobHandle, response: HttpResponse) -> tuple[HttpRequest, ...] | None:
@@ -267,7 +267,7 @@ class HttpProfile(JobProtocol):
         cancel = next((c for c in self.description.cancel if c.at is None or c.at.search(url)), None)
         if cancel is None or cancel.source is None or cancel.path is None:
             return None
-        job, answer = f"job {handle.job_id}", Answer(response)
+        job, answer = f"job {handle.shown_id}", Answer(response)
         raise_for_answer(response, job=job, doing="cancelling")
         values = values_of(self.description, handle, answer)
         urls = filled(cancel.path.fill_all, values, job=job, where="cancel")
@@ -283,7 +283,7 @@ class HttpProfile(JobProtocol):
             return False
         if response.status in (302, 303):
             return True  # to the page of the job: what a form of a person's browser would be sent to
-        raise_for_answer(response, job=f"job {handle.job_id}", doing="cancelling")
+        raise_for_answer(response, job=f"job {handle.shown_id}", doing="cancelling")
         conditions = [c.accepted_if for c in self.description.cancel if c.accepted_if.alternatives]
         if conditions:
             return any(c.holds(Answer(response)) for c in conditions)
@@ -297,7 +297,7 @@ class HttpProfile(JobProtocol):
             return None
         values = values_of(self.description, handle)
         url = handle.status_url if request.path is None else None
-        return made(self.description, request, values, job=f"job {handle.job_id}", where="delete", url=url)
+        return made(self.description, request, values, job=f"job {handle.shown_id}", where="delete", url=url)
 
     # -- callbacks
 

@@ -70,16 +70,18 @@ class Start:
         :raises RemoteError: the remote refused it
         """
         step = self.steps[submitted.step + 1]
-        job = f"job {submitted.handle.job_id}"
+        job = f"job {submitted.handle.shown_id}"
         raise_for_answer(response, job=job, doing="starting")
         answer = Answer(response)
         self._check_refused(answer, step, SubmitError)
         handle = submitted.handle
         kept = {**handle.data.get("kept", {}), **_kept(step, answer)}
         data = {**handle.data, **({"kept": kept} if kept else {})}
-        job_id = (self._id(step.id, answer, data) if step.id else None) or handle.job_id
+        job_id = self._id(step.id, answer, data) if step.id else None
+        named = handle.named or job_id is not None
+        job_id = job_id or handle.job_id
         url = self._reference(step.status_url, answer) if step.status_url else None
-        handle = replace(handle, job_id=job_id, data=data, status_url=url or handle.status_url)
+        handle = replace(handle, job_id=job_id, named=named, data=data, status_url=url or handle.status_url)
         stepped = replace(submitted, handle=handle, step=submitted.step + 1, next=None)
         return self._with_next(stepped, answer)
 
@@ -94,7 +96,7 @@ class Start:
             description,
             step,
             values_of(description, handle, answer),
-            job=f"job {handle.job_id}",
+            job=f"job {handle.shown_id}",
             where="start",
             repeatable=repeatable,
         )
@@ -264,6 +266,7 @@ class Start:
         return JobHandle(
             protocol=self.profile.registered_name,
             job_id=job_id or digest(status_url or f"{response.url} {response.received_at}"),
+            named=bool(job_id),
             submitted_at=response.received_at,
             status_url=status_url,
             expires_at=None if expires_in is None else response.received_at + expires_in,

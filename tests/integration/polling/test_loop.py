@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._polling import loop as waiting
+from airflow_async_provider._polling import wait_log as waiting
 from airflow_async_provider._polling.loop import Outcome, awatch, watch, with_status_url
 from airflow_async_provider._polling.policy import PollPolicy, Wait
 from airflow_async_provider.errors import TransientError
@@ -131,3 +131,18 @@ def test_both_loops_follow_a_monitor_that_moves(
     # Whoever reads the status after this wait asks where the job is now.
     assert outcome.status_url == "/s/3"
     assert with_status_url(job, JobStatus(JobState.RUNNING)) is job
+
+
+def test_a_sign_of_life_comes_however_rarely_the_remote_is_polled(
+    aso: Aso, watching: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "FIRST_HEARTBEAT", 0.1)
+    aso(processing_seconds=None)
+    log = Lines()
+    pace = {"poll_interval": 60.0, "max_poll_interval": 60.0}
+    outcome = watching(submit(), a_wait(1.0, **pace), log)
+    assert outcome.state == "timeout"
+    said = [line for line in log.lines if "still" in line]
+    assert 1 <= len(said) <= 4
+    assert "still unknown after" in said[0]
+    assert said[0].split("; ", 1)[1].startswith("0 polls; deadline in ")

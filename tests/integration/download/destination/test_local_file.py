@@ -496,3 +496,19 @@ def test_the_permissions_of_a_replaced_program_are_not_those_of_its_owner(tmp_pa
     target.chmod(0o4750)
     write_bytes(b"new", str(target))
     assert stat.S_IMODE(target.stat().st_mode) == 0o750
+
+
+# -- before the job is started
+
+
+def test_a_path_is_checked_without_a_trace(tmp_path: Path) -> None:
+    LocalFile(str(tmp_path / "new" / "folders" / "x")).check()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ConfigurationError, match=r"file is no directory"):
+        LocalFile(str(tmp_path / "file" / "x")).check()
+    with pytest.raises(ConfigurationError, match=r"/proc/self"):  # not even root may write there
+        LocalFile("/proc/self/nothing/x").check()

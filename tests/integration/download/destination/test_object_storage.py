@@ -15,7 +15,12 @@ from fsspec.implementations.memory import MemoryFileSystem
 
 from airflow_async_provider._download import write_bytes, write_chunks
 from airflow_async_provider._download.destination import object_storage
-from airflow_async_provider.errors import ConfigurationError, DestinationExistsError, DownloadError
+from airflow_async_provider.errors import (
+    ConfigurationError,
+    ConnectionNotFoundError,
+    DestinationExistsError,
+    DownloadError,
+)
 
 BLOCKS = [bytes([i]) * 300_000 for i in range(40)]
 WHOLE = b"".join(BLOCKS)
@@ -171,3 +176,42 @@ def test_errors_of_the_storage_say_where(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DownloadError, match=r"local://.*/file/below cannot be"):
         write_bytes(b"x", f"local://{tmp_path}/file/below")
+
+
+# -- before the job is started
+
+
+def test_a_storage_is_checked(memory: MemoryFileSystem) -> None:
+    object_storage.StoredObject("memory://bucket/file").check()
+    assert not memory.store
+
+
+class DefaultCredentialsError(Exception):
+    """As google.auth and azure.identity call theirs."""
+
+
+@pytest.mark.parametrize("error", [PermissionError("no look"), OSError("busy"), RuntimeError("strange")])
+def test_a_look_that_fails_is_no_refusal(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def info(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setattr(MemoryFileSystem, "info", info)
+    object_storage.StoredObject("memory://bucket/file").check()
+
+
+def test_absent_credentials_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    def info(*_: Any, **__: Any) -> Any:
+        raise DefaultCredentialsError("token s3cret")
+
+    monkeypatch.setattr(MemoryFileSystem, "info", info)
+    with pytest.raises(ConfigurationError, match="finds no usable credentials") as caught:
+        object_storage.StoredObject("memory://bucket/file").check()
+    assert "s3cret" not in str(caught.value)
+
+
+def test_an_absent_connection_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk import BaseHook
+
+    monkeypatch.setattr(object_storage, "_file_system", lambda *_: BaseHook.get_connection("absent"))
+    with pytest.raises(ConnectionNotFoundError, match="no Airflow connection 'absent'"):
+        object_storage.StoredObject("memory://absent@bucket/file").check()

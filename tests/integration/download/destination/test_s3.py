@@ -539,3 +539,51 @@ def test_arguments_of_the_connection_that_cannot_be(
     with pytest.raises(ConfigurationError, match="extra_args of connection 'aws_default' has the unknown"):
         download(server.url, f"s3://{moto_s3.bucket}/file")
     assert server.requests == []
+
+
+# -- before the job is started
+
+
+def test_a_bucket_is_checked(s3: S3Server) -> None:
+    S3Object(s3.bucket, "x").check()
+    assert s3.stored_keys() == []
+    with pytest.raises(ConfigurationError, match=r"nowhere-7/x cannot be written: .*no bucket 'nowhere-7'"):
+        S3Object("nowhere-7", "x").check()
+
+
+@pytest.mark.parametrize("answer", [403, 400, 301, 405, 501, 503])
+def test_only_a_sure_refusal_is_one(answer: int, server: ByteServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A policy may allow to put objects and nothing else: AWS answers 403 to HeadBucket then."""
+    connection = S3Server("mute", server.origin, "AKIAMUTE", "secret").connection()
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection)
+    server.by_path = lambda _: status(answer)
+    S3Object("results", "x").check()
+    assert {request.method for request in server.requests} == {"HEAD"}
+
+
+def test_a_server_that_knows_no_such_request_is_no_refusal(
+    server: ByteServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = S3Server("mute", server.origin, "AKIAMUTE", "secret").connection()
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection)
+    server.by_path = lambda _: status(404)
+    S3Object("results", "x").check()
+    assert [request.method for request in server.requests] == ["HEAD", "GET"]
+
+
+def test_credentials_and_connections_that_are_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+    with pytest.raises(ConfigurationError, match=r"locate credentials.*no Airflow connection 'absent'"):
+        S3Object("results", "x", aws_conn_id="absent").check()
+
+
+def test_a_server_that_is_out_of_reach(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = S3Server("gone", "http://127.0.0.1:9", "AKIAGONE", "s3cret-key").connection()
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", connection)
+    with pytest.raises(DownloadError, match="cannot be reached with connection 'aws_default'") as caught:
+        S3Object("results", "x").check()
+    assert "s3cret-key" not in str(caught.value)
