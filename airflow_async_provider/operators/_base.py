@@ -13,11 +13,8 @@ from airflow.sdk import BaseOperator
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.arguments import refuse_unknown, seconds
-<<<<<<< HEAD
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
-=======
 from airflow_async_provider._jobs.job_link import RemoteJobLink
->>>>>>> wt-night
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain

@@ -19,11 +19,8 @@ from airflow_async_provider._download.limits import (
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
 from airflow_async_provider._jobs.arguments import method_of, one_connection, one_of, query_of, seconds
-<<<<<<< HEAD
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
-=======
 from airflow_async_provider._jobs.job_link import RemoteJobLink
->>>>>>> wt-night
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination, json_bytes, names_of_files
 from airflow_async_provider._jobs.results.store import (

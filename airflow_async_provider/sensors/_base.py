@@ -11,11 +11,8 @@ from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSensorTimeout, AirflowSkipException
 from airflow_async_provider._jobs.arguments import refuse_unknown
-<<<<<<< HEAD
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
-=======
 from airflow_async_provider._jobs.job_link import RemoteJobLink
->>>>>>> wt-night
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain
