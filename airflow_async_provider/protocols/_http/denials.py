@@ -15,9 +15,9 @@ from enum import Enum
 from functools import lru_cache
 from typing import Any, Final
 
-from airflow_async_provider.protocols._http.places import as_text, says_something
-from airflow_async_provider.protocols._http.values import one_line
-from airflow_async_provider.protocols._http.words import plain
+from airflow_async_provider.protocols._http.places import MISSING, Answer, as_text, says_something
+from airflow_async_provider.protocols._http.values import body_text, json_or_none, one_line
+from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain
 
 
 class Kind(Enum):
@@ -52,7 +52,9 @@ _TRUE: Final = _set(
 #: Numbers that are 0 when all is well.
 _CODES: Final = _set("exitcode exitstatus returncode errorcode errcode")
 
-_FAIL: Final = _set("fail fails failed failing failure failures rejected")
+_FAIL: Final = _set("fail fails failed failing failure failures rejected unsuccessful")
+#: The same, of something that is counted only: a list named "bad" may be a result.
+_BAD: Final = _set("bad broken invalid")
 _ERROR: Final = _set("error errors errored err exception exceptions fault faults traceback stacktrace")
 _UNITS: Final = _set(
     "count counts number numbers num no n nb total totals of by list records record rows row items item "
@@ -71,6 +73,20 @@ _COUNTERS: Final = _set(
     "meta"
 )
 
+#: Objects that speak of the job, and lists of its parts: a failed state in them is the job's own affair.
+_INNER: Final = _set("job task run operation execution")
+_PARTS: Final = _set(
+    "items tasks jobs parts steps stages batches chunks shards children subtasks subjobs files activities"
+)
+
+#: Fields that hold a state, and words that say "not yet" and mean nothing else, wherever they stand.
+_STATE_FIELDS: Final = _set("status state phase jobstatus jobstate runstatus runstate taskstatus taskstate")
+_RUNS: Final = _set("running pending queued inprogress processing executing inqueue notstarted")
+
+#: Simple elements of an XML document, and how many characters of it are looked at.
+_ELEMENT: Final = re.compile(r"<(?:[\w.-]{1,60}:)?([\w.-]{1,60})(?:\s[^<>]{0,200})?>([^<>]{0,200})</")
+_SEARCHED: Final = 20_000
+
 #: Words of a name that make it another state of the same job.
 _STATE: Final = _set("status state substatus substate conclusion result outcome verdict")
 _OF_THE_JOB: Final = _set(
@@ -87,6 +103,8 @@ _MOST = 200
 def _named(name: str) -> Kind | None:
     """Whether a name is that of an error or of something that has failed, by its words."""
     words = _words(name)
+    if words & _BAD and words & _UNITS and words <= _BAD | _UNITS:
+        return Kind.COUNT
     if not words & (_FAIL | _ERROR):
         return None
     if not words <= _FAIL | _ERROR | _UNITS | _TELLING:
@@ -115,6 +133,9 @@ def denial(document: Any, *, ignored: Collection[str] = (), counts: bool = True)
     if not isinstance(document, dict):
         return []
     found = [d for n, v in list(document.items())[:_MOST] if n not in ignored and (d := _field(str(n), v))]
+    for name, inner in list(document.items())[:_MOST]:
+        if name not in ignored and (word := _failed_inside(plain(str(name)), inner, counts=counts)):
+            found.append(Denial(Kind.COUNT, f"{name}: {word}"))
     if counts:
         for name, inner in list(document.items())[:_MOST]:
             if isinstance(inner, dict) and plain(str(name)) in _COUNTERS and name not in ignored:
@@ -124,6 +145,46 @@ def denial(document: Any, *, ignored: Collection[str] = (), counts: bool = True)
                     if n not in ignored and _named(str(n)) and _some(v)
                 ]
     return [d for d in found if counts or d.kind is not Kind.COUNT]
+
+
+def runs_for_sure(name: str, value: str) -> bool:
+    """Whether a field says that its job runs, so that a good word elsewhere is about something else."""
+    return plain(name) in _STATE_FIELDS and plain(value) in _RUNS
+
+
+def fields_of_text(answer: Answer) -> list[dict[str, Any]]:
+    """The fields of an answer that is no JSON: the simple elements of XML, or the last line of JSON lines."""
+    if answer.document is not MISSING:
+        return []
+    text = body_text(answer.response).strip()
+    if text.startswith("<"):
+        found: dict[str, Any] = {}
+        for name, content in _ELEMENT.findall(text[:_SEARCHED])[:_MOST]:
+            value = content.strip()
+            found.setdefault(name, {"true": True, "false": False}.get(value.casefold(), value))
+        return [found]
+    if text.startswith("{"):
+        last = json_or_none(text[-_SEARCHED:].rpartition("\n")[2].encode())
+        return [] if last is None else [last]
+    return []
+
+
+def _failed_inside(name: str, value: Any, *, counts: bool) -> str | None:
+    """A state of failure in an object that speaks of the job, or in one of its parts."""
+    if isinstance(value, dict) and (name in _INNER or (name in _COUNTERS and counts)):
+        return _failed_state(value)
+    if isinstance(value, list) and name in _PARTS and counts:
+        states = [word for part in value[:1000] if isinstance(part, dict) and (word := _failed_state(part))]
+        return f"{len(states)} of {len(value)} {states[0]}" if states else None
+    return None
+
+
+def _failed_state(document: dict[str, Any]) -> str | None:
+    for name, value in list(document.items())[:_MOST]:
+        says = plain(str(name)) in _STATE_FIELDS and isinstance(value, str)
+        if says and known_meaning(value[:100]) in (Meaning.FAILED, Meaning.EXPIRED):
+            return one_line(value, 40)
+    return None
 
 
 def refused(document: Any) -> str | None:

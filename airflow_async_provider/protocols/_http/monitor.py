@@ -22,6 +22,7 @@ from airflow_async_provider.protocols._http.sniffing import (
     is_login_page,
     is_stand_in,
     no_state,
+    refusal,
     sniffed,
 )
 from airflow_async_provider.protocols._http.urls import absolute, is_login, is_signed, was_redirected
@@ -102,7 +103,12 @@ class MonitorReader:
         expired = self.handle.expires_at is not None and response.received_at >= self.handle.expires_at
         if status == 410 or (status in (401, 403, 404) and expired):
             return self.status(
-                response, Verdict(Meaning.EXPIRED, str(status), "the remote no longer knows this job")
+                response,
+                Verdict(
+                    Meaning.EXPIRED,
+                    str(status),
+                    error_text(answer.document) or "the remote no longer knows this job",
+                ),
             )
         if self.outcome.redirect == "result" and (found := self._redirected(response)):
             return found
@@ -254,10 +260,10 @@ class MonitorReader:
         self._no_login(response.url, response)
         if is_login_page(response):
             raise self._login(response)
-        if self.profile.sniffs and is_stand_in(response):
+        if self.profile.sniffs and not self._pages_expected and is_stand_in(response):
             raise UnreadableAnswerError(
-                f"HTTP {response.status} for {self.job}: the answer is a page that tells of a failure. "
-                "If it is the result, set outcome.state to false.",
+                f"HTTP {response.status} for {self.job}: the answer is an HTML page. If that is the "
+                "result, set result.media_type to text/html.",
                 excerpt=excerpt(response.body),
                 job=self.job,
                 http_status=response.status,
@@ -265,6 +271,8 @@ class MonitorReader:
         if media_type(response).startswith("application/problem+"):  # RFC 9457
             text = error_text(answer.document) or excerpt(response.body)
             return self.status(response, Verdict(Meaning.FAILED, str(response.status), text))
+        if self.profile.sniffs and response.complete and (found := refusal(answer)):
+            return self._refused(answer, *found)
         verdict = (
             self.profile.judge.unnamed(answer, job=self.job)
             if response.complete
@@ -273,6 +281,25 @@ class MonitorReader:
         if verdict.meaning in (Meaning.SUCCEEDED, Meaning.NO_DATA):
             return self._succeeded(answer, verdict)
         return self.status(response, verdict)
+
+    @property
+    def _pages_expected(self) -> bool:
+        wanted = getattr(self.description.result, "media_type", None)
+        return bool(wanted) and "html" in str(wanted)
+
+    def _refused(self, answer: Answer, text: str, code: int | None) -> JobStatus:
+        """A 2xx that is nothing but an error: of the remote system for now, or of the job for good."""
+        response = answer.response
+        if code == 429 or (code is not None and 500 <= code < 600):
+            raise TransientError(
+                f"HTTP {response.status} for {self.job}, but the answer is an error: {text!r}.",
+                job=self.job,
+                http_status=response.status,
+                retry_after=retry_after(response.headers, response.received_at),
+            )
+        hint = "if this is the result, say outcome: {state: false}"
+        word = str(response.status) if code is None else f"{response.status}, {code}"
+        return self.status(response, Verdict(Meaning.FAILED, word, f"{text} ({hint})"))
 
     def _sniffed(self, answer: Answer, word: str) -> JobStatus:
         """A word that no description has asked for: it may deny the success that the status code tells."""

@@ -6,11 +6,12 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
+from airflow_async_provider._transport.html import is_html_page
 from airflow_async_provider.errors import DescriptionError
 from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http.description import Outcome
-from airflow_async_provider.protocols._http.places import MISSING, Answer, as_text
-from airflow_async_provider.protocols._http.values import body_text, media_type, one_line
+from airflow_async_provider.protocols._http.places import MISSING, Answer, as_text, says_something
+from airflow_async_provider.protocols._http.values import body_text, error_text, media_type, one_line
 from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain, worst
 from airflow_async_provider.protocols._http_messages import HttpResponse
 from airflow_async_provider.protocols._redaction import excerpt
@@ -57,6 +58,32 @@ _STAND_IN: Final = re.compile(
     rb"|bad gateway|gateway time-?out|internal server error|server error|access denied|forbidden"
     rb"|unauthori[sz]ed|not found|just a moment|attention required|we.ll be (?:right )?back|coming soon"
     rb"|application error|error [45][0-9][0-9]|[45][0-9][0-9] )",
+    re.IGNORECASE,
+)
+#: Fields of a JSON object that is nothing but an error, those of them with its text, and those with its code.
+_OF_AN_ERROR: Final = frozenset((
+    "code", "status", "statuscode", "errorcode", "errno", "error", "errors", "message", "msg", "errormessage",
+    "errormsg", "errordescription", "description", "detail", "details", "title", "type", "reason", "path",
+    "timestamp", "instance", "requestid", "traceid", "correlationid",
+))  # fmt: skip
+_TEXTS_OF_AN_ERROR: Final = frozenset((
+    "error", "errors", "message", "msg", "errormessage", "errormsg", "errordescription", "detail", "title",
+    "reason",
+))  # fmt: skip
+_CODES: Final = ("code", "status", "statuscode", "errorcode", "errno")
+_ERROR_XML: Final = re.compile(
+    r"(?:<\?[^>]*\?>\s*)?<(?:[\w.-]{1,40}:)?(?:"
+    r"(?:\w{0,40}Exception(?:Report)?|Errors?|\w{0,40}Fault)\b"
+    r"|Envelope\b[^>]{0,1000}>.{0,1000}?<(?:[\w.-]{1,40}:)?Fault\b)",
+    re.DOTALL,
+)
+_ERROR_TEXT: Final = re.compile(
+    r"(?:error|fatal|exception|traceback|internal server error)\b[: (\n]", re.IGNORECASE
+)
+#: A short text that asks for patience.
+_PATIENCE: Final = re.compile(
+    r".{0,60}\b(?:not (?:yet )?ready|still (?:running|processing|being)|in progress|please wait"
+    r"|try again later|not (?:yet )?(?:available|finished|complete)|(?:is|are) being \w{3,20})\b.{0,100}",
     re.IGNORECASE,
 )
 #: Fields of an element of a list that make it a job, not a row of a result.
@@ -133,10 +160,45 @@ def _text(answer: Answer) -> list[str]:
     if kind.endswith("xml"):
         match = _XML_STATE.match(text)
         text = match[2] if match else ""
+    elif kind in ("", "text/plain") and len(text) <= 200 and _PATIENCE.fullmatch(text):
+        return ["in progress"]
     elif kind not in ("", "text/plain") or not re.fullmatch(r"[A-Za-z][A-Za-z _-]{1,39}", text):
         return []
     known = known_meaning(text) if plain(text) != "false" else None
     return [text] if known in _NO_SUCCESS else []
+
+
+def refusal(answer: Answer) -> tuple[str, int | None] | None:
+    """
+    What a 2xx says that is nothing but an error, and the code in it; None for anything else.
+
+    A JSON object of codes and texts (``{"code": 13, "message": "internal"}``), an XML document that is an
+    error or a fault, a text that begins with the word.
+    """
+    document, response = answer.document, answer.response
+    if isinstance(document, dict):
+        names = {plain(str(name)) for name, value in document.items() if says_something(value)}
+        fields = {plain(str(name)): value for name, value in document.items()}
+        if not names or not names <= _OF_AN_ERROR or not names & _TEXTS_OF_AN_ERROR:
+            return None
+        code = next((c for name in _CODES if (c := _code(fields.get(name))) is not None), None)
+        if code is None and "error" not in names and "errors" not in names:
+            return None
+        return error_text(document) or excerpt(response.body), code
+    if document is MISSING and not is_html_page(response.body[:4096]):
+        text = body_text(response)[:_SEARCHED].strip()
+        if _ERROR_XML.match(text) or (media_type(response) in ("", "text/plain") and _ERROR_TEXT.match(text)):
+            return excerpt(response.body), None
+    return None
+
+
+def _code(value: Any) -> int | None:
+    """A number that is no success, of a field that holds codes."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}", value):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if value != 0 and not 200 <= value < 300 else None
 
 
 def is_login_page(response: HttpResponse) -> bool:
@@ -145,12 +207,16 @@ def is_login_page(response: HttpResponse) -> bool:
 
 
 def is_stand_in(response: HttpResponse) -> bool:
-    """Whether an answer is a page that a proxy shows while the remote itself cannot answer."""
-    return _is_page(response) and bool(_STAND_IN.search(response.body[:65_536]))
+    """Whether an answer is a page for people, such as one that a proxy shows while the remote is away."""
+    return is_html_page(response.body[:4096]) or (
+        _is_page(response) and bool(_STAND_IN.search(response.body[:65_536]))
+    )
 
 
 def _is_page(response: HttpResponse) -> bool:
-    return media_type(response) in ("text/html", "application/xhtml+xml")
+    return media_type(response) in ("text/html", "application/xhtml+xml") or is_html_page(
+        response.body[:4096]
+    )
 
 
 def ambiguous(answer: Answer, word: str, *, job: str) -> DescriptionError:

@@ -11,6 +11,7 @@ from airflow_async_provider.errors import (
     DescriptionError,
     SubmitError,
     TransientError,
+    UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._http.denials import refused
 from airflow_async_provider.protocols._http.description import Step
@@ -37,6 +38,9 @@ from airflow_async_provider.protocols._responses import (
 
 if TYPE_CHECKING:
     from airflow_async_provider.protocols._http.profile import HttpProfile
+
+#: Where the id is that a poll or a result names, where the description does not say.
+DEFAULT_ID: Final = Places.parse("id", "start.id")
 
 #: Redirects that name the monitor of a job that has been taken on.
 SEE_OTHER: Final = 303
@@ -161,7 +165,8 @@ class Start:
         data: dict[str, Any] = {}
         if kept := _kept(step, answer):
             data["kept"] = kept
-        job_id = self._id(step.id, answer, data) if step.id else None
+        asked = DEFAULT_ID if step.id is None and asks_by_id(self.profile.description) else step.id
+        job_id = self._id(asked, answer, data) if asked else None
         url = self._monitor(step, answer, job_id, data)
         seconds = seconds_of(step.expires.read(answer)) if step.expires else None
         if url is None:
@@ -201,17 +206,20 @@ class Start:
 
     def _end(self, handle: JobHandle, answer: Answer) -> JobStatus | None:
         """The end of the job, where the first answer tells of it."""
-        step = self.steps[0]
-        asked_again = step.status_url is not None and any(
-            p.source == "http:url" for p in step.status_url.places
-        )
-        if not asked_again and not self.profile.judge.words(answer):
+        if not self.profile.judge.words(answer) and not self._is_own_monitor(handle, answer):
             return None
         try:
             status = MonitorReader(self.profile, handle).of(answer, first=True)
-        except DescriptionError:
+        except (DescriptionError, UnreadableAnswerError):
             return None  # the monitor will say it, or the same error will be told of its answer
         return None if status.state is JobState.RUNNING else status
+
+    def _is_own_monitor(self, handle: JobHandle, answer: Answer) -> bool:
+        """Whether the address that was asked is the one to poll, and its answer says how the job is."""
+        step, response = self.steps[0], answer.response
+        if step.status_url is None or handle.status_url != response.url or not response.body.strip():
+            return False
+        return any(p.source == "http:url" for p in step.status_url.places)
 
     def _without_monitor(self, answer: Answer, job_id: str | None, data: dict[str, Any]) -> Submitted:
         """No place to ask: done at once, where the answer can be nothing else."""
@@ -232,7 +240,7 @@ class Start:
     def _no_monitor(self, answer: Answer) -> DescriptionError:
         step, poll, response = self.steps[0], self.profile.description.poll, answer.response
         by_id = poll.path or asks_by_id(self.profile.description)
-        looked = [f"nothing usable at {str(step.id)!r} for the id"] if by_id and step.id else []
+        looked = [f"nothing usable at {str(step.id or DEFAULT_ID)!r} for the id"] if by_id else []
         if step.status_url is not None and (poll.path is None or "status_url" in poll.path.names):
             looked.append(f"nothing at {str(step.status_url)!r}")
         seen = candidates(answer)

@@ -17,7 +17,14 @@ from functools import cached_property
 from typing import Any, Final
 
 from airflow_async_provider.errors import DescriptionError
-from airflow_async_provider.protocols._http.denials import Denial, Kind, denial, names_a_state
+from airflow_async_provider.protocols._http.denials import (
+    Denial,
+    Kind,
+    denial,
+    fields_of_text,
+    names_a_state,
+    runs_for_sure,
+)
 from airflow_async_provider.protocols._http.description import Outcome
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Place, as_text, says_something
 from airflow_async_provider.protocols._http.values import error_text, one_line
@@ -36,6 +43,7 @@ MAX_FIELDS = 200
 #: More states than this are those of nobody's job.
 MAX_STATES = 10_000
 
+_BAD = (Meaning.FAILED, Meaning.CANCELLED, Meaning.NOT_RUN, Meaning.EXPIRED)
 _ENDED = (Meaning.SUCCEEDED, Meaning.ENDED, Meaning.NO_DATA)
 
 
@@ -141,12 +149,10 @@ class Judge:
     def by_code(self, answer: Answer, meaning: Meaning) -> Verdict:
         """The verdict on an answer whose status code the description has a meaning for."""
         word = str(answer.response.status)
-        for made, conditions in (
-            (Meaning.CANCELLED, self.outcome.cancelled_if),
-            (Meaning.NO_DATA, self.outcome.no_data_if),
-        ):
-            if why := conditions.holds(answer):
-                return Verdict(made, word, self._message(answer) or why)
+        if why := self.outcome.cancelled_if.holds(answer):
+            return Verdict(Meaning.CANCELLED, word, self._message(answer) or why)
+        if (meaning in _ENDED or self._no_data_by_state) and (why := self.outcome.no_data_if.holds(answer)):
+            return Verdict(Meaning.NO_DATA, word, self._message(answer) or why)
         if meaning in _ENDED:
             return Verdict(meaning, word)
         text = self._message(answer) or error_text(answer.document) or excerpt(answer.response.body)
@@ -208,17 +214,25 @@ class Judge:
         :param over: False where there is no state yet: then only a condition can tell of an end
         """
         own = self.outcome
-        for made, conditions in (
-            (Meaning.CANCELLED, own.cancelled_if),
-            (Meaning.FAILED, own.failed_if),
-            (Meaning.NO_DATA, own.no_data_if),
-        ):
+        for made, conditions in ((Meaning.CANCELLED, own.cancelled_if), (Meaning.FAILED, own.failed_if)):
             if why := conditions.holds(answer, null=over):
                 return Verdict(made, word or why, self._message(answer) or why)
-        if not over:
-            return Verdict(Meaning.RUNNING, "running", self._message(answer, running=True))
-        if meaning not in _ENDED:
+        no_data = own.no_data_if.holds(answer, null=over)
+        if not over and not no_data:
+            return Verdict(Meaning.RUNNING, self._nothing_yet, self._message(answer, running=True))
+        if over and meaning not in _ENDED:
+            # A word of failure beside "no rows" is a failure, unless the condition speaks of that word.
+            if no_data and self._no_data_by_state:
+                return Verdict(Meaning.NO_DATA, word, self._message(answer) or no_data)
             return Verdict(meaning, word, self._message(answer))
+        verdict = self._undenied(answer, meaning if over else Meaning.SUCCEEDED, word or no_data or "", job)
+        if no_data and verdict.meaning is Meaning.SUCCEEDED:
+            return Verdict(Meaning.NO_DATA, verdict.word, self._message(answer) or no_data)
+        return verdict
+
+    def _undenied(self, answer: Answer, meaning: Meaning, word: str, job: str) -> Verdict:
+        """An end that is none of a failure: whether all else in the answer says so, too."""
+        own = self.outcome
         if self._has_error(answer):
             return Verdict(Meaning.FAILED, word, self._message(answer) or "an error stands beside the state")
         if (found := self._denial(answer, meaning)) is not None:
@@ -232,6 +246,18 @@ class Judge:
         if verdict.meaning is Meaning.SUCCEEDED and not nowhere and (denied := self._denied(answer)):
             return Verdict(denied[0], f"{word}, {denied[1].text}", self._told(answer, denied[1]))
         return verdict
+
+    @property
+    def _nothing_yet(self) -> str:
+        own = self.outcome
+        return f"nothing yet at {own.state}" if own.state and own.missing == "error" else "running"
+
+    @cached_property
+    def _no_data_by_state(self) -> bool:
+        """Whether the conditions for "no data" look at the state itself, and so speak of its words."""
+        state = {p.source for p in self.outcome.state.places} if self.outcome.state else set()
+        tests = [t for tests in self.outcome.no_data_if.alternatives for t in tests]
+        return any(t.place.source in state | {"http:status"} for t in tests)
 
     def _not_there(self, answer: Answer, condition: str, job: str) -> DescriptionError:
         name = condition.partition("!=")[0]
@@ -250,7 +276,7 @@ class Judge:
         if not words:
             told = f"{word}, and nothing yet at {self.outcome.conclusion}"
             return Verdict(Meaning.RUNNING, told, recognised=False)
-        meanings = [_truth(w, self.meaning_of(w)) for w in words]
+        meanings = [_truth(w, self._how(w)) for w in words]
         how = worst(meanings)
         said = words[meanings.index(how)]
         if how is Meaning.UNKNOWN:
@@ -260,10 +286,18 @@ class Judge:
         both = word if plain(said) == plain(word) else f"{word}, {said}"
         return Verdict(how, both, None if how in _ENDED else self._message(answer))
 
+    def _how(self, word: str) -> Meaning:
+        """What a word of the conclusion means; "false has ended" was said of the state."""
+        own = self._own.get(plain(word))
+        if own in (Meaning.RUNNING, Meaning.ENDED):
+            return known_meaning(word) or own
+        return self.meaning_of(word)
+
     def _has_error(self, answer: Answer) -> bool:
         """Whether something stands where the description says that an error does."""
         found = self.outcome.error.read(answer) if self.outcome.error is not None else None
-        return found is not MISSING and found is not None and found is not False and found not in ("", [])
+        # {} is an error that says nothing; {"code": 0} says that there is none.
+        return found == {} or (found is not MISSING and says_something(found))
 
     def _denial(self, answer: Answer, meaning: Meaning) -> Denial | None:
         """A field beside the state that denies a success and of which the description does not speak."""
@@ -277,7 +311,7 @@ class Judge:
             off.discard(Kind.TRUTH)
         if meaning is Meaning.NO_DATA:
             off.add(Kind.TRUTH)
-        counts = own.partial == "failed" and own.state is not None and meaning is not Meaning.NO_DATA
+        counts = own.partial == "failed" and own.state is not None
         for document in self._beside(answer):
             for found in denial(document, ignored=self._spoken_of, counts=counts):
                 if found.kind not in off:
@@ -314,14 +348,14 @@ class Judge:
                     continue
                 if isinstance(value, str) and len(value) <= MAX_WORD:
                     how = self.meaning_of(value)
-                    if how in (Meaning.FAILED, Meaning.CANCELLED, Meaning.NOT_RUN, Meaning.EXPIRED):
+                    if how in _BAD or (how is Meaning.RUNNING and runs_for_sure(name, value)):
                         return how, Denial(Kind.TRUTH, f"{name}: {one_line(value, 80)}")
         return None
 
     def _beside(self, answer: Answer) -> list[dict[str, Any]]:
         """The document, and the object in it that holds the state; of many states all of their objects."""
         document = answer.document
-        found = [document] if isinstance(document, dict) else []
+        found = [document] if isinstance(document, dict) else fields_of_text(answer)
         for place in self.outcome.state.places if self.outcome.state else ():
             if (parent := place.parent) is not None:
                 inner = parent.read(answer)

@@ -10,6 +10,7 @@ underscores, and without a prefix such as ``JOB_STATE_``.
 from __future__ import annotations
 
 import re
+import unicodedata
 from enum import StrEnum
 from typing import Final
 
@@ -96,7 +97,7 @@ _SEPARATORS = re.compile(r"[\s_\-.]+")
 
 def plain(word: str) -> str:
     """A word as it is compared."""
-    return _SEPARATORS.sub("", word.casefold())
+    return _SEPARATORS.sub("", unicodedata.normalize("NFC", word).casefold())
 
 
 KNOWN: Final = {plain(word): meaning for meaning, words in _WORDS.items() for word in words.split()}

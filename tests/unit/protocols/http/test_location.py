@@ -14,6 +14,7 @@ from airflow_async_provider.errors import (
     OriginError,
     RemoteError,
     RequestRefusedError,
+    TransientError,
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols import Headers, HttpResponse, JobHandle, JobState
@@ -257,10 +258,57 @@ def test_a_page_that_asks_for_a_password_is_no_result() -> None:
 
 def test_a_page_that_stands_in_for_the_remote_is_no_result_unless_it_is_said_to_be_one() -> None:
     page = answer(200, b"<title>Down for maintenance</title>", Content_Type="text/html")
-    with pytest.raises(UnreadableAnswerError, match=r"set outcome\.state to false"):
+    with pytest.raises(UnreadableAnswerError, match=r"set result\.media_type to text/html"):
         PROFILE.read_status(HANDLE, page)
     told = LocationProtocol(outcome={"state": False})
     assert told.read_status(HANDLE, page).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "message"),
+    [
+        ({"code": 13, "message": "internal", "details": []}, "application/json", "13"),
+        ({"code": 40301, "msg": "quota exceeded", "data": None}, "application/json", "quota exceeded"),
+        ({"error": "expired"}, "application/json", "expired"),
+        (b"<ns:Fault><reason>disk</reason></ns:Fault>", "text/xml", "disk"),
+        (b"<?xml version='1.0'?><Error><Code>NoSuchKey</Code></Error>", "application/xml", "NoSuchKey"),
+        (b'<s:Envelope xmlns:s="x"><s:Body><s:Fault>no</s:Fault></s:Body></s:Envelope>', "text/xml", "Fault"),
+        (b"ERROR: out of memory", "text/plain", "out of memory"),
+    ],
+)
+def test_an_answer_that_is_nothing_but_an_error_is_no_result(body: Any, kind: str, message: str) -> None:
+    status = PROFILE.read_status(HANDLE, answer(200, body, Content_Type=kind))
+    assert status.state is JobState.FAILED
+    assert message in str(status.message) + str(status.remote_status)
+    assert "outcome: {state: false}" in str(status.message)
+
+
+@pytest.mark.parametrize("code", [429, 500, 503])
+def test_an_error_that_will_pass_is_asked_again(code: int) -> None:
+    with pytest.raises(TransientError, match="the answer is an error"):
+        PROFILE.read_status(HANDLE, answer(200, {"status": code, "message": "come back"}))
+
+
+@pytest.mark.parametrize(
+    "text", [b"Not ready yet", b"Your export is being generated.", b"Still running, please wait"]
+)
+def test_a_text_that_asks_for_patience_is_no_result(text: bytes) -> None:
+    assert PROFILE.read_status(HANDLE, answer(200, text, Content_Type="text/plain")).state is JobState.RUNNING
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"code": 7, "name": "Rome"},
+        {"message": "hello"},
+        {"code": 200, "message": "OK"},
+        [{"error": "expired"}],
+        b"error_id,text\n7,full",
+        b"<Errata><Error>7</Error></Errata>",
+    ],
+)
+def test_what_only_resembles_an_error_is_a_result(body: Any) -> None:
+    assert PROFILE.read_status(HANDLE, answer(200, body)).state is JobState.SUCCEEDED
 
 
 def test_a_list_of_jobs_that_run_is_no_result() -> None:

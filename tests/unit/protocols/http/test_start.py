@@ -195,3 +195,35 @@ def test_an_id_that_is_asked_by_must_be_in_the_answer(where: dict[str, Any]) -> 
 def test_a_2xx_that_says_that_it_is_none_is_a_refusal(body: Any) -> None:
     with pytest.raises(SubmitError, match=r"(ok|success): false. It said: 'quota'"):
         StatusFieldProtocol().read_submit(answer(200, body))
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+@pytest.mark.parametrize("body", [b"", b'{"ok": true}'])
+def test_the_answer_to_a_start_is_not_that_of_another_address_that_is_polled(
+    status: int, body: bytes
+) -> None:
+    profile = HttpProfile(
+        start={"status_url": "http:url"}, poll="GET reindex/status", outcome={"state": "phase"}
+    )
+    response = HttpResponse(
+        status, Headers(), b"" if status == 204 else body, 0.0, "https://api.example/reindex"
+    )
+    submitted = profile.read_submit(response)
+    assert submitted.status is None
+
+
+@pytest.mark.parametrize("status", [200, 201, 204])
+def test_an_empty_answer_of_the_address_that_is_polled_ends_nothing(status: int) -> None:
+    profile = HttpProfile(start={"method": "PUT", "status_url": "http:url"}, outcome={"state": "scan.phase"})
+    response = HttpResponse(status, Headers(), b"", 0.0, "https://api.example/scans/7")
+    submitted = profile.read_submit(response)
+    assert (submitted.status, submitted.handle.status_url) == (None, "https://api.example/scans/7")
+
+
+def test_an_id_that_is_asked_for_and_not_placed_is_at_id() -> None:
+    profile = HttpProfile(start={"path": "t"}, poll="GET t/{job_id}", outcome={"state": "status"})
+    response = HttpResponse(202, Headers(), b'{"id": 3}', 0.0, "https://api.example/t")
+    assert profile.read_submit(response).handle.job_id == "3"
+    elsewhere = HttpResponse(202, Headers(), b'{"key": 3}', 0.0, "https://api.example/t")
+    with pytest.raises(DescriptionError, match="nothing usable at 'id' for the id"):
+        profile.read_submit(elsewhere)

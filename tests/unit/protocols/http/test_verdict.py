@@ -35,6 +35,8 @@ ANTHROPIC = {
     "failed_if": ["request_counts.succeeded==0"],
 }
 SALESFORCE = {"state": "state", "failed_if": ["numberRecordsFailed"]}
+FLAGS = {"state": "running", "running": ["true"], "ended": ["false"], "conclusion": "ok"}
+EMPTY = {"no_data_if": ["rows==0"]}
 RCLONE = {"state": "finished", "conclusion": "success"}
 FACEBOOK = {"state": "async_status", "running_if": [["async_status==Job Completed", "percent!=100"]]}
 DBT = {
@@ -82,6 +84,33 @@ DBT = {
         ({"failed_if": ["status_detail==bad"]}, {"status": "completed", "status_detail": "failed"}, OK),
         ({"conclusion": "result"}, {"status": "done", "result": "success", "subState": "failed"}, BAD),
         ({"state": "job.status"}, {"job": {"status": "done"}, "status": "failed"}, BAD),
+        # words of the state are not those of the conclusion
+        (FLAGS, {"running": False, "ok": False}, BAD),
+        (FLAGS, {"running": False, "ok": True}, OK),
+        (FLAGS, {"running": True, "ok": False}, RUNS),
+        # "no rows" is no excuse for a failure
+        (EMPTY, {"status": "done", "rows": 0}, OK),
+        (EMPTY, {"status": "failed", "rows": 0}, BAD),
+        (EMPTY, {"status": "cancelled", "rows": 0}, STOPPED),
+        (EMPTY, {"status": "done", "rows": 0, "error": "source down"}, BAD),
+        (EMPTY, {"status": "done", "rows": 0, "success": False}, BAD),
+        ({"no_data": ["NO_ROWS"]}, {"status": "NO_ROWS", "rows": 0, "failed_count": 3}, BAD),
+        ({"no_data": ["NO_ROWS"]}, {"status": "NO_ROWS", "success": False}, OK),
+        ({"no_data_if": [["status==failed", "code==7"]]}, {"status": "failed", "code": 7}, OK),
+        # an outer state that runs, and failures further inside
+        ({"state": "tasks[*].s"}, {"tasks": [{"s": "done"}], "status": "running"}, RUNS),
+        ({"state": "tasks[*].s"}, {"tasks": [{"s": "done"}], "status": "active"}, OK),
+        ({}, {"status": "done", "job": {"status": "FAILED"}}, BAD),
+        ({}, {"status": "done", "result": {"status": "failed"}}, BAD),
+        ({}, {"status": "done", "items": [{"status": "done"}, {"status": "FAILED"}]}, BAD),
+        ({"partial": "succeeded"}, {"status": "done", "items": [{"status": "FAILED"}]}, OK),
+        ({}, {"status": "done", "rows": [{"status": "FAILED"}]}, OK),
+        ({}, {"status": "done", "unsuccessful": 2}, BAD),
+        ({}, {"status": "done", "badRecords": 3}, BAD),
+        ({}, {"status": "done", "bad": ["a"]}, OK),
+        ({}, {"status": "done", "error": {"code": 0, "message": ""}}, OK),
+        ({"error": "error"}, {"status": "done", "error": {"code": 0, "message": ""}}, OK),
+        ({"succeeded": ["termin\u00e9"]}, {"status": "termine\u0301"}, OK),
         ({}, {"status": "done", "success": False}, BAD),
         ({}, {"status": "done", "failed": True}, BAD),
         ({"state": "job.state"}, {"job": {"state": "done", "is_error": True}}, BAD),
@@ -296,3 +325,21 @@ def test_a_job_that_was_cancelled_has_not_failed() -> None:
     )
     assert read(profile, {"state": "done", "error": "cancelled by user"}).state is STOPPED
     assert read(profile, {"state": "done", "error": "out of memory"}).state is BAD
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "state"),
+    [
+        ("<j><state>DONE</state></j>", "text/xml", OK),
+        ("<j><state>DONE</state><failedCount>0</failedCount><error/></j>", "text/xml", OK),
+        ("<j><state>DONE</state><failedCount>3</failedCount></j>", "text/xml", BAD),
+        ("<x:j><x:state>DONE</x:state><x:error>disk full</x:error></x:j>", "application/xml", BAD),
+        ("<j><state>DONE</state><success>false</success></j>", "text/xml", BAD),
+        ('{"line": 1}\n{"state": "DONE"}', "application/x-ndjson", OK),
+        ('{"state": "DONE"}\n{"state": "DONE", "error": "late"}', "application/x-ndjson", BAD),
+    ],
+)
+def test_xml_and_json_lines_are_denied_as_json_is(text: str, kind: str, state: JobState) -> None:
+    profile = StatusFieldProtocol(outcome={"state": '$ ~ state[": >]+([A-Z]+)'})
+    response = HttpResponse(200, Headers({"Content-Type": kind}), text.encode(), 0.0, MONITOR)
+    assert profile.read_status(HANDLE, response).state is state
