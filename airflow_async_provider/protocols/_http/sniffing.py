@@ -6,9 +6,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from airflow_async_provider._transport.html import is_html_page
 from airflow_async_provider.errors import DescriptionError
 from airflow_async_provider.protocols import _json_path as json_path
+from airflow_async_provider.protocols._html import is_html_page
 from airflow_async_provider.protocols._http.description import Outcome
 from airflow_async_provider.protocols._http.places import MISSING, Answer, as_text, says_something
 from airflow_async_provider.protocols._http.values import body_text, error_text, media_type, one_line

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_async_provider._transport.html import is_html_page
+from airflow_async_provider.protocols._html import is_html_page
 
 
 @pytest.mark.parametrize(
