@@ -318,7 +318,7 @@ def interval(values: list[float], draws: int = 2000) -> list[float]:
 
 def main() -> None:
     given = arguments(
-        (__doc__ or "").strip().splitlines()[0], forged=10_000, rates=[100.0, 200.0], connections=1000
+        (__doc__ or "").strip().splitlines()[0], forged=1_000, rates=[100.0, 200.0], connections=1000
     )
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {

@@ -103,7 +103,8 @@ class _Crowd:
         ended = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
         await asyncio.wait([all_of_them, ended], return_when=asyncio.FIRST_COMPLETED)
         all_of_them.cancel()
-        await asyncio.wait([all_of_them])
+        with contextlib.suppress(asyncio.CancelledError):
+            await all_of_them
 
     async def _tell(self) -> None:
         while True:
