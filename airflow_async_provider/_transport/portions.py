@@ -56,7 +56,7 @@ def _take_portions(transport: Any) -> None:
     """A transport of a kind that is not known here (another event loop's) has portions of its own."""
     if hasattr(transport, "max_size"):
         transport.max_size = PORTION
-    tls = getattr(transport, "_ssl_protocol", None)
+    tls: Any = getattr(transport, "_ssl_protocol", None)
     if hasattr(tls, "_ssl_buffer_view") and tls.max_size != PORTION:
         # What asyncio reads TLS into, and has no public word for; it is empty between two rounds of the loop.
         tls.max_size = PORTION
