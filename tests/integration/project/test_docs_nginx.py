@@ -17,7 +17,7 @@ import pytest
 from tests.support.harness.processes import free_port, wait_until
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-EXAMPLE = Path(__file__).parents[3] / "docs/examples/nginx_callbacks.conf"
+PAGE = Path(__file__).parents[3] / "docs/callbacks.md"
 CALLBACK = "/async-provider/callbacks/v1/task/the-secret"
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="needs the program nginx")
@@ -46,7 +46,7 @@ class Proxy:
     def __init__(self, folder: Path, upstream: int) -> None:
         self.port = free_port()
         self.log = folder / "log"
-        server = EXAMPLE.read_text(encoding="utf-8")
+        server = PAGE.read_text(encoding="utf-8").partition("```nginx\n")[2].partition("```")[0]
         for old, new in (
             ("listen 8443", f"listen 127.0.0.1:{self.port}"),
             ("127.0.0.1:8080", f"127.0.0.1:{upstream}"),
