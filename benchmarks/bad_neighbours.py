@@ -2,9 +2,10 @@
 """
 What large answers and silent remotes do to everybody else who waits in the same event loop.
 
-``lag``: jobs whose remote answers each poll with JSON of some size, all at once; how late a timer of the loop
-is meanwhile. ``healthy``: polls of one remote that answers at once, alone, and beside twelve remotes with
-fifty jobs each that accept connections and never answer. The remotes are a process of their own.
+``lag``: jobs whose remote answers each poll with JSON of some size, all at once, or with interim answers
+(HTTP 102) without end; how late a timer of the loop is meanwhile. ``healthy``: polls of one remote that
+answers at once, alone, and beside twelve remotes with fifty jobs each that accept connections and never
+answer. The remotes are a process of their own.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ SILENT_HOSTS, JOBS_EACH = 12, 50
 #: Looks at the clock so often (seconds).
 TICK = 0.01
 
+#: Interim answers come in blocks, for so long (seconds) until the poll gives up.
+INTERIM = b"HTTP/1.1 102 Processing\r\n\r\n" * 1000
+INTERIM_SECONDS = 5.0
+
 
 def document(size: int) -> bytes:
     """A status of this size, which is as dear to parse as JSON can be."""
@@ -57,10 +62,23 @@ def remotes(told: Connection, sizes: list[int]) -> None:
         server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1000)
         return int(server.sockets[0].getsockname()[1])
 
+    async def serve_interim() -> int:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+                while True:
+                    writer.write(INTERIM)
+                    await writer.drain()
+            except (asyncio.IncompleteReadError, ConnectionError):
+                writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0, backlog=1000)
+        return int(server.sockets[0].getsockname()[1])
+
     async def main() -> None:
         large = [await serve(document(size)) for size in sizes]
         silent = [await serve(None) for _ in range(SILENT_HOSTS)]
-        told.send((large, silent))
+        told.send((large, silent, await serve_interim()))
         await asyncio.sleep(900)
 
     asyncio.run(main())
@@ -101,26 +119,28 @@ async def poll(port: int, patience: float = 60.0) -> str:
     return ""
 
 
-async def spread(port: int) -> str:
+async def spread(port: int, patience: float) -> str:
     """A poll at some moment, as those of many jobs are."""
     await asyncio.sleep(random.uniform(0, 0.5))
-    return await poll(port)
+    return await poll(port, patience)
 
 
-async def large(size: str, port: int, jobs: int) -> dict[str, Any]:
+async def crowd(size: str, port: int, jobs: int, patience: float = 60.0) -> dict[str, Any]:
     """Polls of many jobs at once."""
     from airflow_async_provider._transport.triggerer import pool
 
     found: list[float] = []
     busy: list[float] = []
     async with pool():
-        await poll(port)
+        await poll(port, min(patience, 1.0))  # imports, a connection
         watching = asyncio.gather(lags(found), rounds(busy))
         await asyncio.sleep(0.1)
         found.clear()
         busy.clear()
         began = time.perf_counter()
-        errors = {error for error in await asyncio.gather(*[spread(port) for _ in range(jobs)]) if error}
+        errors = {
+            error for error in await asyncio.gather(*[spread(port, patience) for _ in range(jobs)]) if error
+        }
         seconds = time.perf_counter() - began
         await asyncio.sleep(2 * TICK)
         watching.cancel()
@@ -158,9 +178,12 @@ async def healthy(port: int, silent: list[int], polls: int) -> dict[str, Any]:
     }
 
 
-async def measure(ports: list[int], silent: list[int], jobs: int, polls: int) -> list[dict[str, Any]]:
+async def measure(
+    ports: list[int], silent: list[int], interim: int, jobs: int, polls: int
+) -> list[dict[str, Any]]:
     """All rows."""
-    rows = [await large(size, port, jobs) for size, port in zip(SIZES, ports, strict=True)]
+    rows = [await crowd(size, port, jobs) for size, port in zip(SIZES, ports, strict=True)]
+    rows.append(await crowd("102 without end", interim, jobs, INTERIM_SECONDS))
     rows += [await healthy(ports[0], [], polls), await healthy(ports[0], silent, polls)]
     return rows
 
@@ -172,8 +195,8 @@ def main() -> None:
     process = multiprocessing.Process(target=remotes, args=(theirs, list(SIZES.values())), daemon=True)
     process.start()
     try:
-        ports, silent = ours.recv()
-        rows = asyncio.run(measure(ports, silent, jobs, polls))
+        ports, silent, interim = ours.recv()
+        rows = asyncio.run(measure(ports, silent, interim, jobs, polls))
     finally:
         process.terminate()
         process.join(10)

@@ -111,9 +111,11 @@ async def flood(url: str, connections: int, seconds: float) -> Counter[str]:
     head = f"POST {parts.path} HTTP/1.1\r\nHost: airflow\r\nContent-Length: {len(BODY)}\r\n"
     request = f"{head}Authorization: Bearer {'x' * 43}.{'x' * 16}\r\n\r\n".encode() + BODY
     until, seen = time.monotonic() + seconds, Counter[str]()
-    await asyncio.gather(
-        *(stranger(parts.hostname, parts.port, request, until, seen) for _ in range(connections))
-    )
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds + 1):  # the last answers may be a minute away
+            await asyncio.gather(
+                *(stranger(parts.hostname, parts.port, request, until, seen) for _ in range(connections))
+            )
     return seen
 
 
@@ -318,7 +320,7 @@ def interval(values: list[float], draws: int = 2000) -> list[float]:
 
 def main() -> None:
     given = arguments(
-        (__doc__ or "").strip().splitlines()[0], forged=10_000, rates=[100.0, 200.0], connections=1000
+        (__doc__ or "").strip().splitlines()[0], forged=1_000, rates=[100.0, 200.0], connections=1000
     )
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {

@@ -39,6 +39,7 @@ from airflow_async_provider._callbacks.admission import (
     Buffered,
     BusyError,
     Lane,
+    Receive,
     Refusals,
 )
 from airflow_async_provider._callbacks.handling import AuthenticatedCallback, KeyMissingError
@@ -48,7 +49,6 @@ from airflow_async_provider.protocols._http_messages import Headers
 log = logging.getLogger(__name__)
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -159,19 +159,21 @@ class _Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
-        if scope["type"] == "http" and scope["method"] in ("POST", "PUT"):
+        if scope["type"] == "http" and not scope["path"].endswith(HEALTH):
             _, found, tail = scope["path"].partition(_MARKER)
             token, slash, secret = tail.partition("/")
-            # Other paths are no addresses: 404, from the router.
-            if found and token and bool(slash) == bool(secret) and "/" not in secret:
+            named = found and token and bool(slash) == bool(secret) and "/" not in secret
+            if named and scope["method"] in ("POST", "PUT"):
                 proven = self._receiver.look_at(token, secret or _bearer(scope))
                 if proven is None:
-                    await (await self._receiver.refuse())(scope, receive, send)
+                    await (await self._receiver.refuse(receive))(scope, receive, send)
                     return
                 if not proven and self._receiver.has_refused_too_many():
-                    await (await self._receiver.turn_away(proven=False))(scope, receive, send)
+                    await (await self._receiver.turn_away(receive, proven=False))(scope, receive, send)
                     return
                 scope[_PROVEN] = proven
+            else:  # no address: 404 or 405, from the router, but no sooner than any other refusal
+                await self._receiver.wait_for_turn(receive)
         await self._app(scope, receive, send)
 
 
@@ -200,6 +202,10 @@ class _Receiver:
         """Whether the slow lane is closed at the moment."""
         return self._refusals.too_many()
 
+    async def wait_for_turn(self, receive: Receive) -> None:
+        """Wait until what is no callback may be answered."""
+        await self._refusals.wait_for_turn(receive)
+
     async def health(self) -> Response:
         """The answer of the health address."""
         try:
@@ -219,7 +225,7 @@ class _Receiver:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except BusyError:
-            return await self.turn_away(proven=request.scope.get(_PROVEN, False))
+            return await self.turn_away(request.receive, proven=request.scope.get(_PROVEN, False))
         except Exception as e:  # noqa: BLE001 - nothing was stored, so the sender shall repeat it
             known_trouble = internals.is_store_down(e) or isinstance(e, KeyMissingError)
             what = type(e).__name__ if known_trouble else handling.where(e)
@@ -239,7 +245,7 @@ class _Receiver:
         if callback is None:
             if not proven:
                 self._refusals.count()
-            return await self.refuse()
+            return await self.refuse(request.receive)
         body = _Body(request, self._buffered)
         try:
             with self._proven.place(token):
@@ -260,23 +266,23 @@ class _Receiver:
             return JSONResponse({}, status_code=413)
         headers, content = Headers(request.headers.items()), bytes(body.content)
         if not await self._proven.run(handling.signature_fits, callback, headers, content):
-            return await self.refuse()
+            return await self.refuse(request.receive)
         verdict = await self._proven.run(handling.take, callback, headers, content)
         _log_outcome(callback, begun, verdict.value)
         return JSONResponse({})
 
-    async def turn_away(self, *, proven: bool) -> Response:
+    async def turn_away(self, receive: Receive, *, proven: bool) -> Response:
         """The answer to what there is no room for."""
         self._busy.count()
         if not proven:
-            await self._refusals.wait_for_turn()
+            await self._refusals.wait_for_turn(receive)
         return _come_again()
 
-    async def refuse(self) -> Response:
+    async def refuse(self, receive: Receive) -> Response:
         """The answer to whatever is not authentic; when there are very many of them, after a while."""
         internals.count("callback.refused")
         self._refused.count()
-        await self._refusals.wait_for_turn()
+        await self._refusals.wait_for_turn(receive)
         return JSONResponse(
             {"detail": "Unauthorized"}, status_code=401, headers={"WWW-Authenticate": "Bearer"}
         )

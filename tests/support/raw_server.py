@@ -7,10 +7,12 @@ import contextlib
 import re
 import select
 import socket
+import ssl
 import struct
 import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 
 #: So many times does a server without an end go on, if nobody leaves it: for thirty seconds.
 TIMES, PAUSE = 1200, 0.025
@@ -39,12 +41,20 @@ class Script:
 
 
 class RawServer:
-    """Says what ``scripts`` has for the path, and ``plain`` where they have nothing."""
+    """
+    Says what ``scripts`` has for the path, and ``plain`` where they have nothing.
 
-    def __init__(self) -> None:
+    :param tls: certificate and key in one file, for https
+    """
+
+    def __init__(self, tls: Path | None = None) -> None:
         self.scripts: dict[bytes, Script] = {}
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.origin = f"http{'s' if tls else ''}://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._context: ssl.SSLContext | None = None
+        if tls is not None:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self._context.load_cert_chain(tls)
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
@@ -58,9 +68,9 @@ class RawServer:
                 connection, _ = self._listener.accept()
                 threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
-    def _serve(self, connection: socket.socket) -> None:
-        connection.settimeout(20)
-        with contextlib.suppress(OSError), connection:
+    def _serve(self, accepted: socket.socket) -> None:
+        accepted.settimeout(20)
+        with contextlib.suppress(OSError), self._wrapped(accepted) as connection:
             waiting = b""
             while True:
                 while b"\r\n\r\n" not in waiting:
@@ -82,6 +92,11 @@ class RawServer:
                 if script.ending != "keep":
                     return
                 connection.settimeout(0.1)  # who waits for more of this answer waits for nothing
+
+    def _wrapped(self, connection: socket.socket) -> socket.socket:
+        if self._context is None:
+            return connection
+        return self._context.wrap_socket(connection, server_side=True)
 
     def _go_on(self, connection: socket.socket, piece: bytes, left: Future[bool]) -> None:
         try:

@@ -3,23 +3,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import re
-import resource
 import socket
+import statistics
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from typing import Self
-from urllib.parse import urlsplit
 
 import psutil
+import requests
 
 from tests.chaos.faults.registry import fault
+from tests.chaos.kinds import KINDS
 from tests.chaos.scene import Scene
+from tests.chaos.strangers import Strangers
 from tests.support.harness.client import TASK_ENDED
 
 TRIGGERERS = ("triggerer", "triggerer-2")
@@ -34,6 +34,16 @@ STRANGERS = 1000
 
 #: How much an API server may grow under them (MiB).
 GROWTH = 300
+
+#: So soon most callbacks must be taken under them, and workers be answered, if they are without strangers
+#: (seconds). What is promised is measured on a quiet machine: benchmarks/forged_callbacks.py.
+PROMPT = 1.0
+
+#: What strangers may get: nothing there, or not now.
+REFUSED = ("401", "404", "405", "503")
+
+#: How long a callback that was taken took, in the API server's own access log.
+TAKEN = re.compile(r"request finished[^\n]*?duration_us=(\d+)[^\n]*?/callbacks/v1/[^\n]*?status_code=200")
 
 
 # -- large answers
@@ -125,77 +135,105 @@ def polls(scene: Scene) -> int:
 # -- strangers
 
 
-class Flood:
+class Pace:
     """
-    Strangers who keep connections busy, from a thread: callbacks that nobody expects, one after the other.
+    How long callbacks take, and what workers ask past the strangers, while this is open (seconds).
 
-    :param urls: roots of the API servers
+    :param names: the API servers
     """
 
-    def __init__(self, urls: list[str]) -> None:
-        self._urls = urls
+    def __init__(self, scene: Scene, names: list[str]) -> None:
+        self._airflow = scene.world.airflow
+        self._url = f"{scene.world.balancer.url}/execution/health"
+        self._begin = dict.fromkeys(names, 0)
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._all()), daemon=True)
-        self.answers: Counter[str] = Counter()
+        self._thread = threading.Thread(target=self._ask, daemon=True)
+        self.callbacks: list[float] = []
+        self.took: list[float] = []
+        self.failed = 0
 
     def __enter__(self) -> Self:
+        self._begin = {name: len(self._airflow.component_log(name)) for name in self._begin}
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join(timeout=60)
+        self.callbacks = [
+            int(microseconds) / 1e6
+            for name, begin in self._begin.items()
+            for microseconds in TAKEN.findall(self._airflow.component_log(name)[begin:])
+        ]
 
-    async def _all(self) -> None:
-        await asyncio.gather(*(self._one(number) for number in range(STRANGERS)))
+    def __str__(self) -> str:
+        return f"callbacks {late_ones(self.callbacks)}, what workers ask {late_ones(self.took)}"
 
-    async def _one(self, number: int) -> None:
-        target = urlsplit(self._urls[number % len(self._urls)])
-        body = b"x" * 10_000
-        path = f"/callbacks/v1/{'A' * 40}{number}/{'s' * 43}"
-        head = f"POST {path} HTTP/1.1\r\nHost: airflow\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-        while not self._stop.is_set():
-            with contextlib.suppress(OSError, asyncio.IncompleteReadError, TimeoutError):
-                reader, writer = await asyncio.open_connection(target.hostname, target.port)
-                try:
-                    while not self._stop.is_set():
-                        writer.write(head + body)
-                        await writer.drain()
-                        async with asyncio.timeout(30):
-                            await self._answer(reader)
-                finally:
-                    writer.transport.abort()
-            await asyncio.sleep(0.2)
-
-    async def _answer(self, reader: asyncio.StreamReader) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        length = re.search(rb"content-length: (\d+)", head.lower())
-        if length:
-            await reader.readexactly(int(length[1]))
-        self.answers[head.split(b" ", 2)[1].decode()] += 1
+    def _ask(self) -> None:
+        while not self._stop.wait(0.25):
+            begin = time.monotonic()
+            try:
+                with requests.Session() as session:  # a connection of its own, as every task has
+                    session.trust_env = False
+                    session.get(self._url, timeout=30).raise_for_status()
+            except requests.RequestException:
+                self.failed += 1
+            else:
+                self.took.append(time.monotonic() - begin)
 
 
-@fault("strangers keep 1,000 connections to the receiver busy while jobs end and call back", patience=400)
+@fault("1,000 connections of strangers keep the receiver busy while jobs end and call back", patience=400)
 def flood_of_strangers(scene: Scene) -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    names = [name for name in scene.world.airflow.pids() if name.startswith("api-server")]
-    scene.start()
+    airflow = scene.world.airflow
+    names = [name for name in airflow.pids() if name.startswith("api-server")]
+    alone = Pace(scene, names)
+    with alone:  # the same without strangers, as this machine is busy with all the rest
+        scene.start(jobs=len(KINDS))
+        scene.wait_waiting()
+        scene.release()
+        scene.wait_ended()
+    scene.released = False
+    waiting = scene.start()
     scene.wait_waiting()
     before = memory(scene, names)
-    with Flood([scene.world.airflow.url(name) for name in names]) as flood:
-        scene.wait("the flood to rise", lambda: flood.answers.total() > STRANGERS)
-        scene.release()
-        scene.wait_ended(300)
+    with Strangers(STRANGERS, [airflow.url(name) for name in names]) as strangers:
+        # Those who leave at once are never there.
+        scene.wait("strangers to come", lambda: strangers.open > STRANGERS * 0.85)
+        with Pace(scene, names) as beside:
+            waiting += scene.start(jobs=len(KINDS))  # workers that come now have the same way
+            wanted = len(waiting) * len(KINDS)
+            scene.wait(
+                "workers to submit", lambda: scene.count("deferred", *TASK_ENDED, runs=waiting) >= wanted
+            )
+            scene.release()
+            scene.wait_ended(300)
     grown = {name: size - before[name] for name, size in memory(scene, names).items()}
     scene.remarks.append(
-        f"{flood.answers.total()} forged callbacks answered ({', '.join(sorted(flood.answers))}); "
+        f"{strangers.answers.total()} answers to strangers ({dict(sorted(strangers.answers.items()))}); "
+        f"without strangers {alone}; beside them {beside}; "
         f"API servers grew by {max(grown.values())} MiB at most"
     )
-    wrong = {status: n for status, n in flood.answers.items() if status not in ("401", "503")}
+    wrong = {status: n for status, n in strangers.answers.items() if status not in REFUSED}
     if wrong:
         scene.problems.append(f"strangers were answered {wrong}")
+    if beside.failed:
+        scene.problems.append(f"{beside.failed} requests of the kind that workers send failed")
+    for what, calm, busy in (
+        ("callbacks", alone.callbacks, beside.callbacks),
+        ("workers", alone.took, beside.took),
+    ):
+        if not busy or statistics.median(busy) > max(PROMPT, 3 * statistics.median(calm)):
+            scene.problems.append(f"{what} had to wait: {late_ones(busy)}")
     scene.problems += [f"{name} grew by {size} MiB" for name, size in grown.items() if size > GROWTH]
+
+
+def late_ones(times: list[float]) -> str:
+    """Median, 99th percentile and worst, in words."""
+    if not times:
+        return "none"
+    ordered = sorted(times)
+    shown = [f"{ordered[int(len(ordered) * share)] * 1000:.0f}" for share in (0.5, 0.99)]
+    return f"{len(times)} in {shown[0]} ms (median), {shown[1]} ms (99 %)"
 
 
 def memory(scene: Scene, names: list[str]) -> dict[str, int]:

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
@@ -203,30 +204,112 @@ def test_bytes_are_counted_together(monkeypatch: pytest.MonkeyPatch) -> None:
     buffered.take(1)
 
 
+class Clock:
+    """A time that stands still until somebody waits, and what was waited for."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        self.waited: list[float] = []
+        monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: self.now))
+        ways = {"timeout": self._timeout, "Event": asyncio.Event}
+        monkeypatch.setattr(admission, "asyncio", SimpleNamespace(**ways))
+
+    @contextlib.asynccontextmanager
+    async def _timeout(self, seconds: float) -> AsyncIterator[None]:
+        self.waited.append(seconds)
+        async with asyncio.timeout(0):
+            yield
+
+
+async def stays() -> dict[str, Any]:
+    """A sender who has sent everything and waits for the answer."""
+    await asyncio.Event().wait()
+    raise AssertionError("nobody woke it")
+
+
 def test_refusals_beyond_a_number_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    slept: list[float] = []
-
-    async def sleep(seconds: float) -> None:
-        slept.append(seconds)
-
-    monkeypatch.setattr(admission, "asyncio", SimpleNamespace(sleep=sleep))
-    monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+    clock = Clock(monkeypatch)
     refusals = Refusals()
 
     async def refuse(number: int) -> None:
         for _ in range(number):
-            await refusals.wait_for_turn()
+            await refusals.wait_for_turn(stays)
 
     prompt = int(admission.MAX_PROMPT_REFUSALS)
     asyncio.run(refuse(prompt))
-    assert slept == []
+    assert clock.waited == []
     asyncio.run(refuse(int(prompt * admission.MAX_DELAY) + prompt))
-    assert max(slept) == admission.MAX_DELAY
-    assert slept == sorted(slept)
-    monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: 1100.0))
-    slept.clear()
+    assert max(clock.waited) == admission.MAX_DELAY
+    assert clock.waited == sorted(clock.waited)
+    clock.now += 100
+    clock.waited.clear()
     asyncio.run(refuse(prompt))
-    assert slept == []
+    assert clock.waited == []
+
+
+@pytest.mark.parametrize("body", [0, 1000, 10_000_000])
+def test_who_leaves_is_forgotten_before_its_turn(monkeypatch: pytest.MonkeyPatch, body: int) -> None:
+    monkeypatch.setattr(admission, "MAX_PROMPT_REFUSALS", 0.01)
+    refusals, left = Refusals(), body
+
+    async def leaves() -> dict[str, Any]:
+        nonlocal left
+        if not left:
+            return {"type": "http.disconnect"}
+        size = min(left, admission.MAX_DROPPED // 2)
+        left -= size
+        return {"type": "http.request", "body": b"x" * size}
+
+    async def refuse() -> None:
+        for _ in range(2):  # the second one's turn is in MAX_DELAY
+            async with asyncio.timeout(0.5 if body > admission.MAX_DROPPED else admission.MAX_DELAY / 2):
+                await refusals.wait_for_turn(leaves)
+
+    if body > admission.MAX_DROPPED:
+        with pytest.raises(TimeoutError):  # it sends so much that nobody listens to it any more
+            asyncio.run(refuse())
+        assert left > body - 2 * admission.MAX_DROPPED
+    else:
+        asyncio.run(refuse())
+
+
+def test_no_more_than_a_number_wait_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MAX_PROMPT_REFUSALS", 0.01)
+    monkeypatch.setattr(admission, "MAX_DELAYED", 3)
+    refusals = Refusals()
+
+    async def refuse() -> int:
+        waiting = [asyncio.create_task(refusals.wait_for_turn(stays)) for _ in range(10)]
+        await asyncio.sleep(0.1)
+        done = sum(task.done() for task in waiting)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+        await asyncio.wait_for(refusals.wait_for_turn(left_at_once), 5)  # their places are free again
+        return done
+
+    async def left_at_once() -> dict[str, Any]:
+        return {"type": "http.disconnect"}
+
+    assert asyncio.run(refuse()) == 7  # the first one's turn is now
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "", b"405"), ("DELETE", "", b"405"), ("POST", "/a/b/c", b"404"), ("POST", "", b"401")],
+)
+def test_whatever_is_no_callback_waits_for_its_turn(
+    keyed: World, monkeypatch: pytest.MonkeyPatch, method: str, path: str, status: bytes
+) -> None:
+    monkeypatch.setattr(admission, "MAX_PROMPT_REFUSALS", 0.7)
+    task = keyed.task()
+    stray = request(f"/{task.path}{path}", b"", method=method)
+    assert raw(keyed.url, stray).split(b" ")[1] == status
+    begun = time.monotonic()
+    assert raw(keyed.url, stray).split(b" ")[1] == status
+    assert time.monotonic() - begun > 1  # its turn comes 1.4 s after the first one's
+    assert raw(keyed.url, request(PREFIX + HEALTH, b"", method="GET")).startswith(b"HTTP/1.1 200")
+    assert task.post(ENDED).status_code == 200
 
 
 def test_refusals_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
