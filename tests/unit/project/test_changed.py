@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.docs_pages import ROOT
 
-TESTS_OF = runpy.run_path(str(ROOT / "requirements" / "changed.py"))["tests_of"]
+TESTS_OF = runpy.run_path(str(ROOT / "requirements" / "changed.py"))["paths_of_tests"]
 
 
 @pytest.mark.parametrize(
