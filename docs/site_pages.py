@@ -21,7 +21,8 @@ def completed(page: str, text: str) -> str:
     if page == "reference":
         text = re.sub(r"^\| `([\w.]+)` \|", r"| [`\1`](api/\1.rst) |", text, flags=re.MULTILINE)
         return text + _toctree("", [f"api/{module}" for module in reference()])
-    return text
+    # What lies beside the pages in the repository is not on the site.
+    return re.sub(r"\[([^\]]+)\]\(\.\./[^)]+\)", r"\1", text)
 
 
 def _toctree(caption: str, pages: list[str]) -> str:
