@@ -49,12 +49,10 @@ def api_page(module: str) -> str:
     parts = [module, "=" * len(module), "", f".. automodule:: {PACKAGE}.{module}", ""]
     for name in reference()[module]:
         if name[0].isupper():
-            parts += [
-                f".. autoclass:: {PACKAGE}.{module}.{name}",
-                "   :members:",
-                "   :show-inheritance:",
-                "",
-            ]
+            # What all hooks can do lies in a private base, which has no page.
+            inherited = ["   :inherited-members:"] if module.startswith("hooks.") else []
+            parts.append(f".. autoclass:: {PACKAGE}.{module}.{name}")
+            parts += ["   :members:", *inherited, "   :show-inheritance:", ""]
         else:
             parts += [f".. autofunction:: {PACKAGE}.{module}.{name}", ""]
     return "\n".join(parts)

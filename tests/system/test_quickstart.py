@@ -71,7 +71,9 @@ def test_the_quickstart_typed_literally_ends_with_the_file(tmp_path: Path) -> No
     assert promised is not None
     for line in promised[1].splitlines():
         # Ids, dates, counts, sizes and folders differ from run to run; the words do not.
-        differs = r"/asyncStatus/\w+…?|[\d-]{4,} [\d:]+ UTC|[\d.]+ (?:s|min|h)\b|\d+ polls?|[\d.]+ KiB|file://\S+"
+        differs = (
+            r"/asyncStatus/\w+…?|[\d-]{4,} [\d:]+ UTC|[\d.]+ (?:s|min|h)\b|\d+ polls?|[\d.]+ KiB|file://\S+"
+        )
         words = re.sub(differs, "\0", line)
         pattern = ".*?".join(map(re.escape, words.split("\0")))
         assert re.search(pattern, said), line
