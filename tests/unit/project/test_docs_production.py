@@ -15,7 +15,7 @@ NGINX = next(block.text for block in blocks("nginx") if block.page == "docs/prod
 
 
 def shown(uri: str) -> str:
-    """What the page's ``map`` logs of a request's URI. PCRE writes ``(?<name>`` for Python's ``(?P<name>``."""
+    """What the page's ``map`` logs of a URI. PCRE writes ``(?<name>`` for Python's ``(?P<name>``."""
     pattern, text = re.findall(r'"~(\S+)"\s+(\S+);', NGINX)[0]
     found = re.search(pattern.replace("(?<", "(?P<"), uri)
     return text.replace("$task", found["task"]) if found else uri
