@@ -56,8 +56,9 @@ lint: $(VENV)/dev.stamp  ## ruff: rules and format
 	$(BIN)/ruff format --check $(wildcard $(CODE))
 
 .PHONY: types
-types: $(VENV)/dev.stamp  ## mypy, strict
+types: $(VENV)/dev.stamp  ## mypy, strict: the package, and what a user's mypy sees of it
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing
 
 .PHONY: unit
 unit: $(VENV)/dev.stamp  ## tests without a network
@@ -66,6 +67,18 @@ unit: $(VENV)/dev.stamp  ## tests without a network
 .PHONY: unit-fast
 unit-fast: $(VENV)/dev.stamp  ## the same without made-up inputs and starts of Airflow: under a minute
 	$(PYTEST) -q -p no:schemathesis -m "not hypothesis and not thorough" tests/unit
+
+.PHONY: changed
+changed: $(VENV)/dev.stamp  ## the inner loop: ruff and the tests of what differs from main, found by their paths
+	$(BIN)/ruff check $(wildcard $(CODE))
+	$(BIN)/ruff format --check $(wildcard $(CODE))
+	@tests=$$($(BIN)/python requirements/changed.py); \
+	if [ -z "$$tests" ]; then echo "no test belongs to what has changed"; \
+	else $(PYTEST) -q -m "not thorough" $$tests; fi
+
+.PHONY: release-notes
+release-notes: $(VENV)/dev.stamp  ## show what the next release brings (VERSION=0.2.0 writes it into CHANGELOG.md)
+	@$(BIN)/python requirements/release_notes.py $(if $(VERSION),--version $(VERSION))
 
 .PHONY: integration
 integration: $(VENV)/dev.stamp  ## tests over real sockets, on this machine only

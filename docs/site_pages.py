@@ -21,7 +21,8 @@ def completed(page: str, text: str) -> str:
     if page == "reference":
         text = re.sub(r"^\| `([\w.]+)` \|", r"| [`\1`](api/\1.rst) |", text, flags=re.MULTILINE)
         return text + _toctree("", [f"api/{module}" for module in reference()])
-    return text
+    # What lies beside the pages in the repository is not on the site.
+    return re.sub(r"\[([^\]]+)\]\(\.\./[^)]+\)", r"\1", text)
 
 
 def _toctree(caption: str, pages: list[str]) -> str:
@@ -48,12 +49,10 @@ def api_page(module: str) -> str:
     parts = [module, "=" * len(module), "", f".. automodule:: {PACKAGE}.{module}", ""]
     for name in reference()[module]:
         if name[0].isupper():
-            parts += [
-                f".. autoclass:: {PACKAGE}.{module}.{name}",
-                "   :members:",
-                "   :show-inheritance:",
-                "",
-            ]
+            # What all hooks can do lies in a private base, which has no page.
+            inherited = ["   :inherited-members:"] if module.startswith("hooks.") else []
+            parts.append(f".. autoclass:: {PACKAGE}.{module}.{name}")
+            parts += ["   :members:", *inherited, "   :show-inheritance:", ""]
         else:
             parts += [f".. autofunction:: {PACKAGE}.{module}.{name}", ""]
     return "\n".join(parts)

@@ -21,10 +21,17 @@ from pathlib import Path
 from typing import Any
 
 _RUN = "SELECT run_id, state FROM dag_run WHERE id > ? AND dag_id = ?"
-_STATES = "SELECT task_id, map_index, state FROM task_instance WHERE dag_id = ? AND run_id = ?"
-_RESULTS = (
-    "SELECT task_id, map_index, value FROM xcom WHERE dag_id = ? AND run_id = ? AND key = 'return_value'"
+# Tasks with their states, and what they returned; in that order. Airflow 3.4 has other tables for both.
+_UNTIL_3_3 = (
+    "SELECT task_id, map_index, state FROM task_instance WHERE dag_id = ? AND run_id = ?",
+    "SELECT task_id, map_index, value FROM xcom WHERE dag_id = ? AND run_id = ? AND key = 'return_value'",
 )
+_FROM_3_4 = (
+    "SELECT task_id, region_index, state FROM task_instance WHERE dag_id = ? AND run_id = ?",
+    """SELECT task_id, region_index, value FROM task_instance AS t JOIN xcom_v2 ON t.id = task_instance_id
+    WHERE dag_id = ? AND run_id = ? AND key = 'return_value'""",
+)
+_IS_3_4 = "SELECT count(*) FROM sqlite_master WHERE name = 'xcom_v2'"
 
 
 @dataclass(frozen=True)
@@ -82,8 +89,8 @@ class AirflowHome:
             row = database.execute(_RUN, (before, dag_id)).fetchone()
             if row is None:
                 raise LookupError(f"DAG {dag_id!r} was not run from {dags}:\n{done.stdout[-4000:]}")
-            states = database.execute(_STATES, (dag_id, row[0])).fetchall()
-            values = database.execute(_RESULTS, (dag_id, row[0])).fetchall()
+            queries = _FROM_3_4 if database.execute(_IS_3_4).fetchone()[0] else _UNTIL_3_3
+            states, values = (database.execute(query, (dag_id, row[0])).fetchall() for query in queries)
         return DagRunReport(
             state=row[1],
             tasks={_name(task, index): state for task, index, state in states},

@@ -106,7 +106,9 @@ def test_the_sdist_holds_what_testing_it_needs(built: Path) -> None:
     with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     wanted = {
-        str(name) for name in sources() if name.parts[0] in ("tests", "demo", "docs", "requirements", ".ci")
+        str(name)
+        for name in sources()
+        if name.parts[0] in ("tests", "demo", "docs", "requirements", ".ci", ".github", "changes")
     }
 
     assert names >= wanted | {"Makefile", "pyproject.toml", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}

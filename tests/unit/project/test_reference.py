@@ -36,3 +36,8 @@ def test_the_navigation_has_every_page_that_the_index_links() -> None:
     index = "# All\n\n## Start\n\n* [A](a.md): first\n* [B](b.md)\n\n## More\n\n* [C](c.md)\n"
     site = SITE["completed"]("index", index)
     assert re.findall(r":caption: (\w+)\n\n((?:\w+\n)+)", site) == [("Start", "a\nb\n"), ("More", "c\n")]
+
+
+def test_a_link_out_of_the_pages_is_a_word_on_the_site() -> None:
+    text = "See [SECURITY.md](../SECURITY.md#reporting) and [Errors](errors.md)."
+    assert SITE["completed"]("faq", text) == "See SECURITY.md and [Errors](errors.md)."
