@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
-from airflow_async_provider._jobs.arguments import refuse_unknown, seconds
+from airflow_async_provider._jobs.arguments import refuse_unknown, seconds, with_retry_policy
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.run import JobRun
@@ -89,7 +89,7 @@ class AsyncJobOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         refuse_unknown(type(self), kwargs)
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.conn_id = conn_id
         self.timeout = seconds(timeout, "timeout", zero=False)
         self.poll_interval = seconds(poll_interval, "poll_interval", zero=False)

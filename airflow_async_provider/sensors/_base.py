@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSensorTimeout, AirflowSkipException
-from airflow_async_provider._jobs.arguments import refuse_unknown
+from airflow_async_provider._jobs.arguments import refuse_unknown, with_retry_policy
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.run import JobRun
@@ -67,7 +67,7 @@ class JobSensor(BaseSensorOperator):
         refuse_unknown(type(self), kwargs)
         if kwargs.get("timeout") == 0:
             raise ConfigurationError("timeout must be more than 0 seconds: the job would never be looked at.")
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.conn_id = conn_id
         self.deferrable = deferrable
         self.end_from_trigger = end_from_trigger
