@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 from airflow_async_provider._callbacks.address import TaskKey
@@ -326,6 +326,37 @@ def has_listeners() -> bool:
     from airflow.sdk.listener import get_listener_manager
 
     return bool(get_listener_manager().has_listeners)
+
+
+#: From Airflow 3.3 a task can wait for a person's answer without a trigger and without a worker.
+CAN_ASK = AIRFLOW >= (3, 3)
+
+
+def ask_person(
+    task_instance_id: Any,
+    *,
+    subject: str,
+    body: str,
+    options: list[str],
+    method: str,
+    kwargs: dict[str, Any],
+    timeout: timedelta,
+) -> NoReturn:
+    """
+    Show a question under "Required Actions" and park the task until it is answered; on a worker only.
+
+    :param options: the buttons
+    :param method: of the operator, called with ``event`` once there is an answer, or none came in time
+    :param kwargs: further arguments of that method
+    :param timeout: how long an answer is waited for
+    """
+    from airflow.sdk.exceptions import TaskAwaitingInput
+    from airflow.sdk.execution_time.hitl import upsert_hitl_detail
+
+    upsert_hitl_detail(
+        ti_id=task_instance_id, options=options, subject=subject, body=body, multiple=False, params={}
+    )
+    raise TaskAwaitingInput(method_name=method, kwargs=kwargs, timeout=timeout)
 
 
 #: Tables that callbacks are written to.

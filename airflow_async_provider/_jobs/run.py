@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
-from airflow_async_provider._jobs import airflow_exceptions, display, messages
+from airflow_async_provider._jobs import airflow_exceptions, asking, display, messages
 from airflow_async_provider._jobs.callback import CallbackPart
 from airflow_async_provider._jobs.ending import end_arguments
 from airflow_async_provider._jobs.last_of import LastOf
@@ -323,7 +323,12 @@ class JobRun:
         self._set(JobRecord.from_dict(record))
         self._display(push=False)
         with self._cancelled_at_timeout():
-            if self.callback:
+            if asking.is_answer(event):
+                asking.answered(self, event)
+                self._change_handle(asking.waiting_on(self.handle))
+                self.memory.add(blocked=False)
+                event = {"state": "answered"}
+            elif self.callback:
                 self.callback.resumed(event)
             return self._go_on(event)
 
@@ -437,6 +442,9 @@ class JobRun:
             continuing = self.task.continued_by(self.handle)
             if continuing is not None:
                 return self._follow(continuing)
+        if status.state is JobState.BLOCKED and self.task.asks_when_blocked():
+            self.memory.add(blocked=True)
+            asking.ask(self, status)
         if status.state.ended:
             self.task.before_end(self, status)
         if status.state is not JobState.SUCCEEDED:

@@ -151,6 +151,10 @@ class JobSensor(BaseSensorOperator):
         """The job that continues one that has ended badly."""
         return None
 
+    def asks_when_blocked(self) -> bool:
+        """Whether a person is asked what to do about a job that is blocked at the remote system."""
+        return False
+
     def before_end(self, run: JobRun, status: JobStatus) -> None:
         """The job has ended: put what a person wants to read into the log."""
 
