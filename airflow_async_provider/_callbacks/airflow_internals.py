@@ -386,32 +386,3 @@ def unwritable(session: Session) -> list[str]:
             session.rollback()
             found.append(f"the table {name} cannot be written ({type(e.orig).__name__})")
     return found
-
-
-def count(name: str, **tags: str) -> None:
-    """Count something in Airflow's metrics; never raises."""
-    try:
-        _stats().incr(f"async_provider.{name}", tags=tags)
-    except Exception as e:  # noqa: BLE001 - a metrics server's trouble must not undo or hide the work counted
-        log.debug("Not counted: %s", type(e).__name__)
-
-
-def timing(name: str, seconds: float, **tags: str) -> None:
-    """Record a duration in Airflow's metrics; never raises."""
-    try:
-        _stats().timing(f"async_provider.{name}", timedelta(seconds=seconds), tags=tags)
-    except Exception as e:  # noqa: BLE001 - as above
-        log.debug("Not timed: %s", type(e).__name__)
-
-
-def _stats() -> Any:
-    try:
-        from airflow.sdk.observability import stats
-    except ImportError:
-        from airflow.stats import Stats  # Airflow 3.1
-
-        return Stats
-    # The API server of 3.2 and 3.3 sets these statistics up with the first import of this module.
-    import airflow.sdk.serde  # noqa: F401 - imported for that
-
-    return stats if hasattr(stats, "incr") else stats.Stats

@@ -23,6 +23,7 @@ from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, digests_of, was_cleared
 from airflow_async_provider._jobs.reattach import take_up
 from airflow_async_provider._jobs.record import JobRecord
+from airflow_async_provider._metrics import count
 from airflow_async_provider._polling.loop import Outcome, result_in, watch, with_status_url
 from airflow_async_provider._polling.policy import Wait
 from airflow_async_provider._polling.wait_log import format_status
@@ -161,6 +162,7 @@ class JobRun:
         """Start the job anew within the same try; counts in ``restarts``."""
         before = self.record
         self.log.warning("Starting the job again (restart %d): %s", before.restarts + 1, why)
+        count("restarts", **self._tags)
         self.memory.forget()
         submitted = self._submit(restarts=before.restarts + 1)
         # One task, one clock: a restart gets what is left of the time.
@@ -219,6 +221,11 @@ class JobRun:
         self._displayed = facts
         wanted = push and getattr(self.task, "do_xcom_push", True)
         display.show(self.context, facts, self.log, push=wanted)
+
+    @property
+    def _tags(self) -> dict[str, str]:
+        """Of metrics about the job."""
+        return {"system": self.handle.protocol, "connection": self.task.hook.conn_id}
 
     def labelled(self, handle: JobHandle) -> JobHandle:
         """A handle that says what the job is for a person."""
@@ -279,7 +286,12 @@ class JobRun:
         if settings.deferrable:
             until = min(until, time.time() + settings.linger)
             policy = replace(policy, poll_interval=min(LINGER_INTERVAL, policy.poll_interval))
-        return watch(self.task.hook, record.handle, Wait(policy, until, record.handle.expires_at), self.log)
+        wait = Wait(policy, until, record.handle.expires_at)
+        outcome = watch(self.task.hook, record.handle, wait, self.log)
+        count("polls", outcome.polls, **self._tags)
+        if outcome.errors:
+            count("polls_failed", outcome.errors, **self._tags)
+        return outcome
 
     def _defer(self) -> NoReturn:
         from airflow_async_provider.triggers.async_job import AsyncJobTrigger
