@@ -16,7 +16,7 @@ ASKS = "waiting_asks"
 
 @pytest.fixture(scope="module")
 def automic(real_airflow: RealAirflow) -> Iterator[SimulatorProcess]:
-    with SimulatorProcess("automic", "--run-seconds", "3") as simulator:
+    with SimulatorProcess("automic", "--password", "pw-4c1f77", "--run-seconds", "3") as simulator:
         real_airflow.client.put_connection(
             "automic_default",
             "automic",
