@@ -19,6 +19,13 @@ def settle_seconds() -> float:
     return max(0.0, conf.getfloat(SECTION, "settle_seconds", fallback=DEFAULT_SETTLE_SECONDS))
 
 
+def retry_policy() -> bool:
+    """``retry_policy``: whether tasks of this package have its retry policy, where they name none."""
+    from airflow.configuration import conf
+
+    return conf.getboolean(SECTION, "retry_policy", fallback=False)
+
+
 def callback_max_bytes() -> int:
     """``callback_max_bytes``: largest callback body, whatever an operator allows, default 16 MiB."""
     from airflow.configuration import conf

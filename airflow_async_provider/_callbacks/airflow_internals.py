@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import UUID
 
 from airflow_async_provider._callbacks.address import TaskKey
@@ -328,6 +328,37 @@ def has_listeners() -> bool:
     return bool(get_listener_manager().has_listeners)
 
 
+#: From Airflow 3.3 a task can wait for a person's answer without a trigger and without a worker.
+CAN_ASK = AIRFLOW >= (3, 3)
+
+
+def ask_person(
+    task_instance_id: Any,
+    *,
+    subject: str,
+    body: str,
+    options: list[str],
+    method: str,
+    kwargs: dict[str, Any],
+    timeout: timedelta,
+) -> NoReturn:
+    """
+    Show a question under "Required Actions" and park the task until it is answered; on a worker only.
+
+    :param options: the buttons
+    :param method: of the operator, called with ``event`` once there is an answer, or none came in time
+    :param kwargs: further arguments of that method
+    :param timeout: how long an answer is waited for
+    """
+    from airflow.sdk.exceptions import TaskAwaitingInput
+    from airflow.sdk.execution_time.hitl import upsert_hitl_detail
+
+    upsert_hitl_detail(
+        ti_id=task_instance_id, options=options, subject=subject, body=body, multiple=False, params={}
+    )
+    raise TaskAwaitingInput(method_name=method, kwargs=kwargs, timeout=timeout)
+
+
 #: Tables that callbacks are written to.
 _WRITTEN = ("task_instance", "xcom_v2" if HAS_ATTEMPTS else "xcom")
 
@@ -355,32 +386,3 @@ def unwritable(session: Session) -> list[str]:
             session.rollback()
             found.append(f"the table {name} cannot be written ({type(e.orig).__name__})")
     return found
-
-
-def count(name: str, **tags: str) -> None:
-    """Count something in Airflow's metrics; never raises."""
-    try:
-        _stats().incr(f"async_provider.{name}", tags=tags)
-    except Exception as e:  # noqa: BLE001 - a metrics server's trouble must not undo or hide the work counted
-        log.debug("Not counted: %s", type(e).__name__)
-
-
-def timing(name: str, seconds: float, **tags: str) -> None:
-    """Record a duration in Airflow's metrics; never raises."""
-    try:
-        _stats().timing(f"async_provider.{name}", timedelta(seconds=seconds), tags=tags)
-    except Exception as e:  # noqa: BLE001 - as above
-        log.debug("Not timed: %s", type(e).__name__)
-
-
-def _stats() -> Any:
-    try:
-        from airflow.sdk.observability import stats
-    except ImportError:
-        from airflow.stats import Stats  # Airflow 3.1
-
-        return Stats
-    # The API server of 3.2 and 3.3 sets these statistics up with the first import of this module.
-    import airflow.sdk.serde  # noqa: F401 - imported for that
-
-    return stats if hasattr(stats, "incr") else stats.Stats

@@ -43,6 +43,7 @@ from airflow_async_provider._callbacks.admission import (
     Refusals,
 )
 from airflow_async_provider._callbacks.handling import AuthenticatedCallback, KeyMissingError
+from airflow_async_provider._metrics import count, timing
 from airflow_async_provider._settings import callback_max_bytes
 from airflow_async_provider.protocols._http_messages import Headers
 
@@ -280,7 +281,7 @@ class _Receiver:
 
     async def refuse(self, receive: Receive) -> Response:
         """The answer to whatever is not authentic; when there are very many of them, after a while."""
-        internals.count("callback.refused")
+        count("callback.refused")
         self._refused.count()
         await self._refusals.wait_for_turn(receive)
         return JSONResponse(
@@ -289,7 +290,7 @@ class _Receiver:
 
 
 def _come_again(seconds: int = RETRY_AFTER) -> Response:
-    internals.count("callback.unavailable")
+    count("callback.unavailable")
     return JSONResponse({}, status_code=503, headers={"Retry-After": str(seconds)})
 
 
@@ -355,8 +356,8 @@ class _Body:
 
 
 def _log_outcome(callback: AuthenticatedCallback, begun: float, result: str) -> None:
-    internals.count(f"callback.{result}", protocol=callback.registration.protocol)
-    internals.timing("callback.handling", time.monotonic() - begun)
+    count(f"callback.{result}", protocol=callback.registration.protocol)
+    timing("callback.handling", time.monotonic() - begun)
     log.info(
         "Callback for %s.%s (run %s, index %d): %s",
         callback.task.dag_id,

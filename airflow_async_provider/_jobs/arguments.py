@@ -111,6 +111,16 @@ def refuse_unknown(cls: type[Any], given: Iterable[str], *, without: Iterable[st
             )
 
 
+def with_retry_policy(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a task, with the retry policy that ``[async_provider] retry_policy`` gives to all."""
+    from airflow_async_provider._settings import retry_policy
+    from airflow_async_provider.retry_policy import RemoteJobRetryPolicy, is_available
+
+    if arguments.get("retry_policy") is None and is_available() and retry_policy():
+        return {**arguments, "retry_policy": RemoteJobRetryPolicy()}
+    return dict(arguments)
+
+
 def one_connection(conn_id: str | None, http_conn_id: str | None, default: str) -> str:
     """
     The connection of a task that takes it under either name.

@@ -13,6 +13,7 @@ from airflow_async_provider._callbacks.address import CallbackAddress, hash_of, 
 from airflow_async_provider._callbacks.mailbox import expect, key_of, look
 from airflow_async_provider._callbacks.registration import Delivery, Registration
 from airflow_async_provider._callbacks.support import unsupported_reason
+from airflow_async_provider._metrics import timing
 from airflow_async_provider.errors import CallbackError, ConfigurationError
 from airflow_async_provider.hooks._connection import extra_of
 from airflow_async_provider.hooks._registry import GENERIC, HOOKS
@@ -165,8 +166,6 @@ class CallbackPart:
     def resumed(self, event: Mapping[str, Any]) -> None:
         """The task runs again: tell how long the way from the callback was."""
         if received_at := event.get("received_at"):
-            from airflow_async_provider._callbacks.airflow_internals import timing
-
             took = max(0.0, time.time() - received_at)
             timing("callback.wake", took)
             self._run.log.info("Resumed by a callback, %.2f s after it was received.", took)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from airflow_async_provider._jobs.memory import Remembered, digests_of
 from airflow_async_provider._jobs.messages import error_for
+from airflow_async_provider._metrics import count_decision
 from airflow_async_provider.errors import (
     AsyncJobError,
     JobElsewhereError,
@@ -35,13 +36,28 @@ class TakenUp:
 
 def take_up(run: JobRun) -> TakenUp | None:
     """
-    Take up the job of an earlier try.
+    Take up the job of an earlier try, and count what was decided, as Airflow's ``ResumableJobMixin`` does.
 
     :return: None when there is none to go on with
     :raises SubmitUnknownError: an earlier try may have started a job, and nothing tells whether it has
     :raises JobElsewhereError: an earlier try has started one, and the connection points elsewhere now
     :raises JobError: the job has ended badly and must not be started again
     """
+    known = run.starting.reattach and run.memory.now.handle is not None
+    if known:
+        count_decision("reconnect_attempt", run.task, run.context)
+    taken = _take_up(run)
+    if taken is None:
+        decision = "terminal_resubmit" if known else "fresh_submit"
+    elif taken.status is not None and taken.status.state is JobState.SUCCEEDED:
+        decision = "already_succeeded"
+    else:
+        decision = "reconnect_success"
+    count_decision(decision, run.task, run.context)
+    return taken
+
+
+def _take_up(run: JobRun) -> TakenUp | None:
     remembered = run.memory.now
     if not run.starting.reattach:
         return None

@@ -16,13 +16,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
-from airflow_async_provider._jobs import airflow_exceptions, display, messages
+from airflow_async_provider._jobs import airflow_exceptions, asking, display, messages
 from airflow_async_provider._jobs.callback import CallbackPart
 from airflow_async_provider._jobs.ending import end_arguments
 from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, digests_of, was_cleared
 from airflow_async_provider._jobs.reattach import take_up
 from airflow_async_provider._jobs.record import JobRecord
+from airflow_async_provider._metrics import count
 from airflow_async_provider._polling.loop import Outcome, result_in, watch, with_status_url
 from airflow_async_provider._polling.policy import Wait
 from airflow_async_provider._polling.wait_log import format_status
@@ -161,6 +162,7 @@ class JobRun:
         """Start the job anew within the same try; counts in ``restarts``."""
         before = self.record
         self.log.warning("Starting the job again (restart %d): %s", before.restarts + 1, why)
+        count("restarts", **self._tags)
         self.memory.forget()
         submitted = self._submit(restarts=before.restarts + 1)
         # One task, one clock: a restart gets what is left of the time.
@@ -219,6 +221,11 @@ class JobRun:
         self._displayed = facts
         wanted = push and getattr(self.task, "do_xcom_push", True)
         display.show(self.context, facts, self.log, push=wanted)
+
+    @property
+    def _tags(self) -> dict[str, str]:
+        """Of metrics about the job."""
+        return {"system": self.handle.protocol, "connection": self.task.hook.conn_id}
 
     def labelled(self, handle: JobHandle) -> JobHandle:
         """A handle that says what the job is for a person."""
@@ -279,7 +286,12 @@ class JobRun:
         if settings.deferrable:
             until = min(until, time.time() + settings.linger)
             policy = replace(policy, poll_interval=min(LINGER_INTERVAL, policy.poll_interval))
-        return watch(self.task.hook, record.handle, Wait(policy, until, record.handle.expires_at), self.log)
+        wait = Wait(policy, until, record.handle.expires_at)
+        outcome = watch(self.task.hook, record.handle, wait, self.log)
+        count("polls", outcome.polls, **self._tags)
+        if outcome.errors:
+            count("polls_failed", outcome.errors, **self._tags)
+        return outcome
 
     def _defer(self) -> NoReturn:
         from airflow_async_provider.triggers.async_job import AsyncJobTrigger
@@ -323,7 +335,12 @@ class JobRun:
         self._set(JobRecord.from_dict(record))
         self._display(push=False)
         with self._cancelled_at_timeout():
-            if self.callback:
+            if asking.is_answer(event):
+                asking.answered(self, event)
+                self._change_handle(asking.waiting_on(self.handle))
+                self.memory.add(blocked=False)
+                event = {"state": "answered"}
+            elif self.callback:
                 self.callback.resumed(event)
             return self._go_on(event)
 
@@ -437,6 +454,9 @@ class JobRun:
             continuing = self.task.continued_by(self.handle)
             if continuing is not None:
                 return self._follow(continuing)
+        if status.state is JobState.BLOCKED and self.task.asks_when_blocked():
+            self.memory.add(blocked=True)
+            asking.ask(self, status)
         if status.state.ended:
             self.task.before_end(self, status)
         if status.state is not JobState.SUCCEEDED:

@@ -85,6 +85,9 @@ class WatchingTask(Protocol):
     def continued_by(self, handle: JobHandle) -> JobHandle | None:
         """The job that continues one that has ended badly, where such a thing exists and is wanted."""
 
+    def asks_when_blocked(self) -> bool:
+        """Whether a person is asked what to do about a job that is blocked at the remote system."""
+
     def before_end(self, run: JobRun, status: JobStatus) -> None:
         """The job has ended, well or badly: put what a person wants to read into the log."""
 

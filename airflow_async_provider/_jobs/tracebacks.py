@@ -36,7 +36,7 @@ def _plain(method: Callable[..., Any]) -> Callable[..., Any]:
         except AsyncJobError as e:
             self.log.debug("%s was raised here:", type(e).__name__, exc_info=True)
             cause: BaseException | None = e
-            while isinstance(cause, AsyncJobError):
+            while cause is not None:  # of a library's own error its one line is enough, too
                 cause.__traceback__ = None
                 cause.__suppress_context__ = True
                 cause = cause.__cause__

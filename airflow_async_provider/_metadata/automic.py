@@ -37,9 +37,9 @@ AUTOMIC = System(
         "ui-field-behaviour": {
             "hidden-fields": [],
             "relabeling": {
-                "schema": "http or https",
-                "login": "User/Department",
-                "password": "Password or token",
+                "schema": "Schema (http or https)",
+                "login": "Login (user/department)",
+                "password": "Password (or token)",
             },
             "placeholders": {
                 "host": "automic.example.com",

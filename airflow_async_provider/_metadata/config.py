@@ -42,6 +42,14 @@ CONFIG: dict[str, Any] = {
                 "example": "my_company.protocols.Exports",
                 "default": "",
             },
+            "retry_policy": {
+                "description": "Give operators and sensors of this package that name no retry_policy the "
+                "one that it ships, RemoteJobRetryPolicy. From Airflow 3.3 on; earlier ones have none.",
+                "version_added": "0.1.0",
+                "type": "boolean",
+                "example": None,
+                "default": "False",
+            },
             "settle_seconds": {
                 "description": "Seconds between a deferral and the first moment at which the task may be "
                 "resumed. Resuming earlier can make Airflow's scheduler fail the task.",

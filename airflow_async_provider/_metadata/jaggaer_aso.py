@@ -36,9 +36,9 @@ JAGGAER_ASO = System(
         "ui-field-behaviour": {
             "hidden-fields": ["schema"],
             "relabeling": {
-                "host": "Base URL",
-                "login": "Client id",
-                "password": "Token or client secret",
+                "host": "Host (base URL)",
+                "login": "Login (client id)",
+                "password": "Password (token or client secret)",
             },
             "placeholders": {"host": "https://ees.aso-api.jaggaer.com", "port": "443"},
         },

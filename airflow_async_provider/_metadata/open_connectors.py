@@ -40,7 +40,7 @@ OPEN_CONNECTORS = System(
         "hook-name": "SAP Open Connectors",
         "ui-field-behaviour": {
             "hidden-fields": ["login", "password", "schema"],
-            "relabeling": {"host": "Host of the landscape"},
+            "relabeling": {"host": "Host (of the landscape)"},
             "placeholders": {"host": "api.openconnectors.us2.ext.hana.ondemand.com", "port": "443"},
         },
         "conn-fields": {

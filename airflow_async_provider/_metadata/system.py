@@ -49,6 +49,11 @@ class System:
     simulators: Mapping[str, str] = field(default_factory=dict)
     connection: Mapping[str, Any] | None = None
 
+    def __post_init__(self) -> None:
+        # Documentation and errors call a field of the extra by its name, so its form does, too.
+        for name, of_form in (self.connection or {}).get("conn-fields", {}).items():
+            of_form["label"] = f"{of_form['label']} ({name})"
+
 
 def text(label: str, description: str) -> dict[str, Any]:
     """A field of a connection form."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import Sleep, Stop, Wait
 from airflow_async_provider._polling.wait_log import Clock, Log, WaitLogger
 from airflow_async_provider.errors import AsyncJobError
@@ -126,6 +127,7 @@ async def awatch(
     :param now: the clock that the wait's times are of; the triggerer's own may be wrong
     """
     logger, step, begun = WaitLogger(log, handle, wait, now), wait.first(now()), handle
+    meter = meter_of_loop()
     status: JobStatus | None = None
     while isinstance(step, Sleep):
         left = step.seconds
@@ -134,11 +136,13 @@ async def awatch(
             left -= pause
             logger.alive()
         await asyncio.sleep(left)
-        status = None
+        status, asked = None, time.monotonic()
         try:
             wait.floor = (await hook.aendpoint()).min_poll_interval
             status = await hook.astatus(handle)
+            meter.polled(handle, hook.conn_id, time.monotonic() - asked, failed=False)
         except AsyncJobError as e:
+            meter.polled(handle, hook.conn_id, time.monotonic() - asked, failed=True)
             step = wait.failed(now(), e)
             logger.failed(e, step)
         else:

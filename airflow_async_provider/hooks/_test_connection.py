@@ -15,17 +15,20 @@ from airflow_async_provider.errors import (
 )
 
 
-def checked(probe: Callable[[], str]) -> tuple[bool, str]:
+def checked(probe: Callable[[], str], *, conn_id: str) -> tuple[bool, str]:
     """
     Run a check as Airflow's connection test wants it.
 
     :param probe: asks the remote for something without effect; returns what to say when that works, and
         raises otherwise
+    :param conn_id: name of the connection; Airflow makes one up for each press of the button, so it is left
+        out of what is said: whoever presses it has the form before the eyes
     """
     try:
-        return True, probe()
+        passed, said = True, probe()
     except AsyncJobError as e:
-        return False, explain(e)
+        passed, said = False, explain(e)
+    return passed, said.replace(f" {conn_id!r}", "")
 
 
 def explain(error: AsyncJobError) -> str:

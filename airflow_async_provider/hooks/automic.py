@@ -295,7 +295,7 @@ class AutomicHook(BatchedPolls):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ping, then health, then a cheap call that needs the credentials: the first that fails is told."""
-        return checked(self._probe)
+        return checked(self._probe, conn_id=self.conn_id)
 
     def _probe(self) -> str:
         api = self.protocol()

@@ -146,7 +146,7 @@ class JaggaerAsoHook(AsyncApiHook):
         ASO documents no call without effect, so a status URL that cannot exist is asked for: 401 means bad
         credentials, 404 (or 400, 410, 422) that they were accepted. 403 is ambiguous and said to be so.
         """
-        return checked(self._probe)
+        return checked(self._probe, conn_id=self.conn_id)
 
     def _probe(self) -> str:
         response = self.call(HttpRequest("GET", "asyncStatus/connection-test"))

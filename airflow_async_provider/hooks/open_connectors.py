@@ -270,7 +270,7 @@ class OpenConnectorsHook(AsyncApiHook):
         Connectors need not have ``/ping``: there any answer but 401, 403 and 5xx says that the secrets were
         accepted.
         """
-        return checked(self._probe)
+        return checked(self._probe, conn_id=self.conn_id)
 
     def _probe(self) -> str:
         told = []

@@ -12,7 +12,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
-from airflow_async_provider._jobs.arguments import refuse_unknown, seconds
+from airflow_async_provider._jobs.arguments import refuse_unknown, seconds, with_retry_policy
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.run import JobRun
@@ -89,7 +89,7 @@ class AsyncJobOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         refuse_unknown(type(self), kwargs)
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.conn_id = conn_id
         self.timeout = seconds(timeout, "timeout", zero=False)
         self.poll_interval = seconds(poll_interval, "poll_interval", zero=False)
@@ -178,6 +178,10 @@ class AsyncJobOperator(BaseOperator):
     def continued_by(self, handle: JobHandle) -> JobHandle | None:
         """The job that continues one that has ended badly."""
         return None
+
+    def asks_when_blocked(self) -> bool:
+        """Whether a person is asked what to do about a job that is blocked at the remote system."""
+        return False
 
     def before_end(self, run: JobRun, status: JobStatus) -> None:
         """The job has ended: put what a person wants to read into the log."""

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_async_provider._jobs.arguments import one_of, seconds
+from airflow_async_provider._jobs.asking import OnBlocked, check_on_blocked
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import ConfigurationError, SubmitUnknownError
@@ -73,8 +74,9 @@ class AutomicExecuteOperator(AsyncJobOperator):
     :param safety_poll_interval: pause between polls while a callback is expected (seconds or timedelta)
     :param on_not_run: what to do when Automic says that the run ended well without having run (inactive,
         skipped, empty, timed out: 1910 to 1944): ``skip`` the task, ``success``, or ``fail``
-    :param fail_on_blocked: fail when the run is blocked or held (1560 to 1564), as neither an end nor a
-        callback will come by itself; False waits until somebody resolves it, or the deadline passes
+    :param on_blocked: when the run is blocked or held (1560 to 1564), so that neither an end nor a callback
+        will come by itself: ``fail``; ``wait`` until somebody resolves it, or the deadline passes; or ``ask``
+        a person in Airflow's UI (Airflow 3.3 and later)
     :param follow_restarts: when the run ended abnormally and was restarted in Automic by the time we look,
         wait for the restart, which is a run of its own
     :param fetch_reports: put the run's report into the task log ``on_failure``, ``always`` or ``never``
@@ -118,7 +120,7 @@ class AutomicExecuteOperator(AsyncJobOperator):
         correlate: bool = True,
         wait: bool | None = None,
         on_not_run: OnNotRun = "skip",
-        fail_on_blocked: bool = True,
+        on_blocked: OnBlocked = "fail",
         follow_restarts: bool = False,
         fetch_reports: FetchReports = "on_failure",
         conn_id: str | None = AutomicHook.default_conn_name,
@@ -139,7 +141,8 @@ class AutomicExecuteOperator(AsyncJobOperator):
         self.safety_poll_interval = seconds(safety_poll_interval, "safety_poll_interval", zero=False)
         self.correlate = correlate
         self.wait = wait
-        self.fail_on_blocked = fail_on_blocked
+        check_on_blocked(on_blocked)
+        self.on_blocked = on_blocked
         self.outcome = AutomicOutcome(
             on_not_run=on_not_run, follow_restarts=follow_restarts, fetch_reports=fetch_reports
         )
@@ -158,7 +161,7 @@ class AutomicExecuteOperator(AsyncJobOperator):
 
     def protocol(self) -> AutomicProtocol:
         """The protocol with this task's options."""
-        return self.hook.protocol(fail_on_blocked=self.fail_on_blocked, correlate=self.correlate)
+        return self.hook.protocol(fail_on_blocked=self.on_blocked != "wait", correlate=self.correlate)
 
     def callback_settings(self) -> CallbackSettings | None:
         """A callback, unless none would come or nothing would wait for it."""
@@ -282,6 +285,10 @@ class AutomicExecuteOperator(AsyncJobOperator):
     def continued_by(self, handle: JobHandle) -> JobHandle | None:
         """A restart of the run in Automic, with ``follow_restarts``."""
         return self.outcome.continued_by(self.hook, handle)
+
+    def asks_when_blocked(self) -> bool:
+        """Whether a person is asked, with ``on_blocked="ask"``."""
+        return self.on_blocked == "ask"
 
     def before_end(self, run: JobRun, status: JobStatus) -> None:
         """The run's report goes into the task log, where that is wanted."""

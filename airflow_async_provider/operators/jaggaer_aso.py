@@ -20,6 +20,7 @@ from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
+from airflow_async_provider._metrics import count
 from airflow_async_provider.errors import JobExpiredError, ResultExpiredError, SubmitUnknownError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.operators._base import WAIT_ARGUMENTS, AsyncJobOperator, ended_for_sure
@@ -198,6 +199,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
             or result.url is None
             or (result.expires_at is not None and result.expires_at - time.time() < SHORTEST_USEFUL_LIFE)
         ):
+            count("results_expired", system=run.handle.protocol, connection=self.hook.conn_id)
             return self._start_again(run, "its result URL has expired")
         record = run.record
         try:

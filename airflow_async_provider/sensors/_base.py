@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSensorTimeout, AirflowSkipException
-from airflow_async_provider._jobs.arguments import refuse_unknown
+from airflow_async_provider._jobs.arguments import refuse_unknown, with_retry_policy
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.run import JobRun
@@ -67,7 +67,7 @@ class JobSensor(BaseSensorOperator):
         refuse_unknown(type(self), kwargs)
         if kwargs.get("timeout") == 0:
             raise ConfigurationError("timeout must be more than 0 seconds: the job would never be looked at.")
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.conn_id = conn_id
         self.deferrable = deferrable
         self.end_from_trigger = end_from_trigger
@@ -150,6 +150,10 @@ class JobSensor(BaseSensorOperator):
     def continued_by(self, handle: JobHandle) -> JobHandle | None:
         """The job that continues one that has ended badly."""
         return None
+
+    def asks_when_blocked(self) -> bool:
+        """Whether a person is asked what to do about a job that is blocked at the remote system."""
+        return False
 
     def before_end(self, run: JobRun, status: JobStatus) -> None:
         """The job has ended: put what a person wants to read into the log."""

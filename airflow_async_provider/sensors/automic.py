@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from airflow_async_provider._jobs.asking import OnBlocked, check_on_blocked
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.hooks.automic import AutomicHook
 from airflow_async_provider.operators._automic_outcome import AutomicOutcome, FetchReports, OnNotRun
@@ -25,8 +26,9 @@ class AutomicExecutionSensor(JobSensor):
     :param conn_id: Airflow connection
     :param on_not_run: what to do when Automic says that the run ended well without having run (inactive,
         skipped, empty, timed out: 1910 to 1944): ``skip`` the task, ``success``, or ``fail``
-    :param fail_on_blocked: fail when the run is blocked or held (1560 to 1564); False waits until somebody
-        resolves it, or the timeout passes
+    :param on_blocked: when the run is blocked or held (1560 to 1564), so that neither an end nor a callback
+        will come by itself: ``fail``; ``wait`` until somebody resolves it, or the deadline passes; or ``ask``
+        a person in Airflow's UI (Airflow 3.3 and later)
     :param follow_restarts: when the run ended abnormally and was restarted in Automic by the time we look,
         wait for the restart, which is a run of its own
     :param fetch_reports: put the run's report into the task log ``on_failure``, ``always`` or ``never``
@@ -42,14 +44,15 @@ class AutomicExecutionSensor(JobSensor):
         run_id: str | int | Mapping[str, Any],
         conn_id: str | None = AutomicHook.default_conn_name,
         on_not_run: OnNotRun = "skip",
-        fail_on_blocked: bool = True,
+        on_blocked: OnBlocked = "fail",
         follow_restarts: bool = False,
         fetch_reports: FetchReports = "on_failure",
         **kwargs: Any,
     ) -> None:
         super().__init__(conn_id=conn_id, **kwargs)
         self.run_id = run_id
-        self.fail_on_blocked = fail_on_blocked
+        check_on_blocked(on_blocked)
+        self.on_blocked = on_blocked
         self.outcome = AutomicOutcome(
             on_not_run=on_not_run, follow_restarts=follow_restarts, fetch_reports=fetch_reports
         )
@@ -62,7 +65,7 @@ class AutomicExecutionSensor(JobSensor):
     def handle_to_watch(self) -> JobHandle:
         """The run."""
         run_id = self.run_id.get("run_id", "") if isinstance(self.run_id, Mapping) else self.run_id
-        return self.hook.protocol(fail_on_blocked=self.fail_on_blocked).handle(run_id, at=0.0)
+        return self.hook.protocol(fail_on_blocked=self.on_blocked != "wait").handle(run_id, at=0.0)
 
     def interpret(self, status: JobStatus) -> JobStatus:
         """A run that did not run is a good end, unless it fails the task."""
@@ -71,6 +74,10 @@ class AutomicExecutionSensor(JobSensor):
     def continued_by(self, handle: JobHandle) -> JobHandle | None:
         """A restart of the run in Automic, with ``follow_restarts``."""
         return self.outcome.continued_by(self.hook, handle)
+
+    def asks_when_blocked(self) -> bool:
+        """Whether a person is asked, with ``on_blocked="ask"``."""
+        return self.on_blocked == "ask"
 
     def before_end(self, run: JobRun, status: JobStatus) -> None:
         """The run's report goes into the task log, where that is wanted."""

@@ -17,7 +17,7 @@ from airflow_async_provider._download.limits import (
     MIN_BYTES_PER_SECOND,
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
-from airflow_async_provider._jobs.arguments import refuse_unknown
+from airflow_async_provider._jobs.arguments import refuse_unknown, with_retry_policy
 from airflow_async_provider._jobs.messages import error_for
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
@@ -81,7 +81,7 @@ class AsyncResultDownloadOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         refuse_unknown(type(self), kwargs)
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.job = job
         self.destination = destination
         self.conn_id = conn_id

@@ -20,7 +20,7 @@ from airflow_async_provider._download.limits import (
 )
 from airflow_async_provider._download.locations import is_folder
 from airflow_async_provider._download.options import StoreOptions
-from airflow_async_provider._jobs.arguments import refuse_unknown
+from airflow_async_provider._jobs.arguments import refuse_unknown, with_retry_policy
 from airflow_async_provider._jobs.memory import TaskUploadMemory
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
@@ -106,7 +106,7 @@ class DownloadOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         refuse_unknown(type(self), kwargs)
-        super().__init__(**kwargs)
+        super().__init__(**with_retry_policy(kwargs))
         self.url = url
         self.destination = destination
         self.conn_id = conn_id

@@ -15,6 +15,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from airflow_async_provider._callbacks.mailbox import alook, apush_return_value, is_still_deferred, key_of
 from airflow_async_provider._callbacks.registration import Delivery
 from airflow_async_provider._polling.loop import Outcome, awatch
+from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import PollPolicy, Wait
 from airflow_async_provider._polling.wait_log import Heartbeat, format_duration
 from airflow_async_provider._transport.triggerer import pool
@@ -226,6 +227,10 @@ class AsyncJobTrigger(BaseTrigger):
 
     async def _wait(self) -> dict[str, Any]:
         handle = self._handle
+        with meter_of_loop().waiting(handle, self.conn_id or handle.conn_id or "", ago=self._ago):
+            return await self._wait_for(handle)
+
+    async def _wait_for(self, handle: JobHandle) -> dict[str, Any]:
         if not self.callback:
             return (await self._poll(handle)).to_event()
         delivery = await self._look()

@@ -277,7 +277,7 @@ def test_the_old_form_is_made_of_wtforms(monkeypatch: pytest.MonkeyPatch) -> Non
 
     assert {"get_connection_form_widgets", "get_ui_field_behaviour"} <= vars(JaggaerAsoHook).keys()
     widgets = JaggaerAsoHook.get_connection_form_widgets()
-    assert widgets["api_key"] == ("PasswordField", "API key", "Sent as X-API-Key.")
+    assert widgets["api_key"] == ("PasswordField", "API key (api_key)", "Sent as X-API-Key.")
     assert widgets["token_url"][0] == "StringField"
     assert JaggaerAsoHook.get_ui_field_behaviour()["hidden_fields"] == ["schema"]
 

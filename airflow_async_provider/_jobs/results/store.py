@@ -15,6 +15,7 @@ from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory, was_cleared
 from airflow_async_provider._jobs.results import asset_events
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
+from airflow_async_provider._metrics import count
 from airflow_async_provider.errors import AsyncJobError, OriginError, ResultExpiredError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
@@ -162,15 +163,21 @@ class ResultStore:
         :raises ResultExpiredError: the result is gone
         :raises ResultError: it could not be fetched or stored
         """
-        report = fetch(
-            self._task.hook,
-            handle,
-            status,
-            str(self._to.uri),
-            self._to.options,
-            uploads=TaskUploadMemory(self._context, self._task.log),
-            log=self._task.log,
-        )
+        tags = {"system": handle.protocol, "connection": self._task.hook.conn_id}
+        try:
+            report = fetch(
+                self._task.hook,
+                handle,
+                status,
+                str(self._to.uri),
+                self._to.options,
+                uploads=TaskUploadMemory(self._context, self._task.log),
+                log=self._task.log,
+            )
+        except ResultExpiredError:
+            count("results_expired", **tags)
+            raise
+        count("bytes_stored", report.bytes, **tags)
         return self.deliver(report, since=since, **facts)
 
     def deliver(self, report: Stored, *, since: float | None = None, **facts: Any) -> dict[str, Any]:

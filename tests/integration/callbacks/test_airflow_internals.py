@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import pytest
 
+from airflow_async_provider import _metrics
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks.address import TaskKey
 from airflow_async_provider._callbacks.registration import (
@@ -382,7 +383,7 @@ os.environ.update(
     AIRFLOW__METRICS__STATSD_ON="True", AIRFLOW__METRICS__STATSD_HOST="127.0.0.1",
     AIRFLOW__METRICS__STATSD_PORT=sys.argv[1],
 )
-from airflow_async_provider._callbacks.airflow_internals import count, timing
+from airflow_async_provider._metrics import count, timing
 count("callback.woken", protocol="automic")
 timing("callback.handling", 0.25)
 """
@@ -414,6 +415,6 @@ def test_counting_never_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise OSError("no such server")
 
-    monkeypatch.setattr(internals, "_stats", broken)
-    internals.count("callback.woken")
-    internals.timing("callback.handling", 1.0)
+    monkeypatch.setattr(_metrics, "_stats", broken)
+    _metrics.count("callback.woken")
+    _metrics.timing("callback.handling", 1.0)

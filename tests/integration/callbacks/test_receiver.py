@@ -16,6 +16,7 @@ import pytest
 
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks import handling
+from airflow_async_provider._callbacks import receiver as receiver_module
 from airflow_async_provider._callbacks.registration import (
     DURABLE_DELIVERY_KEY,
     EMPTY_MAILBOX,
@@ -53,8 +54,8 @@ def wakes(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of all metrics."""
     names: list[str] = []
-    monkeypatch.setattr(internals, "count", lambda name, **tags: names.append(name))
-    monkeypatch.setattr(internals, "timing", lambda name, seconds, **tags: names.append(name))
+    monkeypatch.setattr(receiver_module, "count", lambda name, **tags: names.append(name))
+    monkeypatch.setattr(receiver_module, "timing", lambda name, seconds, **tags: names.append(name))
     return names
 
 

@@ -190,7 +190,7 @@ def test_a_retry_goes_on_with_a_blocked_workflow(ae):
 
 
 def test_a_blocked_workflow_may_be_waited_for(ae):
-    task = Task(object_name="JOBP.BLOCKED", fail_on_blocked=False, timeout=1.0, cancel_on_kill=False)
+    task = Task(object_name="JOBP.BLOCKED", on_blocked="wait", timeout=1.0, cancel_on_kill=False)
     with pytest.raises(JobTimeoutError) as caught:
         task.run()
     assert caught.value.remote_status == "1560"

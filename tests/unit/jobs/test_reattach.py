@@ -4,16 +4,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
+from airflow_async_provider import _metrics
 from airflow_async_provider._callbacks.registration import DURABLE_KEY
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.errors import JobElsewhereError, SubmitUnknownError, TransientError
 from airflow_async_provider.protocols import JobHandle, Submitted
 from tests.support.one_task import OneTask
-from tests.support.small_remote import SUCCEEDED, SmallRemote, SmallTask
+from tests.support.small_remote import FAILED, SUCCEEDED, SmallRemote, SmallTask
 
 
 class Unlucky(SmallTask):
@@ -112,3 +113,36 @@ def test_without_reattach_a_retry_has_the_same_intent_and_a_clearing_another() -
         task.run(lambda: Lost(remote=remote, reattach=False))
     first, second, third = intents
     assert first == second != third
+
+
+def test_what_a_try_decides_is_counted_as_airflow_s_own_operators_count_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Stats:
+        counted: ClassVar[list[str]] = []
+
+        def incr(self, name: str, *_: Any, tags: dict[str, str]) -> None:
+            if name.startswith("resumable_job."):
+                assert tags == {"operator": "SmallTask"}
+                self.counted.append(name.removeprefix("resumable_job."))
+
+    def counted() -> list[str]:
+        found, Stats.counted = Stats.counted, []
+        return found
+
+    monkeypatch.setattr(_metrics, "_stats", Stats)
+    remote, task = SmallRemote(), OneTask()
+
+    def make() -> SmallTask:
+        return SmallTask(remote=remote)
+
+    task.begin(make)
+    assert counted() == ["fresh_submit"]
+    task.begin(make)
+    assert counted() == ["reconnect_attempt", "reconnect_success"]
+    remote.jobs["7"] = FAILED
+    task.begin(make)
+    assert counted() == ["reconnect_attempt", "terminal_resubmit"]
+    remote.jobs["8"] = SUCCEEDED
+    assert task.run(make) == "8"
+    assert counted() == ["reconnect_attempt", "already_succeeded"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import traceback
 
@@ -37,3 +38,19 @@ def test_another_error_keeps_them() -> None:
     with pytest.raises(ValueError, match="a slip") as found:
         Task().execute(ValueError("a slip"))
     assert "deep_inside" in "".join(traceback.format_exception(found.value))
+
+
+def test_a_library_s_error_behind_it_is_one_line() -> None:
+    class Stored(Task):
+        def execute(self, error: Exception) -> None:
+            try:
+                json.loads("{")
+            except ValueError as e:
+                raise error from e
+
+    make_plain(Stored)
+    with pytest.raises(JobFailedError) as found:
+        Stored().execute(JobFailedError("it failed"))
+    text = "".join(traceback.format_exception(found.value))
+    assert "JSONDecodeError" in text
+    assert "raw_decode" not in text

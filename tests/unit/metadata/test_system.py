@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
-from airflow_async_provider._metadata.system import choice, network_fields, number, secret, text
+import pytest
+
+from airflow_async_provider._metadata import SYSTEMS
+from airflow_async_provider._metadata.system import System, choice, network_fields, number, secret, text
 
 
 def test_a_secret_is_never_shown() -> None:
@@ -19,3 +22,12 @@ def test_every_field_may_be_empty() -> None:
 
 def test_a_remote_without_results_has_no_field_for_them() -> None:
     assert set(network_fields()) - set(network_fields(results=False)) == {"result_verify", "result_hosts"}
+
+
+@pytest.mark.parametrize("system", [s for s in SYSTEMS if s.connection is not None], ids=lambda s: s.name)
+def test_a_field_is_called_the_same_in_form_documentation_and_errors(system: System) -> None:
+    connection = system.connection or {}
+    for name, field in connection["conn-fields"].items():
+        assert field["label"].endswith(f" ({name})")
+    for name, label in connection["ui-field-behaviour"]["relabeling"].items():
+        assert label.lower().startswith(name)

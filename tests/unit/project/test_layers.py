@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[3] / PACKAGE
 #: The rooms from the ground up; those on one floor may import each other. A file at the top level of the
 #: package is a room of its own.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "_settings", "_metadata", "_urls"),
+    ("errors", "_settings", "_metadata", "_urls", "_metrics", "retry_policy"),
     ("protocols",),
     ("_transport",),
     ("_download",),

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a person sees of waiting jobs on a real Airflow: XCom, link, name, a question, what ends a task."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.harness import AIRFLOW, RealAirflow, wait_until
+from tests.support.harness.servers import SimulatorProcess
+
+SEEN = "waiting_seen"
+ASKS = "waiting_asks"
+
+
+@pytest.fixture(scope="module")
+def automic(real_airflow: RealAirflow) -> Iterator[SimulatorProcess]:
+    with SimulatorProcess("automic", "--password", "pw-4c1f77", "--run-seconds", "3") as simulator:
+        real_airflow.client.put_connection(
+            "automic_default",
+            "automic",
+            host=simulator.url,
+            login="AIRFLOW/AF",
+            password="pw-4c1f77",
+            extra={"client": "100", "run_url": "https://awi.example/{client}/{run_id}"},
+        )
+        yield simulator
+
+
+def test_a_waiting_task_shows_its_job_before_it_ends(
+    real_airflow: RealAirflow, automic: SimulatorProcess
+) -> None:
+    client = real_airflow.client
+    run_id = client.trigger(SEEN)
+    client.wait_task(SEEN, run_id, "waits", "deferred", map_index=0)
+
+    job = client.xcom(SEEN, run_id, "waits", key="remote_job", map_index=0)
+    assert job["label"] == "JOBS.FOREVER"
+    assert job["url"] == f"https://awi.example/100/{job['job_id']}"
+    links = client.get(f"/dags/{SEEN}/dagRuns/{run_id}/taskInstances/waits/links", map_index=0)
+    assert links["extra_links"] == {"Remote job": job["url"]}
+    task = client.task(SEEN, run_id, "waits", map_index=0)
+    assert task["rendered_map_index"] == "JOBS.FOREVER"
+    client.set_task_state(SEEN, run_id, "waits", "failed", map_index=0)
+
+
+def test_what_no_retry_helps_fails_at_once(real_airflow: RealAirflow, automic: SimulatorProcess) -> None:
+    if AIRFLOW < (3, 3):
+        pytest.skip("Airflow has retry policies from 3.3 on")
+    client = real_airflow.client
+    run_id = client.trigger(SEEN)
+    wait_until(lambda: client.task(SEEN, run_id, "cannot_store")["state"] == "failed", "the task to fail", 90)
+    assert client.task(SEEN, run_id, "cannot_store")["try_number"] == 1
+    log = client.log(SEEN, run_id, "cannot_store")
+    assert "Nothing was started at the remote system" in log
+    assert "a retry does not help" in log
+
+
+def test_a_blocked_run_asks_and_is_answered(real_airflow: RealAirflow, automic: SimulatorProcess) -> None:
+    if AIRFLOW < (3, 3):
+        pytest.skip("Airflow can ask from 3.3 on")
+    client = real_airflow.client
+    run_id = client.trigger(ASKS)
+    client.wait_task(ASKS, run_id, "asks", "awaiting_input")
+    path = f"/dags/{ASKS}/dagRuns/{run_id}/taskInstances/asks/-1/hitlDetails"
+    question = client.get(path)
+    assert question["options"] == ["Wait on", "Cancel the job", "Fail"]
+    assert "JOBP.BLOCKED" in question["subject"]
+
+    client.request("PATCH", path, json={"chosen_options": ["Cancel the job"], "params_input": {}})
+
+    assert client.wait_run(ASKS, run_id, timeout=90) == "failed"
+    assert client.task(ASKS, run_id, "asks")["try_number"] == 1  # whatever its retries
+    assert "chose 'Cancel the job'" in client.log(ASKS, run_id, "asks")
+    (run,) = [r for r in automic.describe()["runs"] if r["name"] == "JOBP.BLOCKED"]
+    assert run["status"] == 1850
