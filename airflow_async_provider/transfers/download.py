@@ -72,8 +72,8 @@ class DownloadOperator(BaseOperator):
     :param unpack: ``gzip`` or ``zip``: store what is packed in the file
     :param charset: decode text from this charset and store it as UTF-8; ``declared`` takes the one that the
         answer names
-    :param media_type: what the file is (``text/csv``, ``text/*``, or a list); an answer of another type is refused.
-        None: anything but an HTML page and a document that is nothing but an error; ``*/*`` takes whatever comes
+    :param media_type: what the file is (``text/csv``, ``text/*``, or a list); an answer of another type is
+        refused. None: anything but an HTML page and a document that is only an error; ``*/*``: anything
     :param files_at_once: of several files, how many are under way at once (default 8)
     """
 

@@ -118,8 +118,8 @@ class Expected:
             )
         return DownloadError(
             f"{where} answered with an HTML page{title} in place of the result: a login, a portal, or an "
-            f"error. Nothing was stored. Check the address and the credentials; if the page is the result, say "
-            f"{self.key}: 'text/html'. {_began(response.body)}"
+            f"error. Nothing was stored. Check the address and the credentials; if the page is the result, "
+            f"say {self.key}: 'text/html'. {_began(response.body)}"
         )
 
 

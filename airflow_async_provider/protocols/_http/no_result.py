@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any, Final
 
 from airflow_async_provider.protocols._http.denials import Kind, denial
-from airflow_async_provider.protocols._http.places import Answer, as_text, says_something
+from airflow_async_provider.protocols._http.places import Answer, says_something
 from airflow_async_provider.protocols._http.sniffing import sniffed
 from airflow_async_provider.protocols._http.values import body_text, error_text, media_type, one_line
 from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain
@@ -35,16 +35,17 @@ def _set(words: str) -> frozenset[str]:
 
 
 _ERROR: Final = _set(
-    "error errors errordescription errorcode errormessage errordetail errordetails errorid errortype errorinfo "
-    "errorsummary errorcauses erroruri errorlink exception exceptions fault faults faultcode faultstring "
-    "message messages msg detail details description reason hint help code subcode status statuscode "
-    "statustext statusmessage httpstatus title type instance path method timestamp time date requestid traceid "
-    "correlationid activityid documentationurl moreinfo infourl success ok data result"
+    "error errors errordescription errorcode errormessage errordetail errordetails errorid errortype "
+    "errorinfo errorsummary errorcauses erroruri errorlink exception exceptions fault faults faultcode "
+    "faultstring message messages msg detail details description reason hint help code subcode status "
+    "statuscode statustext statusmessage httpstatus title type instance path method timestamp time date requestid "
+    "traceid correlationid activityid documentationurl moreinfo infourl success ok data result"
 )
 _STATUS: Final = _ERROR | _set(
-    "state phase substatus id uuid name kind self url uri href link links location progress percent percentage "
-    "percentcomplete percentdone completed done finished eta queueposition position priority retryafter created "
-    "updated modified submitted started queued attempt attempts duration elapsed version user owner"
+    "state phase substatus id uuid name kind self url uri href link links location progress percent "
+    "percentage percentcomplete percentdone completed done finished eta queueposition position priority "
+    "retryafter created updated modified submitted started queued attempt attempts duration elapsed version "
+    "user owner"
 )
 #: Last words of a name that tell of a job, not of its data.
 _ABOUT: Final = _set("at time date timestamp id status state url uri href link by progress percent message")
@@ -65,6 +66,7 @@ _XML_TEXT: Final = re.compile(
     re.IGNORECASE,
 )
 _XML_FLAT: Final = re.compile(rf"\s*{_XML}<([\w:.-]{{1,60}})(?:\s[^<>]*)?>(.*)</\1>\s*", re.DOTALL)
+_XML_SEEN: Final = re.compile(r"<([\w:.-]{1,60})(?:\s[^<>]*)?>\s*([^<>\s][^<>]{0,200})")
 _XML_FIELD: Final = re.compile(r"\s*<([\w:.-]{1,60})(?:\s[^<>]*)?>([^<>]{0,1000})</\1>\s*")
 
 
@@ -87,15 +89,12 @@ def no_result(response: HttpResponse, *, states: bool) -> NoResult | None:
 
     :param states: a document that only says how a job is counts, too
     """
-    if len(response.body) > LARGEST or response.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (
-        b"{",
-        b"[",
-        b"<",
-    ):
+    start = response.body[:200].lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    if len(response.body) > LARGEST or start not in (b"{", b"[", b"<"):
         return None
     answer = Answer(response)
     document: Any = answer.document
-    if response.body.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"<":
+    if start == b"<":
         text = body_text(response).lstrip("\ufeff")
         if _XML_ERROR.match(text):
             said = " ".join(_XML_TEXT.findall(text)[:3])
@@ -158,9 +157,7 @@ def _only(document: dict[str, Any], names: frozenset[str], about: frozenset[str]
         if bare in _AROUND and isinstance(value, dict) and about:
             if not _only(value, names, about):
                 return False
-        elif bare in ("data", "result") or (
-            bare not in names and not (set(_words(str(name))[-1:]) & about)
-        ):  # something is there
+        elif bare in ("data", "result") or (bare not in names and not about & set(_words(str(name))[-1:])):
             return False
     return len(document) <= 100
 
@@ -192,12 +189,7 @@ def fields_seen(answer: Answer) -> str:
         seen = [*addresses, *(path for path, _ in fields if path not in addresses)]
         advice = f" An address is at {addresses[0]!r}: result.url (result_url_field)." if addresses else ""
     else:
-        names = dict(
-            re.findall(
-                r"<([\w:.-]{1,60})(?:\s[^<>]*)?>\s*([^<>\s][^<>]{0,200})",
-                body_text(answer.response)[:LARGEST],
-            )
-        )
+        names = dict(_XML_SEEN.findall(body_text(answer.response)[:LARGEST]))
         seen = [f"<{name}>" for name in names]
         address = next((n for n, v in names.items() if v.startswith(("http:", "https:"))), None)
         advice = f' Of XML a part is taken by "$ ~ <{address or "name"}>([^<]+)".' if seen else ""
@@ -217,13 +209,7 @@ def _fields(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:
 
 
 def _is_address(path: str, value: Any) -> bool:
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or "self" in path.split("."):
         return False
-    last = _words(path)[-1:]
-    named = (
-        bool(set(last) & {"url", "uri", "href", "link", "location"})
-        and path.rpartition(".")[0][-5:] != ".self"
-    )
-    return (value.startswith(("http://", "https://")) and ".self" not in f".{path}") or (
-        named and as_text(value)[:1] == "/"
-    )
+    named = bool(set(_words(path)[-1:]) & {"url", "uri", "href", "link", "location"})
+    return value.startswith(("http://", "https://")) or (named and value.startswith("/"))

@@ -131,13 +131,14 @@ class ResultReader:
             found = no_result(response, states=True) if response.complete else None
             if found is None and self._places and isinstance(answer.document, dict):
                 found = state_of(answer)  # a document of the API, whose data stands at a place in it
-                if found is not None and found.meaning is Meaning.RUNNING and self._something(answer):
-                    found = None
+            if found is not None and found.meaning is Meaning.RUNNING and self._something(answer):
+                found = None
         if found is None:
             return
         if found.meaning is Meaning.RUNNING:
             raise NotReadyError(
-                f"HTTP {response.status} for {job}: it has succeeded, but its result is not ready: {found.text!r}.",
+                f"HTTP {response.status} for {job}: it has succeeded, but its result is not ready: "
+                f"{found.text!r}.",
                 job=job,
                 http_status=response.status,
                 retry_after=retry_after(response.headers, response.received_at),
@@ -253,9 +254,9 @@ class ResultReader:
         there = [v for v in values if v is not MISSING and v is not None and v != ""]
         if len(there) < count and not self.spec.optional:
             raise DescriptionError(
-                f"HTTP {answer.response.status} for {job}: {len(there)} of {count} elements have something at "
-                f"{place.text!r}, so files would be missing. Nothing was stored. If such elements have no file, "
-                "say result.optional: true, which leaves them out.",
+                f"HTTP {answer.response.status} for {job}: {len(there)} of {count} elements have something "
+                f"at {place.text!r}, so files would be missing. Nothing was stored. If such elements have no "
+                "file, say result.optional: true, which leaves them out.",
                 job=job,
                 http_status=answer.response.status,
             )

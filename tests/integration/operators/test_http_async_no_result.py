@@ -34,7 +34,7 @@ CSV = reply(GOOD, kind="text/csv")
 
 
 class Remote:
-    """A job that has ended at the first poll; ``answers`` are what each path says, the last one again and again."""
+    """A job that has ended at the first poll; ``answers`` are what each path says, the last one for ever."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Answered]] = {}
