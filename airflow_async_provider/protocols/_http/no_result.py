@@ -42,10 +42,9 @@ _ERROR: Final = _set(
     "traceid correlationid activityid documentationurl moreinfo infourl success ok data result"
 )
 _STATUS: Final = _ERROR | _set(
-    "state phase substatus id uuid name kind self url uri href link links location progress percent "
+    "state phase substatus id uuid self url uri href link links location progress percent "
     "percentage percentcomplete percentdone completed done finished eta queueposition position priority "
-    "retryafter created updated modified submitted started queued attempt attempts duration elapsed version "
-    "user owner"
+    "retryafter created updated modified submitted started queued attempt attempts duration elapsed"
 )
 #: Last words of a name that tell of a job, not of its data.
 _ABOUT: Final = _set("at time date timestamp id status state url uri href link by progress percent message")
