@@ -39,7 +39,7 @@ from airflow_async_provider.protocols._http_messages import HttpRequest, HttpRes
 from airflow_async_provider.protocols._job import Cancellation, JobHandle, JobStatus, Result, Submitted
 from airflow_async_provider.protocols._redaction import excerpt
 from airflow_async_provider.protocols._registry import protocol_of
-from airflow_async_provider.protocols._responses import raise_for_answer
+from airflow_async_provider.protocols._responses import NotReadyError, raise_for_answer
 from airflow_async_provider.protocols._signatures import SignatureScheme
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ LOOK_UP_PAUSES = (0.0, 2.0, 5.0)
 #: No API needs more requests to start one job, nor more documents to say where one result is.
 MAX_STEPS = 10
 MAX_RESULT_DOCUMENTS = 10_000
+
+#: How long a document of the result that is not ready is waited for, on the worker (seconds).
+RESULT_PATIENCE = 600.0
 
 
 class AsyncApiHook(BaseHook):
@@ -412,11 +415,15 @@ class AsyncApiHook(BaseHook):
         self._check_bound(handle, self.endpoint)
         request, found = protocol.result_request(handle, status), status.result
         files: list[Result] = []
+        waited = 0.0
         for _ in range(MAX_RESULT_DOCUMENTS):
             if request is None:
                 return replace(found, files=tuple(files), more=None) if found and files else found
             exchange = partial(self._result_document, protocol, handle, request)
             found = with_retries(request, exchange, unreadable=True)
+            if isinstance(found, NotReadyError):
+                waited += _sit_out(found, waited)
+                continue
             files += found.files
             request = found.more
         raise DescriptionError(
@@ -424,8 +431,13 @@ class AsyncApiHook(BaseHook):
             job=handle.shown_id,
         )
 
-    def _result_document(self, protocol: JobProtocol, handle: JobHandle, request: HttpRequest) -> Result:
-        return protocol.read_result(handle, self.call(request))
+    def _result_document(
+        self, protocol: JobProtocol, handle: JobHandle, request: HttpRequest
+    ) -> Result | NotReadyError:
+        try:
+            return protocol.read_result(handle, self.call(request))
+        except NotReadyError as e:
+            return e
 
     def cancel(self, job: JobHandle | Mapping[str, Any]) -> Cancellation:
         """
@@ -517,3 +529,19 @@ def as_handle(job: JobHandle | Mapping[str, Any]) -> JobHandle:
     :raises ValueError: it is neither
     """
     return job if isinstance(job, JobHandle) else JobHandle.from_dict(job)
+
+
+def _sit_out(error: NotReadyError, waited: float) -> float:
+    """
+    Wait for a result that is not ready yet.
+
+    :param waited: seconds so far
+    :return: seconds that were waited now
+    :raises NotReadyError: for long enough
+    """
+    wait = max(error.retry_after or 0.0, min(0.5 + waited / 2, 30.0))
+    if waited + wait > RESULT_PATIENCE:
+        error.args = (f"{error} It was asked for again for {waited:.0f} s.",)
+        raise error
+    time.sleep(wait)
+    return wait

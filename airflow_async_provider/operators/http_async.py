@@ -25,6 +25,7 @@ from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination, json_bytes, names_of_files
 from airflow_async_provider._jobs.results.store import (
     ResultStore,
+    check_body,
     lineage_of,
     stream_of,
 )
@@ -419,6 +420,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             )
         if result.files:
             return names_of_files(handle, result, self.log)
+        check_body(handle, result)
         value = result.value
         if value is None and (result.url is not None or result.body is None):
             value = self._fetched(handle, status)

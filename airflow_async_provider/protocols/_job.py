@@ -155,6 +155,9 @@ class Result:
         digits
     :param is_status: the value is the status document itself, as nothing says where the result is: not to be
         stored at a destination
+    :param media_types: what it is, as the description says (``text/csv``, ``text/*``, ``*/*``); none:
+        anything but a page for people or an error
+    :param second: it takes a request of its own, so a document that only says how a job is is no result
     :param more: another document with more files of this result (see ``JobProtocol.read_result``)
     """
 
@@ -174,6 +177,8 @@ class Result:
     unpack: str | None = None
     checksum: str | None = None
     is_status: bool = False
+    media_types: tuple[str, ...] = ()
+    second: bool = False
     more: HttpRequest | None = field(default=None, repr=False)
 
 

@@ -33,6 +33,10 @@ REQUEST_ID_HEADERS = (
 MAX_RETRY_AFTER = 24 * 3600.0
 
 
+class NotReadyError(TransientError):
+    """A job has succeeded, and the remote says of its result that it is still being made."""
+
+
 def retry_after(headers: Headers, received_at: float) -> float | None:
     """
     Seconds to wait according to ``Retry-After``, None when it is absent or unreadable.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_async_provider._download.files import FilesReport
+    from airflow_async_provider._download.source.expected import Expected
     from airflow_async_provider._download.source.http import HttpSource
     from airflow_async_provider._transport.sender import Sender
 
@@ -71,6 +72,8 @@ class DownloadOperator(BaseOperator):
     :param unpack: ``gzip`` or ``zip``: store what is packed in the file
     :param charset: decode text from this charset and store it as UTF-8; ``declared`` takes the one that the
         answer names
+    :param media_type: what the file is (``text/csv``, ``text/*``, or a list); an answer of another type is
+        refused. None: anything but an HTML page and a document that is only an error; ``*/*``: anything
     :param files_at_once: of several files, how many are under way at once (default 8)
     """
 
@@ -102,6 +105,7 @@ class DownloadOperator(BaseOperator):
         max_result_seconds: float | None = MAX_RESULT_SECONDS,
         unpack: Literal["gzip", "zip"] | None = None,
         charset: str | None = None,
+        media_type: str | Sequence[str] | None = None,
         files_at_once: int = AT_ONCE,
         **kwargs: Any,
     ) -> None:
@@ -120,8 +124,10 @@ class DownloadOperator(BaseOperator):
         self.max_result_seconds = max_result_seconds
         self.unpack = unpack
         self.charset = charset
+        self.media_type = media_type
         self.files_at_once = files_at_once
         check_bound("files_at_once", files_at_once)
+        self._media_types()
         _check_headers(headers)
         for each in [url] if isinstance(url, str) else url if isinstance(url, list | tuple) else ():
             self._check_url(each)
@@ -216,7 +222,9 @@ class DownloadOperator(BaseOperator):
         self._check_url(url)
         if self.hook is None:
             reach = Reach(origin(url), partial(same_origin, url))  # a redirect must not lead into the machine
-            return HttpSource(url, headers=self.headers, reach=reach, sender=sender)
+            return HttpSource(
+                url, headers=self.headers, reach=reach, sender=sender, expected=self._expected(url)
+            )
         endpoint = self.hook.endpoint
         return HttpSource(
             endpoint.resolve(url),
@@ -227,7 +235,18 @@ class DownloadOperator(BaseOperator):
             reach=endpoint.reach,
             cert=endpoint.cert_for,
             sender=sender,
+            expected=self._expected(url),
         )
+
+    def _media_types(self) -> tuple[str, ...]:
+        from airflow_async_provider.protocols._http.kinds import media_types
+
+        return () if self.media_type is None else media_types(self.media_type, "media_type")
+
+    def _expected(self, url: str) -> Expected:
+        from airflow_async_provider._download.source.expected import Expected
+
+        return Expected.named(self.destination, url, media_types=self._media_types())
 
 
 make_plain(DownloadOperator)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from airflow_async_provider._download.limits import Pace
 from airflow_async_provider._download.source.base import BLOCK, ByteSource
+from airflow_async_provider._download.source.expected import BEGINNING, Expected
 from airflow_async_provider._download.source.headers import (
     body_encoding,
     body_length,
@@ -40,6 +41,8 @@ from airflow_async_provider._download.source.parallel import Chooser, Parallel, 
 from airflow_async_provider._transport.reach import Reach
 from airflow_async_provider._transport.sender import Sender
 from airflow_async_provider.errors import AsyncJobError, DownloadError, ResultChangedError, ResultMissingError
+from airflow_async_provider.protocols._http_messages import Headers
+from airflow_async_provider.protocols._responses import retry_after
 
 #: A failure after less than this (bytes) counts as one more without progress, so that a server that gives
 #: a few bytes per connection does not keep us for days.
@@ -61,12 +64,15 @@ class DownloadRetryPolicy:
     :param longest_wait: longest pause, also when the server asks for more with ``Retry-After``
     :param patience_404: how long a result that is "not found" at the start is waited for; storages publish
         an object a little after its URL
+    :param patience_202: how long a result that is "not ready yet" (202, or a document that says so) is waited
+        for, together
     """
 
     max_attempts: int = 5
     first_wait: float = 0.5
     longest_wait: float = 60.0
     patience_404: float = 30.0
+    patience_202: float = 600.0
 
 
 class HttpSource(ByteSource):
@@ -85,6 +91,7 @@ class HttpSource(ByteSource):
     :param cert: client certificates
     :param sender: keeps connections for several sources
     :param retry_policy: how hard to try
+    :param expected: what it may be; None: whatever comes
     :param parallel: when to use several connections
     :raises ConfigurationError: the URL is no usable http or https address
     """
@@ -105,6 +112,7 @@ class HttpSource(ByteSource):
         sender: Sender | None = None,
         retry_policy: DownloadRetryPolicy | None = None,
         parallel: Parallel | None = None,
+        expected: Expected | None = None,
         sleep: Callable[[float], object] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -142,6 +150,10 @@ class HttpSource(ByteSource):
         self._restarted = False
         self._failures = 0
         self._failed_at = 0
+        self._expected = expected
+        self._looked = False
+        self._rest = b""
+        self._waited_202 = 0.0
 
     def __repr__(self) -> str:
         return f"HttpSource({self.opener.where!r}, offset={self.offset}, length={self.length})"
@@ -164,8 +176,13 @@ class HttpSource(ByteSource):
         :raises ResultChangedError: the object changed while it was being read
         :raises DownloadError: refused, or broken too often
         """
+        if self._rest:
+            data, self._rest = self._rest[:size], self._rest[size:]
+            return self._hand_out(data)
         while not self._ended:
-            if self._several is not None:
+            if self._expected is not None and not self._looked:
+                data, failure = self._read_beginning(self._expected, size)
+            elif self._several is not None:
                 data, failure = self._read_several(self._several, size)
             else:
                 data, failure = self._read_one(size)
@@ -185,6 +202,7 @@ class HttpSource(ByteSource):
             return False
         self._drop()
         self._restarted, self._started, self._ended = True, False, False
+        self._looked, self._rest = False, b""
         self.bounds.take_back(self.offset)
         self.offset = self._failed_at = 0
         self._hashing.close()
@@ -208,6 +226,30 @@ class HttpSource(ByteSource):
         response = self._response
         if response is not None:
             response.body.abort()
+
+    def _read_beginning(self, expected: Expected, size: int) -> tuple[bytes, str]:
+        """The first bytes, once enough of them have come to see that this is the result."""
+        beginning, whole = b"", False
+        while not whole:
+            data, failure = self._read_one(max(BEGINNING - len(beginning), 1))
+            if failure:
+                return b"", failure
+            beginning += data
+            if not data and self.length not in (None, len(beginning)):
+                return b"", "the connection ended"
+            whole = not data or len(beginning) == self.length
+            if not whole and expected.enough(beginning, self.length, self.content_encoding):
+                break
+        unready = expected.look(beginning, whole=whole, headers=self.answer_headers, where=self.opener.where)
+        if unready is not None:
+            asked = retry_after(Headers(self.answer_headers), self._clock())
+            self._await_ready(unready, asked)
+            self._drop()
+            self._started = False
+            return self._read_beginning(expected, size)
+        self._looked = True
+        data, self._rest = beginning[:size], beginning[size:]
+        return data, ""
 
     def _read_one(self, size: int) -> tuple[bytes, str]:
         """Some bytes, or why there are none."""
@@ -271,6 +313,11 @@ class HttpSource(ByteSource):
                 if error.final:
                     raise DownloadError(f"{self.opener.where} cannot be reached: {error.reason}.") from None
                 self._pause(error.reason)
+                continue
+            if response.status == 202 and not self.offset:
+                asked = retry_after(Headers(response.headers), self._clock())
+                response.body.close()
+                self._await_ready(f"{response.place}: HTTP 202", asked)
                 continue
             refusal = read_refusal(
                 response, offset=self.offset, now=self._clock(), expires_at=self.expires_at
@@ -361,6 +408,21 @@ class HttpSource(ByteSource):
             again.update(data)
             left -= len(data)
         return again.hexdigest() == self.sha256
+
+    def _await_ready(self, reason: str, asked: float | None) -> None:
+        """Wait for a result of which the remote says that it is not ready yet."""
+        patience = self.retry_policy.patience_202
+        wait = max(asked or 0.0, min(0.5 + self._waited_202 / 2, 30.0))
+        if self._waited_202 + wait > patience:
+            told = f", and asks to wait {asked:.0f} s more" if asked else ""
+            raise DownloadError(
+                f"The result is not ready {self._waited_202:.0f} s after it was asked for{told}: {reason}. "
+                "Nothing was stored. Another try of the task asks for it again."
+            )
+        log.info("The result is not ready yet (%s), asking again in %.1f s", reason, wait)
+        self._sleep(wait)
+        self._check_stopped()
+        self._waited_202 += wait
 
     def _await_object(self, refusal: Refusal, waited: float) -> float:
         wait = min(1.0 + waited / 2, 10.0, self.retry_policy.patience_404 - waited)

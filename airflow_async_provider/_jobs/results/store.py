@@ -16,7 +16,7 @@ from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory, wa
 from airflow_async_provider._jobs.results import asset_events
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
 from airflow_async_provider._metrics import count
-from airflow_async_provider.errors import AsyncJobError, OriginError, ResultExpiredError
+from airflow_async_provider.errors import AsyncJobError, DownloadError, OriginError, ResultExpiredError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from airflow_async_provider._download.fetch import DownloadReport
     from airflow_async_provider._download.files import FilesReport
     from airflow_async_provider._download.source.base import ByteSource
+    from airflow_async_provider._download.source.expected import Expected
     from airflow_async_provider._download.source.http import HttpSource
     from airflow_async_provider._jobs.run import JobRun
 
@@ -248,7 +249,7 @@ def fetch(
     result = status.result
 
     def opener(one: Result) -> ByteSource:
-        return _source(hook, handle, status, one)
+        return _source(hook, handle, status, one, destination)
 
     if result is not None and is_folder(destination) and not (result.files or result.paged):
         result = Result(files=(result,))
@@ -259,7 +260,9 @@ def fetch(
         options = options_for(result, options)
     if result is not None and result.paged:
         return store_pages_of(handle, result, destination, options, opener=opener, log=log, uploads=uploads)
-    return download(_source(hook, handle, status, result), destination, options, uploads=uploads, log=log)
+    return download(
+        _source(hook, handle, status, result, destination), destination, options, uploads=uploads, log=log
+    )
 
 
 def stream_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> ByteSource:
@@ -284,18 +287,52 @@ def _as_json(result: Result | None) -> Result | None:
     return replace(result, headers={**result.headers, "Accept": "application/json, */*;q=0.5"})
 
 
-def _source(hook: AsyncApiHook, handle: JobHandle, status: JobStatus, result: Result | None) -> ByteSource:
+def _source(
+    hook: AsyncApiHook, handle: JobHandle, status: JobStatus, result: Result | None, destination: str
+) -> ByteSource:
     """One result as a stream, wherever its bytes are."""
     from airflow_async_provider._download.source.base import ChunkSource
 
     if result is None or result.url is not None or (result.value is None and result.body is None):
-        return _url_source(hook, handle, status, result)
+        return _url_source(hook, handle, status, result, destination)
+    check_body(handle, result, destination)
     content, media_type = bytes_of(result.value, body=result.body, media_type=result.media_type)
     return ChunkSource([content], length=len(content), content_type=media_type)
 
 
+def check_body(handle: JobHandle, result: Result, destination: str | None = None) -> None:
+    """
+    Refuse a result that came as a whole answer and is none: a page, an error.
+
+    :raises DownloadError: with what it is
+    """
+    if result.body is None:
+        return
+    headers = {"Content-Type": result.media_type or ""}
+    expected, where = _expected(result, destination), f"The {handle.describe()}"
+    if (unready := expected.look(result.body, whole=True, headers=headers, where=where)) is not None:
+        raise DownloadError(f"The result is not ready: {unready}.", job=handle.shown_id)
+
+
+def _expected(result: Result, destination: str | None) -> Expected:
+    from airflow_async_provider._download.source.expected import Expected
+
+    return Expected.named(
+        destination,
+        result.name,
+        result.url,
+        media_types=result.media_types,
+        states=result.second,
+        key="result.media_type",
+    )
+
+
 def _url_source(
-    hook: AsyncApiHook, handle: JobHandle, status: JobStatus, result: Result | None
+    hook: AsyncApiHook,
+    handle: JobHandle,
+    status: JobStatus,
+    result: Result | None,
+    destination: str | None = None,
 ) -> HttpSource:
     from airflow_async_provider._download.source.http import HttpSource
 
@@ -323,4 +360,5 @@ def _url_source(
         reach=endpoint.reach,
         cert=endpoint.cert_for,
         expires_at=result.expires_at,
+        expected=_expected(result, destination),
     )

@@ -25,6 +25,7 @@ from airflow_async_provider.protocols._http.kinds import (
     json_place,
     key,
     meanings,
+    media_types,
     number,
     one_of,
     packing,
@@ -203,6 +204,7 @@ class ResultPlace:
     expires: Places | None = key(place)
     checksum: Places | None = key(place)
     unpack: str | Places | None = key(packing)
+    media_type: tuple[str, ...] = key(media_types, ())
     again: bool = key(flag, False)
     once: bool = key(flag, False)
     optional: bool = key(flag, False)

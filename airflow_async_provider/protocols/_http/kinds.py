@@ -164,6 +164,17 @@ def packing(value: Any, where: str) -> str | Places:
     return value if value in ("gzip", "zip") else Places.parse(value, where)
 
 
+def media_types(value: Any, where: str) -> tuple[str, ...]:
+    """A media type, or several; ``*`` stands for any part of one."""
+    values = value if isinstance(value, list | tuple) else [value]
+    found = tuple(v.partition(";")[0].strip().lower() if isinstance(v, str) else "" for v in values)
+    if not found or any(not re.fullmatch(r"[\w!#$&^.+*-]+/[\w!#$&^.+*-]+", v) for v in found):
+        raise ConfigurationError(
+            f"{where} is a media type such as text/csv, or a list of them, not {value!r}."
+        )
+    return found
+
+
 def anything(value: Any, where: str) -> Any:
     """Any JSON."""
     return value

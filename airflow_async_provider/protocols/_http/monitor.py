@@ -260,7 +260,7 @@ class MonitorReader:
         self._no_login(response.url, response)
         if is_login_page(response):
             raise self._login(response)
-        if self.profile.sniffs and not self._pages_expected and is_stand_in(response):
+        if not self._pages_expected and is_stand_in(response):
             raise UnreadableAnswerError(
                 f"HTTP {response.status} for {self.job}: the answer is an HTML page. If that is the "
                 "result, set result.media_type to text/html.",
@@ -284,7 +284,7 @@ class MonitorReader:
 
     @property
     def _pages_expected(self) -> bool:
-        wanted = getattr(self.description.result, "media_type", None)
+        wanted = self.description.result.media_type
         return bool(wanted) and "html" in str(wanted)
 
     def _refused(self, answer: Answer, text: str, code: int | None) -> JobStatus:

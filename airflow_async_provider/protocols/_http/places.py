@@ -9,6 +9,7 @@ A place is a JSON path (with ``[*]`` for every element), ``$`` for the whole bod
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -128,6 +129,9 @@ class Place:
             found = answer.body if self.source == "$" else json_path.read(answer.document, self.source)
         if self.pattern is None or found is MISSING or found is None:
             return found
+        if self.source == "$" and isinstance(found, str) and found[:1] == "<":
+            part = self._cut(found)
+            return html.unescape(part) if isinstance(part, str) else part
         return [self._cut(f) for f in found] if isinstance(found, list) else self._cut(found)
 
     def _every(self, answer: Answer) -> Any:

@@ -7,11 +7,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from airflow_async_provider.errors import DescriptionError, UnreadableAnswerError
+from airflow_async_provider.errors import DescriptionError, DownloadError, UnreadableAnswerError
 from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http.assembly import Description
 from airflow_async_provider.protocols._http.description import Pages
-from airflow_async_provider.protocols._http.places import MISSING, Answer, Places, as_text
+from airflow_async_provider.protocols._http.no_result import (
+    ANYTHING,
+    NoResult,
+    fields_seen,
+    no_result,
+    state_of,
+)
+from airflow_async_provider.protocols._http.places import (
+    MISSING,
+    Answer,
+    Place,
+    Places,
+    as_text,
+    says_something,
+)
 from airflow_async_provider.protocols._http.requests import filled, headers_of, made
 from airflow_async_provider.protocols._http.templates import Lookup, fill_text
 from airflow_async_provider.protocols._http.urls import (
@@ -22,9 +36,11 @@ from airflow_async_provider.protocols._http.urls import (
     with_query,
 )
 from airflow_async_provider.protocols._http.values import body_value, seconds_of
+from airflow_async_provider.protocols._http.words import Meaning
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import Result
 from airflow_async_provider.protocols._redaction import excerpt
+from airflow_async_provider.protocols._responses import NotReadyError, retry_after
 
 #: More pages than this, known beforehand, are a mistake or an attack.
 MAX_PAGES = 10_000
@@ -90,9 +106,10 @@ class ResultReader:
 
         :raises DescriptionError: it is not where the description says
         """
+        self._ready(answer, job)
         self._whole(answer, job)
         found = self._named(answer, lookup, job=job) if self._places else self._body(answer, is_status=False)
-        result = found.result or Result(body=b"")
+        result = replace(found.result or Result(body=b""), second=True)
         pages = self.spec.pages
         if pages is None or pages.next is None or not result.files:
             return result
@@ -100,6 +117,48 @@ class ResultReader:
         return (
             result if url is None else replace(result, more=HttpRequest("GET", url, headers=result.headers))
         )
+
+    def _ready(self, answer: Answer, job: str) -> None:
+        """
+        Whether a document of its own says anything of the result.
+
+        :raises NotReadyError: not yet
+        :raises DownloadError: it says that there will be none
+        """
+        response = answer.response
+        found = NoResult(Meaning.RUNNING, "202") if response.status == 202 else None
+        if found is None and ANYTHING not in self.spec.media_type:
+            found = no_result(response, states=True) if response.complete else None
+            if found is None and self._places and isinstance(answer.document, dict):
+                found = state_of(answer)  # a document of the API, whose data stands at a place in it
+            if found is not None and found.meaning is Meaning.RUNNING and self._something(answer):
+                found = None
+        if found is None:
+            return
+        if found.meaning is Meaning.RUNNING:
+            raise NotReadyError(
+                f"HTTP {response.status} for {job}: it has succeeded, but its result is not ready: "
+                f"{found.text!r}.",
+                job=job,
+                http_status=response.status,
+                retry_after=retry_after(response.headers, response.received_at),
+            )
+        raise DownloadError(
+            f"HTTP {response.status} for {job}: it has succeeded, but the document of its result tells of a "
+            f"failure: {found.text!r}. If that is the result, say result.media_type: {ANYTHING!r}.",
+            job=job,
+            http_status=response.status,
+            remote_status=found.text[:80],
+        )
+
+    def _something(self, answer: Answer) -> bool:
+        """Whether anything is at the places of the result."""
+        spec = self.spec
+        places = [*(spec.value.places if spec.value else ()), *(spec.url or ())]
+        places += [
+            Place(n, n, None) for t in spec.path or () for n in t.names if n not in ("job_id", "status_url")
+        ]
+        return any(says_something(found) for p in places if (found := p.read(answer)) is not MISSING)
 
     @property
     def _places(self) -> bool:
@@ -121,7 +180,15 @@ class ResultReader:
             return Found(no_data=True)
         value = body_value(response)
         kind = response.headers.get("Content-Type") or None
-        return Found(Result(value=value, body=response.body, media_type=kind, is_status=is_status))
+        return Found(
+            Result(
+                value=value,
+                body=response.body,
+                media_type=kind,
+                is_status=is_status,
+                media_types=self.spec.media_type,
+            )
+        )
 
     def _named(self, answer: Answer, lookup: Lookup, *, job: str) -> Found:
         spec = self.spec
@@ -131,7 +198,7 @@ class ResultReader:
                 if spec.optional:
                     return Found()
                 raise self._nowhere(answer, str(spec.value), job)
-            whole = [p.source for p in spec.value.places] == ["$"]
+            whole = [(p.source, p.pattern) for p in spec.value.places] == [("$", None)]
             if whole:
                 return self._body(answer, is_status=False)
             return Found() if value is None else Found(Result(value=value))
@@ -169,13 +236,31 @@ class ResultReader:
             value = place.read(answer)
             there = there or value is not MISSING
             many = many or isinstance(value, list)
-            found += value if isinstance(value, list) else [value]
+            found += self._all_of(place, value, answer, job) if isinstance(value, list) else [value]
         if not there and not self.spec.optional:
             raise self._nowhere(answer, " or ".join(p.text for p in places), job)
         urls = [u for u in found if u is not MISSING and u is not None and u != ""]
         if not all(isinstance(u, str) for u in urls):
             raise self._nowhere(answer, " or ".join(p.text for p in places), job)
         return urls, many
+
+    def _all_of(self, place: Place, values: list[Any], answer: Answer, job: str) -> list[Any]:
+        """
+        The values of many elements.
+
+        :raises DescriptionError: an element has none, unless there may be no result
+        """
+        count = max(place.elements(answer), len(values)) if place.many else len(values)
+        there = [v for v in values if v is not MISSING and v is not None and v != ""]
+        if len(there) < count and not self.spec.optional:
+            raise DescriptionError(
+                f"HTTP {answer.response.status} for {job}: {len(there)} of {count} elements have something "
+                f"at {place.text!r}, so files would be missing. Nothing was stored. If such elements have no "
+                "file, say result.optional: true, which leaves them out.",
+                job=job,
+                http_status=answer.response.status,
+            )
+        return there
 
     def _from_paths(self, answer: Answer, lookup: Lookup, job: str) -> tuple[list[str], bool]:
         templates = self.spec.path or ()
@@ -186,6 +271,9 @@ class ResultReader:
                 continue  # the remote says that there is no such file
             if len(templates) > 1 and any(lookup(name) is MISSING for name in template.names):
                 continue
+            for name in template.names:
+                if "[*]" in name and isinstance(values := lookup(name), list):
+                    self._all_of(Place.parse(name, "result.path"), values, answer, job)
             urls += filled(template.fill_all, lookup, job=job, where="result.path")
         missing = [n for t in templates for n in t.names if lookup(n) is MISSING]
         if not urls and missing and len(missing) == sum(len(t.names) for t in templates):
@@ -240,6 +328,8 @@ class ResultReader:
             expires_at=None if expires_in is None else response.received_at + expires_in,
             authorized=authorized,
             headers=headers,
+            media_types=spec.media_type,
+            second=bool(spec.url or spec.path or spec.source),
         )
 
     def authorized(self, answer: Answer, url: str, response: HttpResponse) -> bool:
@@ -322,6 +412,7 @@ class ResultReader:
     def _nowhere(self, answer: Answer, where: str, job: str) -> DescriptionError:
         return DescriptionError(
             f"HTTP {answer.response.status} for {job}: it has ended, but there is no result at {where!r}. "
+            f"{fields_seen(answer)}"
             f"The answer began: {excerpt(answer.response.body)!r}",
             job=job,
             http_status=answer.response.status,

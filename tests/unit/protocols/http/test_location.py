@@ -260,7 +260,7 @@ def test_a_page_that_stands_in_for_the_remote_is_no_result_unless_it_is_said_to_
     page = answer(200, b"<title>Down for maintenance</title>", Content_Type="text/html")
     with pytest.raises(UnreadableAnswerError, match=r"set result\.media_type to text/html"):
         PROFILE.read_status(HANDLE, page)
-    told = LocationProtocol(outcome={"state": False})
+    told = LocationProtocol(result={"media_type": "text/html"})
     assert told.read_status(HANDLE, page).state is JobState.SUCCEEDED
 
 
