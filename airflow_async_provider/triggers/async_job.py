@@ -125,8 +125,8 @@ class AsyncJobTrigger(BaseTrigger):
                 "callback": self.callback,
                 "last_delivery_at": self.last_delivery_at,
                 "submission": self.submission,
-                "end": self.end,
                 "version": self.version,
+                **({} if self.end is None else {"end": self.end}),
                 **self.later,
             },
         )
