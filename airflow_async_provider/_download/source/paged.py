@@ -11,6 +11,7 @@ from typing import Any, Final
 from airflow_async_provider._download.source.base import BLOCK, ByteSource
 from airflow_async_provider._download.source.pages import Page, Pages
 from airflow_async_provider.errors import DownloadError
+from airflow_async_provider.protocols._redaction import excerpt
 
 #: Longest header line of a page (bytes).
 MAX_HEADER_LINE: Final = 1024 * 1024
@@ -128,19 +129,25 @@ class PagedSource(ByteSource):
 
 
 def _rows_of(page: Page, rows: Rows) -> list[Any]:
+    content = page.whole()
+    about = f"Nothing was stored.{page.at} The page began: {excerpt(content)!r}"
     try:
-        document = json.loads(page.whole())
+        document = json.loads(content)
     except ValueError as error:
         raise DownloadError(
-            f"Page {page.number} of the result is no JSON ({type(error).__name__}). Nothing was stored."
+            f"Page {page.number} of the result is no JSON ({type(error).__name__}). {about}"
         ) from None
     except RecursionError:
         raise DownloadError(f"Page {page.number} of the result is nested too deeply.") from None
-    found = rows(document)
+    try:
+        found = rows(document)
+    except DownloadError as error:
+        error.args = (f"Page {page.number}: {error} {about}",)
+        raise
     if not isinstance(found, list):
         raise DownloadError(
             f"Page {page.number} of the result has no list of rows where they should be, but "
-            f"{type(found).__name__}. Nothing was stored."
+            f"{type(found).__name__}. {about}"
         )
     return found
 

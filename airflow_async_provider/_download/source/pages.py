@@ -109,6 +109,11 @@ class Page:
         self.number = number
         self._body: bytearray | None = bytearray() if keep_body else None
 
+    @property
+    def at(self) -> str:
+        """Where it came from, for messages, without what may be a secret."""
+        return f" It came from {self._raw.opener.where}." if isinstance(self._raw, HttpSource) else ""
+
     def pieces(self) -> Iterator[bytes]:
         """Its bytes, as they come."""
         while data := self.source.read(BLOCK):

@@ -38,8 +38,8 @@ _ERROR: Final = _set(
     "error errors errordescription errorcode errormessage errordetail errordetails errorid errortype "
     "errorinfo errorsummary errorcauses erroruri errorlink exception exceptions fault faults faultcode "
     "faultstring message messages msg detail details description reason hint help code subcode status "
-    "statuscode statustext statusmessage httpstatus title type instance path method timestamp time date requestid "
-    "traceid correlationid activityid documentationurl moreinfo infourl success ok data result"
+    "statuscode statustext statusmessage httpstatus title type instance path method timestamp time date "
+    "requestid traceid correlationid activityid documentationurl moreinfo infourl success ok data result"
 )
 _STATUS: Final = _ERROR | _set(
     "state phase substatus id uuid self url uri href link links location progress percent "

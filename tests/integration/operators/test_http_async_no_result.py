@@ -185,7 +185,7 @@ def test_a_page_may_go_to_a_page(remote: Remote, tmp_path: Path) -> None:
 def test_another_type_than_the_named_one_is_refused(remote: Remote, target: Path | None) -> None:
     remote.answers["/jobs/7/file"] = [reply({"rows": []})]
     with pytest.raises(
-        DownloadError, match="answered with 'application/json', and result.media_type is 'text/csv'"
+        DownloadError, match=r"answered with 'application/json', and result\.media_type is 'text/csv'"
     ):
         run({**FILE, "media_type": "text/csv"}, target)
 
