@@ -29,6 +29,15 @@ RESULT = "result"
 MAX_EVENT_RESULT = 64 * 1024
 
 
+class Report(Protocol):
+    """What is told of each poll: the page "Remote jobs"."""
+
+    def polled(
+        self, wait: Wait, step: Sleep | Stop, status: JobStatus | None, error: Exception | None
+    ) -> None:
+        """After a poll and before the next one, also before the first; must not block."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
@@ -119,36 +128,48 @@ def _is_small(value: Any) -> bool:
 
 
 async def awatch(
-    hook: AsyncApiHook, handle: JobHandle, wait: Wait, log: Log, *, now: Clock = time.time
+    hook: AsyncApiHook,
+    handle: JobHandle,
+    wait: Wait,
+    log: Log,
+    *,
+    now: Clock = time.time,
+    report: Report | None = None,
 ) -> Outcome:
     """
     Async twin of :func:`watch`, for the triggerer.
 
     :param now: the clock that the wait's times are of; the triggerer's own may be wrong
+    :param report: is told of each poll
     """
     logger, step, begun = WaitLogger(log, handle, wait, now), wait.first(now()), handle
     meter = meter_of_loop()
     status: JobStatus | None = None
+    error: AsyncJobError | None = None
     while isinstance(step, Sleep):
+        if report is not None:
+            report.polled(wait, step, status, error)
         left = step.seconds
         while (pause := logger.pause) < left:
             await asyncio.sleep(pause)
             left -= pause
             logger.alive()
         await asyncio.sleep(left)
-        status, asked = None, time.monotonic()
+        status, error, asked = None, None, time.monotonic()
         try:
             wait.floor = (await hook.aendpoint()).min_poll_interval
             status = await hook.astatus(handle)
             meter.polled(handle, hook.conn_id, time.monotonic() - asked, failed=False)
         except AsyncJobError as e:
             meter.polled(handle, hook.conn_id, time.monotonic() - asked, failed=True)
-            step = wait.failed(now(), e)
+            error, step = e, wait.failed(now(), e)
             logger.failed(e, step)
         else:
             step = _after(wait, status, now())
             handle = with_status_url(handle, status)
             logger.status(status, step)
+    if report is not None:
+        report.polled(wait, step, status, error)
     return _outcome(step, wait, status, handle.status_url if handle is not begun else None)
 
 

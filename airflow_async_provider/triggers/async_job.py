@@ -14,6 +14,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_async_provider._callbacks.mailbox import alook, apush_return_value, is_still_deferred, key_of
 from airflow_async_provider._callbacks.registration import Delivery
+from airflow_async_provider._page.report import JobReport, reported
 from airflow_async_provider._polling.loop import Outcome, awatch
 from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import PollPolicy, Wait
@@ -152,6 +153,9 @@ class AsyncJobTrigger(BaseTrigger):
     def _hook(self) -> AsyncApiHook:
         return hook_for(self._handle, self.conn_id)
 
+    #: Is told of each poll; None where nobody is.
+    _report: JobReport | None = None
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire once."""
         self._started = time.monotonic()
@@ -162,7 +166,10 @@ class AsyncJobTrigger(BaseTrigger):
         try:
             self._check_version()
             async with pool():
-                event = await self._wait()
+                with reported(self, self._handle) as self._report:
+                    event = await self._wait()
+                    if self._report is not None:
+                        self._report.ended(event)
         except Exception as e:  # noqa: BLE001 - a trigger that raises fails its task without execute_complete
             self.log.warning("Watching the job broke off: %s", _describe_error(e))
             event = Outcome("error", error=e).to_event()
@@ -208,7 +215,7 @@ class AsyncJobTrigger(BaseTrigger):
         )
         return True
 
-    def _now(self) -> float:
+    def now(self) -> float:
         """Epoch seconds of the worker's clock, as far as it is known here."""
         return self.deferred_at + self._ago + time.monotonic() - self._started
 
@@ -250,12 +257,12 @@ class AsyncJobTrigger(BaseTrigger):
 
     async def _poll(self, handle: JobHandle) -> Outcome:
         wait = Wait(PollPolicy.from_dict(self.policy), self.deadline, handle.expires_at)
-        outcome = await awatch(self._hook(), handle, wait, self.log, now=self._now)
+        outcome = await awatch(self._hook(), handle, wait, self.log, now=self.now, report=self._report)
         return replace(outcome, keep_result=protocol_of(handle).result_once)
 
     async def _until_deadline(self) -> Outcome:
         heartbeat = Heartbeat()
-        while (left := self.deadline - self._now()) > 0:
+        while (left := self.deadline - self.now()) > 0:
             await asyncio.sleep(min(left, heartbeat.pause + 0.01))
             if heartbeat.beats():
                 waited = format_duration(heartbeat.waited)
