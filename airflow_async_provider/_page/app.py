@@ -12,15 +12,18 @@ import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from fastapi import Body, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
+from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 
+from airflow_async_provider._callbacks.address import TaskKey
+from airflow_async_provider._page import actions, listing
 from airflow_async_provider._page import airflow_internals as internals
-from airflow_async_provider._page import listing
 from airflow_async_provider._page.facts import read_report
 from airflow_async_provider._page.signing import HEADER, is_signed, report_keys
 from airflow_async_provider._page.table import JobsTable
@@ -42,6 +45,13 @@ POLICY = (
     "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
 )
 FILES = {"page.js": "text/javascript", "page.css": "text/css"}
+
+
+class Asked(BaseModel):
+    """What a user wants done."""
+
+    action: str
+    value: Any = None
 
 
 def build_app() -> FastAPI:
@@ -165,6 +175,27 @@ def _add_data(app: FastAPI, jobs: JobsTable) -> None:
         if found is None:
             raise HTTPException(404, "No remote job is known of this task.")
         return {**found, "may_act": internals.may_change(user, dag_id)}
+
+    @app.post("/act", dependencies=internals.access("PUT"))
+    def do(
+        request: Request,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        ti_id: UUID,
+        wish: Annotated[Asked, Body()],
+        map_index: int = -1,
+        user: Any = user_dependency,
+    ) -> dict[str, str]:
+        """Poll a job now, cancel it, or complete it by hand; takes the right to change the task instance."""
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            raise HTTPException(403, "Another site has asked for this.")
+        key = TaskKey(dag_id, run_id, task_id, map_index, ti_id.hex)
+        try:
+            told = actions.act(key, actions.Wish(wish.action, str(user.get_name()), wish.value))
+        except actions.NotNowError as e:
+            raise HTTPException(409, str(e)) from None
+        return {"detail": told}
 
 
 def _task(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import String, and_, cast, func, or_, select
 from sqlalchemy import null as sql_null
 
+from airflow_async_provider._page.actions import possible
 from airflow_async_provider._page.airflow_internals import OUR_TRIGGERS, Tables, tables, trigger_arguments
 from airflow_async_provider._page.facts import TEXTS, address_of, is_link, system_of, timeline_of
 from airflow_async_provider._page.table import JobsTable, jobs_table
@@ -119,11 +120,18 @@ class Listing:
         )
         if found is None or not (found["deferred"] == "deferred" or found["reported_at"]):
             return None
+        arguments = trigger_arguments(found["arguments"]) if found["arguments"] else {}
         waits = found["deferred"] == "deferred" and (found["classpath"] or "").startswith(OUR_TRIGGERS)
         if not waits and not found["reported_at"]:
             return None
         shown = _shown({**found})
-        return {**shown, "waits": waits, "now": time.time(), "timeline": timeline_of(found.get("timeline"))}
+        return {
+            **shown,
+            "waits": waits,
+            "now": time.time(),
+            "timeline": timeline_of(found.get("timeline")),
+            "actions": possible(arguments) if waits else [],
+        }
 
     def _systems(self, session: Session, dag_ids: Collection[str]) -> list[str]:
         table, known = jobs_table(), tables()

@@ -28,6 +28,10 @@ EVENT_VERSION = 1
 RESULT = "result"
 MAX_EVENT_RESULT = 64 * 1024
 
+#: ``via`` of an event that a person has caused on the page "Remote jobs", and what such a person may want.
+BY_HAND = "person"
+POLL, CANCEL = "poll", "cancel"
+
 
 class Report(Protocol):
     """What is told of each poll: the page "Remote jobs"."""
@@ -81,6 +85,16 @@ class Outcome:
         if result is not None and result.value is not None and _is_small(result.value):
             event[RESULT] = result.value
         return event
+
+
+def event_by_hand(wish: str, by: str) -> dict[str, Any]:
+    """
+    The event with which a person resumes a task.
+
+    :param wish: :data:`POLL` or :data:`CANCEL`
+    :param by: the user's name in Airflow
+    """
+    return {**Outcome("running", via=BY_HAND).to_event(), "wish": wish, "by": by}
 
 
 def watch(

@@ -6,13 +6,19 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_async_provider._callbacks.mailbox import alook, apush_return_value, is_still_deferred, key_of
+from airflow_async_provider._callbacks.mailbox import (
+    alook,
+    apush_return_value,
+    is_still_deferred,
+    key_of,
+    was_resumed_by_hand,
+)
 from airflow_async_provider._callbacks.registration import Delivery
 from airflow_async_provider._page.report import JobReport, reported
 from airflow_async_provider._polling.loop import Outcome, awatch
@@ -333,7 +339,14 @@ class AsyncJobTrigger(BaseTrigger):
             )
             return
         job_id = self._shown_id
-        if await self._is_in_another_triggerer():
+        if await self._ask_airflow(was_resumed_by_hand, self.trigger_id):
+            self.log.info(
+                "Job %s: a person has resumed the task on the page Remote jobs. The line above about a user "
+                "action is Airflow's word for that; nothing is cancelled here.",
+                job_id,
+            )
+            return
+        if await self._ask_airflow(is_still_deferred):
             self.log.info(
                 "Job %s: its task still waits, so another triggerer has taken it over. The line above about "
                 "a user action is Airflow's word for that; nothing is cancelled.",
@@ -345,14 +358,14 @@ class AsyncJobTrigger(BaseTrigger):
         done = await self._hook().acancel(self._handle)
         self.log.info("Job %s: %s", job_id, "cancelled" if done else "it could not be cancelled")
 
-    async def _is_in_another_triggerer(self) -> bool:
-        """Whether nobody has killed anything: the task still waits, in another triggerer."""
+    async def _ask_airflow(self, question: Callable[..., Awaitable[bool]], *more: Any) -> bool:
+        """Whether nobody has killed anything, by one of the signs of that."""
         if self.task_instance is None:
             return False
         try:
-            return await is_still_deferred(key_of(self.task_instance))
-        except Exception as e:  # noqa: BLE001 - in doubt a person has acted, which is the usual reason
-            self.log.warning("Could not ask Airflow whether the task still waits: %s", _describe_error(e))
+            return await question(key_of(self.task_instance), *more)
+        except Exception as e:  # noqa: BLE001 - in doubt a person has killed it, which is the usual reason
+            self.log.warning("Could not ask Airflow why the wait was ended: %s", _describe_error(e))
             return False
 
     async def _has_ended(self) -> bool:

@@ -359,7 +359,51 @@ function drawOne(job, mine) {
   actions(job);
 }
 
-function actions() { /* slice of its own */ }
+// -- actions ------------------------------------------------------------------------------------------------
+
+const ACTIONS = {
+  poll: ["Poll now", "Resume the task on a worker, which polls the job and waits on if it still runs?"],
+  cancel: ["Cancel the remote job", "Cancel this job at the remote system? The task fails and is not retried."],
+  complete: ["Complete by hand", "Go on as if the callback had said that the job succeeded? Nothing else tells Airflow that it did."],
+};
+
+function actions(job) {
+  const offered = job.may_act ? job.actions : [];
+  const group = $("actions");
+  group.hidden = !offered.length;
+  if (group.dataset.offered === offered.join()) return;
+  group.dataset.offered = offered.join();
+  group.replaceChildren(...offered.map((name) => {
+    const button = make("button", ACTIONS[name][0], { type: "button", className: name === "poll" ? "" : "danger" });
+    button.addEventListener("click", () => confirmed(name, job));
+    return button;
+  }));
+}
+
+function confirmed(name, job) {
+  const dialog = $("ask");
+  $("question").textContent = `${ACTIONS[name][1]} (${taskName(job)}, job ${job.job_id})`;
+  $("yes").textContent = ACTIONS[name][0];
+  $("given").hidden = name !== "complete";
+  $("value").value = "";
+  dialog.returnValue = "";
+  dialog.onclose = () => { if (dialog.returnValue === "yes") act(name, job, $("value").value); };
+  dialog.showModal();
+}
+
+async function act(name, job, words) {
+  const { dag_id, run_id, task_id, map_index, ti_id } = job;
+  try {
+    const value = name === "complete" && words.trim() ? JSON.parse(words) : null;
+    const answer = await ask(`act?${query({ dag_id, run_id, task_id, map_index, ti_id })}`, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ action: name, value }),
+    });
+    say(answer.detail);
+    load();
+  } catch (error) {
+    say(error instanceof SyntaxError ? `This is no JSON: ${error.message}` : error.message, true);
+  }
+}
 
 // -- begin --------------------------------------------------------------------------------------------------
 
