@@ -254,7 +254,7 @@ def _from_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
         "system": system_of(handle.protocol),
         "conn_id": arguments.get("conn_id") or handle.conn_id,
         "label": handle.data.get("label"),
-        "job_id": handle.job_id,
+        "job_id": handle.shown_id,
         "remote_url": address_of(handle),
     }
     return {

@@ -25,8 +25,8 @@ import aiohttp
 from airflow_async_provider import _settings as settings
 from airflow_async_provider._page.facts import MAX_JOBS, MOMENTS, REPORT_VERSION, TEXTS, address_of, system_of
 from airflow_async_provider._page.signing import HEADER, report_keys, signature_of
-from airflow_async_provider._polling.loop import format_status
 from airflow_async_provider._polling.policy import Sleep, Stop, Wait
+from airflow_async_provider._polling.wait_log import format_status
 from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.protocols._job import JobHandle, JobStatus
 from airflow_async_provider.protocols._redaction import one_line
@@ -106,7 +106,7 @@ class JobReport:
     def ended(self, event: dict[str, Any]) -> None:
         """The wait is over, as the trigger's event says."""
         self._state, self._next, self._over = str(event["state"]), None, True
-        self._tell(self._now(), "end", f"{event['state']}, told by {event['via']}: the task is resumed")
+        self._tell(self._now(), "end", f"{event['state']}, told by {event['via']}")
         self._changed(self)
 
     def left(self) -> None:
@@ -274,7 +274,7 @@ def reported(trigger: Any, handle: JobHandle) -> Iterator[JobReport | None]:
         "system": system_of(handle.protocol),
         "conn_id": trigger.conn_id or handle.conn_id,
         "label": handle.data.get("label"),
-        "job_id": handle.job_id,
+        "job_id": handle.shown_id,
         "remote_url": address_of(handle),
         "submitted_at": handle.submitted_at or None,
         "waiting_since": trigger.deferred_at,

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ __all__ = ["PageWorld", "page_world_fixture", "postgres_fixture"]
 ONLY = "only:"
 
 KEY = "a-key-of-tests"
+PASSWORD = "word-of-the-page-9d2f"
 
 
 class PerDagAuthManager(SimpleAuthManager):
@@ -130,15 +132,41 @@ def facts(waiting: Waiting, **given: Any) -> dict[str, Any]:
     }
 
 
+def airflow_rows(session: Any, dag_id: str, run_ids: list[str]) -> None:
+    """A DAG and its runs, for tasks that are made by the thousand."""
+    from airflow.models.dag import DagModel
+    from airflow.models.dagbundle import DagBundleModel
+    from airflow.models.dagrun import DagRun
+    from sqlalchemy import insert
+
+    now = datetime.now(UTC)
+    session.execute(insert(DagBundleModel.__table__).values(name="tests", active=True))
+    session.execute(
+        insert(DagModel.__table__).values(
+            dag_id=dag_id,
+            bundle_name="tests",
+            max_active_tasks=1,
+            max_consecutive_failed_dag_runs=0,
+            has_task_concurrency_limits=False,
+        )
+    )
+    for run_id in run_ids:
+        session.execute(
+            insert(DagRun.__table__).values(
+                dag_id=dag_id, run_id=run_id, run_type="manual", run_after=now, state="running"
+            )
+        )
+
+
 def page_root() -> Any:
     """An app with the page below its prefix, and Airflow's auth manager."""
-    from airflow.api_fastapi.app import create_auth_manager
+    from airflow.api_fastapi.app import init_auth_manager
     from fastapi import FastAPI
 
     from airflow_async_provider.plugin import PAGE_PREFIX, AsyncProviderPlugin
 
-    create_auth_manager().init()
     root = FastAPI()
+    init_auth_manager(root)
     for entry in AsyncProviderPlugin.fastapi_apps:
         app = entry["app"]
         root.mount(entry["url_prefix"], type(app)(app.module))
@@ -147,11 +175,14 @@ def page_root() -> Any:
 
 
 @contextmanager
-def rights() -> Iterator[None]:
+def rights(home: Path) -> Iterator[None]:
     """Airflow asks :class:`PerDagAuthManager`, and reports are signed with a key of the tests."""
     from airflow.api_fastapi import app
 
+    passwords = home / "passwords-of-the-page.json"
+    passwords.write_text(json.dumps({"admin": PASSWORD}))
     options = {
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         "AIRFLOW__CORE__AUTH_MANAGER": f"{__name__}.{PerDagAuthManager.__name__}",
         "AIRFLOW__ASYNC_PROVIDER__CALLBACK_KEY": KEY,
         "AIRFLOW__API_AUTH__JWT_SECRET": "a-secret-of-the-tests-" * 4,
@@ -174,7 +205,7 @@ def rights() -> Iterator[None]:
 def page_world_fixture(request: pytest.FixtureRequest, airflow_db: Path) -> Iterator[PageWorld]:
     """The page over a database; each test of a module runs once on each."""
     with ExitStack() as stack:
-        stack.enter_context(rights())
+        stack.enter_context(rights(airflow_db.parent))
         if request.param == "postgresql":
             server = request.getfixturevalue("callback_postgres")
             stack.enter_context(airflow_on(server.sql_alchemy_conn))

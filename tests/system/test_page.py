@@ -29,12 +29,13 @@ USERS = {"admin": "ADMIN", "viewer": "VIEWER"}
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 WIDTH, HEIGHT = 1500, 900
 
-#: Runs a function in the document of the frame in which Airflow shows the page.
-IN_FRAME = """(code, ...given) => {
+#: Runs a function on the document of the frame in which Airflow shows the page. Not with the frame's own
+#: ``eval``, which the page's policy forbids.
+IN_FRAME = """(...given) => {
   const frame = document.querySelector("iframe[title='Remote jobs']");
   const inner = frame?.contentWindow;
   if (!inner?.document?.body) return null;
-  return inner.eval(`(${code})`)(...given);
+  return ((window, document) => (%s)(...given))(inner, inner.document);
 }"""
 
 
@@ -141,7 +142,12 @@ def sign_in(browser: Browser, airflow: Airflow, user: str) -> None:
 
 def inside(browser: Browser, code: str, *given: Any, what: str = "") -> Any:
     """Wait until a function in the frame gives something."""
-    return browser.wait(IN_FRAME, code, *given, what=what or code)
+    return browser.wait(IN_FRAME % code, *given, what=what or code)
+
+
+def now_inside(browser: Browser, code: str, *given: Any) -> Any:
+    """What a function in the frame gives at this moment."""
+    return browser.run(IN_FRAME % code, *given)
 
 
 def see_inside(browser: Browser, text: str) -> None:
@@ -149,7 +155,7 @@ def see_inside(browser: Browser, text: str) -> None:
 
 
 def shown_in(browser: Browser, selector: str = "body") -> str:
-    return str(browser.run(IN_FRAME, "s => document.querySelector(s)?.innerText ?? ''", selector))
+    return str(now_inside(browser, "s => document.querySelector(s)?.innerText ?? ''", selector))
 
 
 def take(browser: Browser, name: str) -> None:
@@ -180,17 +186,9 @@ def test_the_list_answers_what_a_person_asks_at_night(
         job["ti_id"],
         what="the line",
     )
-    for words in (
-        "single_export.export",
-        waiting[1],
-        "JAGGAER ASO",
-        "aso_of_page",
-        "ago",
-        "answered",
-        "in 2 h",
-    ):
-        assert words in line or words == "in 2 h", (words, line)
-    assert "in 1 h 5" in line or "in 2 h" in line
+    for words in ("single_export.export", waiting[1], "JAGGAER ASO", "aso_of_page", "ago", "answered"):
+        assert words in line, (words, line)
+    assert "in 1 h 5" in line or "in 2 h" in line  # of its deadline
 
 
 def test_refreshing_keeps_the_place(airflow: Airflow, waiting: tuple[str, str], browser: Browser) -> None:
@@ -203,9 +201,7 @@ def test_refreshing_keeps_the_place(airflow: Airflow, waiting: tuple[str, str], 
     told = shown_in(browser, "tbody")
     inside(browser, "() => { document.getElementById('refresh').click(); return 1; }")
     inside(browser, "() => document.getElementById('status').textContent.includes('as of')")
-    assert browser.run(
-        IN_FRAME, "() => document.activeElement === window.before && window.before.isConnected"
-    )
+    assert now_inside(browser, "() => document.activeElement === window.before && window.before.isConnected")
     assert told
 
 
@@ -218,10 +214,10 @@ def test_it_is_searched_and_sorted_with_the_keyboard(
     browser.type("NIGHTLY_01")
     inside(browser, "() => document.querySelectorAll('#rows tr').length === 1", what="one line")
     assert "JOBS.NIGHTLY_01" in shown_in(browser, "tbody")
-    browser.run(
-        IN_FRAME,
+    now_inside(
+        browser,
         "() => { document.getElementById('search').value = ''; "
-        "document.getElementById('search').dispatchEvent(new Event('input')); return 1; }",
+        "document.getElementById('search').dispatchEvent(new window.Event('input')); return 1; }",
     )
     inside(browser, "() => document.querySelectorAll('#rows tr').length > 1", what="all lines")
     inside(browser, "() => { document.querySelector(\"th[data-sort='task'] button\").focus(); return 1; }")
@@ -256,9 +252,9 @@ def test_a_narrow_window_shows_the_same(airflow: Airflow, waiting: tuple[str, st
         see_inside(browser, "single_export.export")
         take(browser, "remote_jobs_narrow")
         # Nothing has to be scrolled sideways, and each value says what it is.
-        assert browser.run(IN_FRAME, "() => document.documentElement.scrollWidth <= innerWidth")
+        assert now_inside(browser, "() => document.documentElement.scrollWidth <= window.innerWidth")
         assert (
-            browser.run(IN_FRAME, "() => document.querySelectorAll('#rows td')[7].dataset.name") == "Deadline"
+            now_inside(browser, "() => document.querySelectorAll('#rows td')[7].dataset.name") == "Deadline"
         )
     finally:
         browser.resize(WIDTH, HEIGHT)
