@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import Sleep, Stop, Wait
