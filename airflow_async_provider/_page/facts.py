@@ -17,8 +17,8 @@ from airflow_async_provider.protocols._redaction import one_line
 
 REPORT_VERSION = 1
 
-#: Jobs in one report: its JSON is made in the triggerer's event loop, and so many take about 2 ms.
-MAX_JOBS = 500
+#: Jobs in one report: its JSON is made in the triggerer's event loop, where nobody may wait for long.
+MAX_JOBS = 200
 
 #: Characters of what one report adds to a job's timeline, and of a whole timeline.
 MAX_EVENTS = 4_000

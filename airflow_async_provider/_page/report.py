@@ -3,7 +3,7 @@
 What a triggerer tells of its jobs, for the page "Remote jobs": gathered in memory, sent rarely, many at once.
 
 A trigger has no database of its own and may store one XCom at a time, for which the triggerer stands still.
-So each triggerer sends a signed report to the API server, which stores it with one statement for 500 jobs:
+So each triggerer sends a signed report to the API server, which stores it with one statement for 200 jobs:
 every ``[async_provider] page_report_seconds``, and only of jobs that were polled since. Nothing waits for a
 report: where none arrives, the next one holds what is new, and the wait for the job goes on all the same.
 """
@@ -45,6 +45,9 @@ MAX_PAUSE = 600.0
 #: For one report (seconds).
 MAX_SENDING = 20.0
 
+#: Jobs whose JSON is made in one go.
+AT_ONCE = 25
+
 #: Lines of a timeline that wait for the next report.
 MAX_PENDING = 30
 
@@ -65,7 +68,7 @@ class JobReport:
         self._changed = changed
         self._now = now
         self._state = "running"
-        self._status = ""
+        self._status = self._shown_status = ""
         self._progress: float | None = None
         self._error = ""
         self._last: float | None = None
@@ -93,6 +96,7 @@ class JobReport:
             elif self._error:
                 self._tell(now, "status", "polls are answered again")
             self._state, self._status, self._error = status.state.value, status.remote_status, ""
+            self._shown_status = _cleaned("remote_status", self._status, self._shown_status)
             self._progress = status.progress
         elif error is not None:
             self._last = now
@@ -100,7 +104,7 @@ class JobReport:
             words = str(error) if isinstance(error, AsyncJobError) else type(error).__name__
             if type(error).__name__ != self._error.partition(":")[0]:
                 self._tell(now, "failure", f"poll {wait.polls} failed: {words}")
-            self._error = f"{type(error).__name__}: {words}"
+            self._error = _cleaned("last_error", f"{type(error).__name__}: {words}", self._error)
         self._changed(self)
 
     def ended(self, event: dict[str, Any]) -> None:
@@ -127,7 +131,7 @@ class JobReport:
             **self._facts,
             **self._counts,
             "state": self._state,
-            "remote_status": self._status,
+            "remote_status": self._shown_status,
             "progress": self._progress,
             "last_error": self._error,
             "last_poll_at": self._last,
@@ -136,7 +140,6 @@ class JobReport:
                 {"at": round(at - now, 2), "kind": kind, "text": text} for at, kind, text in self.events
             ],
         }
-        row |= {name: one_line(row.get(name) or "", length) for name, length in TEXTS.items()}
         return row | {n: None if row[n] is None else round(row[n] - now, 2) for n in MOMENTS}
 
 
@@ -169,7 +172,9 @@ class Reporter:
         self._users += 1
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run())
-        report = JobReport({"ti_id": ti_id, **facts}, changed, now)
+        # Made once: cleaning texts costs more than all the rest of a report.
+        texts = {name: one_line(facts.get(name) or "", length) for name, length in TEXTS.items()}
+        report = JobReport({"ti_id": ti_id, **facts, **texts}, changed, now)
         changed(report)
         try:
             yield report
@@ -209,7 +214,7 @@ class Reporter:
             log.info('The page "Remote jobs" gets news of this triggerer\'s jobs again.')
 
     async def _send(self, reports: Sequence[JobReport]) -> None:
-        body = json.dumps({"version": REPORT_VERSION, "jobs": [r.to_dict() for r in reports]}).encode()
+        body = await body_of(reports)
         headers = {"Content-Type": "application/json", HEADER: signature_of(self._key, body)}
         connector = (
             aiohttp.TCPConnector(ssl=await asyncio.to_thread(_tls)) if self._url[:5] == "https" else None
@@ -232,6 +237,20 @@ class Reporter:
                 what,
                 self._url,
             )
+
+
+async def body_of(reports: Sequence[JobReport]) -> bytes:
+    """The JSON of a report; whoever else waits in this event loop gets a turn after every few jobs."""
+    jobs = []
+    for begin in range(0, len(reports), AT_ONCE):
+        jobs += [json.dumps(report.to_dict()) for report in reports[begin : begin + AT_ONCE]]
+        await asyncio.sleep(0)
+    return f'{{"version": {REPORT_VERSION}, "jobs": [{", ".join(jobs)}]}}'.encode()
+
+
+def _cleaned(name: str, text: str, before: str) -> str:
+    """A text as it may be shown; cleaning costs more than all the rest, and most are what they were."""
+    return text if text == before else one_line(text, TEXTS[name])
 
 
 def _tls() -> ssl.SSLContext:

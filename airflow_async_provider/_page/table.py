@@ -119,9 +119,9 @@ class JobsTable:
         table = jobs_table()
         dialect = session.get_bind().dialect.name
         typed = [{**row, "ti_id": _typed(table, row["ti_id"])} for row in rows]
-        # A database takes so many values in one statement (SQLite: 32,766).
-        for begin in range(0, len(typed), 500):
-            session.execute(_upsert(table, dialect, typed[begin : begin + 500]))
+        if typed:
+            # One statement with many sets of values: SQLAlchemy keeps it, and the drivers send it in one go.
+            session.execute(_upsert(table, dialect), typed)
         if time.monotonic() - self._cleaned_at > CLEANING:
             self._cleaned_at = time.monotonic()
             self.clean(session)
@@ -142,18 +142,18 @@ def _typed(table: Table, ti_id: str) -> Any:
     return found if getattr(table.c.ti_id.type, "as_uuid", False) else str(found)
 
 
-def _upsert(table: Table, dialect: str, rows: list[dict[str, Any]]) -> Any:
+def _upsert(table: Table, dialect: str) -> Any:
     if dialect == "mysql":
         from sqlalchemy.dialects.mysql import insert as mysql_insert
 
-        statement: Any = mysql_insert(table).values(rows)
+        statement: Any = mysql_insert(table)
         new = statement.inserted
         return statement.on_duplicate_key_update(_changed(table, new))
     if dialect == "postgresql":
         from sqlalchemy.dialects.postgresql import insert
     else:
         from sqlalchemy.dialects.sqlite import insert  # type: ignore[assignment] # the same methods
-    statement = insert(table).values(rows)
+    statement = insert(table)
     return statement.on_conflict_do_update(
         index_elements=[table.c.ti_id], set_=_changed(table, statement.excluded)
     )
