@@ -42,3 +42,8 @@ with DAG("single_export", schedule=None, catchup=False):
         poll_interval=2,
         timeout=7200,
     )
+
+with DAG("single_run", schedule=None, catchup=False):
+    AutomicExecuteOperator(
+        task_id="run", conn_id="automic_of_page", object_name="JOBS.MONTH_END", poll_interval=2, retries=2
+    )
