@@ -333,9 +333,11 @@ def connection_of(conn_id: str, team: str | None = None) -> Any:
 
 def has_listeners() -> bool:
     """Whether a plugin listens to the ends of tasks in this worker, as OpenLineage's does."""
-    from airflow.sdk.listener import get_listener_manager
+    from importlib import import_module
 
-    return bool(get_listener_manager().has_listeners)
+    # Airflow 3.1 has them elsewhere; not needed from 3.2 on.
+    path = "airflow.sdk.listener" if AIRFLOW >= (3, 2) else "airflow.listeners.listener"
+    return bool(import_module(path).get_listener_manager().has_listeners)
 
 
 #: From Airflow 3.3 a task can wait for a person's answer without a trigger and without a worker.
