@@ -28,12 +28,12 @@ RUNTIME := requirements/runtime-$(AIRFLOW).txt
 PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 # What make bench runs; each can be run alone, and with --smoke.
 BENCHMARKS := poll_cpu bad_neighbours waiting ending automic_batch triggerer callback_wake forged_callbacks download_disk \
-	download_s3 download_files download_ranges imports
+	download_s3 download_files download_ranges imports page_reports
 # What differs most between releases of Airflow.
 SYSTEM_SHORT := tests/system/test_harness.py tests/system/test_callbacks.py tests/system/test_asset_watcher.py \
 	tests/system/test_automic.py
 # The folders of unit and integration tests that meet Airflow's internals.
-AIRFLOWS_FOLDERS := callbacks triggers jobs
+AIRFLOWS_FOLDERS := callbacks page triggers jobs
 # The site needs no Airflow: without an environment it gets a small one of its own.
 DOCS_VENV := $(if $(wildcard $(VENV)/runtime.stamp),$(VENV),.venv-docs)
 MATRIX := requirements/matrix.py

@@ -2,7 +2,7 @@
 """
 Remote jobs from a terminal: ``python -m airflow_async_provider try PROFILE --conn-id ID``.
 
-See docs/trying_a_description.md.
+See docs/trying_a_description.md, and docs/remote_jobs_page.md for ``list``, ``show``, ``poll``, ``cancel``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     :return: the exit code
     """
     arguments = build_parser().parse_args(argv)
-    from airflow_async_provider._cli.attempt import run_try  # after --help, which needs nothing of Airflow
+    if arguments.command != "try":  # imports are after --help, which needs nothing of Airflow
+        from airflow_async_provider._cli.jobs import run_jobs
+
+        return run_jobs(arguments)
+    from airflow_async_provider._cli.attempt import run_try
 
     return run_try(arguments)
 

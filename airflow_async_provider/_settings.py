@@ -8,6 +8,10 @@ SECTION = "async_provider"
 #: Seconds between a deferral and the first moment at which its task may be resumed.
 DEFAULT_SETTLE_SECONDS = 10.0
 
+#: Seconds between two reports of a triggerer to the page "Remote jobs".
+DEFAULT_PAGE_REPORT_SECONDS = 30.0
+MIN_PAGE_REPORT_SECONDS = 2.0
+
 #: Bytes.
 DEFAULT_CALLBACK_MAX_BYTES = 16 * 1024 * 1024
 
@@ -24,6 +28,21 @@ def retry_policy() -> bool:
     from airflow.configuration import conf
 
     return conf.getboolean(SECTION, "retry_policy", fallback=False)
+
+
+def page_report_seconds() -> float:
+    """``page_report_seconds``: between two reports of a triggerer to the page, default 30; 0: none."""
+    from airflow.configuration import conf
+
+    found = conf.getfloat(SECTION, "page_report_seconds", fallback=DEFAULT_PAGE_REPORT_SECONDS)
+    return max(MIN_PAGE_REPORT_SECONDS, found) if found > 0 else 0.0
+
+
+def api_ssl_cert() -> str | None:
+    """Airflow's own ``[api] ssl_cert``: whom the API server's clients trust besides; None when not set."""
+    from airflow.configuration import conf
+
+    return conf.get("api", "ssl_cert", fallback="") or None
 
 
 def callback_max_bytes() -> int:

@@ -21,6 +21,7 @@ from uuid import UUID
 
 from airflow_async_provider._callbacks.address import TaskKey
 from airflow_async_provider._callbacks.registration import (
+    BY_HAND_KEY,
     DURABLE_DELIVERY_KEY,
     DURABLE_KEY,
     MAILBOX_KEY,
@@ -145,19 +146,28 @@ def _xcom(session: Session, task: TaskKey, key: str) -> Any:
 
 def put_delivery(session: Session, task_instance: Any, stored: str) -> None:
     """Store an accepted callback, in the form in which the execution API stores XComs of tasks."""
+    _put_xcom(session, task_instance, MAILBOX_KEY, stored)
+
+
+def put_by_hand(session: Session, task_instance: Any, stored: str) -> None:
+    """Store that a person has resumed the task, in the same form."""
+    _put_xcom(session, task_instance, BY_HAND_KEY, stored)
+
+
+def _put_xcom(session: Session, task_instance: Any, key: str, stored: str) -> None:
     from airflow.models.xcom import XComModel
     from sqlalchemy import delete
 
     if HAS_ATTEMPTS:
         XComModel.set_for_attempt(
-            task_instance_id=task_instance.id, key=MAILBOX_KEY, value=stored, serialize=False, session=session
+            task_instance_id=task_instance.id, key=key, value=stored, serialize=False, session=session
         )
         return
     row = {  # not needed from Airflow 3.4 on
         "dag_run_id": task_instance.dag_run.id,
         "task_id": task_instance.task_id,
         "map_index": task_instance.map_index,
-        "key": MAILBOX_KEY,
+        "key": key,
     }
     session.execute(delete(XComModel).filter_by(**row))
     # Not XComModel.set: in Airflow 3.1 it encodes a second time what the task will decode once.
@@ -323,9 +333,11 @@ def connection_of(conn_id: str, team: str | None = None) -> Any:
 
 def has_listeners() -> bool:
     """Whether a plugin listens to the ends of tasks in this worker, as OpenLineage's does."""
-    from airflow.sdk.listener import get_listener_manager
+    from importlib import import_module
 
-    return bool(get_listener_manager().has_listeners)
+    # Airflow 3.1 has them elsewhere; not needed from 3.2 on.
+    path = "airflow.sdk.listener" if AIRFLOW >= (3, 2) else "airflow.listeners.listener"
+    return bool(import_module(path).get_listener_manager().has_listeners)
 
 
 #: From Airflow 3.3 a task can wait for a person's answer without a trigger and without a worker.

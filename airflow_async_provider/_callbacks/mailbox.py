@@ -14,11 +14,13 @@ from typing import Any
 from airflow_async_provider._callbacks.address import TaskKey, attempt_of
 from airflow_async_provider._callbacks.airflow_internals import HANDOVER_KILLS
 from airflow_async_provider._callbacks.registration import (
+    BY_HAND_KEY,
     EMPTY_MAILBOX,
     MAILBOX_KEY,
     REGISTRATION_KEY,
     Delivery,
     Registration,
+    from_stored,
 )
 
 
@@ -49,15 +51,29 @@ def look(task: TaskKey, submission: str = "") -> Delivery | None:
 
 async def alook(task: TaskKey, submission: str = "") -> Delivery | None:
     """Async twin of :func:`look`, for the triggerer."""
+    return delivery_for(submission, await _aget(MAILBOX_KEY, task))
+
+
+async def was_resumed_by_hand(task: TaskKey, trigger_id: int | None) -> bool:
+    """
+    Whether a person has resumed the task from the page "Remote jobs", out of the wait in this very trigger.
+
+    :raises Exception: Airflow did not answer
+    """
+    stored = from_stored(await _aget(BY_HAND_KEY, task))
+    return isinstance(stored, Mapping) and trigger_id is not None and stored.get("trigger") == trigger_id
+
+
+async def _aget(key: str, task: TaskKey) -> Any:
     from airflow.sdk.bases.xcom import BaseXCom
 
     if hasattr(BaseXCom, "aget_one"):  # Airflow >= 3.3
-        return delivery_for(submission, await BaseXCom.aget_one(key=MAILBOX_KEY, **_where(task)))
+        return await BaseXCom.aget_one(key=key, **_where(task))
     # Not asyncio.to_thread: the supervisor's connection lives on this event loop, and in Airflow 3.1 the
     # call finds its way back to it only from a thread that asgiref has made.
     from asgiref.sync import sync_to_async
 
-    return await sync_to_async(look)(task, submission)
+    return await sync_to_async(BaseXCom.get_one)(key=key, **_where(task))
 
 
 async def apush_return_value(task: TaskKey, value: Any, *, mapped_over: bool) -> None:

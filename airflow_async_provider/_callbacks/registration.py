@@ -18,6 +18,9 @@ from airflow_async_provider.protocols._redaction import printable
 REGISTRATION_KEY = "async_job_callback_expected"
 MAILBOX_KEY = "async_job_callback_received"
 
+#: A person has resumed the task: which wait of it, who, and what for.
+BY_HAND_KEY = "async_job_resumed_by_hand"
+
 #: Keys of the task's durable state (Airflow >= 3.3), see ``_jobs.memory``. The delivery has a row of its
 #: own: the worker writes the other one, and neither may overwrite what the other has just written.
 DURABLE_KEY = "async_job"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``python -m airflow_async_provider try PROFILE --conn-id ID ...``."""
+"""The command line: ``python -m airflow_async_provider try PROFILE ...``, ``list``, ``show`` and others."""
 
 from __future__ import annotations
 
@@ -23,6 +23,10 @@ def build_parser() -> ArgumentParser:
             "try", help="run a description against a live API and show how each answer is read"
         )
     )
+    for name, (words, settings) in job_commands().items():
+        sub = commands.add_parser(name, help=words)
+        for flags, given in settings:
+            sub.add_argument(*flags, **given)
     return parser
 
 
@@ -58,6 +62,48 @@ def try_arguments() -> list[tuple[tuple[str, ...], dict[str, Any]]]:
         ),
         (("--excerpt",), {"type": int, "default": 600, "help": "characters of each answer to show"}),
     ]
+
+
+Settings = list[tuple[tuple[str, ...], dict[str, Any]]]
+
+
+def job_commands() -> dict[str, tuple[str, Settings]]:
+    """The commands about waiting jobs, by name: what each does, flags and settings of its arguments."""
+    where: Settings = [
+        (
+            ("--url",),
+            {"help": "address of Airflow's API server; else ASYNC_PROVIDER_API_URL, [api] base_url"},
+        ),
+        (("--user",), {"help": "user to sign in as; a token in ASYNC_PROVIDER_API_TOKEN goes before"}),
+        (("--output",), {"choices": ("table", "json"), "default": "table", "help": "table by default"}),
+    ]
+    task: Settings = [
+        (("dag_id",), {"help": "DAG of the waiting task"}),
+        (("run_id",), {"help": "its run"}),
+        (("task_id",), {"help": "its task"}),
+        (("--map-index",), {"type": int, "default": -1, "help": "of a mapped task"}),
+    ]
+    only = ("late", "near", "failing", "callback")
+    chosen: Settings = [
+        (("--dag-id",), {"help": "only of this DAG"}),
+        (("--run-id",), {"help": "only of this run"}),
+        (("--task-id",), {"help": "only of this task"}),
+        (("--system",), {"help": "only of this remote system"}),
+        (("--search",), {"help": "words in task, run, label, remote id, status or connection"}),
+        (("--only",), {"choices": only, "help": "past or near the deadline, failing, callback expected"}),
+        (
+            ("--sort",),
+            {"default": "deadline", "help": "column, -column for the other way; deadline by default"},
+        ),
+        (("--limit",), {"type": int, "default": 1000, "help": "so many at most, 1000 by default"}),
+    ]
+    sure: Settings = [(("--yes",), {"action": "store_true", "help": "do not ask"})]
+    return {
+        "list": ("List waiting remote jobs", [*chosen, *where]),
+        "show": ("Show one waiting remote job and its timeline", [*task, *where]),
+        "poll": ("Poll a job now", [*task, *where]),
+        "cancel": ("Cancel a job at the remote system", [*task, *sure, *where]),
+    }
 
 
 def json_or_file(text: str) -> Any:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``airflow remote-jobs try``: ``python -m airflow_async_provider try`` as a command of Airflow's."""
+"""``airflow remote-jobs``: the commands of ``python -m airflow_async_provider`` as commands of Airflow's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from typing import Any
 
-from airflow_async_provider._cli.arguments import try_arguments
+from airflow_async_provider._cli.arguments import job_commands, try_arguments
 
 
 def remote_jobs() -> list[Any]:
@@ -20,7 +20,18 @@ def remote_jobs() -> list[Any]:
         func=lazy_load_command(f"{__name__}.attempt"),
         args=tuple(Arg(flags, **settings) for flags, settings in try_arguments()),
     )
-    return [GroupCommand(name="remote-jobs", help="Remote jobs of any HTTP API", subcommands=(attempt,))]
+    others = (
+        ActionCommand(
+            name=name,
+            help=words,
+            func=lazy_load_command(f"{__name__}.{name}_jobs"),
+            args=tuple(Arg(flags, **given) for flags, given in settings),
+        )
+        for name, (words, settings) in job_commands().items()
+    )
+    return [
+        GroupCommand(name="remote-jobs", help="Remote jobs of any HTTP API", subcommands=(attempt, *others))
+    ]
 
 
 def attempt(arguments: Namespace) -> None:
@@ -28,3 +39,30 @@ def attempt(arguments: Namespace) -> None:
     from airflow_async_provider._cli.attempt import run_try
 
     sys.exit(run_try(arguments))
+
+
+def _jobs(name: str, arguments: Namespace) -> None:
+    from airflow_async_provider._cli.jobs import run_jobs
+
+    arguments.command = name
+    sys.exit(run_jobs(arguments))
+
+
+def list_jobs(arguments: Namespace) -> None:
+    """Run ``airflow remote-jobs list``."""
+    _jobs("list", arguments)
+
+
+def show_jobs(arguments: Namespace) -> None:
+    """Run ``airflow remote-jobs show``."""
+    _jobs("show", arguments)
+
+
+def poll_jobs(arguments: Namespace) -> None:
+    """Run ``airflow remote-jobs poll``."""
+    _jobs("poll", arguments)
+
+
+def cancel_jobs(arguments: Namespace) -> None:
+    """Run ``airflow remote-jobs cancel``."""
+    _jobs("cancel", arguments)

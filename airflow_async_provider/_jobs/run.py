@@ -17,6 +17,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from airflow_async_provider._jobs import airflow_exceptions, asking, display, messages
+from airflow_async_provider._jobs.by_hand import settled_by_hand
 from airflow_async_provider._jobs.callback import CallbackPart
 from airflow_async_provider._jobs.ending import end_arguments
 from airflow_async_provider._jobs.last_of import LastOf
@@ -342,7 +343,7 @@ class JobRun:
                 event = {"state": "answered"}
             elif self.callback:
                 self.callback.resumed(event)
-            return self._go_on(event)
+            return self._go_on(event, settled_by_hand(self, event))
 
     def refresh_status(self, *, tries: int = 5) -> JobStatus:
         """What the remote system says now; where it cannot be asked, what its callback said."""

@@ -42,6 +42,14 @@ CONFIG: dict[str, Any] = {
                 "example": "my_company.protocols.Exports",
                 "default": "",
             },
+            "page_report_seconds": {
+                "description": "Seconds between two reports of a triggerer to the page Remote jobs: last and "
+                "next poll, state, failures. 0 sends none.",
+                "version_added": "0.1.0",
+                "type": "float",
+                "example": None,
+                "default": "30",
+            },
             "retry_policy": {
                 "description": "Give operators and sensors of this package that name no retry_policy the "
                 "one that it ships, RemoteJobRetryPolicy. From Airflow 3.3 on; earlier ones have none.",

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import Sleep, Stop, Wait
@@ -27,6 +27,19 @@ EVENT_VERSION = 1
 #: Key of the result in an event, and how large it may be as JSON (bytes); for jobs that give theirs once.
 RESULT = "result"
 MAX_EVENT_RESULT = 64 * 1024
+
+#: ``via`` of an event that a person has caused on the page "Remote jobs", and what such a person may want.
+BY_HAND = "person"
+POLL, CANCEL = "poll", "cancel"
+
+
+class Report(Protocol):
+    """What is told of each poll: the page "Remote jobs"."""
+
+    def polled(
+        self, wait: Wait, step: Sleep | Stop, status: JobStatus | None, error: Exception | None
+    ) -> None:
+        """After a poll and before the next one, also before the first; must not block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +87,16 @@ class Outcome:
         return event
 
 
+def event_by_hand(wish: str, by: str) -> dict[str, Any]:
+    """
+    The event with which a person resumes a task.
+
+    :param wish: :data:`POLL` or :data:`CANCEL`
+    :param by: the user's name in Airflow
+    """
+    return {**Outcome("running", via=BY_HAND).to_event(), "wish": wish, "by": by}
+
+
 def watch(
     hook: AsyncApiHook,
     handle: JobHandle,
@@ -119,36 +142,48 @@ def _is_small(value: Any) -> bool:
 
 
 async def awatch(
-    hook: AsyncApiHook, handle: JobHandle, wait: Wait, log: Log, *, now: Clock = time.time
+    hook: AsyncApiHook,
+    handle: JobHandle,
+    wait: Wait,
+    log: Log,
+    *,
+    now: Clock = time.time,
+    report: Report | None = None,
 ) -> Outcome:
     """
     Async twin of :func:`watch`, for the triggerer.
 
     :param now: the clock that the wait's times are of; the triggerer's own may be wrong
+    :param report: is told of each poll
     """
     logger, step, begun = WaitLogger(log, handle, wait, now), wait.first(now()), handle
     meter = meter_of_loop()
     status: JobStatus | None = None
+    error: AsyncJobError | None = None
     while isinstance(step, Sleep):
+        if report is not None:
+            report.polled(wait, step, status, error)
         left = step.seconds
         while (pause := logger.pause) < left:
             await asyncio.sleep(pause)
             left -= pause
             logger.alive()
         await asyncio.sleep(left)
-        status, asked = None, time.monotonic()
+        status, error, asked = None, None, time.monotonic()
         try:
             wait.floor = (await hook.aendpoint()).min_poll_interval
             status = await hook.astatus(handle)
             meter.polled(handle, hook.conn_id, time.monotonic() - asked, failed=False)
         except AsyncJobError as e:
             meter.polled(handle, hook.conn_id, time.monotonic() - asked, failed=True)
-            step = wait.failed(now(), e)
+            error, step = e, wait.failed(now(), e)
             logger.failed(e, step)
         else:
             step = _after(wait, status, now())
             handle = with_status_url(handle, status)
             logger.status(status, step)
+    if report is not None:
+        report.polled(wait, step, status, error)
     return _outcome(step, wait, status, handle.status_url if handle is not begun else None)
 
 

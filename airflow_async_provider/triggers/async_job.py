@@ -6,14 +6,21 @@ from __future__ import annotations
 import asyncio
 import time
 import traceback
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
-from airflow_async_provider._callbacks.mailbox import alook, apush_return_value, is_still_deferred, key_of
+from airflow_async_provider._callbacks.mailbox import (
+    alook,
+    apush_return_value,
+    is_still_deferred,
+    key_of,
+    was_resumed_by_hand,
+)
 from airflow_async_provider._callbacks.registration import Delivery
+from airflow_async_provider._page.report import JobReport, reported
 from airflow_async_provider._polling.loop import Outcome, awatch
 from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import PollPolicy, Wait
@@ -152,6 +159,9 @@ class AsyncJobTrigger(BaseTrigger):
     def _hook(self) -> AsyncApiHook:
         return hook_for(self._handle, self.conn_id)
 
+    #: Is told of each poll; None where nobody is.
+    _report: JobReport | None = None
+
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire once."""
         self._started = time.monotonic()
@@ -162,7 +172,10 @@ class AsyncJobTrigger(BaseTrigger):
         try:
             self._check_version()
             async with pool():
-                event = await self._wait()
+                with reported(self, self._handle) as self._report:
+                    event = await self._wait()
+                    if self._report is not None:
+                        self._report.ended(event)
         except Exception as e:  # noqa: BLE001 - a trigger that raises fails its task without execute_complete
             self.log.warning("Watching the job broke off: %s", _describe_error(e))
             event = Outcome("error", error=e).to_event()
@@ -208,7 +221,7 @@ class AsyncJobTrigger(BaseTrigger):
         )
         return True
 
-    def _now(self) -> float:
+    def now(self) -> float:
         """Epoch seconds of the worker's clock, as far as it is known here."""
         return self.deferred_at + self._ago + time.monotonic() - self._started
 
@@ -250,12 +263,12 @@ class AsyncJobTrigger(BaseTrigger):
 
     async def _poll(self, handle: JobHandle) -> Outcome:
         wait = Wait(PollPolicy.from_dict(self.policy), self.deadline, handle.expires_at)
-        outcome = await awatch(self._hook(), handle, wait, self.log, now=self._now)
+        outcome = await awatch(self._hook(), handle, wait, self.log, now=self.now, report=self._report)
         return replace(outcome, keep_result=protocol_of(handle).result_once)
 
     async def _until_deadline(self) -> Outcome:
         heartbeat = Heartbeat()
-        while (left := self.deadline - self._now()) > 0:
+        while (left := self.deadline - self.now()) > 0:
             await asyncio.sleep(min(left, heartbeat.pause + 0.01))
             if heartbeat.beats():
                 waited = format_duration(heartbeat.waited)
@@ -326,7 +339,14 @@ class AsyncJobTrigger(BaseTrigger):
             )
             return
         job_id = self._shown_id
-        if await self._is_in_another_triggerer():
+        if await self._ask_airflow(was_resumed_by_hand, self.trigger_id):
+            self.log.info(
+                "Job %s: a person has resumed the task on the page Remote jobs. The line above about a user "
+                "action is Airflow's word for that; nothing is cancelled here.",
+                job_id,
+            )
+            return
+        if await self._ask_airflow(is_still_deferred):
             self.log.info(
                 "Job %s: its task still waits, so another triggerer has taken it over. The line above about "
                 "a user action is Airflow's word for that; nothing is cancelled.",
@@ -338,14 +358,14 @@ class AsyncJobTrigger(BaseTrigger):
         done = await self._hook().acancel(self._handle)
         self.log.info("Job %s: %s", job_id, "cancelled" if done else "it could not be cancelled")
 
-    async def _is_in_another_triggerer(self) -> bool:
-        """Whether nobody has killed anything: the task still waits, in another triggerer."""
+    async def _ask_airflow(self, question: Callable[..., Awaitable[bool]], *more: Any) -> bool:
+        """Whether nobody has killed anything, by one of the signs of that."""
         if self.task_instance is None:
             return False
         try:
-            return await is_still_deferred(key_of(self.task_instance))
-        except Exception as e:  # noqa: BLE001 - in doubt a person has acted, which is the usual reason
-            self.log.warning("Could not ask Airflow whether the task still waits: %s", _describe_error(e))
+            return await question(key_of(self.task_instance), *more)
+        except Exception as e:  # noqa: BLE001 - in doubt a person has killed it, which is the usual reason
+            self.log.warning("Could not ask Airflow why the wait was ended: %s", _describe_error(e))
             return False
 
     async def _has_ended(self) -> bool:

@@ -516,9 +516,11 @@ def mounted(root_path: str = "") -> Any:
 
     from airflow_async_provider.plugin import AsyncProviderPlugin
 
-    (entry,) = AsyncProviderPlugin.fastapi_apps
+    entry = next(e for e in AsyncProviderPlugin.fastapi_apps if e["url_prefix"] == PREFIX)
     root = FastAPI(root_path=root_path)
-    root.mount(entry["url_prefix"], type(entry["app"])())  # one that no other test has used
+    root.mount(
+        entry["url_prefix"], type(entry["app"])(entry["app"].module)
+    )  # one that no other test has used
     assert entry["url_prefix"] == PREFIX
     try:
         from airflow.api_fastapi.common.http_access_log import HttpAccessLogMiddleware

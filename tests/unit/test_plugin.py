@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from airflow_async_provider._callbacks.address import PREFIX
-from airflow_async_provider.plugin import AsyncProviderPlugin
+from airflow_async_provider.plugin import PAGE_PREFIX, AsyncProviderPlugin
 
 RESERVED = ("/api/v2", "/ui", "/execution", "/auth", "/pluginsv2")
 
@@ -17,7 +17,9 @@ RESERVED = ("/api/v2", "/ui", "/execution", "/auth", "/pluginsv2")
 def test_loading_it_imports_neither_fastapi_nor_the_receiver() -> None:
     code = (
         "import sys; import airflow_async_provider.plugin; "
-        "print([m for m in sys.modules if m == 'fastapi' or m.endswith('_callbacks.receiver')])"
+        "ours = ('_page.app', '_callbacks.receiver'); "
+        "late = ['fastapi', *('airflow_async_provider.' + m for m in ours)]; "
+        "print([m for m in late if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
@@ -26,13 +28,23 @@ def test_loading_it_imports_neither_fastapi_nor_the_receiver() -> None:
 
 
 def test_where_it_is_mounted() -> None:
-    (entry,) = AsyncProviderPlugin.fastapi_apps
-    assert entry["url_prefix"] == PREFIX
+    assert [entry["url_prefix"] for entry in AsyncProviderPlugin.fastapi_apps] == [PREFIX, PAGE_PREFIX]
     assert not PREFIX.startswith(RESERVED)
+    assert not PAGE_PREFIX.startswith(RESERVED)
 
 
-def test_the_receiver_is_built_once() -> None:
-    app: Any = type(AsyncProviderPlugin.fastapi_apps[0]["app"])()
+def test_airflow_takes_every_view_and_shows_it_below_its_own_address() -> None:
+    views = AsyncProviderPlugin.external_views
+    assert [v["destination"] for v in views] == ["nav", "dag_run", "task", "task_instance"]
+    # Airflow drops a view whose route another one has.
+    assert len({v["url_route"] for v in views}) == len(views)
+    for view in views:
+        assert view["href"].startswith("remote-jobs/")  # relative, so a prefix of [api] base_url stays
+
+
+def test_an_app_is_built_once() -> None:
+    first: Any = AsyncProviderPlugin.fastapi_apps[0]["app"]
+    app: Any = type(first)(first.module)
     sent: list[Any] = []
 
     async def receive() -> Any:

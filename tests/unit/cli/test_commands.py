@@ -1,31 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``airflow remote-jobs try`` has the arguments of ``python -m airflow_async_provider try``."""
+"""``airflow remote-jobs`` has the commands of ``python -m airflow_async_provider``, arguments included."""
 
 from __future__ import annotations
 
 import importlib
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser
+
+import pytest
 
 from airflow_async_provider._cli import commands
 from airflow_async_provider._cli.arguments import build_parser
 from airflow_async_provider.provider_info import get_provider_info
 
+NAMES = ["try", "list", "show", "poll", "cancel"]
 
-def test_airflow_finds_the_command_where_the_provider_says() -> None:
+
+def test_airflow_finds_the_commands_where_the_provider_says() -> None:
     (path,) = get_provider_info()["cli"]
     module, _, name = path.rpartition(".")
     (group,) = getattr(importlib.import_module(module), name)()
-    assert (group.name, [command.name for command in group.subcommands]) == ("remote-jobs", ["try"])
+    assert (group.name, [command.name for command in group.subcommands]) == ("remote-jobs", NAMES)
 
 
-def test_it_takes_the_same_arguments() -> None:
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        (
+            "try",
+            ["sendgrid_contacts", "--conn-id", "c", "--option", "a=1", "--json", "{}", "--cancel-after", "2"],
+        ),
+        ("list", ["--only", "late", "--search", "x", "--output", "json", "--limit", "7"]),
+        ("show", ["d", "r", "t", "--map-index", "3"]),
+        ("poll", ["d", "r", "t", "--url", "https://airflow.example.com"]),
+        ("cancel", ["d", "r", "t", "--yes", "--user", "ada"]),
+    ],
+)
+def test_they_take_the_same_arguments(name: str, line: list[str]) -> None:
     (group,) = commands.remote_jobs()
-    (command,) = group.subcommands
+    command = next(c for c in group.subcommands if c.name == name)
     parser = ArgumentParser()
     for argument in command.args:
         argument.add_to_parser(parser)
-    line = ["sendgrid_contacts", "--conn-id", "c", "--option", "a=1", "--json", "{}", "--cancel-after", "2"]
-    expected = vars(build_parser().parse_args(["try", *line]))
+    expected = vars(build_parser().parse_args([name, *line]))
     assert vars(parser.parse_args(line)) == {k: v for k, v in expected.items() if k != "command"}
     assert callable(command.func)
-    assert isinstance(parser.parse_args(line), Namespace)

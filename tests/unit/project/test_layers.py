@@ -23,6 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("hooks",),
     ("_polling",),
     ("_callbacks",),
+    ("_page",),
     ("triggers",),
     ("_jobs",),
     ("operators", "sensors", "transfers"),
@@ -44,9 +45,16 @@ PLAIN = {"errors", "protocols", "_urls", "_metadata", "provider_info", "__init__
 #: Never, anywhere: the project has two HTTP clients.
 BANNED = {"httpx", "urllib.request", "http.client", "aioresponses", "s3fs", "aiobotocore"}
 
-#: Airflow's database is one room's affair, and Airflow's internals are one module's.
-INTERNALS = ("airflow.models", "airflow.utils.session", "airflow.settings")
-INTERNALS_MODULE = "_callbacks.airflow_internals"
+#: Airflow's database is the affair of two rooms, and Airflow's internals are that of one module in each.
+INTERNALS = (
+    "airflow.models",
+    "airflow.jobs",
+    "airflow.api_fastapi",
+    "airflow.utils.session",
+    "airflow.settings",
+)
+INTERNALS_MODULES = ("_callbacks.airflow_internals", "_page.airflow_internals")
+DATABASE = ("_callbacks", "_page")
 
 
 def imports_of(source: str, module: str) -> Iterator[tuple[int, str]]:
@@ -82,10 +90,10 @@ def violations(source: str, module: str) -> list[str]:
             if room in PLAIN and top not in sys.stdlib_module_names:
                 found.append(f"{module}:{line} imports {name}, but {room} needs nothing but Python")
             internal = any(name == i or name.startswith(f"{i}.") for i in INTERNALS)
-            if internal and not module.endswith(f".{INTERNALS_MODULE}"):
-                found.append(f"{module}:{line} imports {name}, which is the affair of {INTERNALS_MODULE}")
-            if top == "sqlalchemy" and room != "_callbacks":
-                found.append(f"{module}:{line} imports {name}; the database is the affair of _callbacks")
+            if internal and not module.endswith(tuple(f".{m}" for m in INTERNALS_MODULES)):
+                found.append(f"{module}:{line} imports {name}, which is the affair of {INTERNALS_MODULES}")
+            if top == "sqlalchemy" and room not in DATABASE:
+                found.append(f"{module}:{line} imports {name}; the database is the affair of {DATABASE}")
             continue
         other = room_of(name)
         if other == "__init__" or other == room or not (is_room(other)):
@@ -144,6 +152,8 @@ def test_a_room_imports_only_what_is_below_it() -> None:
         ("triggers.x", f"from {PACKAGE}.operators.base import AsyncJobOperator"),
         ("operators.x", "from airflow.models import XCom"),
         ("_callbacks.x", "from airflow.models import XCom"),
+        ("_page.x", "from airflow.models import XCom"),
+        ("_page.x", "from airflow.api_fastapi.core_api.security import GetUserDep"),
         ("operators.x", "import sqlalchemy"),
         ("simulators.x", f"from {PACKAGE}.hooks.base import AsyncApiHook"),
         ("provider_info", "import airflow"),

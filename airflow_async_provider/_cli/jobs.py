@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``list``, ``show``, ``poll`` and ``cancel``: what the page Remote jobs shows and does, in a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from airflow_async_provider._cli.api import Api
+from airflow_async_provider._polling.wait_log import format_duration
+from airflow_async_provider.errors import AsyncJobError
+from airflow_async_provider.protocols._redaction import one_line
+
+#: Exit codes.
+DONE, LEFT_ALONE, REFUSED = 0, 1, 2
+
+#: Jobs that one request brings.
+PAGE = 200
+
+COLUMNS = ("task", "system", "job", "state", "waiting", "last poll", "next poll", "deadline", "polls")
+
+Tell = Callable[[str], None]
+
+
+def run_jobs(arguments: Namespace, tell: Tell | None = None) -> int:
+    """
+    Run one of the commands.
+
+    :param tell: gets a line of text at a time; the standard output by default
+    :return: the exit code
+    """
+    tell = tell or _print
+    command = {"list": _list, "show": _show, "poll": _act, "cancel": _act}[arguments.command]
+    try:
+        return command(Api(arguments), arguments, tell)
+    except AsyncJobError as e:
+        sys.stderr.write(f"error: {e}\n")
+        return REFUSED
+
+
+def _list(api: Api, arguments: Namespace, tell: Tell) -> int:
+    query = {
+        n: getattr(arguments, n) for n in ("dag_id", "run_id", "task_id", "system", "search", "only", "sort")
+    }
+    jobs: list[dict[str, Any]] = []
+    total, now = 1, 0.0
+    while len(jobs) < min(total, arguments.limit):
+        limit = min(PAGE, arguments.limit - len(jobs))
+        page = api.get("jobs", **query, limit=limit, offset=len(jobs))
+        total, now = page["total"], page["now"]
+        if not page["jobs"]:
+            break
+        jobs += page["jobs"]
+    if arguments.output == "json":
+        tell(json.dumps(jobs, indent=2))
+        return DONE
+    for line in table([COLUMNS, *(_cells(job, now) for job in jobs)]):
+        tell(line)
+    tell(f"{len(jobs)} of {total} waiting jobs")
+    return DONE
+
+
+def _show(api: Api, arguments: Namespace, tell: Tell) -> int:
+    job = _named(api, arguments)
+    if arguments.output == "json":
+        tell(json.dumps(job, indent=2))
+        return DONE
+    now = job["now"]
+    cells = dict(zip(COLUMNS, _cells(job, now), strict=True))
+    facts = {
+        **cells,
+        "run": job["run_id"],
+        "try": job["try_number"],
+        "connection": job.get("conn_id"),
+        "asked at": job.get("remote_url"),
+        "last failure": job.get("last_error"),
+        "callback": "expected" if job.get("callback") else "not expected",
+        "triggerer": job.get("triggerer") if job["waits"] else None,
+        "may be": ", ".join(job["actions"]) if job["may_act"] else None,
+    }
+    if not job["waits"]:
+        tell("This task does not wait for a remote job any more.")
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        if value not in (None, ""):
+            tell(f"{name:{width}}  {one_line(value, 500)}")
+    for event in job["timeline"]:
+        tell(f"{_moment(event.get('at'))}  {one_line(event.get('text', ''), 400)}")
+    return DONE
+
+
+def _act(api: Api, arguments: Namespace, tell: Tell) -> int:
+    job = _named(api, arguments)
+    if arguments.command == "cancel" and not arguments.yes:
+        what = f"{job.get('system')} job {job.get('job_id')} of {_task(job)}"
+        if input(f"Cancel the {one_line(what)}? The task fails and is not retried. [y/N] ").lower() != "y":
+            return LEFT_ALONE
+    told = api.act(job, arguments.command)
+    tell(json.dumps({"detail": told}) if arguments.output == "json" else told)
+    return DONE
+
+
+def _named(api: Api, arguments: Namespace) -> dict[str, Any]:
+    return api.get(
+        "job",
+        dag_id=arguments.dag_id,
+        run_id=arguments.run_id,
+        task_id=arguments.task_id,
+        map_index=arguments.map_index,
+    )
+
+
+def _task(job: Mapping[str, Any]) -> str:
+    index = job["map_index"]
+    return f"{job['dag_id']}.{job['task_id']}" + (f"[{job.get('map_label') or index}]" if index >= 0 else "")
+
+
+def _cells(job: Mapping[str, Any], now: float) -> tuple[str, ...]:
+    progress = job.get("progress")
+    state = " ".join(filter(None, [job.get("remote_status") or job.get("state")]))
+    failed = job.get("failures_in_row") or 0
+    deadline = job.get("deadline")
+    label = job.get("label")
+    return (
+        _task(job),
+        job.get("system") or "",
+        f"{job.get('job_id') or ''}" + (f" ({label})" if label else ""),
+        state + (f" {progress:.0%}" if progress is not None else ""),
+        _past(job.get("waiting_since"), now, ""),
+        _past(job.get("last_poll_at"), now, " ago") + (f", failed ({failed} in a row)" if failed else ""),
+        _ahead(job.get("next_poll_at"), now),
+        ""
+        if deadline is None
+        else f"late by {format_duration(now - deadline)}"
+        if deadline < now
+        else f"in {format_duration(deadline - now)}",
+        "" if job.get("polls") is None else f"{job['polls']}",
+    )
+
+
+def _past(at: float | None, now: float, after: str) -> str:
+    return "" if at is None else f"{format_duration(max(0, round(now - at)))}{after}"
+
+
+def _ahead(at: float | None, now: float) -> str:
+    return "" if at is None else f"in {format_duration(round(at - now))}" if at > now else "due"
+
+
+def _moment(at: Any) -> str:
+    if not isinstance(at, int | float):
+        return ""
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """
+    Lines of a table with columns of one width each.
+
+    :param rows: the names of the columns come first
+    """
+    cells = [[one_line(cell, 60) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")

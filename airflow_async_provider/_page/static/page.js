@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page "Remote jobs": a table of waiting jobs, or one job. Every text goes in as text, never as HTML.
+
+const $ = (id) => document.getElementById(id);
+const framed = window.parent !== window;
+const NEAR = 3600;
+
+// -- where we are ---------------------------------------------------------------------------------------
+
+/** The query, where "+" is a plus: Airflow 3.1 does not encode run ids. "{MAP_INDEX}" stays where there is none. */
+function given() {
+  const found = {};
+  for (const pair of location.search.slice(1).split("&")) {
+    const [name, value = ""] = pair.split(/=(.*)/s);
+    let text = value;
+    try { text = decodeURIComponent(value); } catch { /* as it is */ }
+    if (name && text && !/^\{[A-Z_]+\}$/.test(text)) found[name] = text;
+  }
+  return found;
+}
+
+const here = given();
+const scope = {};
+for (const name of ["dag_id", "run_id", "task_id", "map_index"]) if (here[name]) scope[name] = here[name];
+const single = Boolean(scope.dag_id && scope.run_id && scope.task_id);
+const root = location.pathname.replace(/remote-jobs\/?$/, "");
+
+function taskPath(job) {
+  const part = encodeURIComponent;
+  const mapped = job.map_index >= 0 ? `/mapped/${job.map_index}` : "";
+  return `${root}dags/${part(job.dag_id)}/runs/${part(job.run_id)}/tasks/${part(job.task_id)}${mapped}`;
+}
+
+/** Go somewhere in Airflow's own page around this one, whose links the frame's sandbox does not let through. */
+function leave(event, path) {
+  if (!framed || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  parent.history.pushState({}, "", path);
+  parent.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
+}
+
+/** Open another site in a tab of its own: a link of Airflow's page may do what one in here may not. */
+function openOutside(event, address) {
+  if (!framed) return;
+  event.preventDefault();
+  const link = parent.document.createElement("a");
+  Object.assign(link, { href: address, target: "_blank", rel: "noopener noreferrer" });
+  link.click();
+}
+
+// -- light and dark, as Airflow's switch says ---------------------------------------------------------------
+
+function follow() {
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const outer = framed ? parent.document.documentElement : null;
+  const set = () => {
+    const names = outer ? outer.className.split(/\s+/) : [];
+    const isDark = names.includes("dark") || (!names.includes("light") && dark.matches);
+    document.documentElement.dataset.theme = isDark ? "dark" : "light";
+  };
+  set();
+  dark.addEventListener("change", set);
+  if (outer) new MutationObserver(set).observe(outer, { attributes: true, attributeFilter: ["class"] });
+}
+
+// -- words ------------------------------------------------------------------------------------------------
+
+function duration(seconds) {
+  const s = Math.max(0, Math.round(seconds));
+  if (s < 90) return `${s} s`;
+  const minutes = Math.round(s / 60);
+  if (minutes < 90) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}
+
+const ago = (at, now) => (at == null ? "" : now - at < 1 ? "just now" : `${duration(now - at)} ago`);
+const until = (at, now) => (at == null ? "" : at >= now ? `in ${duration(at - now)}` : `${duration(now - at)} ago`);
+const moment = (at) => (at == null ? "" : new Date(at * 1000).toLocaleString());
+const percent = (job) => (job.progress == null ? "" : `${Math.round(job.progress * 100)} %`);
+
+function lastPoll(job, now) {
+  if (job.last_poll_at == null) return [job.reported_at ? "none yet" : "not reported yet", "", ""];
+  const row = job.failures_in_row;
+  return row
+    ? [ago(job.last_poll_at, now), `failed, ${row} in a row: ${job.last_error}`, "bad"]
+    : [ago(job.last_poll_at, now), "answered", "good"];
+}
+
+function nextPoll(job, now) {
+  if (job.next_poll_at == null) return "";
+  // Reports come less often than polls: what lies a little in the past has happened since.
+  return job.next_poll_at < now ? (now - job.reported_at < 120 ? "due" : `due ${ago(job.next_poll_at, now)}`)
+    : until(job.next_poll_at, now);
+}
+
+function deadline(job, now) {
+  if (job.deadline == null) return ["", ""];
+  const left = job.deadline - now;
+  if (left < 0) return [`late by ${duration(-left)}`, "late"];
+  return [`in ${duration(left)}`, left < NEAR ? "near" : ""];
+}
+
+// -- elements -----------------------------------------------------------------------------------------------
+
+function make(tag, content = "", options = {}) {
+  const found = Object.assign(document.createElement(tag), options);
+  if (content) found.textContent = content;
+  return found;
+}
+
+function link(text, href, onclick) {
+  const found = make("a", text, { href });
+  found.addEventListener("click", onclick);
+  return found;
+}
+
+function remote(job) {
+  const id = job.job_id || "unknown";
+  if (!job.remote_link) return [make("span", id)];
+  const found = link(id, job.remote_url, (e) => openOutside(e, job.remote_url));
+  found.rel = "noopener noreferrer";
+  if (!framed) found.target = "_blank";
+  return [found];
+}
+
+function taskName(job) {
+  const index = job.map_index >= 0 ? ` [${job.map_label || job.map_index}]` : "";
+  return `${job.dag_id}.${job.task_id}${index}`;
+}
+
+const details = (job) => {
+  const query = ["dag_id", "run_id", "task_id", "map_index"]
+    .map((n) => `${n}=${encodeURIComponent(job[n])}`).join("&");
+  return make("a", "Details", { href: `./?${query}&back=1`, ariaLabel: `Details of ${taskName(job)}` });
+};
+
+const small = (text, name = "") => (text ? [make("small", text, { className: name })] : []);
+
+// -- the table ----------------------------------------------------------------------------------------------
+
+const COLUMNS = [
+  ["task", "Task", (j) => ({
+    cls: "task", key: j.run_id,
+    nodes: () => [
+      link(taskName(j), taskPath(j), (e) => leave(e, taskPath(j))), ...small(j.run_id), details(j),
+    ],
+  })],
+  ["system", "System", (j) => ({ nodes: () => [make("span", j.system || "not reported yet"), ...small(j.conn_id)] })],
+  ["label", "Job", (j) => ({
+    cls: "job", key: j.remote_url, nodes: () => [...remote(j), ...small(j.label)],
+  })],
+  ["state", "State", (j) => ({
+    nodes: () => {
+      const bar = j.progress == null ? []
+        : [make("progress", "", { value: j.progress, max: 1, ariaLabel: "Progress" }), make("span", ` ${percent(j)}`)];
+      return [make("span", j.remote_status || j.state || "waiting"), ...small(j.state === "running" ? "" : j.state),
+        ...(bar.length ? [make("br"), ...bar] : [])];
+    },
+  })],
+  ["age", "Waiting", (j, now) => ({
+    cls: "narrow", title: moment(j.waiting_since), nodes: () => [make("span", duration(now - j.waiting_since))],
+  })],
+  ["last_poll", "Last poll", (j, now) => {
+    const [when, how, cls] = lastPoll(j, now);
+    return { cls: "narrow", title: moment(j.last_poll_at), nodes: () => [make("span", when), ...small(how, `wide ${cls}`)] };
+  }],
+  ["next_poll", "Next poll", (j, now) => ({
+    cls: "narrow", title: moment(j.next_poll_at), nodes: () => [make("span", nextPoll(j, now))],
+  })],
+  ["deadline", "Deadline", (j, now) => {
+    const [when, cls] = deadline(j, now);
+    return { cls: `narrow ${cls}`, title: moment(j.deadline), nodes: () => [make("span", when)] };
+  }],
+  ["polls", "Polls", (j) => ({
+    cls: "narrow",
+    nodes: () => [make("span", String(j.polls ?? "")), ...small(j.failures ? `${j.failures} failed` : "", "bad")],
+  })],
+  ["", "Callback", (j) => ({ nodes: () => [make("span", j.callback ? "expected" : "")] })],
+  ["triggerer", "Triggerer", (j) => ({
+    nodes: () => [make("span", j.triggerer || (j.triggerer_id ? String(j.triggerer_id) : "none yet"),
+      { className: j.triggerer_id ? "" : "warn" })],
+  })],
+];
+
+const KEPT = `remote-jobs:${location.search}`;
+const view = { search: "", system: "", only: "", sort: "deadline", offset: 0, pace: "10" };
+try { Object.assign(view, JSON.parse(sessionStorage.getItem(KEPT) || "{}")); } catch { /* as new */ }
+const SIZE = 50;
+let timer = 0;
+let last = 0;
+
+function keep() {
+  try { sessionStorage.setItem(KEPT, JSON.stringify(view)); } catch { /* then not */ }
+}
+
+function head() {
+  for (const [name, title] of COLUMNS) {
+    const cell = make("th", "", { scope: "col" });
+    if (!name) { cell.append(make("button", title, { disabled: true, type: "button" })); } else {
+      const button = make("button", title, { type: "button" });
+      button.addEventListener("click", () => {
+        view.sort = view.sort === name ? `-${name}` : name;
+        view.offset = 0;
+        load(true);
+      });
+      cell.dataset.sort = name;
+      cell.append(button);
+    }
+    $("head").append(cell);
+  }
+}
+
+/** Only what has changed is touched: focus, selection and place stay where they are. */
+function fill(cell, wanted) {
+  const cls = (wanted.cls || "").trim();
+  if (cell.className !== cls) cell.className = cls;
+  if (cell.title !== (wanted.title || "")) cell.title = wanted.title || "";
+  const nodes = wanted.nodes();
+  const print = JSON.stringify([wanted.key, nodes.map((n) => [n.textContent, n.className, n.value])]);
+  if (cell.dataset.print === print) return;
+  cell.dataset.print = print;
+  cell.replaceChildren(...nodes);
+}
+
+function draw(answer) {
+  const body = $("rows");
+  const known = new Map([...body.children].map((row) => [row.dataset.id, row]));
+  let before = null;
+  for (const job of answer.jobs) {
+    let row = known.get(job.ti_id);
+    if (!row) {
+      row = make("tr");
+      row.dataset.id = job.ti_id;
+      for (const [, title] of COLUMNS) {
+        const cell = make("td");
+        cell.dataset.name = title;
+        row.append(cell);
+      }
+    }
+    known.delete(job.ti_id);
+    COLUMNS.forEach(([, , wanted], i) => fill(row.children[i], wanted(job, answer.now)));
+    const next = before ? before.nextSibling : body.firstChild;
+    if (next !== row) body.insertBefore(row, next);
+    before = row;
+  }
+  for (const row of known.values()) row.remove();
+  for (const cell of $("head").children) {
+    const name = view.sort.replace("-", "");
+    if (cell.dataset.sort !== name) cell.removeAttribute("aria-sort");
+    else cell.setAttribute("aria-sort", view.sort.startsWith("-") ? "descending" : "ascending");
+  }
+  const systems = $("system");
+  const names = [...new Set([...answer.systems, ...(view.system ? [view.system] : [])])].sort();
+  if (JSON.stringify(names) !== systems.dataset.names) {
+    systems.dataset.names = JSON.stringify(names);
+    systems.replaceChildren(make("option", "all", { value: "" }), ...names.map((n) => make("option", n, { value: n })));
+    systems.value = view.system;
+  }
+  const end = view.offset + answer.jobs.length;
+  $("count").textContent = answer.total ? `${view.offset + 1} to ${end} of ${answer.total}` : "No remote job is waiting here.";
+  $("before").disabled = view.offset === 0;
+  $("after").disabled = end >= answer.total;
+  $("note").hidden = answer.reported;
+  $("note").textContent = "No triggerer has reported yet, so last and next polls are not known, and search finds tasks only.";
+}
+
+// -- asking -------------------------------------------------------------------------------------------------
+
+class Refused extends Error {}
+
+async function ask(path, options = {}) {
+  const answer = await fetch(path, { credentials: "same-origin", cache: "no-store", ...options });
+  const body = await answer.json().catch(() => ({}));
+  if (answer.ok) return body;
+  const said = typeof body.detail === "string" ? body.detail : `Airflow answered HTTP ${answer.status}.`;
+  throw new Refused(answer.status === 401 ? "You are not signed in to Airflow any more: load the page again." : said);
+}
+
+function say(text, bad = false) {
+  if ($("status").textContent !== text) $("status").textContent = text;
+  $("status").className = bad ? "bad" : "";
+}
+
+const query = (values) => Object.entries(values).filter(([, v]) => v !== "" && v != null)
+  .map(([n, v]) => `${n}=${encodeURIComponent(v)}`).join("&");
+
+async function load(byHand = false) {
+  clearTimeout(timer);
+  const mine = ++last;
+  keep();
+  try {
+    const { pace, ...asked } = view;
+    if (single) drawOne(await ask(`job?${query({ ...scope })}`), mine);
+    else {
+      const answer = await ask(`jobs?${query({ ...scope, ...asked, limit: SIZE })}`);
+      if (mine !== last) return;
+      if (!answer.jobs.length && view.offset && answer.total) { view.offset = 0; return load(byHand); }
+      draw(answer);
+    }
+    if (byHand && !single) say(`${$("count").textContent}, as of ${new Date().toLocaleTimeString()}`);
+    else if ($("status").className === "bad") say("");
+  } catch (error) {
+    if (mine !== last) return;
+    say(error instanceof Refused ? error.message : "Airflow cannot be reached; what is shown is of before.", true);
+  }
+  const pause = Number(single ? 10 : view.pace);
+  if (pause && mine === last) timer = setTimeout(() => (document.hidden ? undefined : load()), pause * 1000);
+}
+
+// -- one job ------------------------------------------------------------------------------------------------
+
+function sentence(job) {
+  const now = job.now;
+  if (!job.waits) return "This task does not wait for a remote job any more.";
+  const [when] = deadline(job, now);
+  const [polled, how] = lastPoll(job, now);
+  const left = when.startsWith("late") ? `It is ${when}` : `Its deadline is ${when}`;
+  const next = nextPoll(job, now);
+  return `Waiting for ${duration(now - job.waiting_since)} for job ${job.job_id}. ${left}. ` +
+    `Last poll: ${polled}${how ? ` (${how})` : ""}.${next ? ` Next poll: ${next}.` : ""}`;
+}
+
+function drawOne(job, mine) {
+  if (mine !== last) return;
+  const now = job.now;
+  const facts = [
+    ["Task", [link(taskName(job), taskPath(job), (e) => leave(e, taskPath(job))), ...small(`${job.run_id}, try ${job.try_number}`)]],
+    ["System", `${job.system || "not reported yet"}${job.conn_id ? ` (connection ${job.conn_id})` : ""}`],
+    ["Job", [...remote(job), ...small(job.label)]],
+    ["Asked at", job.remote_url],
+    ["State", [job.state, job.remote_status, percent(job)].filter(Boolean).join(", ")],
+    ["Started", job.submitted_at ? `${moment(job.submitted_at)} (${ago(job.submitted_at, now)})` : ""],
+    ["Waiting since", job.waits ? `${moment(job.waiting_since)} (${ago(job.waiting_since, now)})` : ""],
+    ["Deadline", job.deadline ? `${moment(job.deadline)} (${deadline(job, now)[0]})` : ""],
+    ["Polls", job.polls == null ? "" : `${job.polls}, ${job.failures} failed`],
+    ["Last failure", job.last_error],
+    ["Callback", job.callback ? "expected" : "not expected"],
+    ["Triggerer", job.waits ? job.triggerer || "none yet" : ""],
+  ];
+  $("summary").textContent = sentence(job);
+  const print = JSON.stringify(facts.map(([n, v]) => [n, typeof v === "string" ? v : v.map((x) => x.textContent)]));
+  if ($("facts").dataset.print !== print) {
+    $("facts").dataset.print = print;
+    $("facts").replaceChildren(...facts.filter(([, v]) => v && v.length).flatMap(([name, value]) => {
+      const cell = make("dd");
+      cell.append(...(typeof value === "string" ? [value] : value));
+      return [make("dt", name), cell];
+    }));
+  }
+  const events = job.timeline.length ? job.timeline : [{ at: job.waiting_since, text: "the task began to wait; nothing was reported yet" }];
+  $("timeline").replaceChildren(...events.map((event) => {
+    const line = make("li");
+    const when = make("time", moment(event.at), { dateTime: new Date(event.at * 1000).toISOString() });
+    line.append(when, make("span", ` ${event.text}`, { className: event.kind === "failure" ? "bad" : "" }));
+    return line;
+  }));
+  actions(job);
+}
+
+// -- actions ------------------------------------------------------------------------------------------------
+
+const ACTIONS = {
+  poll: ["Poll now", "Resume the task on a worker, which polls the job and waits on if it still runs?"],
+  cancel: ["Cancel the remote job", "Cancel this job at the remote system? The task fails and is not retried."],
+  complete: ["Complete by hand", "Go on as if the callback had said that the job succeeded? Nothing else tells Airflow that it did."],
+};
+
+function actions(job) {
+  const offered = job.may_act ? job.actions : [];
+  const group = $("actions");
+  group.hidden = !offered.length;
+  if (group.dataset.offered === offered.join()) return;
+  group.dataset.offered = offered.join();
+  group.replaceChildren(...offered.map((name) => {
+    const button = make("button", ACTIONS[name][0], { type: "button", className: name === "poll" ? "" : "danger" });
+    button.addEventListener("click", () => confirmed(name, job));
+    return button;
+  }));
+}
+
+function confirmed(name, job) {
+  const dialog = $("ask");
+  $("question").textContent = `${ACTIONS[name][1]} (${taskName(job)}, job ${job.job_id})`;
+  $("yes").textContent = ACTIONS[name][0];
+  $("given").hidden = name !== "complete";
+  $("value").value = "";
+  dialog.returnValue = "";
+  dialog.onclose = () => { if (dialog.returnValue === "yes") act(name, job, $("value").value); };
+  dialog.showModal();
+}
+
+async function act(name, job, words) {
+  const { dag_id, run_id, task_id, map_index, ti_id } = job;
+  try {
+    const value = name === "complete" && words.trim() ? JSON.parse(words) : null;
+    const answer = await ask(`act?${query({ dag_id, run_id, task_id, map_index, ti_id })}`, {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ action: name, value }),
+    });
+    say(answer.detail);
+    load();
+  } catch (error) {
+    say(error instanceof SyntaxError ? `This is no JSON: ${error.message}` : error.message, true);
+  }
+}
+
+// -- begin --------------------------------------------------------------------------------------------------
+
+function begin() {
+  follow();
+  $("list").hidden = single;
+  $("one").hidden = !single;
+  $("back").hidden = !here.back;
+  const words = [["DAG", scope.dag_id], ["run", scope.run_id], ["task", scope.task_id]].filter(([, v]) => v);
+  if (words.length && !single) {
+    $("scope").hidden = false;
+    $("scope").textContent = `of ${words.map(([n, v]) => `${n} ${v}`).join(", ")}`;
+  }
+  if (!single) {
+    head();
+    for (const name of ["search", "only", "pace"]) $(name).value = view[name];
+    let typing = 0;
+    $("search").addEventListener("input", () => {
+      clearTimeout(typing);
+      typing = setTimeout(() => { Object.assign(view, { search: $("search").value, offset: 0 }); load(true); }, 300);
+    });
+    for (const name of ["system", "only"]) {
+      $(name).addEventListener("change", () => { Object.assign(view, { [name]: $(name).value, offset: 0 }); load(true); });
+    }
+    $("pace").addEventListener("change", () => { view.pace = $("pace").value; load(); });
+    $("refresh").addEventListener("click", () => load(true));
+    $("filters").addEventListener("submit", (e) => { e.preventDefault(); load(true); });
+    $("before").addEventListener("click", () => { view.offset = Math.max(0, view.offset - SIZE); load(true); });
+    $("after").addEventListener("click", () => { view.offset += SIZE; load(true); });
+  }
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) load(); });
+  load();
+}
+
+begin();
