@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import Sleep, Stop, Wait
@@ -27,6 +27,9 @@ EVENT_VERSION = 1
 #: Key of the result in an event, and how large it may be as JSON (bytes); for jobs that give theirs once.
 RESULT = "result"
 MAX_EVENT_RESULT = 64 * 1024
+
+#: States of an event that no answer brought: the callbacks' sender gives no sign of life; a worker shall ask.
+HEARTBEAT_LOST, DUE = "heartbeat_timeout", "due"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,19 @@ class Outcome:
         return event
 
 
+class Asked(Protocol):
+    """Whom :func:`watch` asks: a hook, or what stands before one."""
+
+    @property
+    def min_poll_interval(self) -> float:
+        """Seconds below which no Retry-After brings the pause between two polls."""
+
+    def status(self, job: JobHandle, *, tries: int = 5) -> JobStatus:
+        """What is known of the job now."""
+
+
 def watch(
-    hook: AsyncApiHook,
+    hook: Asked,
     handle: JobHandle,
     wait: Wait,
     log: Log,
@@ -87,7 +101,7 @@ def watch(
 
     :param sleep: waits for so many seconds; may raise to break off
     """
-    wait.floor = hook.endpoint.min_poll_interval
+    wait.floor = hook.min_poll_interval
     logger, step, begun = WaitLogger(log, handle, wait, time.time), wait.first(time.time()), handle
     status: JobStatus | None = None
     while isinstance(step, Sleep):
