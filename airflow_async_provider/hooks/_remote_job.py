@@ -94,6 +94,10 @@ class RemoteJobHook(HttpAsyncJobHook):
         """A handle that knows its connection, where there is one."""
         return super().bound(handle) if self.conn_id else handle
 
+    def job_address(self, job: JobHandle | Mapping[str, Any]) -> str:
+        """Where a description asks for the job; empty where none does."""
+        return super().job_address(job) if self.conn_id else ""
+
     # -- asking -------------------------------------------------------------------------------------------
 
     def can_ask(self, handle: JobHandle) -> bool:
