@@ -120,11 +120,15 @@ class World:
             login="http-user",
             password=self.secrets["http-password"],
         )
-
         put("github_default", "http", host=self.others.url)
         put("partner_airflow", "http", host=self.others.url)
-        extra = {"region_name": "eu-central-1", "endpoint_url": self.others.url}
-        put("aws_lambda", "aws", login="a", password="b", extra=extra)
+        put(
+            "aws_lambda",
+            "aws",
+            login="a",
+            password=self.secrets["http-password"],  # checked by nobody there
+            extra={"region_name": "eu-central-1", "endpoint_url": self.others.url},
+        )
 
     @property
     def values(self) -> dict[str, str]:
