@@ -456,9 +456,11 @@ def test_a_description_asks_for_what_a_function_has_started(
     remote: CallingRemote,
     described: dict[str, Any],
 ) -> None:
-    start = start_at(remote)
-    timer = threading.Timer(MOMENT, lambda: setattr(list(remote.jobs.values())[-1], "status", "succeeded"))
-    timer.start()
+    def start(submission: Submission) -> str:
+        job_id = start_at(remote)(submission)
+        threading.Timer(MOMENT, lambda: setattr(remote.jobs[job_id], "status", "succeeded")).start()
+        return job_id
+
     value = try_(start, callback=False, **described)
     assert value == {"job": list(remote.jobs)[-1]}
     assert airflow.deferrals == 1
