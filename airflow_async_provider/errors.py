@@ -17,6 +17,7 @@ Every error this package raises, one tree.
     │   ├── JobNotRunError          the remote ended the job without running it
     │   ├── JobExpiredError         the remote no longer knows the job, or its result is gone
     │   └── JobTimeoutError         the deadline passed before the job ended
+    │       └── JobHeartbeatTimeoutError  the job has stopped giving signs of life
     ├── RemoteError                 talking to the remote went wrong; says nothing about the job
     │   ├── TransientError          worth another try (429, 5xx, reset, time-out)
     │   ├── AuthenticationError     401 even with a fresh token
@@ -131,6 +132,10 @@ class JobExpiredError(JobError):
 
 class JobTimeoutError(JobError, TimeoutError):
     """The deadline passed before the job ended."""
+
+
+class JobHeartbeatTimeoutError(JobTimeoutError):
+    """The job has given no sign of life for longer than ``heartbeat_timeout``."""
 
 
 class RemoteError(AsyncJobError):

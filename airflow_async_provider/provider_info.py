@@ -36,6 +36,11 @@ def get_provider_info() -> dict[str, Any]:
             for s in SYSTEMS
             for module in s.transfers
         ],
+        "task-decorators": [
+            {"name": name, "class-name": f"{PACKAGE}.decorators.{path}"}
+            for s in SYSTEMS
+            for name, path in s.decorators.items()
+        ],
         "extra-links": [f"{PACKAGE}.{link}" for s in SYSTEMS for link in s.links],
         # Copies: Airflow rewrites the placeholders in what it is given.
         "connection-types": [deepcopy(dict(s.connection)) for s in SYSTEMS if s.connection is not None],

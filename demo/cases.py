@@ -28,8 +28,8 @@ class Case:
     One run of one DAG, and what has to come out.
 
     :param dag_id: the DAG
-    :param conf: configuration of the run; ``{folder}``, ``{bucket}`` and ``{name}``, the address of
-        that simulator, are filled in where its strings have them
+    :param conf: configuration of the run; ``{folder}``, ``{bucket}``, ``{mail}`` and ``{name}``, the
+        address of that simulator, are filled in where its strings have them
     :param started_by: DAG whose asset starts the run; nobody else does
     :param downloads: files that its tasks must report, and that must be what a simulator served
     :param waiting: tasks that must have waited in the triggerer
@@ -102,6 +102,11 @@ CASES = (
         waiting=_waiting("prepare", "export", held="aso"),
         via={"prepare": "callback"},
         timeout=600,  # two remotes, one after the other
+    ),
+    Case(
+        "example_wait_for_anything",
+        conf={"shell": [], "lambda_conn_id": "aws_lambda", "mail_server": "{mail}"},
+        waiting=_waiting("aws_lambda", "github_workflow", "person", "partner_airflow"),
     ),
     Case("example_together_next", started_by="example_together", downloads=1),
 )

@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from tests.support.harness.processes import remove_directory, temporary_directory
 from tests.support.harness.real_airflow import RealAirflow
 from tests.support.harness.servers import S3Server, SimulatorProcess
+from tests.support.others import others
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,6 +47,7 @@ class World:
             self.s3 = stack.enter_context(S3Server())
             for name, options in self._simulator_options().items():
                 self.simulators[name] = stack.enter_context(SimulatorProcess(name, *options))
+            self.others = stack.enter_context(others())
             self.airflow = stack.enter_context(RealAirflow(dag_folders=self._dag_folders))
             self._connect()
             self._stack = stack.pop_all()
@@ -118,12 +120,22 @@ class World:
             login="http-user",
             password=self.secrets["http-password"],
         )
+        put("github_default", "http", host=self.others.url)
+        put("partner_airflow", "http", host=self.others.url)
+        put(
+            "aws_lambda",
+            "aws",
+            login="a",
+            password=self.secrets["http-password"],  # checked by nobody there
+            extra={"region_name": "eu-central-1", "endpoint_url": self.others.url},
+        )
 
     @property
     def values(self) -> dict[str, str]:
         """What the strings of a case's configuration may name."""
         urls = {name: simulator.url for name, simulator in self.simulators.items()}
-        return {"folder": str(self.folder), "bucket": self.s3.bucket, **urls}
+        known = {"folder": str(self.folder), "bucket": self.s3.bucket, "mail": self.others.mail.address}
+        return {**known, **urls}
 
     def served(self) -> set[str]:
         """SHA-256 of every result that a simulator has made."""

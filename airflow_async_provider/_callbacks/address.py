@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from airflow_async_provider import _settings as settings
+from airflow_async_provider._callbacks.registration import MAX_PARTIES, NO_HASH
 from airflow_async_provider.errors import ConfigurationError
 
 #: Where the receiver is mounted in Airflow's API server.
@@ -32,8 +33,8 @@ PREFIX = "/async-provider"
 ROUTE = "/callbacks/v1"
 HEALTH = "/health"
 
-#: A secret that is none: what a wrong or missing one is compared with, so that the answer takes as long.
-NO_HASH = "0" * 64
+#: What follows the secret in the address of a confirm page.
+CONFIRM = "/confirm"
 
 #: Longer task identities than this come from nobody's Airflow: dag, run and task ids hold 250 characters
 #: each, which are at most six bytes in JSON.
@@ -59,6 +60,7 @@ class TaskKey:
 
     :param attempt: UUID of the try in which the job was submitted, as 32 hexadecimal digits; empty where it
         is not known, as in addresses that earlier versions of this package have made
+    :param party: which of several parties the address was made for; -1 where there is one only
     """
 
     dag_id: str
@@ -66,11 +68,13 @@ class TaskKey:
     task_id: str
     map_index: int = -1
     attempt: str = ""
+    party: int = -1
 
     def encode(self) -> str:
         """One path segment of unreserved characters."""
         identity = [self.dag_id, self.run_id, self.task_id, self.map_index]
-        named = [*identity, self.attempt] if self.attempt else identity
+        named = [*identity, self.attempt] if self.attempt or self.party >= 0 else identity
+        named += [self.party] if self.party >= 0 else []
         parts = json.dumps(named, separators=(",", ":"), ensure_ascii=False)
         return base64.urlsafe_b64encode(parts.encode()).decode("ascii").rstrip("=")
 
@@ -85,8 +89,8 @@ class TaskKey:
         except (binascii.Error, ValueError, RecursionError):
             return None
         match parts:
-            case [str(dag_id), str(run_id), str(task_id), int(map_index), *attempt]:
-                key = cls(dag_id, run_id, task_id, map_index, _attempt_of(attempt))
+            case [str(dag_id), str(run_id), str(task_id), int(map_index), *rest]:
+                key = cls(dag_id, run_id, task_id, map_index, *_attempt_and_party(rest))
                 # PostgreSQL takes neither NUL nor an index beyond 32 bits.
                 fits = -1 <= map_index < 2**31 and "\0" not in dag_id + run_id + task_id
                 fits = fits and not isinstance(map_index, bool)
@@ -102,8 +106,13 @@ def attempt_of(value: Any) -> str:
         return ""
 
 
-def _attempt_of(parts: list[Any]) -> str:
-    return attempt_of(parts[0]) if len(parts) == 1 else ""
+def _attempt_and_party(parts: list[Any]) -> tuple[str, int]:
+    match parts:
+        case [attempt]:
+            return attempt_of(attempt), -1
+        case [attempt, int(party)] if not isinstance(party, bool) and 0 <= party < MAX_PARTIES:
+            return attempt_of(attempt), party
+    return "", -1
 
 
 def _is_spelling_of(key: TaskKey, token: str) -> bool:
@@ -130,6 +139,11 @@ class CallbackAddress:
     def url_with_secret(self) -> str:
         """For senders that cannot set headers."""
         return f"{self.url}/{self.secret}"
+
+    @property
+    def confirm_url(self) -> str:
+        """The page that asks a person, for whoever got the address in a mail."""
+        return f"{self.url_with_secret}{CONFIRM}"
 
     @property
     def authorization(self) -> str:

@@ -208,16 +208,25 @@ def _live_row_of(task: TaskKey) -> tuple[Any, ...]:
 
 def durable_of(session: Session, task: TaskKey) -> dict[str, Any]:
     """What the task remembers across tries; empty before Airflow 3.3 and where workers keep it elsewhere."""
+    found = _state(session, task, DURABLE_KEY)
+    return found if isinstance(found, dict) else {}
+
+
+def kept_delivery_of(session: Session, task: TaskKey) -> Any:
+    """What :func:`keep_delivery` has stored; None when there is nothing."""
+    return _state(session, task, DURABLE_DELIVERY_KEY)
+
+
+def _state(session: Session, task: TaskKey, key: str) -> Any:
     try:
         from airflow.state import TaskScope, get_state_backend
     except ImportError:
-        return {}
-    value = get_state_backend().get(TaskScope(**_scope(session, task)), DURABLE_KEY, session=session)
+        return None
+    value = get_state_backend().get(TaskScope(**_scope(session, task)), key, session=session)
     try:
-        found = json.loads(value) if value else {}
+        return json.loads(value) if value else None
     except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
 
 
 def keep_delivery(session: Session, task: TaskKey, stored: str) -> None:

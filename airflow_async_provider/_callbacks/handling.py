@@ -17,12 +17,14 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._callbacks import airflow_internals as internals
-from airflow_async_provider._callbacks.address import NO_HASH, TaskKey, matches
+from airflow_async_provider._callbacks.address import TaskKey, matches
 from airflow_async_provider._callbacks.mailbox import delivery_for
+from airflow_async_provider._callbacks.merging import merge
 from airflow_async_provider._callbacks.registration import (
     DURABLE_HANDLE,
     MAX_CALLBACKS,
     MAX_MESSAGE,
+    NO_HASH,
     Delivery,
     Registration,
     as_stored,
@@ -64,6 +66,7 @@ class Verdict(Enum):
 
     ACCEPTED = "accepted"
     WOKEN = "woken"
+    HEARTBEAT = "heartbeat"
     DUPLICATE = "duplicate"
     LATE = "late"
     IGNORED = "ignored"
@@ -86,6 +89,12 @@ class AuthenticatedCallback:
     task: TaskKey
     registration: Registration
 
+    @property
+    def party(self) -> str:
+        """Whose address it came to, where several call back one by one."""
+        parties = self.registration.parties
+        return parties[self.task.party][0] if parties else ""
+
 
 def authenticate(token: str, secret: str | None) -> AuthenticatedCallback | None:
     """
@@ -100,29 +109,30 @@ def authenticate(token: str, secret: str | None) -> AuthenticatedCallback | None
     """
     task = TaskKey.decode(token)
     if task is None:
-        _whose(secret, [], 1 + MAX_CALLBACKS)
+        _whose(secret, [], 1 + MAX_CALLBACKS, -1)
         return None
     with internals.transaction() as session:
         stored = internals.registration_of(session, task)
         announced = from_stored(_NOBODY.to_text() if stored is None else stored)
-        found = _whose(secret, [announced], 1)
+        found = _whose(secret, [announced], 1, task.party)
         if found is None:
             # A new try clears the task's XComs; what its submissions expected is still in its memory.
             memory = internals.durable_of(session, task) or from_stored(as_stored(_NOTHING))
-            found = _whose(secret, _callbacks(memory), MAX_CALLBACKS)
+            found = _whose(secret, _callbacks(memory), MAX_CALLBACKS, task.party)
     return AuthenticatedCallback(task, found) if found else None
 
 
-def _whose(secret: str | None, stored: list[Any], number: int) -> Registration | None:
+def _whose(secret: str | None, stored: list[Any], number: int, party: int) -> Registration | None:
     """
     Which of the stored callbacks a secret is for, the first such one.
 
     :param number: so many are decoded and compared, neither fewer nor more, even when one has fitted
+    :param party: which of several parties the address names
     """
     found = None
     for one in [*stored, *[_NOBODY.to_dict()] * number][:number]:
         registration = Registration.from_dict(one)
-        fits = matches(secret, registration.secret_hash if registration else NO_HASH)
+        fits = matches(secret, registration.hash_for(party) if registration else NO_HASH)
         if fits and found is None:
             found = registration
     return found
@@ -162,13 +172,32 @@ def take(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> Verd
     return deliver(callback, delivery)
 
 
+def take_answer(callback: AuthenticatedCallback, answer: str, state: str, message: str) -> Verdict:
+    """
+    Store what a person has answered on the confirm page, and wake the task.
+
+    :param answer: the button's label
+    :param state: what that means
+    :param message: what the person wrote besides
+    :raises Exception: what the database raises; nothing was stored then
+    """
+    said = Delivery(
+        state=state,
+        remote_status="answered",
+        received_at=time.time(),
+        message=plain(f"{answer}: {message}" if message else answer, MAX_MESSAGE),
+        value={"answer": answer, "message": message},
+    )
+    return deliver(callback, said)
+
+
 def _read(registration: Registration, headers: Headers, body: bytes) -> Delivery | None:
     """What a callback says; None when that is no news for its task ("the job has started")."""
-    now, pollable = time.time(), registration.pollable
+    now, pollable, why = time.time(), registration.pollable, None
     try:
         protocol = _protocol(registration)
         status = protocol.read_callback(headers, body)
-        if status.state is JobState.RUNNING and not pollable:
+        if status.state is JobState.RUNNING and not pollable and not status.heartbeat:
             return None
         value = status.result.value if registration.keep_body and status.result else None
         if too_deep(value):
@@ -182,18 +211,21 @@ def _read(registration: Registration, headers: Headers, body: bytes) -> Delivery
             value=value,
             detail=dict(status.detail),
             delivery_id=None if delivery_id is None else plain(delivery_id),
+            heartbeat=status.heartbeat,
+            progress=status.progress,
         )
     except ConfigurationError as e:
         log.warning("An authentic callback cannot be read: %s", e)
     except AsyncJobError as e:
         log.warning("An authentic callback cannot be read (%s).", type(e).__name__)
+        why = plain(e, MAX_MESSAGE)
     except Exception as e:  # noqa: BLE001 - whatever a body does to a protocol, its sender gets an answer
         log.warning("An authentic callback cannot be read: %s", where(e))
     # The sender is who it says; only its words are strange, and asking it to repeat them helps nobody. But
     # the remote may be asked now, and a task that cannot ask must not wait for a callback that has been.
     if pollable:
         return Delivery(state="running", remote_status="unreadable", received_at=now)
-    return Delivery(state="error", remote_status="unreadable", received_at=now, error=UNREADABLE)
+    return Delivery(state="error", remote_status="unreadable", received_at=now, error=UNREADABLE, message=why)
 
 
 def where(error: BaseException) -> str:
@@ -220,23 +252,25 @@ def deliver(callback: AuthenticatedCallback, delivery: Delivery) -> Verdict:
             return Verdict.LATE
         waiting_since = internals.deferred_at(task_instance)
         known = delivery_for(registration.submission, internals.delivery_of(session, task))
-        repeated = known is not None and (
-            known.same_as(delivery)
-            # The first word about a job that cannot be asked stands.
-            or (registration.keep_body and known.state != "error" and known.job_id == delivery.job_id)
-        )
-        if known and repeated:
-            if waiting_since is None or known.received_at < waiting_since.timestamp():
-                return Verdict.DUPLICATE
-            # It came during this wait and the task still waits: nobody has taken it out, perhaps because no
-            # triggerer is there to do so.
-            delivery = known
-        else:
-            _store(session, callback, task_instance, delivery)
+        if registration.parties and (known is None or known.kept):
+            # What the others have sent lies in the task's memory, also after a new try has begun.
+            known = delivery_for(registration.submission, internals.kept_delivery_of(session, task)) or known
+        merged = merge(registration, known, delivery, task.party)
+        if merged.news:
+            _store(session, callback, task_instance, merged.delivery)
+        if not merged.wakes:
+            stored = Verdict.DUPLICATE if merged.repeated else Verdict.ACCEPTED
+            return Verdict.HEARTBEAT if delivery.heartbeat else stored
+        if merged.repeated and (
+            waiting_since is None or merged.delivery.received_at < waiting_since.timestamp()
+        ):
+            return Verdict.DUPLICATE
+        # One that is repeated, came during this wait and finds the task still waiting: nobody has taken it
+        # out, perhaps because no triggerer is there to do so.
         # Too early: the task's own trigger takes the delivery out when the settle time is over.
         if waiting_since is None or waiting_since.timestamp() + registration.settle > time.time():
-            return Verdict.DUPLICATE if repeated else Verdict.ACCEPTED
-        internals.resume(session, task_instance, delivery.to_event())
+            return Verdict.DUPLICATE if merged.repeated else Verdict.ACCEPTED
+        internals.resume(session, task_instance, merged.delivery.to_event())
         return Verdict.WOKEN
 
 
@@ -247,7 +281,10 @@ def _store(session: Session, callback: AuthenticatedCallback, task_instance: Any
     The mailbox ends with the try. That the memory holds the callbacks that the worker has registered shows
     that workers and API server have the same memory: a worker may keep its state elsewhere.
     """
-    if callback.registration.keep_body and _callbacks(internals.durable_of(session, callback.task)):
+    registration = callback.registration
+    # A sign of life brings nothing that a new try would miss; what parties have said is kept.
+    keeps = registration.keep_body and (registration.parties or not delivery.heartbeat)
+    if keeps and _callbacks(internals.durable_of(session, callback.task)):
         internals.keep_delivery(session, callback.task, delivery.to_text())
         delivery = replace(delivery, value=None, kept=True)
     internals.put_delivery(session, task_instance, delivery.to_text())

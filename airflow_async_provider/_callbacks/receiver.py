@@ -22,8 +22,9 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from airflow_async_provider._callbacks import airflow_internals as internals
-from airflow_async_provider._callbacks import handling, support
+from airflow_async_provider._callbacks import confirm, handling, support
 from airflow_async_provider._callbacks.address import (
+    CONFIRM,
     HEALTH,
     MAX_TOKEN,
     ROUTE,
@@ -108,6 +109,17 @@ def build_app() -> FastAPI:
         """For senders that cannot set headers."""
         return await receiver.receive(request, token, secret)
 
+    @app.get(f"{ROUTE}/{{token}}/{{secret}}{CONFIRM}", include_in_schema=False)
+    async def page(request: Request, token: str, secret: str) -> Response:
+        """What a person is asked; scanners of links that follow it change nothing."""
+        return await receiver.page(request, token, secret)
+
+    @app.post(f"{ROUTE}/{{token}}/{{secret}}{CONFIRM}", include_in_schema=False)
+    async def answered(request: Request, token: str, secret: str) -> Response:
+        """The button that a person has pressed."""
+        answer = await receiver.receive(request, token, secret, on_page=True)
+        return answer if answer.status_code == 200 else confirm.refused(answer)
+
     return app
 
 
@@ -162,9 +174,10 @@ class _Gate:
         """One request."""
         if scope["type"] == "http" and not scope["path"].endswith(HEALTH):
             _, found, tail = scope["path"].partition(_MARKER)
-            token, slash, secret = tail.partition("/")
+            methods = ("POST", "PUT", "GET") if tail.endswith(CONFIRM) else ("POST", "PUT")
+            token, slash, secret = tail.removesuffix(CONFIRM).partition("/")
             named = found and token and bool(slash) == bool(secret) and "/" not in secret
-            if named and scope["method"] in ("POST", "PUT"):
+            if named and scope["method"] in methods:
                 proven = self._receiver.look_at(token, secret or _bearer(scope))
                 if proven is None:
                     await (await self._receiver.refuse(receive))(scope, receive, send)
@@ -218,11 +231,18 @@ class _Receiver:
             return JSONResponse({"callbacks": support.UNSUPPORTED, "reason": reason}, status_code=503)
         return JSONResponse({"callbacks": support.SUPPORTED})
 
-    async def receive(self, request: Request, token: str, secret: str | None) -> Response:
-        """Answer one request, whatever happens."""
+    async def receive(
+        self, request: Request, token: str, secret: str | None, *, on_page: bool = False
+    ) -> Response:
+        """
+        Answer one request, whatever happens.
+
+        :param on_page: it is a person's answer on the confirm page, whose form is ours and carries no
+            signature
+        """
         begun = time.monotonic()
         try:
-            return await self._handle(request, token, secret, begun)
+            return await self._handle(request, token, secret, begun, on_page=on_page)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except BusyError:
@@ -233,29 +253,55 @@ class _Receiver:
             log.warning("A callback could not be stored; its sender was asked to repeat it: %s", what)
             return _come_again()
 
-    async def _handle(self, request: Request, token: str, secret: str | None, begun: float) -> Response:
+    async def page(self, request: Request, token: str, secret: str) -> Response:
+        """The confirm page of an address; 404 where its task asks nothing."""
+        try:
+            callback = await self._authenticated(request, token, secret)
+        except BusyError:
+            return await self.turn_away(request.receive, proven=request.scope.get(_PROVEN, False))
+        except Exception as e:  # noqa: BLE001 - the database is away: the person may load it again
+            log.warning("A confirm page could not be shown: %s", type(e).__name__)
+            return _come_again()
+        if callback is None:
+            return await self.refuse(request.receive)
+        asked = callback.registration.page
+        if asked is None:
+            return Response(status_code=404)
+        return confirm.page(asked, callback.party)
+
+    async def _authenticated(
+        self, request: Request, token: str, secret: str | None
+    ) -> AuthenticatedCallback | None:
+        proven = request.scope.get(_PROVEN, False)
+        lane = self._proven if proven else self._unproven
+        with lane.place(token):
+            callback = await lane.run(handling.authenticate, token, secret)
+        if callback is None and not proven:
+            self._refusals.count()
+        return callback
+
+    async def _handle(
+        self, request: Request, token: str, secret: str | None, begun: float, *, on_page: bool
+    ) -> Response:
         if not self._support.checked:
             await self._unproven.run(self._support.reason)
         if self._support.unsupported:
             # It has been logged once, and no sender can do anything about it.
             return _come_again(UNSUPPORTED_RETRY_AFTER)
-        proven = request.scope.get(_PROVEN, False)
-        lane = self._proven if proven else self._unproven
-        with lane.place(token):
-            callback = await lane.run(handling.authenticate, token, secret)
+        callback = await self._authenticated(request, token, secret)
         if callback is None:
-            if not proven:
-                self._refusals.count()
             return await self.refuse(request.receive)
+        if on_page and callback.registration.page is None:
+            return Response(status_code=404)
         body = _Body(request, self._buffered)
         try:
             with self._proven.place(token):
-                return await self._take(callback, request, body, begun)
+                return await self._take(callback, request, body, begun, on_page=on_page)
         finally:
             body.release()
 
     async def _take(
-        self, callback: AuthenticatedCallback, request: Request, body: _Body, begun: float
+        self, callback: AuthenticatedCallback, request: Request, body: _Body, begun: float, *, on_page: bool
     ) -> Response:
         whole = await body.read(min(int(callback.registration.max_bytes), callback_max_bytes()))
         if body.late:
@@ -266,6 +312,13 @@ class _Receiver:
             _log_outcome(callback, begun, "too_large")
             return JSONResponse({}, status_code=413)
         headers, content = Headers(request.headers.items()), bytes(body.content)
+        if on_page:
+            answer = confirm.read(callback.registration.page or {}, content)
+            if answer is None:
+                return Response(status_code=400)
+            verdict = await self._proven.run(handling.take_answer, callback, *answer)
+            _log_outcome(callback, begun, verdict.value)
+            return confirm.answered(late=verdict is handling.Verdict.LATE)
         if not await self._proven.run(handling.signature_fits, callback, headers, content):
             return await self.refuse(request.receive)
         verdict = await self._proven.run(handling.take, callback, headers, content)

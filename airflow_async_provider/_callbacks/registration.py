@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -33,6 +33,12 @@ DURABLE_HANDLE = "handle"
 MAX_CALLBACKS = 5
 
 VERSION = 1
+
+#: A secret that is none: what a wrong or missing one is compared with, so that the answer takes as long.
+NO_HASH = "0" * 64
+
+#: More parties than this are no people and no handful of systems; what they say must fit one row.
+MAX_PARTIES = 100
 
 #: What lies in the mailbox before a callback has come. Without it every look would be logged as a failure.
 EMPTY_MAILBOX = "nothing yet"
@@ -64,7 +70,13 @@ class Registration:
     :param max_bytes: largest body
     :param settle: seconds between deferral and wake
     :param pollable: whether the remote can be asked, so that any callback is worth a look
-    :param keep_body: True when the callback is the only bearer of the result, so its value must be kept
+    :param keep_body: True when the callback's own word counts, and may be the only bearer of the result, so
+        that its value must be kept
+    :param name: name of the submission where it is not a piece of the hash: the same for all tries that mean
+        the same job
+    :param parties: name and hash of the secret of each party, where several call back one by one
+    :param needed: how many of them must say that they succeeded
+    :param page: what a person is asked on the confirm page of the address; None: it has none
     """
 
     secret_hash: str
@@ -78,15 +90,30 @@ class Registration:
     settle: float = 10.0
     pollable: bool = True
     keep_body: bool = False
+    name: str = ""
+    parties: Sequence[Sequence[str]] = ()
+    needed: int = 0
+    page: Mapping[str, Any] | None = None
 
     @property
     def submission(self) -> str:
         """Name of the submission that this belongs to; no secret, as it is a piece of a hash."""
-        return self.secret_hash[:16]
+        return self.name or self.secret_hash[:16]
+
+    def hash_for(self, party: int) -> str:
+        """
+        The hash of the secret that an address of this registration goes with.
+
+        :param party: index of the party in the address; -1 for an address of the task as a whole
+        """
+        if not self.parties:
+            return self.secret_hash if party < 0 else NO_HASH
+        return self.parties[party][1] if 0 <= party < len(self.parties) else NO_HASH
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form with its version."""
-        return {"version": VERSION, **asdict(self)}
+        """JSON-able form with its version; of what was added later only what says something."""
+        said = {name: value for name, value in asdict(self).items() if value or name not in _ADDED}
+        return {"version": VERSION, **said}
 
     def to_text(self) -> str:
         """The form in which it is stored, see :func:`as_stored`."""
@@ -107,7 +134,19 @@ class Registration:
         numbers: list[Any] = [found.deadline, found.settle, found.max_bytes]
         texts: list[Any] = [found.secret_hash, found.protocol]
         fits = all(isinstance(n, int | float) for n in numbers) and all(isinstance(t, str) for t in texts)
-        return found if fits else None
+        return found if fits and _are_parties(found.parties) else None
+
+
+#: Fields that came later, left out of what is stored where they say nothing.
+_ADDED = frozenset({"name", "parties", "needed", "page", "kept", "heartbeat", "progress", "alive_at", "said"})
+
+
+def _are_parties(value: Any) -> bool:
+    pairs = value if isinstance(value, list | tuple) else [None]
+    return all(
+        isinstance(p, list | tuple) and len(p) == 2 and all(isinstance(text, str) for text in p)
+        for p in pairs
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +164,11 @@ class Delivery:
     :param error: name of the reason, for a callback that could not be taken
     :param submission: which submission it answers, see :attr:`Registration.submission`
     :param kept: its value lies in the task's own memory, and not here
+    :param heartbeat: it says that the job lives and wakes nobody
+    :param progress: how far the job is, 0 to 1; None: it does not say
+    :param alive_at: epoch seconds of the last sign of life, the API server's clock; of several parties that
+        of the one that has been silent longest, 0 where one has given none yet
+    :param said: of several parties what each has said, by name
     """
 
     state: str
@@ -137,13 +181,15 @@ class Delivery:
     error: str | None = None
     submission: str = ""
     kept: bool = False
+    heartbeat: bool = False
+    progress: float | None = None
+    alive_at: float = 0.0
+    said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-able form with its version."""
-        facts = {"version": VERSION, **asdict(self)}
-        if not self.kept:
-            del facts["kept"]
-        return facts
+        """JSON-able form with its version; of what was added later only what says something."""
+        said = {name: value for name, value in asdict(self).items() if value or name not in _ADDED}
+        return {"version": VERSION, **said}
 
     def to_text(self) -> str:
         """The form in which it is stored, see :func:`as_stored`."""
@@ -158,9 +204,16 @@ class Delivery:
         known = {f.name for f in fields(cls)}
         if not isinstance(value.get("received_at", 0.0), int | float):
             return None
-        if not isinstance(value.get("detail", {}), Mapping):
+        if not all(isinstance(value.get(name, {}), Mapping) for name in ("detail", "said")):
+            return None
+        if not isinstance(value.get("alive_at", 0.0), int | float):
             return None
         return cls(**{k: v for k, v in value.items() if k in known})
+
+    @property
+    def ended(self) -> bool:
+        """Whether it tells of an end, in words that count."""
+        return self.state in set(JobState) and JobState(self.state).ended
 
     @property
     def job_id(self) -> str | None:
@@ -194,6 +247,7 @@ class Delivery:
             message=self.message,
             result=Result(value=self.value) if state is JobState.SUCCEEDED else None,
             detail=dict(self.detail),
+            progress=self.progress,
         )
 
     def to_event(self) -> dict[str, Any]:

@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider import _settings
 from airflow_async_provider._callbacks.address import CallbackAddress, hash_of, new_address
+from airflow_async_provider._callbacks.heartbeats import HeartbeatWatch
 from airflow_async_provider._callbacks.mailbox import expect, key_of, look
 from airflow_async_provider._callbacks.registration import Delivery, Registration
 from airflow_async_provider._callbacks.support import unsupported_reason
+from airflow_async_provider._jobs.messages import SENTENCE_ENDS
 from airflow_async_provider._metrics import timing
 from airflow_async_provider.errors import CallbackError, ConfigurationError
 from airflow_async_provider.hooks._connection import extra_of
 from airflow_async_provider.hooks._registry import GENERIC, HOOKS
 from airflow_async_provider.protocols._job import JobState, JobStatus
-from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
     from airflow_async_provider._jobs.run import JobRun
@@ -54,6 +55,10 @@ class CallbackPart:
         self.policy = settings.policy
         #: Name of the submission whose callback is expected; empty when none is.
         self.submission = ""
+        #: Addresses of those who call back one by one, by name.
+        self.addresses: dict[str, CallbackAddress] = {}
+        #: Whether what the callback says of the job's end counts by itself.
+        self.decides = settings.decides
         self._lingered = False
 
     # -- asking for one -----------------------------------------------------------------------------------
@@ -81,7 +86,7 @@ class CallbackPart:
                 "in the connection's extra or in [async_provider], or [api] base_url."
             )
         if reason := unsupported_reason():
-            if not settings.protocol.pollable:
+            if not settings.askable:
                 raise ConfigurationError(
                     "Nothing was submitted: only a callback tells of this job, and callbacks cannot be "
                     f"taken: {reason}."
@@ -91,13 +96,25 @@ class CallbackPart:
             )
             return None
         task = key_of(self._run.context["ti"])
-        address = new_address(base, task)
-        _mask(address.secret)
+        self.addresses = {
+            name: new_address(base, replace(task, party=party)) for party, name in enumerate(settings.parties)
+        }
+        address = next(iter(self.addresses.values()), None) or new_address(base, task)
+        for one in (address, *self.addresses.values()):
+            _mask(one.secret)
         registration = self._registration(settings, address)
         self._run.memory.expect(registration.to_dict())
         expect(task, registration)
         self.submission = registration.submission
         log.info("Asked for a callback to %s.", address.url)
+        if self.addresses:
+            names = ", ".join(self.addresses)
+            log.info(
+                "%d parties have an address each (%s); %d needed.",
+                len(self.addresses),
+                names,
+                settings.needed,
+            )
         return address
 
     def register_again(self) -> None:
@@ -123,8 +140,13 @@ class CallbackPart:
             signature=None if scheme is None else scheme.to_dict(),
             max_bytes=settings.max_bytes,
             settle=_settings.settle_seconds(),
-            pollable=protocol.pollable,
-            keep_body=not protocol.pollable,
+            pollable=settings.askable,
+            keep_body=settings.decides,
+            # The same for every try that means the same job: a try that died may have given its address away.
+            name=self._run.correlation_id[:16],
+            parties=[[name, hash_of(one.secret)] for name, one in self.addresses.items()],
+            needed=settings.needed,
+            page=settings.page,
         )
 
     def _deadline(self) -> float:
@@ -142,6 +164,10 @@ class CallbackPart:
             "last_delivery_at": record.last_delivery_at,
             "submission": record.submission,
         }
+        if self._settings.heartbeat_timeout is not None:
+            facts["heartbeat_timeout"] = self._settings.heartbeat_timeout
+            facts["alive_at"] = record.alive_at
+            facts["silent_for"] = max(0.0, time.time() - record.silent_since) if record.silent_since else 0.0
         # What continues the job at the remote system is not known to call back.
         return facts if record.followed else {**facts, "policy": self.policy.to_dict()}
 
@@ -152,15 +178,19 @@ class CallbackPart:
             return None
         delivery = self._delivery()
         settings = self._run.settings
-        if delivery is not None or self._lingered or protocol_of(record.handle).pollable:
+        if delivery is not None or self._lingered or self._run.task.hook.can_ask(record.handle):
             return delivery
         self._lingered = True
         until = record.deadline
         if settings.deferrable:
             until = min(until, time.time() + settings.linger)
+        heartbeat = HeartbeatWatch(self._settings.heartbeat_timeout, time.monotonic())
         while delivery is None and time.time() < until:
             time.sleep(min(LOOK_INTERVAL, max(0.0, until - time.time())))
-            delivery = self._delivery()
+            found = self._in_mailbox()
+            delivery = self._news(found)
+            if delivery is None and heartbeat.is_late(found, time.monotonic()):
+                raise self._run.heartbeat_lost(heartbeat.last_words)
         return delivery
 
     def resumed(self, event: Mapping[str, Any]) -> None:
@@ -177,19 +207,20 @@ class CallbackPart:
         :raises CallbackError: it came but could not be taken, and with it the result is lost
         """
         handle, memory = self._run.handle, self._run.memory
-        delivery = self._delivery(since=0.0)
-        if delivery is None or delivery.kept:
+        delivery = self._in_mailbox()
+        if delivery is None or delivery.kept or not delivery.ended:
             delivery = memory.delivery() or delivery
         if delivery is None or delivery.job_id not in (None, handle.job_id):
             return JobStatus(JobState.RUNNING, remote_status="no callback yet")
         if delivery.error is None:
             return delivery.to_status()
+        if self._settings.askable:
+            return JobStatus(JobState.RUNNING, remote_status=delivery.remote_status)
         again = self._run.task.may_start_again(JobStatus(JobState.EXPIRED))
         error = CallbackError(
             f"The callback of the {handle.describe()} came but could not be taken "
-            f"({delivery.remote_status}), and nothing else brings its result. If it was too large: "
-            f"callback_max_bytes is {self._settings.max_bytes}. If it was "
-            "unreadable: the API server's log says why." + ("" if again else DONE_ALREADY),
+            f"({delivery.remote_status}), and nothing else brings its result. {self._reason(delivery)}"
+            + ("" if again else DONE_ALREADY),
             job=handle.shown_id,
             state=delivery.state,
             remote_status=delivery.remote_status,
@@ -198,16 +229,38 @@ class CallbackPart:
             self._run.forget(error)
         raise error
 
-    def _delivery(self, *, since: float | None = None) -> Delivery | None:
-        """The callback in the mailbox, unless it was dealt with already."""
+    def _reason(self, delivery: Delivery) -> str:
+        if delivery.message:
+            said = delivery.message.rstrip()
+            return said if said.endswith(SENTENCE_ENDS) else f"{said}."
+        return (
+            f"If it was too large: callback_max_bytes is {self._settings.max_bytes}. If it was unreadable: "
+            f"the "
+            "API server's log says why."
+        )
+
+    def _delivery(self) -> Delivery | None:
+        """The callback in the mailbox, or in the task's memory, unless it was dealt with already."""
+        delivery = self._news(self._in_mailbox())
+        if delivery is None and self.decides and self._run.correlation_id:
+            # One for an address that an earlier try gave away, whose mailbox is gone.
+            kept = self._news(self._run.memory.delivery())
+            return kept if kept and kept.ended else None
+        return delivery
+
+    def _in_mailbox(self) -> Delivery | None:
         record = self._run.record
         try:
-            delivery = look(key_of(self._run.context["ti"]), record.submission)
+            return look(key_of(self._run.context["ti"]), record.submission)
         except Exception as e:  # noqa: BLE001 - the trigger looks again, and where that can be done, it polls
             self._run.log.warning("Could not look for a callback: %s", type(e).__name__)
             return None
-        seen = record.last_delivery_at if since is None else since
-        return delivery if delivery and delivery.received_at > seen else None
+
+    def _news(self, delivery: Delivery | None) -> Delivery | None:
+        """A delivery, unless it is a sign of life only or was dealt with already."""
+        if delivery is None or delivery.heartbeat:
+            return None
+        return delivery if delivery.received_at > self._run.record.last_delivery_at else None
 
 
 def base_url_for(hook: AsyncApiHook, chosen: str | None) -> tuple[str | None, bool]:

@@ -19,6 +19,7 @@ from airflow_async_provider._callbacks.registration import (
     DURABLE_KEY,
     MAX_CALLBACKS,
     Delivery,
+    Registration,
 )
 from airflow_async_provider._polling.wait_log import Log
 from airflow_async_provider.errors import ConfigurationError
@@ -164,8 +165,8 @@ class TaskMemory:
         """The callback of the latest submission, where it is the only bearer of the result and has come."""
         if not self.works:
             return None
-        newest = next(iter(self.now.callbacks), {})
-        submission = str(newest.get("secret_hash") or "-")[:16]
+        newest = Registration.from_dict(next(iter(self.now.callbacks), None))
+        submission = newest.submission if newest else "-"
         return delivery_for(submission, self._store.get(DURABLE_DELIVERY_KEY))
 
     def still_ours(self) -> bool:

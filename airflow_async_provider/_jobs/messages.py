@@ -18,6 +18,7 @@ from airflow_async_provider.errors import (
     JobError,
     JobExpiredError,
     JobFailedError,
+    JobHeartbeatTimeoutError,
     JobNotRunError,
     JobTimeoutError,
     OriginError,
@@ -115,6 +116,22 @@ def timeout_error(
         job=handle.shown_id,
         state="timeout",
         remote_status=remote_status,
+    )
+
+
+def heartbeat_error(handle: JobHandle, last_words: str, *, cancelled: bool) -> JobHeartbeatTimeoutError:
+    """
+    The job has given no sign of life for too long.
+
+    :param last_words: what the last one said
+    """
+    fate = "It was cancelled." if cancelled else "It was not cancelled and may still be running."
+    last = f"the last one said {last_words!r}" if last_words else "there has been none"
+    return JobHeartbeatTimeoutError(
+        f"The {handle.describe()} has given no sign of life within heartbeat_timeout; {last}. {fate}",
+        job=handle.job_id,
+        state="heartbeat_timeout",
+        remote_status=last_words,
     )
 
 

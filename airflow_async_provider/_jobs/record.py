@@ -27,6 +27,9 @@ class JobRecord:
     :param submission: name of the submission whose callback is expected, empty when none is
     :param last_delivery_at: when the last callback came that was dealt with already
     :param followed: the job continues the one that the task has started
+    :param failing_since: since when a function that asks for the job has failed each time; 0: it has not
+    :param alive_at: the last sign of life of the callbacks' sender, by the API server's clock
+    :param silent_since: when that was seen; 0: not known
     :param clock_trusted: False once a triggerer's clock has contradicted the worker's
     """
 
@@ -41,6 +44,9 @@ class JobRecord:
     last_delivery_at: float = 0.0
     followed: bool = False
     clock_trusted: bool = True
+    failing_since: float = 0.0
+    alive_at: float = 0.0
+    silent_since: float = 0.0
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form with its version."""

@@ -25,7 +25,13 @@ from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearing
 from airflow_async_provider._jobs.reattach import take_up
 from airflow_async_provider._jobs.record import JobRecord
 from airflow_async_provider._metrics import count
-from airflow_async_provider._polling.loop import Outcome, result_in, watch, with_status_url
+from airflow_async_provider._polling.loop import (
+    HEARTBEAT_LOST,
+    Outcome,
+    result_in,
+    watch,
+    with_status_url,
+)
 from airflow_async_provider._polling.policy import Wait
 from airflow_async_provider._polling.wait_log import format_status
 from airflow_async_provider._settings import settle_seconds
@@ -271,10 +277,10 @@ class JobRun:
         settings = self.settings
         if self.callback and (delivery := self.callback.wait_on_worker()):
             return self._go_on(delivery.to_event())  # faster than the deferral, which it saves
-        pollable = protocol_of(self.handle).pollable
-        if not pollable and not settings.deferrable:
+        askable = self.task.hook.can_ask(self.handle)
+        if not askable and not settings.deferrable:
             return self._go_on({"state": "timeout"})
-        if pollable and (not settings.deferrable or settings.linger):
+        if askable and (not settings.deferrable or settings.linger):
             outcome = self._watch_on_worker()
             if not settings.deferrable or outcome.state not in ("timeout", "error"):
                 return self._go_on(outcome.to_event(), outcome.status)
@@ -288,7 +294,8 @@ class JobRun:
             until = min(until, time.time() + settings.linger)
             policy = replace(policy, poll_interval=min(LINGER_INTERVAL, policy.poll_interval))
         wait = Wait(policy, until, record.handle.expires_at)
-        outcome = watch(self.task.hook, record.handle, wait, self.log)
+        asked = _CallbackFirst(self) if self.callback and self.callback.decides else self.task.hook
+        outcome = watch(asked, record.handle, wait, self.log)
         count("polls", outcome.polls, **self._tags)
         if outcome.errors:
             count("polls_failed", outcome.errors, **self._tags)
@@ -310,6 +317,8 @@ class JobRun:
             **(self.callback.trigger_arguments() if self.callback else {}),
             **end_arguments(self.task, self.context, record.handle),
         }
+        if self.settings.worker_poll_interval is not None:
+            arguments["wake_after"] = self.settings.worker_poll_interval
         if instance_id := _instance_id(self.context):
             _deferred_here[instance_id] = record.to_dict()
         raise airflow_exceptions.TaskDeferred(
@@ -346,9 +355,15 @@ class JobRun:
             return self._go_on(event, settled_by_hand(self, event))
 
     def refresh_status(self, *, tries: int = 5) -> JobStatus:
-        """What the remote system says now; where it cannot be asked, what its callback said."""
-        if not protocol_of(self.handle).pollable:
-            return self._status_of_callback()
+        """What the callback said, where its word counts; else what the remote system says now."""
+        told = self._told()
+        if told is not None and (told.state is not JobState.RUNNING or not self._can_ask()):
+            return told
+        if not self._can_ask():
+            raise ConfigurationError(
+                f"The remote system cannot be asked for the {self.handle.describe()}: only the callback of "
+                "the task that started it tells of it."
+            )
         for _ in range(MAX_MOVES):
             status = self.task.hook.status(self.handle, tries=tries)
             moved = with_status_url(self.handle, status)
@@ -359,13 +374,21 @@ class JobRun:
                 break
         return status
 
-    def _status_of_callback(self) -> JobStatus:
-        if self.callback is None:
-            raise ConfigurationError(
-                f"The remote system cannot be asked for the {self.handle.describe()}: only the callback of "
-                "the task that started it tells of it."
-            )
-        return self.callback.fetch_status()
+    def _can_ask(self) -> bool:
+        return self.task.hook.can_ask(self.handle)
+
+    def _told(self) -> JobStatus | None:
+        """What the callback said of the job, where its own word counts."""
+        if self.callback is None or not self.callback.decides:
+            return None
+        if not self.record.submission and self._can_ask():
+            return None  # none was asked for, as there is no address for it
+        told = self.callback.fetch_status()
+        without_result = told.result is None or told.result.value is None
+        if told.state is JobState.SUCCEEDED and without_result and protocol_of(self.handle).pollable:
+            # The description says where the result is, and in which answer.
+            return JobStatus(JobState.RUNNING, remote_status=told.remote_status)
+        return told
 
     def _change_handle(self, handle: JobHandle, **facts: Any) -> None:
         self._set(replace(self.record, handle=handle, **facts))
@@ -380,6 +403,8 @@ class JobRun:
                 polls=self.record.polls + event.get("polls", 0),
                 failed_polls=self.record.failed_polls + event.get("errors", 0),
                 last_delivery_at=event.get("received_at") or self.record.last_delivery_at,
+                alive_at=event.get("alive_at", 0.0),
+                silent_since=time.time() - event["silent_for"] if "silent_for" in event else 0.0,
             )
         )
         if url := event.get("status_url"):
@@ -395,15 +420,27 @@ class JobRun:
                 raise self._timed_out(str(event.get("remote_status", ""))) from e
             if self._has_expired():
                 raise self._unreachable(e) from e
+            if self._failing_too_long():
+                raise
             if isinstance(e, TransientError | UnreadableAnswerError) and reason != "error":
                 self.log.warning(
                     "The status of the %s cannot be read just now: %s", self.handle.describe(), e
                 )
                 return self._wait_on(event)
             raise
+        if self.record.failing_since:
+            self._set(replace(self.record, failing_since=0.0))
         if status.state is JobState.RUNNING:
             return self._not_yet(status, event)
         return self.settle(status)
+
+    def _failing_too_long(self) -> bool:
+        """Whether a function of the DAG that asks for the job has failed for longer than is waited out."""
+        if self.settings.worker_poll_interval is None:
+            return False
+        since = self.record.failing_since or time.time()
+        self._set(replace(self.record, failing_since=since))
+        return time.time() - since >= self.settings.policy.max_outage
 
     def _not_yet(self, status: JobStatus, event: Mapping[str, Any]) -> Any:
         reason = event.get("state")
@@ -411,6 +448,8 @@ class JobRun:
             raise self._timed_out(status.remote_status, unknown=status.unknown_words)
         if self._has_expired():
             raise self._unreachable(None)
+        if reason == HEARTBEAT_LOST:
+            raise self.heartbeat_lost(str(event.get("remote_status", "")))
         if reason == "error" and event.get("via") == "callback":
             self.log.warning(
                 "The callback of the %s could not be taken: %s.",
@@ -534,6 +573,12 @@ class JobRun:
         )
         return self.forget(error) if cancelled else error
 
+    def heartbeat_lost(self, last_words: str) -> JobError:
+        """The error of a job that has given no sign of life for too long; it is cancelled like a late one."""
+        cancelled = self.task.cancel_on_kill and self.cancel(self.handle)
+        error = messages.heartbeat_error(self.handle, last_words, cancelled=cancelled)
+        return self.forget(error) if cancelled else error
+
     def _unreachable(self, cause: RemoteError | None) -> JobError:
         why = f" The last poll failed: {cause}" if cause else ""
         error = JobExpiredError(
@@ -554,7 +599,7 @@ class JobRun:
 
     def can_cancel(self, handle: JobHandle) -> bool:
         """Whether the task may and the remote system can cancel a job."""
-        return self.task.cancel_on_kill and protocol_of(handle).cancel(handle) is not None
+        return self.task.cancel_on_kill and self.task.hook.can_cancel(handle)
 
     def cancel(self, handle: JobHandle) -> bool:
         """Cancel a job at the remote system, if it is still this try's; tells in the log how that went."""
@@ -637,6 +682,22 @@ class JobRun:
                 pollable=protocol_of(self.handle).pollable,
             ),
         )
+
+
+class _CallbackFirst:
+    """Whom a worker asks that waits itself, where the callback's own word counts."""
+
+    def __init__(self, run: JobRun) -> None:
+        self._run = run
+
+    @property
+    def min_poll_interval(self) -> float:
+        """The hook's."""
+        return self._run.task.hook.min_poll_interval
+
+    def status(self, job: JobHandle, *, tries: int = 5) -> JobStatus:
+        """What the callback said, else what the remote system says."""
+        return self._run.refresh_status(tries=tries)
 
 
 def _instance_id(context: Mapping[str, Any]) -> str:

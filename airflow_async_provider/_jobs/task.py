@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -26,12 +26,15 @@ class WaitSettings:
     :param policy: the pace of the polls
     :param deferrable: wait in the triggerer
     :param linger: how long the worker itself watches before it defers
+    :param worker_poll_interval: how often the waiting task is resumed so that a worker asks for the job,
+        where only a function of the DAG can; None: never
     """
 
     timeout: float
     policy: PollPolicy
     deferrable: bool = True
     linger: float = 0.0
+    worker_poll_interval: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +48,13 @@ class CallbackSettings:
     :param policy: the pace of the polls while a callback is expected
     :param protocol: reads the callback
     :param protocol_name: registered name, or dotted path, of that protocol
+    :param askable: whether anybody can be asked for the job, so that any callback is worth a look
+    :param decides: whether what the callback says of the job's end counts by itself
+    :param heartbeat_timeout: how long the callbacks' sender may give no sign of life (seconds); None: it need
+        give none
+    :param parties: names of those who call back one by one; none where there is one
+    :param needed: how many of them must say that they succeeded
+    :param page: what a person is asked on the page of the address
     """
 
     wanted: Literal[True] | None
@@ -53,6 +63,12 @@ class CallbackSettings:
     protocol: JobProtocol
     protocol_name: str
     max_bytes: int = DEFAULT_MAX_BYTES
+    askable: bool = True
+    decides: bool = False
+    heartbeat_timeout: float | None = None
+    parties: Sequence[str] = ()
+    needed: int = 0
+    page: Mapping[str, Any] | None = None
 
 
 class WatchingTask(Protocol):

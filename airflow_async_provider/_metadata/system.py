@@ -31,6 +31,7 @@ class System:
     :param protocols: name in the job handle -> class, below ``protocols``
     :param hook: class of the hook that watches jobs of these protocols, below ``hooks``
     :param simulators: name of the sub-command -> class, below ``simulators``
+    :param decorators: name behind ``@task.`` -> function, below ``decorators``
     :param connection: its connection type; None when it lives on a connection type of another provider
     """
 
@@ -47,6 +48,7 @@ class System:
     protocols: Mapping[str, str] = field(default_factory=dict)
     hook: str = ""
     simulators: Mapping[str, str] = field(default_factory=dict)
+    decorators: Mapping[str, str] = field(default_factory=dict)
     connection: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:

@@ -42,6 +42,10 @@ class Report(Protocol):
         """After a poll and before the next one, also before the first; must not block."""
 
 
+#: States of an event that no answer brought: the callbacks' sender gives no sign of life; a worker shall ask.
+HEARTBEAT_LOST, DUE = "heartbeat_timeout", "due"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """
@@ -97,8 +101,19 @@ def event_by_hand(wish: str, by: str) -> dict[str, Any]:
     return {**Outcome("running", via=BY_HAND).to_event(), "wish": wish, "by": by}
 
 
+class Asked(Protocol):
+    """Whom :func:`watch` asks: a hook, or what stands before one."""
+
+    @property
+    def min_poll_interval(self) -> float:
+        """Seconds below which no Retry-After brings the pause between two polls."""
+
+    def status(self, job: JobHandle, *, tries: int = 5) -> JobStatus:
+        """What is known of the job now."""
+
+
 def watch(
-    hook: AsyncApiHook,
+    hook: Asked,
     handle: JobHandle,
     wait: Wait,
     log: Log,
@@ -110,7 +125,7 @@ def watch(
 
     :param sleep: waits for so many seconds; may raise to break off
     """
-    wait.floor = hook.endpoint.min_poll_interval
+    wait.floor = hook.min_poll_interval
     logger, step, begun = WaitLogger(log, handle, wait, time.time), wait.first(time.time()), handle
     status: JobStatus | None = None
     while isinstance(step, Sleep):

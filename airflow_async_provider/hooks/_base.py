@@ -152,6 +152,19 @@ class AsyncApiHook(BaseHook):
         endpoints = endpoints_of_loop()
         return endpoints.known(type(self), self.conn_id) or await endpoints.get(type(self), self.conn_id)
 
+    @property
+    def min_poll_interval(self) -> float:
+        """Seconds below which no Retry-After brings the pause between two polls, on the worker."""
+        return self.endpoint.min_poll_interval
+
+    def can_ask(self, handle: JobHandle) -> bool:
+        """Whether a worker can ask for a job."""
+        return protocol_of(handle).pollable
+
+    def can_cancel(self, handle: JobHandle) -> bool:
+        """Whether a worker can cancel a job."""
+        return protocol_of(handle).cancel(handle) is not None
+
     # -- requests -----------------------------------------------------------------------------------------
 
     def call(self, request: HttpRequest) -> HttpResponse:

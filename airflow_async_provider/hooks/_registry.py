@@ -45,11 +45,11 @@ def hook_for_connection(conn_id: str) -> AsyncApiHook:
     """
     with connection_must_exist(conn_id):
         conn = BaseHook.get_connection(conn_id)
-    known = {}
+    known: dict[str, type[AsyncApiHook]] = {}
     for path in (f"{PACKAGE}.hooks.{system.hook}" for system in SYSTEMS):
         module, _, name = path.rpartition(".")
         hook: type[AsyncApiHook] = getattr(import_module(module), name)
-        known[hook.conn_type] = hook
+        known.setdefault(hook.conn_type, hook)
     if conn.conn_type not in known:
         raise ConfigurationError(
             f"The connection {conn_id!r} has the type {conn.conn_type!r}. Files are fetched over connections "

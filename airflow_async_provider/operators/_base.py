@@ -280,6 +280,8 @@ class AsyncJobOperator(BaseOperator):
             protocol=protocol,
             protocol_name=protocol_name or protocol.name,
             max_bytes=max_bytes,
+            askable=protocol.pollable,
+            decides=not protocol.pollable,
         )
 
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -22,13 +21,9 @@ from airflow_async_provider._jobs.arguments import method_of, one_connection, on
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.parts import check_destination, json_bytes, names_of_files
-from airflow_async_provider._jobs.results.store import (
-    ResultStore,
-    check_body,
-    lineage_of,
-    stream_of,
-)
+from airflow_async_provider._jobs.results.parts import check_destination
+from airflow_async_provider._jobs.results.returned import DEFAULT_MAX_XCOM_BYTES, ReturnedResult
+from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider.errors import ConfigurationError, DownloadError, SubmitUnknownError
@@ -45,12 +40,7 @@ from airflow_async_provider.operators._http_arguments import (
     profile_name,
 )
 from airflow_async_provider.protocols._base import JobProtocol
-from airflow_async_provider.protocols._http.values import body_value, check_for_xcom
-from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result, Submitted
-
-#: A result for XCom may be this large unless the task says otherwise (bytes).
-DEFAULT_MAX_XCOM_BYTES = 1024 * 1024
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 
 
 class HttpAsyncJobOperator(AsyncJobOperator):
@@ -402,54 +392,10 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             self.log.info("The %s succeeded, and there is no data.", handle.describe())
             value: Any = None
         elif self.destination is None:
-            value = None if result is None else self._value(handle, status)
+            returned = ReturnedResult(self.hook, self.log, self.max_xcom_bytes)
+            value = None if result is None else returned.value(handle, status)
         else:
             check_destination(handle, result)
             since, via = run.record.started_at, run.record.via
             value = ResultStore.of_run(run).store(handle, status, since=since, via=via)
         return value
-
-    def _value(self, handle: JobHandle, status: JobStatus) -> Any:
-        """The result for XCom."""
-        result = status.result or Result()
-        if result.files and self.protocol.delete(handle) is not None:
-            raise DownloadError(
-                f"The {handle.describe()} has {len(result.files)} files, and the description deletes the job "
-                "afterwards: give a destination.",
-                job=handle.shown_id,
-            )
-        if result.files:
-            return names_of_files(handle, result, self.log)
-        check_body(handle, result)
-        value = result.value
-        if value is None and (result.url is not None or result.body is None):
-            value = self._fetched(handle, status)
-        if isinstance(value, bytes):
-            raise DownloadError(
-                f"The result of the {handle.describe()} is neither JSON nor text: give a destination for it.",
-                job=handle.shown_id,
-            )
-        check_for_xcom(value, what=f"The result of the {handle.describe()}")
-        if len(json_bytes(value)) > self.max_xcom_bytes:
-            raise self._too_large(handle)
-        return value
-
-    def _fetched(self, handle: JobHandle, status: JobStatus) -> Any:
-        source = stream_of(self.hook, handle, status)
-        content = bytearray()
-        try:
-            while block := source.read():
-                content += block
-                if len(content) > self.max_xcom_bytes:
-                    raise self._too_large(handle)
-        finally:
-            source.close()
-        headers = Headers({"Content-Type": source.content_type or ""})
-        return body_value(HttpResponse(200, headers, bytes(content), time.time()))
-
-    def _too_large(self, handle: JobHandle) -> DownloadError:
-        return DownloadError(
-            f"The result of the {handle.describe()} is larger than {self.max_xcom_bytes} bytes "
-            "(max_xcom_bytes): give a destination for it.",
-            job=handle.shown_id,
-        )

@@ -31,6 +31,8 @@ class JobProtocol(ABC):
     name: ClassVar[str]
     #: False where the only news of a job is its callback
     pollable: ClassVar[bool] = True
+    #: True where a function of the DAG asks, which only a worker can call
+    asked_by_worker: bool = False
 
     @property
     def pace(self) -> Mapping[str, float]:

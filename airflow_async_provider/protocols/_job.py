@@ -199,6 +199,7 @@ class JobStatus:
     :param no_data: it succeeded, and the remote says that there is nothing: no result is to be expected
     :param result_request: asks for the document that says where the result is, where the status does not
     :param unknown_words: words of the remote that stand in no list, when ``recognised`` is False
+    :param heartbeat: a callback that only says that the job lives, so that nobody need be asked
     """
 
     state: JobState
@@ -214,6 +215,7 @@ class JobStatus:
     no_data: bool = False
     result_request: HttpRequest | None = field(default=None, repr=False)
     unknown_words: tuple[str, ...] = ()
+    heartbeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

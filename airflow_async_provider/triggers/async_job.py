@@ -12,6 +12,7 @@ from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
+from airflow_async_provider._callbacks.heartbeats import HeartbeatWatch, words_of
 from airflow_async_provider._callbacks.mailbox import (
     alook,
     apush_return_value,
@@ -21,7 +22,7 @@ from airflow_async_provider._callbacks.mailbox import (
 )
 from airflow_async_provider._callbacks.registration import Delivery
 from airflow_async_provider._page.report import JobReport, reported
-from airflow_async_provider._polling.loop import Outcome, awatch
+from airflow_async_provider._polling.loop import DUE, HEARTBEAT_LOST, Outcome, awatch
 from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import PollPolicy, Wait
 from airflow_async_provider._polling.wait_log import Heartbeat, format_duration
@@ -51,7 +52,7 @@ MAX_CANCELLING = 60.0
 _cancelling: set[asyncio.Task[None]] = set()
 
 #: Ends of a wait that no answer of the remote system told of.
-_NO_ANSWERS = ("timeout", "expired", "error")
+_NO_ANSWERS = ("timeout", "expired", "error", HEARTBEAT_LOST, DUE)
 
 
 class AsyncJobTrigger(BaseTrigger):
@@ -78,6 +79,12 @@ class AsyncJobTrigger(BaseTrigger):
     :param submission: name of the submission whose callback counts
     :param end: how to end the task when the job has succeeded, without a worker: whether its return value is
         pushed, and mapped over; None where a worker shall end it
+    :param heartbeat_timeout: how long the callbacks' sender may give no sign of life (seconds); None: it need
+        give none
+    :param alive_at: the last sign of life that was seen before this wait, by its sender's clock
+    :param silent_for: how long ago that was (seconds), or the wait for the first one began
+    :param wake_after: resume the task after so many seconds, as only a worker can ask for the job; None:
+        never
     :param version: layout of these arguments
     :param later: what a later version of this package has added without a new layout: kept and not used
     """
@@ -97,6 +104,10 @@ class AsyncJobTrigger(BaseTrigger):
         last_delivery_at: float = 0.0,
         submission: str = "",
         end: Mapping[str, bool] | None = None,
+        heartbeat_timeout: float | None = None,
+        alive_at: float = 0.0,
+        silent_for: float = 0.0,
+        wake_after: float | None = None,
         version: int = TRIGGER_VERSION,
         **later: Any,
     ) -> None:
@@ -113,6 +124,10 @@ class AsyncJobTrigger(BaseTrigger):
         self.last_delivery_at = last_delivery_at
         self.submission = submission
         self.end = end
+        self.heartbeat_timeout = heartbeat_timeout
+        self.alive_at = alive_at
+        self.silent_for = silent_for
+        self.wake_after = wake_after
         self.version = version
         self.later = later
 
@@ -132,6 +147,11 @@ class AsyncJobTrigger(BaseTrigger):
                 "callback": self.callback,
                 "last_delivery_at": self.last_delivery_at,
                 "submission": self.submission,
+                **{
+                    name: value
+                    for name in ("heartbeat_timeout", "alive_at", "silent_for", "wake_after")
+                    if (value := getattr(self, name))
+                },
                 "version": self.version,
                 **({} if self.end is None else {"end": self.end}),
                 **self.later,
@@ -239,41 +259,54 @@ class AsyncJobTrigger(BaseTrigger):
             )
 
     async def _wait(self) -> dict[str, Any]:
+        """The event of whatever comes first: an end, a callback, silence, or a worker's turn to ask."""
         handle = self._handle
         with meter_of_loop().waiting(handle, self.conn_id or handle.conn_id or "", ago=self._ago):
             return await self._wait_for(handle)
 
     async def _wait_for(self, handle: JobHandle) -> dict[str, Any]:
-        if not self.callback:
-            return (await self._poll(handle)).to_event()
-        delivery = await self._look()
-        if delivery is not None:
-            return delivery.to_event()
-        polls = asyncio.ensure_future(
-            self._poll(handle) if protocol_of(handle).pollable else self._until_deadline()
+        pollable = protocol_of(handle).pollable
+        self._signs = HeartbeatWatch(
+            self.heartbeat_timeout, time.monotonic() - self.silent_for, alive_at=self.alive_at
         )
-        deliveries = asyncio.ensure_future(self._deliveries())
+        if self.callback and (delivery := await self._look()) is not None:
+            return delivery.to_event()
+        others = [self._deliveries()] if self.callback else []
+        others += [self._until_due(self.wake_after)] if self.wake_after is not None else []
+        waits = [self._poll_event(handle) if pollable or not others else self._until_deadline(), *others]
+        if len(waits) == 1:
+            return await waits[0]
+        tasks = [asyncio.ensure_future(wait) for wait in waits]
         try:
-            await asyncio.wait({polls, deliveries}, return_when=asyncio.FIRST_COMPLETED)
-            return deliveries.result() if deliveries.done() else polls.result().to_event()
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # A callback that is there counts before the rest.
+            return next(t for t in (*tasks[1:], tasks[0]) if t.done()).result()
         finally:
-            polls.cancel()
-            deliveries.cancel()
-            await asyncio.gather(polls, deliveries, return_exceptions=True)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _poll_event(self, handle: JobHandle) -> dict[str, Any]:
+        return (await self._poll(handle)).to_event()
+
+    async def _until_due(self, seconds: float) -> dict[str, Any]:
+        await asyncio.sleep(seconds)
+        return {**Outcome(DUE, polls=1).to_event(), **self._signs.to_event(time.monotonic())}
 
     async def _poll(self, handle: JobHandle) -> Outcome:
         wait = Wait(PollPolicy.from_dict(self.policy), self.deadline, handle.expires_at)
         outcome = await awatch(self._hook(), handle, wait, self.log, now=self.now, report=self._report)
         return replace(outcome, keep_result=protocol_of(handle).result_once)
 
-    async def _until_deadline(self) -> Outcome:
+    async def _until_deadline(self) -> dict[str, Any]:
         heartbeat = Heartbeat()
         while (left := self.deadline - self.now()) > 0:
             await asyncio.sleep(min(left, heartbeat.pause + 0.01))
             if heartbeat.beats():
                 waited = format_duration(heartbeat.waited)
-                self.log.info("Job %s: no callback yet; waited for %s", self._shown_id, waited)
-        return Outcome("timeout")
+                what = "no callback yet" if self.callback else "no end yet"
+                self.log.info("Job %s: %s; waited for %s", self._shown_id, what, waited)
+        return Outcome("timeout").to_event()
 
     async def _deliveries(self) -> dict[str, Any]:
         """
@@ -283,14 +316,25 @@ class AsyncJobTrigger(BaseTrigger):
         these looks are for what fell between the two.
         """
         pause = self._until_settled() + SLACK
+        signs, told = self._signs, ""
         while True:
-            await asyncio.sleep(pause)
-            delivery = await self._look()
-            if delivery is not None:
+            await asyncio.sleep(pause if signs.pause is None else min(pause, signs.pause))
+            delivery = await self._look(signs=True)
+            if delivery is not None and not delivery.heartbeat:
                 return delivery.to_event()
+            if delivery is not None and (words := words_of(delivery)) != told:
+                told = words
+                self.log.info("Job %s: a callback says: %s", self.job.get("job_id"), words)
+            if signs.is_late(delivery, time.monotonic()):
+                return Outcome(HEARTBEAT_LOST, remote_status=signs.last_words).to_event()
             pause = min(max(pause * 3, 10.0), MAX_LOOK)
 
-    async def _look(self) -> Delivery | None:
+    async def _look(self, *, signs: bool = False) -> Delivery | None:
+        """
+        What lies in the mailbox and was not dealt with already.
+
+        :param signs: signs of life as well
+        """
         if self.task_instance is None:
             return None
         try:
@@ -298,7 +342,9 @@ class AsyncJobTrigger(BaseTrigger):
         except Exception as e:  # noqa: BLE001 - a look that fails must not end the wait; polls go on
             self.log.warning("Could not look for a callback: %s", _describe_error(e))
             return None
-        return delivery if delivery and delivery.received_at > self.last_delivery_at else None
+        if delivery is None or (delivery.heartbeat and not signs):
+            return None
+        return delivery if delivery.received_at > self.last_delivery_at or delivery.heartbeat else None
 
     def _until_settled(self) -> float:
         """Seconds until the task may be resumed, counted from our start, which is after the deferral."""
@@ -356,7 +402,7 @@ class AsyncJobTrigger(BaseTrigger):
         if await self._has_ended():
             return
         done = await self._hook().acancel(self._handle)
-        self.log.info("Job %s: %s", job_id, "cancelled" if done else "it could not be cancelled")
+        self.log.info("Job %s: %s", job_id, "cancelled" if done else f"it was not cancelled: {done}")
 
     async def _ask_airflow(self, question: Callable[..., Awaitable[bool]], *more: Any) -> bool:
         """Whether nobody has killed anything, by one of the signs of that."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 from airflow_async_provider._jobs.run import JobRun
@@ -13,6 +12,7 @@ from airflow_async_provider.errors import RequestRefusedError
 from airflow_async_provider.operators._base import AsyncJobOperator
 from airflow_async_provider.protocols import JobHandle, JobState, JobStatus, Submitted
 from airflow_async_provider.protocols._job import Cancellation
+from airflow_async_provider.protocols._registry import protocol_of
 
 RUNNING, SUCCEEDED, FAILED, CANCELLED, BLOCKED = (
     JobState.RUNNING,
@@ -38,7 +38,7 @@ class SmallRemote:
         self.cancelled: list[str] = []
         #: Where each answer says that the next one is to be asked for.
         self.moves_to: str | None = None
-        self.endpoint = SimpleNamespace(min_poll_interval=0.0)
+        self.min_poll_interval = 0.0
         self._numbers = itertools.count(7)
 
     def start(self, state: JobState = RUNNING) -> JobHandle:
@@ -59,6 +59,12 @@ class SmallRemote:
             raise RequestRefusedError("unknown", http_status=404)
         state = self.jobs[handle.job_id]
         return JobStatus(state, remote_status=state.value, status_url=self.moves_to)
+
+    def can_ask(self, handle: JobHandle) -> bool:
+        return protocol_of(handle).pollable
+
+    def can_cancel(self, handle: JobHandle) -> bool:
+        return protocol_of(handle).cancel(handle) is not None
 
     def cancel(self, handle: JobHandle) -> Cancellation:
         self.cancelled.append(handle.job_id)

@@ -99,6 +99,7 @@ def test_the_memory_of_a_task(world: World) -> None:
     if not HAS_TASK_STATE:
         with internals.transaction() as session:
             assert internals.durable_of(session, task.key) == {}
+            assert internals.kept_delivery_of(session, task.key) is None
         with pytest.raises(ImportError):
             import airflow.state  # noqa: F401 - it is the lack of it that counts
         return
@@ -108,6 +109,7 @@ def test_the_memory_of_a_task(world: World) -> None:
 
     with internals.transaction() as session:
         memory = internals.durable_of(session, task.key)
+        assert internals.kept_delivery_of(session, task.key) == HOSTILE
     assert memory["handle"] == {"job_id": "7"}
     assert Registration.from_dict(memory["callbacks"][0]) == registration
     assert world.task_state(task.key, DURABLE_DELIVERY_KEY) == HOSTILE

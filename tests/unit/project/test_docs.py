@@ -46,6 +46,7 @@ PAGE_OF = {
     "async_job": "jaggaer_aso",
     "async_result": "jaggaer_aso",
     "download": "downloads",
+    "remote_job": "wait_for_anything",
     "_open_connectors_bulk": "open_connectors",
 }
 

@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("triggers",),
     ("_jobs",),
     ("operators", "sensors", "transfers"),
+    ("decorators",),
     ("plugin", "_cli"),
     ("__main__",),
 )

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A job's result as a task's return value, within its bound."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from airflow_async_provider._jobs.results.parts import json_bytes, names_of_files
+from airflow_async_provider._jobs.results.store import check_body, stream_of
+from airflow_async_provider.errors import DownloadError
+from airflow_async_provider.protocols._http.values import body_value, check_for_xcom
+from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
+from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
+from airflow_async_provider.protocols._registry import protocol_of
+
+if TYPE_CHECKING:
+    from airflow_async_provider.hooks._base import AsyncApiHook
+
+#: A result for XCom may be this large unless the task says otherwise (bytes).
+DEFAULT_MAX_XCOM_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnedResult:
+    """
+    Hands a result over to XCom.
+
+    :param hook: fetches it, where it is behind a URL
+    :param log: Airflow's task log
+    :param max_xcom_bytes: how large it may be (bytes)
+    """
+
+    hook: AsyncApiHook
+    log: Any
+    max_xcom_bytes: int
+
+    def value(self, handle: JobHandle, status: JobStatus) -> Any:
+        """
+        The return value.
+
+        :param status: its ``result`` as ``hook.result`` gave it
+        :raises ResultError: it is too large, no JSON, or could not be fetched
+        """
+        result = status.result or Result()
+        if result.files and protocol_of(handle).delete(handle) is not None:
+            raise DownloadError(
+                f"The {handle.describe()} has {len(result.files)} files, and the description deletes the job "
+                "afterwards: give a destination.",
+                job=handle.shown_id,
+            )
+        if result.files:
+            return names_of_files(handle, result, self.log)
+        check_body(handle, result)
+        value = result.value
+        if value is None and (result.url is not None or result.body is None):
+            value = self._fetched(handle, status)
+        if isinstance(value, bytes):
+            raise DownloadError(
+                f"The result of the {handle.describe()} is neither JSON nor text: give a destination for it.",
+                job=handle.shown_id,
+            )
+        return self.checked(handle, value)
+
+    def checked(self, handle: JobHandle, value: Any) -> Any:
+        """
+        A value that came in an answer, if XCom may have it.
+
+        :raises ResultError: it is too large, or no JSON
+        """
+        check_for_xcom(value, what=f"The result of the {handle.describe()}")
+        if len(json_bytes(value)) > self.max_xcom_bytes:
+            raise self._too_large(handle)
+        return value
+
+    def _fetched(self, handle: JobHandle, status: JobStatus) -> Any:
+        source = stream_of(self.hook, handle, status)
+        content = bytearray()
+        try:
+            while block := source.read():
+                content += block
+                if len(content) > self.max_xcom_bytes:
+                    raise self._too_large(handle)
+        finally:
+            source.close()
+        headers = Headers({"Content-Type": source.content_type or ""})
+        return body_value(HttpResponse(200, headers, bytes(content), time.time()))
+
+    def _too_large(self, handle: JobHandle) -> DownloadError:
+        return DownloadError(
+            f"The result of the {handle.describe()} is larger than {self.max_xcom_bytes} bytes "
+            "(max_xcom_bytes): give a destination for it.",
+            job=handle.shown_id,
+        )
