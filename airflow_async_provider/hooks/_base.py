@@ -433,10 +433,11 @@ class AsyncApiHook(BaseHook):
             if request is None:
                 return replace(found, files=tuple(files), more=None) if found and files else found
             exchange = partial(self._result_document, protocol, handle, request)
-            found = with_retries(request, exchange, unreadable=True)
-            if isinstance(found, NotReadyError):
-                waited += _sit_out(found, waited)
+            answered = with_retries(request, exchange, unreadable=True)
+            if isinstance(answered, NotReadyError):
+                waited += _sit_out(answered, waited)
                 continue
+            found = answered
             files += found.files
             request = found.more
         raise DescriptionError(
