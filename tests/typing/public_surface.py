@@ -27,6 +27,7 @@ from airflow_async_provider.operators.open_connectors import (
     OpenConnectorsBulkDownloadOperator,
     OpenConnectorsBulkUploadOperator,
 )
+from airflow_async_provider.operators.remote_job import Callback, RemoteJob, RemoteJobOperator, Submission
 from airflow_async_provider.protocols import (
     Cancellation,
     Headers,
@@ -63,6 +64,18 @@ def operators_take_what_their_pages_say() -> Iterable[BaseOperator]:
     yield AsyncJobSensor(task_id="k", job={}, poke_interval=10)
     yield AutomicExecutionSensor(task_id="l", run_id=7)
     yield HttpAsyncJobSensor(task_id="m", endpoint="e")
+    yield RemoteJobOperator(task_id="n", start=print, poll=asked_by_a_worker, heartbeat_timeout=60)
+
+
+def asked_by_a_worker(job: RemoteJob) -> str:
+    assert_type(job.id, str)
+    return "running"
+
+
+def what_a_start_function_gets(submission: Submission) -> None:
+    assert_type(submission.callback, Callback)
+    assert_type(submission.callback.headers, dict[str, str])
+    assert_type(submission.idempotency_key, str)
 
 
 def what_they_refuse() -> None:
