@@ -202,7 +202,7 @@ def _read(registration: Registration, headers: Headers, body: bytes) -> Delivery
         value = status.result.value if registration.keep_body and status.result else None
         if too_deep(value):
             raise CallbackError("its result is nested too deeply")
-        delivery_id = getattr(protocol, "delivery_id", _no_delivery_id)(headers, body)
+        delivery_id = _delivery_id(protocol, headers, body)
         return Delivery(
             state=status.state.value,
             remote_status=plain(status.remote_status),
@@ -210,7 +210,7 @@ def _read(registration: Registration, headers: Headers, body: bytes) -> Delivery
             message=None if status.message is None else plain(status.message, MAX_MESSAGE),
             value=value,
             detail=dict(status.detail),
-            delivery_id=None if delivery_id is None else plain(delivery_id),
+            delivery_id=plain(delivery_id) if delivery_id else None,
             heartbeat=status.heartbeat,
             progress=status.progress,
         )
@@ -324,8 +324,18 @@ def _callbacks(memory: Mapping[str, Any]) -> list[Any]:
     return callbacks if isinstance(callbacks, list) else []
 
 
-def _no_delivery_id(headers: Headers, body: bytes) -> str | None:
-    return None
+def delivery_id_of(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> str:
+    """
+    The sender's id of a delivery; empty where its protocol knows none.
+
+    :raises Exception: whatever a body does to a protocol
+    """
+    return _delivery_id(_protocol(callback.registration), headers, body)
+
+
+def _delivery_id(protocol: JobProtocol, headers: Headers, body: bytes) -> str:
+    read = getattr(protocol, "delivery_id", None)
+    return str(read(headers, body) or "") if read else ""
 
 
 class _Keys:
