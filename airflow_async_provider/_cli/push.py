@@ -125,8 +125,9 @@ def deliveries(arguments: Namespace) -> int:
     """Show the last deliveries."""
     given = {name: getattr(arguments, name) for name in ("dag_id", "task_id", "run_id", "map_index")}
     task = {name: value for name, value in given.items() if value is not None}
-    found = record.last(arguments.limit, source=arguments.source, task=task)
-    about = ("source",) if arguments.source is not None else ("dag_id", "task_id", "run_id", "map_index")
+    source = "" if arguments.all_sources else arguments.source
+    found = record.last(arguments.limit, source=source, task=task)
+    about = ("source",) if source is not None else ("dag_id", "task_id", "run_id", "map_index")
     _show(found, arguments.output, ("received_at", *about, "outcome", "bytes", "id", "repeated", "assets"))
     return DONE
 

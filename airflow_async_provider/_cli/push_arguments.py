@@ -138,7 +138,8 @@ PUSH_SOURCES: dict[str, tuple[str, list[Argument]]] = {
 DELIVERIES: tuple[str, list[Argument]] = (
     "Show what came last for tasks, or for push sources: time, outcome, size, id",
     [
-        (("--source",), {"nargs": "?", "const": "", "help": "of this push source; without a name: of all"}),
+        (("--source",), {"help": "of this push source"}),
+        (("--all-sources",), {"action": "store_true", "help": "of all push sources"}),
         (("--dag-id",), {"help": "of this DAG's tasks"}),
         (("--task-id",), {"help": "of this task"}),
         (("--run-id",), {"help": "of this run"}),

@@ -25,6 +25,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     served,
     world_fixture,
 )
+from tests.support.harness import AIRFLOW
 from tests.support.push_world import KEY, Pushed, make_asset, make_source, queued
 
 
@@ -222,7 +223,8 @@ def test_a_repeated_delivery_makes_one_event(world: World, asset: str, form: str
     assert pushed.record()[0]["repeated"] == 1
     assert send(pushed, "duplicate", body=body.replace(b"1", b"2")) == [200, 200]
     assert len(pushed.events()) == 2
-    assert queued(world, dag_id) == 1
+    # From Airflow 3.4 on each event starts a run of its own.
+    assert queued(world, dag_id) == (2 if AIRFLOW >= (3, 4) else 1)
 
 
 def test_copies_that_come_at_the_same_moment_make_one_event(world: World, asset: str) -> None:

@@ -22,7 +22,8 @@ from tests.support.push_world import KEY, make_asset, queued
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pushing, "_sources", pushing._Sources())
     monkeypatch.setenv("AIRFLOW__CORE__FERNET_KEY", "cBybyBmnDfNZcCgRAtLUFjZZJbDoPAYNmyVjkSGSBdU=")
-    monkeypatch.setattr(pushing, "MIN_AGE", 0.0)
+    for age in ("MIN_AGE", "MAX_AGE"):  # a server remembers a source for a while
+        monkeypatch.setattr(pushing, age, 0.0)
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ class Terminal:
         return code
 
     def address(self) -> str:
-        (found,) = re.findall(r"^  (http\S+)$", self.said, re.M)
+        (found,) = re.findall(r"^  (http\S+)$", self.said, re.MULTILINE)
         return str(found)
 
 
