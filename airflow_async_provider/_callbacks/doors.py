@@ -16,6 +16,10 @@ from airflow_async_provider._callbacks.sources import NAME, Source
 from airflow_async_provider.protocols._http_messages import Headers
 
 
+#: A task's delivery beyond this is written down without its id (bytes).
+MAX_READ_AGAIN = 256 * 1024
+
+
 class Door(Protocol):
     """One kind of address."""
 
@@ -77,7 +81,8 @@ class TaskDoor:
         handling.refuse_size(whose)
 
     def delivery_id(self, whose: AuthenticatedCallback, headers: Headers, body: bytes) -> str:
-        return handling.delivery_id_of(whose, headers, body)
+        # A large body is not read a second time for it.
+        return handling.delivery_id_of(whose, headers, body) if len(body) <= MAX_READ_AGAIN else ""
 
     def record(self, whose: AuthenticatedCallback, outcome: str, size: int, delivery_id: str) -> None:
         deliveries.record_for_task(whose.task, outcome, size, delivery_id)

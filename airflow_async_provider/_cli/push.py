@@ -19,7 +19,7 @@ from airflow_async_provider._callbacks import deliveries as record
 from airflow_async_provider._callbacks.address import CallbackAddress, hash_of, new_source_address
 from airflow_async_provider._callbacks.pushing import MAX_ADDRESSES
 from airflow_async_provider._callbacks.sources import CONNECTION_PREFIX, Source
-from airflow_async_provider._cli.push_arguments import scheme
+from airflow_async_provider._cli.push_arguments import scheme, secret
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 
 DONE, REFUSED = 0, 1
@@ -55,7 +55,7 @@ def add(arguments: Namespace) -> int:
         name=arguments.name,
         assets=tuple(arguments.asset),
         signature=scheme(arguments.signature) if arguments.signature else None,
-        keys=(arguments.key,) if arguments.key else (),
+        keys=(secret(arguments.key),) if arguments.key else (),
         when=tuple(arguments.when),
         payload=dict(arguments.payload),
         delivery_id=arguments.delivery_id,
@@ -101,7 +101,7 @@ def rotate(arguments: Namespace) -> int:
     """Give a source another key, or another address."""
     source = _stored(arguments.name)
     if arguments.key or arguments.drop_old_keys:
-        keys = [arguments.key, *source.keys] if arguments.key else list(source.keys)
+        keys = [secret(arguments.key), *source.keys] if arguments.key else list(source.keys)
         changed = replace(source, keys=tuple(keys[:1] if arguments.drop_old_keys else keys))
         _store(changed)
         _tell(f"{len(changed.keys)} key(s) are good, the newest first.")

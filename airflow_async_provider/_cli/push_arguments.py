@@ -59,7 +59,7 @@ _BASE_URL: Argument = (
 _OUTPUT: Argument = (("--output",), {"choices": ["table", "json"], "default": "table", "help": "form"})
 _KEY: Argument = (
     ("--key",),
-    {"type": secret, "help": "key of the signature: @FILE, or env:NAME, or the text"},
+    {"default": "", "help": "key of the signature: @FILE, or env:NAME, or the text"},
 )
 
 
