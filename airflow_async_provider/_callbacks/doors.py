@@ -15,7 +15,6 @@ from airflow_async_provider._callbacks.pushing import Outcome
 from airflow_async_provider._callbacks.sources import NAME, Source
 from airflow_async_provider.protocols._http_messages import Headers
 
-
 #: A task's delivery beyond this is written down without its id (bytes).
 MAX_READ_AGAIN = 256 * 1024
 
