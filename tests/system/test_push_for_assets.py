@@ -53,14 +53,14 @@ def test_a_delivery_from_outside_starts_a_run_and_its_repetition_none(
     sent = time.time()
     assert asyncio.run(sender.send("duplicate")) == [200, 200]
 
-    def runs() -> list[dict[str, Any]]:
-        return list(client.get(f"/dags/{DAG_ID}/dagRuns")["dag_runs"])
+    def runs() -> list[dict[str, Any]] | None:
+        return client.get(f"/dags/{DAG_ID}/dagRuns")["dag_runs"] or None
 
     (run,) = wait_until(runs, "the DAG to be scheduled by its asset", 60, interval=0.2)
     assert client.wait_run(DAG_ID, run["dag_run_id"], timeout=120) == "success"
     (booked,) = client.xcom(DAG_ID, run["dag_run_id"], "book")
     assert booked["order"] == {"number": 7}
-    assert len(runs()) == 1
+    assert len(runs() or ()) == 1
     begun = datetime.fromisoformat(client.get(f"/dags/{DAG_ID}/dagRuns/{run['dag_run_id']}")["queued_at"])
     # A scheduler looks about once a second; the rest is for a machine that is busy with other tests.
     seconds = begun.timestamp() - sent
