@@ -2,7 +2,8 @@
 """
 Remote jobs from a terminal: ``python -m airflow_async_provider try PROFILE --conn-id ID``.
 
-See docs/trying_a_description.md, and docs/remote_jobs_page.md for ``list``, ``show``, ``poll``, ``cancel``.
+See docs/trying_a_description.md; docs/remote_jobs_page.md for ``list``, ``show``, ``poll``, ``cancel``;
+docs/push_for_assets.md for ``push-sources`` and ``deliveries``.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from airflow_async_provider._cli.arguments import build_parser
+from airflow_async_provider._cli import arguments as command_line
+from airflow_async_provider._cli.push_arguments import add_push_commands
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,8 +22,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: arguments, those of the process by default
     :return: the exit code
     """
-    arguments = build_parser().parse_args(argv)
-    if arguments.command != "try":  # imports are after --help, which needs nothing of Airflow
+    parser, commands = command_line.new_parser()
+    add_push_commands(commands)
+    arguments = parser.parse_args(argv)
+    if arguments.command in ("push-sources", "deliveries"):  # imports are after --help, which needs nothing
+        from airflow_async_provider._cli.push import run_push
+
+        return run_push(arguments, getattr(arguments, "action", arguments.command))
+    if arguments.command != "try":
         from airflow_async_provider._cli.jobs import run_jobs
 
         return run_jobs(arguments)

@@ -60,6 +60,13 @@ def callback_key() -> str:
     return own or conf.get("core", "fernet_key", fallback="") or ""
 
 
+def fernet_key() -> str:
+    """Airflow's own ``[core] fernet_key``; empty where connections are stored unencrypted."""
+    from airflow.configuration import conf
+
+    return conf.get("core", "fernet_key", fallback="") or ""
+
+
 def callback_keys() -> list[str]:
     """The keys in :func:`callback_key`; none where there is nothing."""
     return [key.strip() for key in callback_key().split(",") if key.strip()]

@@ -44,7 +44,8 @@ def get_provider_info() -> dict[str, Any]:
         "extra-links": [f"{PACKAGE}.{link}" for s in SYSTEMS for link in s.links],
         # Copies: Airflow rewrites the placeholders in what it is given.
         "connection-types": [deepcopy(dict(s.connection)) for s in SYSTEMS if s.connection is not None],
-        "cli": [f"{PACKAGE}._cli.commands.remote_jobs"],  # from Airflow 3.2 on; earlier ones do not read it
+        # From Airflow 3.2 on; earlier ones do not read it.
+        "cli": [f"{PACKAGE}._cli.commands.remote_jobs", f"{PACKAGE}._cli.push_commands.push_sources"],
         "config": deepcopy(CONFIG),
     }
 

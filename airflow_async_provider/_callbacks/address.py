@@ -31,6 +31,7 @@ from airflow_async_provider.errors import ConfigurationError
 #: Where the receiver is mounted in Airflow's API server.
 PREFIX = "/async-provider"
 ROUTE = "/callbacks/v1"
+SOURCES = "/sources/v1"
 HEALTH = "/health"
 
 #: What follows the secret in the address of a confirm page.
@@ -158,21 +159,33 @@ def new_address(base_url: str, task: TaskKey) -> CallbackAddress:
     :param base_url: where Airflow's API server can be reached from the remote; may carry a path
     :raises ConfigurationError: it is no http or https address, or holds credentials
     """
-    base_url = base_url.strip()
-    if not _is_web_address(base_url):
-        # It is not quoted: whoever puts a password there would find it in the log.
-        raise ConfigurationError(
-            "The callback base URL is no plain http or https address (https://host[:port][/path], without "
-            "user, password, query and fragment). Give the address under which the remote reaches Airflow's "
-            "API server."
-        )
+    base_url = _checked(base_url)
     token = task.encode()
+    return CallbackAddress(f"{base_url.rstrip('/')}{PREFIX}{ROUTE}/{token}", _new_secret(token))
+
+
+def new_source_address(base_url: str, name: str) -> CallbackAddress:
+    """
+    A fresh address of a push source, good until it is replaced.
+
+    :param base_url: as for :func:`new_address`
+    :param name: of the source
+    :raises ConfigurationError: it is no http or https address, or holds credentials
+    """
+    base_url = _checked(base_url)
+    url = f"{base_url.rstrip('/')}{PREFIX}{SOURCES}/{name}"
+    return CallbackAddress(url, _new_secret(source_proof(name)))
+
+
+def source_proof(name: str) -> str:
+    """What the proof of a source's secret is made over: no task is encoded so."""
+    return f"source/{name}"
+
+
+def _new_secret(proven: str) -> str:
     secret = secrets.token_urlsafe(RANDOM_LENGTH * 3 // 4)
     keys = proof_keys()
-    return CallbackAddress(
-        f"{base_url.rstrip('/')}{PREFIX}{ROUTE}/{token}",
-        f"{secret}.{_proof(keys[0], token, secret)}" if keys else secret,
-    )
+    return f"{secret}.{_proof(keys[0], proven, secret)}" if keys else secret
 
 
 def proof_keys() -> list[bytes]:
@@ -194,7 +207,12 @@ def _proof(key: bytes, token: str, random: str) -> str:
 
 def may_be_ours(token: str, secret: str | None) -> bool:
     """Whether :func:`new_address` could have made this; False for most of what others make up."""
-    return bool(secret and _SECRET.fullmatch(secret)) and TaskKey.decode(token) is not None
+    return is_spelt_as_ours(secret) and TaskKey.decode(token) is not None
+
+
+def is_spelt_as_ours(secret: str | None) -> bool:
+    """Whether a secret looks like one of ours."""
+    return bool(secret and _SECRET.fullmatch(secret))
 
 
 def is_proven(keys: list[bytes], token: str, secret: str) -> bool:
@@ -202,6 +220,18 @@ def is_proven(keys: list[bytes], token: str, secret: str) -> bool:
     random, _, proof = secret.partition(".")
     fits = [hmac.compare_digest(_proof(key, token, random), proof) for key in keys]
     return any(fits)
+
+
+def _checked(base_url: str) -> str:
+    base_url = base_url.strip()
+    if not _is_web_address(base_url):
+        # It is not quoted: whoever puts a password there would find it in the log.
+        raise ConfigurationError(
+            "The callback base URL is no plain http or https address (https://host[:port][/path], without "
+            "user, password, query and fragment). Give the address under which the remote reaches Airflow's "
+            "API server."
+        )
+    return base_url
 
 
 def _is_web_address(text: str) -> bool:

@@ -39,7 +39,7 @@ from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import Headers
 from airflow_async_provider.protocols._job import JobState
 from airflow_async_provider.protocols._registry import PROTOCOLS, protocol_for
-from airflow_async_provider.protocols._signatures import scheme_from_dict
+from airflow_async_provider.protocols._signature_forms import scheme_from
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -148,10 +148,10 @@ def signature_fits(callback: AuthenticatedCallback, headers: Headers, body: byte
     if registration.signature is None:
         return True
     try:
-        scheme = scheme_from_dict(registration.signature)
+        scheme = scheme_from(registration.signature)
         for max_age in (KEY_MAX_AGE, KEY_MIN_AGE):
-            key, fresh = _keys.get(registration, callback.task.dag_id, max_age)
-            if key and scheme.verify(key, headers, body, now=time.time()):
+            keys, fresh = _keys.get(registration, callback.task.dag_id, max_age)
+            if scheme.verify_any(keys, headers, body, now=time.time()):
                 return True
             if fresh:
                 break
@@ -202,7 +202,7 @@ def _read(registration: Registration, headers: Headers, body: bytes) -> Delivery
         value = status.result.value if registration.keep_body and status.result else None
         if too_deep(value):
             raise CallbackError("its result is nested too deeply")
-        delivery_id = getattr(protocol, "delivery_id", _no_delivery_id)(headers, body)
+        delivery_id = _delivery_id(protocol, headers, body)
         return Delivery(
             state=status.state.value,
             remote_status=plain(status.remote_status),
@@ -210,7 +210,7 @@ def _read(registration: Registration, headers: Headers, body: bytes) -> Delivery
             message=None if status.message is None else plain(status.message, MAX_MESSAGE),
             value=value,
             detail=dict(status.detail),
-            delivery_id=None if delivery_id is None else plain(delivery_id),
+            delivery_id=plain(delivery_id) if delivery_id else None,
             heartbeat=status.heartbeat,
             progress=status.progress,
         )
@@ -324,28 +324,38 @@ def _callbacks(memory: Mapping[str, Any]) -> list[Any]:
     return callbacks if isinstance(callbacks, list) else []
 
 
-def _no_delivery_id(headers: Headers, body: bytes) -> str | None:
-    return None
+def delivery_id_of(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> str:
+    """
+    The sender's id of a delivery; empty where its protocol knows none.
+
+    :raises Exception: whatever a body does to a protocol
+    """
+    return _delivery_id(_protocol(callback.registration), headers, body)
+
+
+def _delivery_id(protocol: JobProtocol, headers: Headers, body: bytes) -> str:
+    read = getattr(protocol, "delivery_id", None)
+    return str(read(headers, body) or "") if read else ""
 
 
 class _Keys:
     """Signature keys by hook, connection and the DAG's team, looked up once a minute."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str | None], tuple[float, str]] = {}
+        self._known: dict[tuple[str, str, str | None], tuple[float, list[str]]] = {}
         self._lock = threading.Lock()
 
-    def get(self, registration: Registration, dag_id: str, max_age: float) -> tuple[str, bool]:
+    def get(self, registration: Registration, dag_id: str, max_age: float) -> tuple[list[str], bool]:
         """
-        The key, and whether it was looked up just now.
+        The keys, and whether they were looked up just now.
 
         :param dag_id: the task's DAG: a team's DAG has the team's connections
-        :param max_age: seconds for which a key that is known already will do
+        :param max_age: seconds for which keys that are known already will do
         :raises KeyMissingError: the connection cannot be had
         """
         hook, conn_id = registration.hook, registration.conn_id
         if not hook or not conn_id:
-            return "", True
+            return [], True
         team = internals.team_of(dag_id)
         with self._lock:
             known = self._known.get((hook, conn_id, team))
@@ -355,10 +365,10 @@ class _Keys:
         connection = internals.connection_of(conn_id, team)
         if connection is None:
             raise KeyMissingError(f"the connection {conn_id!r} with the signature key was not found")
-        key = str(hook_class.signature_key(connection) or "")
+        keys: list[str] = hook_class.signature_keys(connection)
         with self._lock:
-            self._known[hook, conn_id, team] = (time.monotonic(), key)
-        return key, True
+            self._known[hook, conn_id, team] = (time.monotonic(), keys)
+        return keys, True
 
 
 def _hook_class(path: str) -> Any:

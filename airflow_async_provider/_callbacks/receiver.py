@@ -15,6 +15,7 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -29,7 +30,6 @@ from airflow_async_provider._callbacks.address import (
     MAX_TOKEN,
     ROUTE,
     is_proven,
-    may_be_ours,
     proof_keys,
 )
 from airflow_async_provider._callbacks.admission import (
@@ -43,7 +43,8 @@ from airflow_async_provider._callbacks.admission import (
     Receive,
     Refusals,
 )
-from airflow_async_provider._callbacks.handling import AuthenticatedCallback, KeyMissingError
+from airflow_async_provider._callbacks.doors import DOORS, TASKS, Door, split
+from airflow_async_provider._callbacks.handling import KeyMissingError
 from airflow_async_provider._metrics import count, timing
 from airflow_async_provider._settings import callback_max_bytes
 from airflow_async_provider.protocols._http_messages import Headers
@@ -53,8 +54,6 @@ log = logging.getLogger(__name__)
 Scope = MutableMapping[str, Any]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-_MARKER = f"{ROUTE}/"
 
 #: What the sender is asked to wait when the database cannot be reached (seconds).
 RETRY_AFTER = 15
@@ -88,7 +87,8 @@ def build_app() -> FastAPI:
         200: {"description": "taken, or harmless (a duplicate, a late one)"},
         401: {"description": "not authentic, whatever the reason"},
         408: {"description": "authentic, but its body did not come in time"},
-        413: {"description": "too large; the task is told"},
+        413: {"description": "too large; a task is told"},
+        429: {"description": "too many of one push source; send it again after Retry-After seconds"},
         503: {"description": "cannot be stored now; send it again after Retry-After seconds"},
     }
 
@@ -97,18 +97,29 @@ def build_app() -> FastAPI:
         """Whether callbacks can be taken: what this package needs of Airflow, compared with what is there."""
         return await receiver.health()
 
-    @app.post(f"{ROUTE}/{{token}}", responses=answers)
-    @app.put(f"{ROUTE}/{{token}}", responses=answers)
+    for door in DOORS:
+        _add_routes(app, door, receiver, answers)
+    _add_pages(app, receiver)
+    return app
+
+
+def _add_routes(
+    app: FastAPI, door: Door, receiver: _Receiver, answers: dict[int | str, dict[str, Any]]
+) -> None:
+    @app.post(f"{door.route}/{{token}}", responses=answers)
+    @app.put(f"{door.route}/{{token}}", responses=answers)
     async def with_header(request: Request, token: str) -> Response:
         """For senders that set headers: ``Authorization: Bearer <secret>``."""
-        return await receiver.receive(request, token, _bearer(request.scope))
+        return await receiver.receive(door, request, token, _bearer(request.scope))
 
-    @app.post(f"{ROUTE}/{{token}}/{{secret}}", responses=answers)
-    @app.put(f"{ROUTE}/{{token}}/{{secret}}", responses=answers)
+    @app.post(f"{door.route}/{{token}}/{{secret}}", responses=answers)
+    @app.put(f"{door.route}/{{token}}/{{secret}}", responses=answers)
     async def with_path(request: Request, token: str, secret: str) -> Response:
         """For senders that cannot set headers."""
-        return await receiver.receive(request, token, secret)
+        return await receiver.receive(door, request, token, secret)
 
+
+def _add_pages(app: FastAPI, receiver: _Receiver) -> None:
     @app.get(f"{ROUTE}/{{token}}/{{secret}}{CONFIRM}", include_in_schema=False)
     async def page(request: Request, token: str, secret: str) -> Response:
         """What a person is asked; scanners of links that follow it change nothing."""
@@ -117,10 +128,8 @@ def build_app() -> FastAPI:
     @app.post(f"{ROUTE}/{{token}}/{{secret}}{CONFIRM}", include_in_schema=False)
     async def answered(request: Request, token: str, secret: str) -> Response:
         """The button that a person has pressed."""
-        answer = await receiver.receive(request, token, secret, on_page=True)
+        answer = await receiver.receive(TASKS, request, token, secret, on_page=True)
         return answer if answer.status_code == 200 else confirm.refused(answer)
-
-    return app
 
 
 class HideSecrets:
@@ -139,20 +148,20 @@ class HideSecrets:
         """One request."""
         inner = dict(scope)
         if scope["type"] == "http":
-            _, found, tail = scope["path"].partition(_MARKER)
-            if found:
-                inner |= {"path": _MARKER + tail, "root_path": ""}
+            _, door, tail = split(scope["path"])
+            if door:
+                inner |= {"path": f"{door.route}/{tail}", "root_path": ""}
             hide_secret(scope)
         await self._app(inner, receive, send)
 
 
 def hide_secret(scope: Scope) -> None:
-    """Replace what follows the task in the path, and the query."""
-    head, found, tail = scope["path"].partition(_MARKER)
-    if found and "/" in tail:
+    """Replace what follows the task or source in the path, and the query."""
+    head, door, tail = split(scope["path"])
+    if door and "/" in tail:
         token = tail.split("/", 1)[0]
         shown = token if len(token) <= MAX_TOKEN else "unknown"
-        scope["path"] = f"{head}{_MARKER}{shown}/hidden"
+        scope["path"] = f"{head}{door.route}/{shown}/hidden"
         scope["raw_path"] = scope["path"].encode("ascii", "replace")
     scope["query_string"] = b""
 
@@ -173,12 +182,13 @@ class _Gate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] == "http" and not scope["path"].endswith(HEALTH):
-            _, found, tail = scope["path"].partition(_MARKER)
-            methods = ("POST", "PUT", "GET") if tail.endswith(CONFIRM) else ("POST", "PUT")
-            token, slash, secret = tail.removesuffix(CONFIRM).partition("/")
-            named = found and token and bool(slash) == bool(secret) and "/" not in secret
-            if named and scope["method"] in methods:
-                proven = self._receiver.look_at(token, secret or _bearer(scope))
+            _, door, tail = split(scope["path"])
+            on_page = door is TASKS and tail.endswith(CONFIRM)
+            methods = ("POST", "PUT", "GET") if on_page else ("POST", "PUT")
+            token, slash, secret = (tail.removesuffix(CONFIRM) if on_page else tail).partition("/")
+            named = door and token and bool(slash) == bool(secret) and "/" not in secret
+            if door and named and scope["method"] in methods:
+                proven = self._receiver.look_at(door, token, secret or _bearer(scope))
                 if proven is None:
                     await (await self._receiver.refuse(receive))(scope, receive, send)
                     return
@@ -206,11 +216,10 @@ class _Receiver:
         self._buffered = Buffered()
         self._support = _Support()
 
-    def look_at(self, token: str, secret: str | None) -> bool | None:
+    def look_at(self, door: Door, token: str, secret: str | None) -> bool | None:
         """Whether a secret carries a proof; None for what this package has not made."""
-        if secret is None or not may_be_ours(token, secret):
-            return None
-        return is_proven(self._keys, token, secret)
+        over = None if secret is None else door.proof_of(token, secret)
+        return None if secret is None or over is None else is_proven(self._keys, over, secret)
 
     def has_refused_too_many(self) -> bool:
         """Whether the slow lane is closed at the moment."""
@@ -232,7 +241,7 @@ class _Receiver:
         return JSONResponse({"callbacks": support.SUPPORTED})
 
     async def receive(
-        self, request: Request, token: str, secret: str | None, *, on_page: bool = False
+        self, door: Door, request: Request, token: str, secret: str | None, *, on_page: bool = False
     ) -> Response:
         """
         Answer one request, whatever happens.
@@ -242,7 +251,7 @@ class _Receiver:
         """
         begun = time.monotonic()
         try:
-            return await self._handle(request, token, secret, begun, on_page=on_page)
+            return await self._handle(door, request, token, secret, begun, on_page=on_page)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody is there to read it
         except BusyError:
@@ -256,7 +265,7 @@ class _Receiver:
     async def page(self, request: Request, token: str, secret: str) -> Response:
         """The confirm page of an address; 404 where its task asks nothing."""
         try:
-            callback = await self._authenticated(request, token, secret)
+            callback = await self._authenticated(TASKS, request, token, secret)
         except BusyError:
             return await self.turn_away(request.receive, proven=request.scope.get(_PROVEN, False))
         except Exception as e:  # noqa: BLE001 - the database is away: the person may load it again
@@ -269,61 +278,61 @@ class _Receiver:
             return Response(status_code=404)
         return confirm.page(asked, callback.party)
 
-    async def _authenticated(
-        self, request: Request, token: str, secret: str | None
-    ) -> AuthenticatedCallback | None:
+    async def _authenticated(self, door: Door, request: Request, token: str, secret: str | None) -> Any:
         proven = request.scope.get(_PROVEN, False)
         lane = self._proven if proven else self._unproven
         with lane.place(token):
-            callback = await lane.run(handling.authenticate, token, secret)
-        if callback is None and not proven:
+            whose = await lane.run(door.authenticate, token, secret, proven)
+        if whose is None and not proven:
             self._refusals.count()
-        return callback
+        return whose
 
     async def _handle(
-        self, request: Request, token: str, secret: str | None, begun: float, *, on_page: bool
+        self, door: Door, request: Request, token: str, secret: str | None, begun: float, *, on_page: bool
     ) -> Response:
         if not self._support.checked:
             await self._unproven.run(self._support.reason)
         if self._support.unsupported:
             # It has been logged once, and no sender can do anything about it.
             return _come_again(UNSUPPORTED_RETRY_AFTER)
-        callback = await self._authenticated(request, token, secret)
-        if callback is None:
+        whose = await self._authenticated(door, request, token, secret)
+        if whose is None:
             return await self.refuse(request.receive)
-        if on_page and callback.registration.page is None:
+        if on_page and whose.registration.page is None:
             return Response(status_code=404)
         body = _Body(request, self._buffered)
         try:
             with self._proven.place(token):
-                return await self._take(callback, request, body, begun, on_page=on_page)
+                return await self._take(_Accepted(door, whose, begun), request, body, on_page=on_page)
         finally:
             body.release()
 
-    async def _take(
-        self, callback: AuthenticatedCallback, request: Request, body: _Body, begun: float, *, on_page: bool
-    ) -> Response:
-        whole = await body.read(min(int(callback.registration.max_bytes), callback_max_bytes()))
+    async def _take(self, accepted: _Accepted, request: Request, body: _Body, *, on_page: bool) -> Response:
+        door, whose, run = accepted.door, accepted.whose, self._proven.run
+        whole = await body.read(min(door.max_bytes(whose), callback_max_bytes()))
+        headers, content = Headers(request.headers.items()), bytes(body.content)
         if body.late:
-            _log_outcome(callback, begun, "too_slow")
+            await run(accepted.ended, "too_slow", headers, content)
             return JSONResponse({}, status_code=408)
         if not whole:
-            await self._proven.run(handling.refuse_size, callback)
-            _log_outcome(callback, begun, "too_large")
+            await run(door.refuse_size, whose)
+            await run(accepted.ended, "too_large", headers, content)
             return JSONResponse({}, status_code=413)
-        headers, content = Headers(request.headers.items()), bytes(body.content)
         if on_page:
-            answer = confirm.read(callback.registration.page or {}, content)
+            answer = confirm.read(whose.registration.page or {}, content)
             if answer is None:
                 return Response(status_code=400)
-            verdict = await self._proven.run(handling.take_answer, callback, *answer)
-            _log_outcome(callback, begun, verdict.value)
+            verdict = await run(handling.take_answer, whose, *answer)
+            await run(accepted.ended, verdict.value, headers, content)
             return confirm.answered(late=verdict is handling.Verdict.LATE)
-        if not await self._proven.run(handling.signature_fits, callback, headers, content):
+        if not await run(door.signature_fits, whose, headers, content):
+            await run(accepted.record, "bad_signature", headers, content)
             return await self.refuse(request.receive)
-        verdict = await self._proven.run(handling.take, callback, headers, content)
-        _log_outcome(callback, begun, verdict.value)
-        return JSONResponse({})
+        outcome = await run(door.take, whose, headers, content)
+        await run(accepted.ended, outcome.value, headers, content)
+        if outcome.retry_after:
+            return _come_again(outcome.retry_after, status_code=429)
+        return JSONResponse(dict(outcome.answer))
 
     async def turn_away(self, receive: Receive, *, proven: bool) -> Response:
         """The answer to what there is no room for."""
@@ -342,9 +351,9 @@ class _Receiver:
         )
 
 
-def _come_again(seconds: int = RETRY_AFTER) -> Response:
+def _come_again(seconds: int = RETRY_AFTER, status_code: int = 503) -> Response:
     count("callback.unavailable")
-    return JSONResponse({}, status_code=503, headers={"Retry-After": str(seconds)})
+    return JSONResponse({}, status_code=status_code, headers={"Retry-After": str(seconds)})
 
 
 class _Support:
@@ -408,17 +417,36 @@ class _Body:
         self.content.clear()
 
 
-def _log_outcome(callback: AuthenticatedCallback, begun: float, result: str) -> None:
-    count(f"callback.{result}", protocol=callback.registration.protocol)
-    timing("callback.handling", time.monotonic() - begun)
-    log.info(
-        "Callback for %s.%s (run %s, index %d): %s",
-        callback.task.dag_id,
-        callback.task.task_id,
-        callback.task.run_id,
-        callback.task.map_index,
-        result,
-    )
+@dataclass(frozen=True, slots=True)
+class _Accepted:
+    """
+    A delivery whose secret was right.
+
+    :param whose: what its door has made of the secret
+    :param begun: when it came, by this process's own clock
+    """
+
+    door: Door
+    whose: Any
+    begun: float
+
+    def ended(self, outcome: str, headers: Headers, body: bytes) -> None:
+        """Say in log, metrics and record what came of it; never raises."""
+        count(f"callback.{outcome}", **self.door.tags(self.whose))
+        timing("callback.handling", time.monotonic() - self.begun)
+        log.info("Callback for %s: %s", self.door.name(self.whose), outcome)
+        self.record(outcome, headers, body)
+
+    def record(self, outcome: str, headers: Headers, body: bytes) -> None:
+        """Write it down; never raises: what was done is done, whatever becomes of the record."""
+        try:
+            delivery_id = self.door.delivery_id(self.whose, headers, body)
+        except Exception:  # noqa: BLE001 - what cannot be read has no id
+            delivery_id = ""
+        try:
+            self.door.record(self.whose, outcome, len(body), delivery_id)
+        except Exception as e:  # noqa: BLE001 - as above
+            log.warning("A delivery was not written down: %s", type(e).__name__)
 
 
 class _MinuteLog:

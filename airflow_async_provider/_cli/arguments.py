@@ -13,7 +13,12 @@ DEFAULT_TIMEOUT = 600.0
 
 
 def build_parser() -> ArgumentParser:
-    """The command line of the package."""
+    """The command line of ``try``."""
+    return new_parser()[0]
+
+
+def new_parser() -> tuple[ArgumentParser, Any]:
+    """The command line of the package with ``try``, and what further commands are added to."""
     parser = ArgumentParser(
         prog="python -m airflow_async_provider", description="Remote jobs from a terminal."
     )
@@ -27,7 +32,7 @@ def build_parser() -> ArgumentParser:
         sub = commands.add_parser(name, help=words)
         for flags, given in settings:
             sub.add_argument(*flags, **given)
-    return parser
+    return parser, commands
 
 
 def add_try_arguments(parser: ArgumentParser) -> None:

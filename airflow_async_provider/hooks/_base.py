@@ -91,9 +91,9 @@ class AsyncApiHook(BaseHook):
         return None
 
     @classmethod
-    def signature_key(cls, conn: Connection) -> str | None:
-        """The key of :meth:`signature_scheme`; asked for in the API server only."""
-        return None
+    def signature_keys(cls, conn: Connection) -> list[str]:
+        """The keys of :meth:`signature_scheme`, newest first; asked for in the API server only."""
+        return []
 
     @cached_property
     def connection(self) -> Connection:

@@ -22,7 +22,8 @@ from airflow_async_provider.hooks._oauth import OAUTH_FIELDS, client_credentials
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import HttpRequest
 from airflow_async_provider.protocols._job import Submitted
-from airflow_async_provider.protocols._signatures import HmacScheme, SignatureScheme, scheme_from_dict
+from airflow_async_provider.protocols._signature_forms import scheme_from
+from airflow_async_provider.protocols._signatures import SignatureScheme, keys_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -79,8 +80,10 @@ class HttpAsyncJobHook(AsyncApiHook):
     * ``allowed_hosts``: further hosts that may get the credentials (a list, or text separated by commas).
     * ``max_status_bytes``, ``min_poll_interval``, ``max_requests_per_minute``: bounds of what the remote can
       do to the triggerer, and we to the remote.
-    * ``callback_secret``: key of the signature of callbacks, and ``callback_signature``: how they are signed,
-      ``{"header": …, "prefix": …, "algorithm": …, "encoding": …}`` or ``{"kind": "standard_webhooks"}``.
+    * ``callback_secret``: key of the signature of callbacks (a list of keys while one is replaced), and
+      ``callback_signature``: how they are signed, a name (``standard-webhooks``, ``svix``, ``stripe``,
+      ``slack``, ``github``, ``shopify``, ``gitlab``) or a scheme, see
+      :func:`~..protocols._signature_forms.scheme_from`.
       ``callback_base_url``: where the remote reaches Airflow's API server.
     * Without effect here: ``stream``, ``allow_redirects``, ``max_redirects``, ``trust_env``,
       ``check_response``, ``auth_type``, ``auth_kwargs``. Redirects are followed where credentials may go;
@@ -142,7 +145,7 @@ class HttpAsyncJobHook(AsyncApiHook):
         """
         extra = extra_of(conn)
         described = extra.get("callback_signature")
-        if not extra.get("callback_secret"):
+        if not cls.signature_keys(conn):
             if described:
                 raise ConfigurationError(
                     f"The connection {conn.conn_id!r} has callback_signature in its extra but no "
@@ -154,15 +157,12 @@ class HttpAsyncJobHook(AsyncApiHook):
                 f"The connection {conn.conn_id!r} has callback_secret in its extra but no "
                 "callback_signature, which says how callbacks are signed."
             )
-        if described == "standard_webhooks":
-            described = {"kind": described}
-        return HmacScheme(described) if isinstance(described, str) else scheme_from_dict(described)
+        return scheme_from(described)
 
     @classmethod
-    def signature_key(cls, conn: Connection) -> str | None:
-        """``callback_secret`` of the extra."""
-        secret = extra_of(conn).get("callback_secret")
-        return str(secret) if secret else None
+    def signature_keys(cls, conn: Connection) -> list[str]:
+        """``callback_secret`` of the extra; a list while a key is being replaced."""
+        return keys_of(extra_of(conn).get("callback_secret"))
 
     def credentials_for(self, url: str, refused: Mapping[str, str] | None = None) -> dict[str, str]:
         """Credentials, and the headers of the extra, any of which may be one."""

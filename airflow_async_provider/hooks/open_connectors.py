@@ -37,7 +37,7 @@ from airflow_async_provider.protocols._open_connectors.bulk_responses import Err
 from airflow_async_provider.protocols._open_connectors.protocol import SIGNATURE, OpenConnectorsProtocol
 from airflow_async_provider.protocols._open_connectors.queue import DELIVERIES, OpenConnectorsQueueProtocol
 from airflow_async_provider.protocols._registry import protocol_of
-from airflow_async_provider.protocols._signatures import SignatureScheme
+from airflow_async_provider.protocols._signatures import SignatureScheme, keys_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -83,13 +83,13 @@ class OpenConnectorsHook(AsyncApiHook):
     @classmethod
     def signature_scheme(cls, conn: Connection) -> SignatureScheme | None:
         """SAP's signature, when the connection has the key for it."""
-        return SIGNATURE if cls.signature_key(conn) else None
+        return SIGNATURE if cls.signature_keys(conn) else None
 
     @classmethod
-    def signature_key(cls, conn: Connection) -> str | None:
-        """The instance's Callback Notification Signature Key, as it is: its text is the key."""
+    def signature_keys(cls, conn: Connection) -> list[str]:
+        """The instance's Callback Notification Signature Key, as it is; a list while it is replaced."""
         extra = extra_of(conn)
-        return str(extra.get("signature_secret") or extra.get("signature_key") or "") or None
+        return keys_of(extra.get("signature_secret") or extra.get("signature_key"))
 
     # -- requests -----------------------------------------------------------------------------------------
 

@@ -2,7 +2,8 @@
 """
 Run one simulator: ``python -m airflow_async_provider.simulators aso --port 8099``.
 
-Prints one line, the base URL, once it listens, and ends on SIGINT or SIGTERM.
+Prints one line, the base URL, once it listens, and ends on SIGINT or SIGTERM. ``sender`` is none of them: it
+sends callbacks to an address and ends.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Sequence
 
 from airflow_async_provider._metadata import PACKAGE, SYSTEMS
+from airflow_async_provider.simulators import _sending
 from airflow_async_provider.simulators.frame import Simulator, serving
 
 #: sub-command -> class
@@ -54,6 +56,9 @@ def build_parser() -> ArgumentParser:
         command.add_argument("--time-scale", type=float, default=1.0, help="simulated per real second")
         command.add_argument("--latency", type=float, default=0.0, help="seconds before every answer")
         simulator.add_arguments(command)
+    _sending.add_arguments(
+        commands.add_parser("sender", help="Send a callback to an address, signed as known senders do it")
+    )
     return parser
 
 
@@ -98,6 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = build_parser()
     arguments = parser.parse_args(argv)
     try:
+        if arguments.simulator == "sender":
+            return _sending.run(arguments)
         simulator = load(arguments.simulator).from_arguments(arguments)
     except (ValueError, OSError) as error:
         parser.error(str(error))

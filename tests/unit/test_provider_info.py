@@ -53,7 +53,7 @@ def test_every_name_in_it_can_be_imported(name: str) -> None:
     module, _, attribute = name.rpartition(".")
     if attribute[0].isupper() or "(" in attribute:
         assert isinstance(getattr(import_module(module), attribute), type)
-    elif ".commands." in name or name.endswith("_task"):
+    elif "commands." in name or name.endswith("_task"):
         assert callable(getattr(import_module(module), attribute))
     else:
         import_module(name)

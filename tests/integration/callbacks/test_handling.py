@@ -21,6 +21,7 @@ import pytest
 
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks import handling
+from airflow_async_provider.protocols._signature_forms import SCHEMES
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     MUTE,
     Waiting,
@@ -384,7 +385,7 @@ def test_a_replayed_one_is_a_duplicate_and_an_old_one_is_refused_where_time_is_s
 
     secret = "whsec_" + base64.b64encode(b"k" * 24).decode()
     connect(monkeypatch, "standard", secret, "standard_webhooks")
-    task = world.task(conn_id="standard", hook=HOOK, signature={"kind": "standard_webhooks"})
+    task = world.task(conn_id="standard", hook=HOOK, signature=SCHEMES["standard-webhooks"].to_dict())
 
     def made(at: int) -> dict[str, str]:
         mac = hmac.digest(b"k" * 24, f"m1.{at}.".encode() + ENDED, "sha256")

@@ -85,8 +85,9 @@ OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operation
 
 def test_the_description_has_both_kinds_of_address() -> None:
     assert sorted(OPERATIONS) == [
-        f"{method} /callbacks/v1/{path}"
+        f"{method} /{kind}/v1/{path}"
         for method in ("POST", "PUT")
+        for kind in ("callbacks", "sources")
         for path in ("{token}", "{token}/{secret}")
     ]
 

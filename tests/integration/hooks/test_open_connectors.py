@@ -115,13 +115,13 @@ def test_what_is_missing_is_said_when_it_is_needed_and_before_anything_is_sent(m
 def test_the_signature_is_wanted_when_there_is_a_key(monkeypatch):
     without = connect(monkeypatch).connection
     assert OpenConnectorsHook.signature_scheme(without) is None
-    assert OpenConnectorsHook.signature_key(without) is None
+    assert OpenConnectorsHook.signature_keys(without) == []
     old = connect(monkeypatch, extra={**SECRETS, "signature_key": "b2xk"}).connection
-    assert OpenConnectorsHook.signature_key(old) == "b2xk"
+    assert OpenConnectorsHook.signature_keys(old) == ["b2xk"]
     both = {"signature_key": "b2xk", "signature_secret": "a2V5"}
     key = connect(monkeypatch, extra={**SECRETS, **both}).connection
     assert OpenConnectorsHook.signature_scheme(key) == SIGNATURE
-    assert OpenConnectorsHook.signature_key(key) == "a2V5"
+    assert OpenConnectorsHook.signature_keys(key) == ["a2V5"]
 
 
 def test_the_registries_know_all_three(sap):

@@ -50,6 +50,7 @@ from airflow_async_provider.protocols import (
 from airflow_async_provider.protocols._http.location import LocationProtocol
 from airflow_async_provider.protocols._http.status_field import StatusFieldProtocol
 from airflow_async_provider.protocols._registry import protocol_for
+from airflow_async_provider.protocols._signature_forms import SCHEMES
 from airflow_async_provider.sensors.http_async import HttpAsyncJobSensor
 from airflow_async_provider.simulators.http_async import HttpAsyncSimulator
 from airflow_async_provider.transfers.async_result import AsyncResultDownloadOperator
@@ -918,7 +919,7 @@ def test_the_address_is_put_where_the_remote_wants_it(
     assert secret not in json.dumps(registration.to_dict())
     assert (registration.protocol, registration.signature) == (
         "http_status_field",
-        {"kind": "standard_webhooks", "tolerance": 300.0},
+        SCHEMES["standard-webhooks"].to_dict(),
     )
     protocol = protocol_for(registration.protocol, registration.options)
     assert isinstance(protocol, StatusFieldProtocol)

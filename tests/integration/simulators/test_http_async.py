@@ -18,7 +18,8 @@ import pytest
 import requests
 
 from airflow_async_provider.protocols import Headers
-from airflow_async_provider.protocols._signatures import HmacScheme, StandardWebhooks
+from airflow_async_provider.protocols._signature_forms import SCHEMES
+from airflow_async_provider.protocols._signatures import HmacScheme
 from airflow_async_provider.simulators.__main__ import build_parser, load
 from airflow_async_provider.simulators.frame import running
 from airflow_async_provider.simulators.http_async import HttpAsyncSimulator
@@ -511,8 +512,8 @@ def test_a_callback_is_signed(start: Start, signature: str) -> None:
         assert headers["X-Signature"] == "sha256=" + hmac.new(key.encode(), body, "sha256").hexdigest()
     else:
         now = float(headers["webhook-timestamp"])
-        assert StandardWebhooks().verify(key, headers, body, now=now)
-        assert not StandardWebhooks().verify(key, headers, body + b" ", now=now)
+        assert SCHEMES["standard-webhooks"].verify(key, headers, body, now=now)
+        assert not SCHEMES["standard-webhooks"].verify(key, headers, body + b" ", now=now)
 
 
 def test_a_refused_callback_is_sent_again_with_the_same_id(start: Start) -> None:

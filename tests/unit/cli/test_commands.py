@@ -16,7 +16,7 @@ NAMES = ["try", "list", "show", "poll", "cancel"]
 
 
 def test_airflow_finds_the_commands_where_the_provider_says() -> None:
-    (path,) = get_provider_info()["cli"]
+    path = get_provider_info()["cli"][0]
     module, _, name = path.rpartition(".")
     (group,) = getattr(importlib.import_module(module), name)()
     assert (group.name, [command.name for command in group.subcommands]) == ("remote-jobs", NAMES)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.hooks.http_async import OF_THE_HTTP_PROVIDER, HttpAsyncJobHook
 from airflow_async_provider.protocols import JobHandle
-from airflow_async_provider.protocols._signatures import HmacScheme, StandardWebhooks
+from airflow_async_provider.protocols._signature_forms import SCHEMES
+from airflow_async_provider.protocols._signatures import HmacScheme
 
 
 def connection(extra: Any = None, **fields: Any) -> Connection:
@@ -193,19 +195,20 @@ def test_results_on_the_remote_itself_get_all_headers(monkeypatch: pytest.Monkey
             {"header": "X-Sig", "prefix": "sha512=", "algorithm": "sha512", "encoding": "hex"},
             HmacScheme("X-Sig", "sha512=", "sha512", "hex"),
         ),
-        ("standard_webhooks", StandardWebhooks()),
-        ({"kind": "standard_webhooks", "tolerance": 60}, StandardWebhooks(60)),
+        ("standard_webhooks", SCHEMES["standard-webhooks"]),
+        ("stripe", SCHEMES["stripe"]),
+        ({"kind": "slack", "tolerance": 60}, replace(SCHEMES["slack"], tolerance=60)),
     ],
 )
 def test_the_signature_of_callbacks_is_described_in_the_connection(described: Any, scheme: Any) -> None:
     conn = connection({"callback_secret": "k", "callback_signature": described})
     assert HttpAsyncJobHook.signature_scheme(conn) == scheme
-    assert HttpAsyncJobHook.signature_key(conn) == "k"
+    assert HttpAsyncJobHook.signature_keys(conn) == ["k"]
 
 
 def test_without_a_secret_there_is_no_signature() -> None:
     assert HttpAsyncJobHook.signature_scheme(connection()) is None
-    assert HttpAsyncJobHook.signature_key(connection()) is None
+    assert HttpAsyncJobHook.signature_keys(connection()) == []
 
 
 @pytest.mark.parametrize(
@@ -214,6 +217,7 @@ def test_without_a_secret_there_is_no_signature() -> None:
         {"callback_secret": "k"},
         {"callback_signature": "X"},
         {"callback_secret": "k", "callback_signature": {"a": 1}},
+        {"callback_secret": 7, "callback_signature": "X"},
     ],
 )
 def test_half_a_signature_is_refused(extra: dict[str, Any]) -> None:

@@ -336,7 +336,7 @@ INNER = {
     "origin_of",
     "endpoint_from",
     "signature_scheme",
-    "signature_key",
+    "signature_keys",
     "credentials_for",
     "get_connection_form_widgets",
     "get_ui_field_behaviour",

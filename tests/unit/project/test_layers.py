@@ -54,7 +54,7 @@ INTERNALS = (
     "airflow.utils.session",
     "airflow.settings",
 )
-INTERNALS_MODULES = ("_callbacks.airflow_internals", "_page.airflow_internals")
+INTERNALS_MODULES = ("_callbacks.airflow_internals", "_callbacks.airflow_assets", "_page.airflow_internals")
 DATABASE = ("_callbacks", "_page")
 
 

@@ -5,6 +5,8 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +14,8 @@ from hypothesis import strategies as st
 
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols import Headers
-from airflow_async_provider.protocols._signatures import HmacScheme, StandardWebhooks, scheme_from_dict
+from airflow_async_provider.protocols._signature_forms import SCHEMES, scheme_from
+from airflow_async_provider.protocols._signatures import HmacScheme, TokenScheme, keys_of
 
 SCHEME = HmacScheme("Elements-Webhook-Signature", "sha256=")
 KEY = "MySecretEventSignatureKey"
@@ -170,6 +173,10 @@ MESSAGE, MOMENT, BODY = "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2
 SIGNATURE = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+STANDARD = SCHEMES["standard-webhooks"]
+assert isinstance(STANDARD, HmacScheme)
+
+
 def standard(**changes: str) -> Headers:
     values = {
         "webhook-id": MESSAGE,
@@ -181,7 +188,7 @@ def standard(**changes: str) -> Headers:
 
 
 def test_the_published_standard_webhooks_vector_verifies():
-    scheme = StandardWebhooks()
+    scheme = STANDARD
     assert scheme.verify(SECRET, standard(), BODY, now=MOMENT) is True
     assert scheme.verify(SECRET.encode(), standard(), BODY, now=MOMENT) is True
     assert scheme.verify(SECRET.removeprefix("whsec_"), standard(), BODY, now=MOMENT) is True
@@ -189,16 +196,16 @@ def test_the_published_standard_webhooks_vector_verifies():
 
 def test_one_fitting_signature_of_the_list_is_enough():
     several = f"v1,AAAA v1a,BBBB {SIGNATURE} v2,CCCC"
-    assert StandardWebhooks().verify(SECRET, standard(webhook_signature=several), BODY, now=MOMENT) is True
+    assert STANDARD.verify(SECRET, standard(webhook_signature=several), BODY, now=MOMENT) is True
     reversed_list = f"{SIGNATURE} v1,AAAA"
-    assert StandardWebhooks().verify(SECRET, standard(webhook_signature=reversed_list), BODY, now=MOMENT)
+    assert STANDARD.verify(SECRET, standard(webhook_signature=reversed_list), BODY, now=MOMENT)
 
 
 @pytest.mark.parametrize(
     ("age", "accepted"), [(0, True), (300, True), (301, False), (-300, True), (-301, False), (1e9, False)]
 )
 def test_old_and_future_messages_are_refused(age, accepted):
-    assert StandardWebhooks().verify(SECRET, standard(), BODY, now=MOMENT + age) is accepted
+    assert STANDARD.verify(SECRET, standard(), BODY, now=MOMENT + age) is accepted
 
 
 @pytest.mark.parametrize(
@@ -222,49 +229,171 @@ def test_old_and_future_messages_are_refused(age, accepted):
     ],
 )
 def test_a_standard_webhook_with_anything_changed_is_refused(changed):
-    assert StandardWebhooks().verify(SECRET, changed, BODY, now=MOMENT) is False
+    assert STANDARD.verify(SECRET, changed, BODY, now=MOMENT) is False
 
 
 @pytest.mark.parametrize("key", ["", "whsec_", "whsec_not base64!", b"\xff\xfe", "whsec_ü"])
 def test_an_unusable_key_verifies_nothing(key):
-    assert StandardWebhooks().verify(key, standard(), BODY, now=MOMENT) is False
+    assert STANDARD.verify(key, standard(), BODY, now=MOMENT) is False
 
 
 @given(st.text(), st.text(), st.text(), st.binary())
 def test_any_standard_headers_lead_to_an_answer(message, moment, signature, body):
     strange = Headers({"webhook-id": message, "webhook-timestamp": moment, "webhook-signature": signature})
-    assert StandardWebhooks().verify(SECRET, strange, body, now=MOMENT) is False
+    assert STANDARD.verify(SECRET, strange, body, now=MOMENT) is False
 
 
-@pytest.mark.parametrize("tolerance", [0, -1, float("inf"), float("nan")])
+@pytest.mark.parametrize("tolerance", [0, -1, float("inf"), float("nan"), "60", None])
 def test_a_tolerance_without_end_cannot_be_configured(tolerance):
     with pytest.raises(ConfigurationError):
-        StandardWebhooks(tolerance)
+        replace(STANDARD, tolerance=tolerance)
 
 
 @pytest.mark.parametrize(
     "scheme",
-    [SCHEME, HmacScheme("X", "p=", "sha512", "hex"), StandardWebhooks(), StandardWebhooks(60.0)],
+    [SCHEME, HmacScheme("X", "p=", "sha512", "hex"), STANDARD, replace(STANDARD, tolerance=60.0)],
 )
 def test_a_scheme_survives_json(scheme):
-    assert scheme_from_dict(json.loads(json.dumps(scheme.to_dict()))) == scheme
+    assert scheme_from(json.loads(json.dumps(scheme.to_dict()))) == scheme
 
 
 def test_an_hmac_scheme_needs_no_kind():
-    assert scheme_from_dict({"header": "X", "prefix": "p="}) == HmacScheme("X", "p=")
+    assert scheme_from({"header": "X", "prefix": "p="}) == HmacScheme("X", "p=")
 
 
 @pytest.mark.parametrize(
     "value",
-    [None, [], "hmac", {"kind": "rsa"}, {"prefix": "x"}, {"header": "X", "key": "k"}, {"kind": "hmac"}],
+    [None, [], "", {"kind": "rsa"}, {"prefix": "x"}, {"header": "X", "key": "k"}, {"kind": "hmac"}],
 )
 def test_what_describes_no_scheme_is_said_to(value):
     with pytest.raises(ConfigurationError):
-        scheme_from_dict(value)
+        scheme_from(value)
 
 
 def test_a_standard_key_that_is_no_base64_verifies_nothing() -> None:
     empty = base64.b64encode(hmac.digest(b"", b"m.1000." + b"{}", hashlib.sha256)).decode()
     headers = Headers({"webhook-id": "m", "webhook-timestamp": "1000", "webhook-signature": f"v1,{empty}"})
     for key in ("whsec_not base64!", "whsec_", "", b"whsec_\xff"):
-        assert not StandardWebhooks().verify(key, headers, b"{}", now=1000.0)
+        assert not STANDARD.verify(key, headers, b"{}", now=1000.0)
+
+
+# -- schemes of any form
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"signed": "no body"},
+        {"signed": "{body}{body}"},
+        {"signed": "{timestamp}.{body}"},
+        {"signed": "{id}.{body}"},
+        {"timestamp": "X-Time"},
+        {"timestamp": "t=", "signed": "{timestamp}.{body}"},
+        {"key": "base32"},
+        {"prefix": 1},
+        {"tolerance": "60"},
+        {"header": 5},
+    ],
+)
+def test_a_scheme_that_proves_less_than_it_says_cannot_be_made(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        HmacScheme(**{"header": "X", **values})
+
+
+def mac(key: bytes, signed: bytes) -> str:
+    return hmac.digest(key, signed, "sha256").hex()
+
+
+def test_a_list_of_signatures_holds_one_that_fits() -> None:
+    scheme = HmacScheme("X-PagerDuty-Signature", "v1=", encoding="hex", separator=",")
+    good = f"v1={mac(b'k', b'body')}"
+    for value in (good, f"v1={'0' * 64},{good}", f"{good}, v1={'0' * 64}", f"v2=x,{good.upper()[:0]}{good}"):
+        assert scheme.verify("k", headers(value, scheme.header), b"body")
+    for value in (good.replace("v1", "v2"), f"v1={'0' * 64},v1=", "," * 50, f"{'v1=x,' * 20}{good}"):
+        assert not scheme.verify("k", headers(value, scheme.header), b"body")
+
+
+def test_keys_are_texts_or_the_bytes_that_they_stand_for() -> None:
+    raw = bytes(range(24))
+    value = {"X": mac(raw, b"body")}
+    coded = base64.b64encode(raw).decode()
+    for key, scheme in (
+        (raw.hex(), HmacScheme("X", encoding="hex", key="hex")),
+        (raw.hex().upper(), HmacScheme("X", encoding="hex", key="hex")),
+        (coded, HmacScheme("X", encoding="hex", key="base64")),
+        (coded.rstrip("="), HmacScheme("X", encoding="hex", key="base64")),
+        ("key_" + coded, HmacScheme("X", encoding="hex", key="base64", key_prefix="key_")),
+    ):
+        assert scheme.verify(key, Headers(value), b"body")
+        assert not scheme.verify(key + "!", Headers(value), b"body")
+        assert not replace(scheme, key="text").verify(key, Headers(value), b"body")
+    for key in ("0g", "0", "ü", "key_"):
+        empty = {"X": mac(b"", b"body")}
+        for kind in ("hex", "base64"):
+            scheme = HmacScheme("X", encoding="hex", key=kind, key_prefix="key_")
+            assert not scheme.verify(key, Headers(empty), b"body")
+
+
+def test_a_moment_in_the_header_of_the_signature_stands_there_once() -> None:
+    scheme = SCHEMES["stripe"]
+    good = f"v1={mac(b'k', b'1000.body')}"
+    for value, fits in {
+        f"t=1000,{good}": True,
+        f"{good},t=1000": True,
+        good: False,
+        f"t=1000,t=1000,{good}": False,
+        f"t=1001,{good}": False,
+        f"t=1e3,{good}": False,
+        f"t=,{good}": False,
+    }.items():
+        assert scheme.verify("k", headers(value, "Stripe-Signature"), b"body", now=1000.0) is fits, value
+
+
+def test_a_body_with_the_name_of_a_part_is_signed_as_it_is() -> None:
+    scheme = HmacScheme("X", encoding="hex", signed="{body}|{id}", id="X-Id")
+    found = Headers({"X": mac(b"k", b"{id}{body}|{body}"), "X-Id": "{body}"})
+    assert scheme.verify("k", found, b"{id}{body}")
+
+
+def test_a_token_is_the_key_itself() -> None:
+    scheme = TokenScheme("X-Token", "Token ")
+    assert scheme.verify("kü", headers("Token kü", "x-token"), b"")
+    for value in ("kü", "Token ku", "Token ", "Token kü x", "token kü"):
+        assert not scheme.verify("kü", headers(value, "X-Token"), b"")
+    assert not scheme.verify("", headers("Token ", "X-Token"), b"")
+    assert not scheme.verify("k", Headers(), b"")
+    with pytest.raises(ConfigurationError):
+        TokenScheme("")
+
+
+# -- several keys
+
+
+def test_while_a_key_is_replaced_both_are_good() -> None:
+    signed = headers("sha256=" + base64.b64encode(hmac.digest(b"old", PAGE, "sha256")).decode())
+    assert SCHEME.verify_any(["new", "old"], signed, PAGE, now=0.0)
+    assert not SCHEME.verify_any(["new"], signed, PAGE, now=0.0)
+    assert not SCHEME.verify_any([], signed, PAGE, now=0.0)
+
+
+@pytest.mark.parametrize(
+    ("value", "keys"),
+    [
+        ("k", ["k"]),
+        ("a,b c", ["a,b c"]),
+        (["new", "", "old"], ["new", "old"]),
+        ('["new", "old"]', ["new", "old"]),
+        ("[begins so", ["[begins so"]),
+        (None, []),
+        ("", []),
+        ([], []),
+    ],
+)
+def test_keys_as_a_connection_has_them(value: Any, keys: list[str]) -> None:
+    assert keys_of(value) == keys
+
+
+@pytest.mark.parametrize("value", [5, {"k": 1}, [1], ["k"] * 11, "[1]"])
+def test_other_keys_are_refused_without_showing_them(value: Any) -> None:
+    with pytest.raises(ConfigurationError, match="Keys of signatures"):
+        keys_of(value)
