@@ -306,11 +306,14 @@ class Conditions:
 
 def says_something(value: Any) -> bool:
     """Whether a field says anything: not null, false, 0, empty, nor an object or list of such."""
-    if isinstance(value, dict):
-        return any(says_something(v) for v in value.values())
-    if isinstance(value, list):
-        return any(says_something(v) for v in value)
-    return bool(value)
+    todo = [value]  # no recursion: a remote may nest as deeply as it likes
+    while todo:
+        here = todo.pop()
+        if isinstance(here, dict | list):
+            todo += here.values() if isinstance(here, dict) else here
+        elif here:
+            return True
+    return False
 
 
 def as_text(value: Any) -> str:

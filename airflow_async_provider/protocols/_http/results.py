@@ -70,6 +70,9 @@ class ResultReader:
     def __init__(self, description: Description) -> None:
         self.description = description
         self.spec = description.result
+        accept = next((v for n, v in self.spec.headers.items() if n.lower() == "accept"), "")
+        #: Who asks for a page gets one.
+        self._media_types = self.spec.media_type or ((ANYTHING,) if "html" in accept else ())
 
     def in_answer(
         self, answer: Answer, lookup: Lookup, *, job: str, is_status: bool = False, again: bool = True
@@ -186,7 +189,7 @@ class ResultReader:
                 body=response.body,
                 media_type=kind,
                 is_status=is_status,
-                media_types=self.spec.media_type,
+                media_types=self._media_types,
             )
         )
 
@@ -328,7 +331,7 @@ class ResultReader:
             expires_at=None if expires_in is None else response.received_at + expires_in,
             authorized=authorized,
             headers=headers,
-            media_types=spec.media_type,
+            media_types=self._media_types,
             second=bool(spec.url or spec.path or spec.source),
         )
 

@@ -388,11 +388,15 @@ def test_a_result_that_could_not_be_stored_is_there_for_the_next_try(
     played: PlayedAirflow, remote: CallingRemote, tmp_path: Path
 ) -> None:
     blocked = tmp_path / "blocked"
-    blocked.write_text("no directory can be made here")
     make = mute(played, destination=f"{blocked}/result.json")
-    other = meanwhile(
-        when_deferred(played), lambda: remote.call(remote.job("one"), {"eventId": "j0", "response": [1]})
-    )
+
+    def block_and_call() -> None:
+        if blocked.is_dir():  # made when it was looked at before the start
+            blocked.rmdir()
+        blocked.write_text("no directory can be made here any more")
+        remote.call(remote.job("one"), {"eventId": "j0", "response": [1]})
+
+    other = meanwhile(when_deferred(played), block_and_call)
     with pytest.raises((ResultError, OSError)):
         played.run(make)
     other.join()

@@ -44,6 +44,7 @@ from airflow_async_provider.protocols._open_connectors.bulk import OpenConnector
 from airflow_async_provider.protocols._open_connectors.protocol import OpenConnectorsProtocol
 from airflow_async_provider.protocols._open_connectors.queue import OpenConnectorsQueueProtocol
 from airflow_async_provider.protocols._registry import PROTOCOLS
+from airflow_async_provider.protocols._remote_job import RemoteJobProtocol
 
 ASO, AUTOMIC = JaggaerAsoProtocol(), AutomicProtocol("100")
 REQUEST, BULK = OpenConnectorsProtocol(), OpenConnectorsBulkProtocol(object_name="contacts")
@@ -63,6 +64,7 @@ PROTOCOL_SET: list[JobProtocol] = [
     GoogleProtocol(),
     ODataProtocol(),
     StatusFieldProtocol(),
+    RemoteJobProtocol(),
     HttpProfile(
         start={"id": "id", "keep": {"name": "name"}},
         poll={"path": "j/{job_id}", "moves_to": "statusUrl"},

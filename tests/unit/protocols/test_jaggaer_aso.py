@@ -277,7 +277,7 @@ def test_403_without_a_known_expiry_stays_a_matter_of_rights() -> None:
 def test_other_answers_say_nothing_about_the_job(status: int, error: type[AsyncJobError]) -> None:
     with pytest.raises(error) as caught:
         read(b"", status, NOW + 9999)
-    assert caught.value.job == f"ASO job {a_handle().job_id}"
+    assert caught.value.job == f"ASO job {a_handle().shown_id}"
 
 
 # -- what ASO does not have

@@ -78,5 +78,5 @@ def test_the_description_has_the_last_word() -> None:
 
 @pytest.mark.usefixtures("_server")
 def test_a_stored_result_is_what_the_server_gives_by_itself(tmp_path: Path) -> None:
-    OneTask().run(task(destination=f"{tmp_path}/page"))
-    assert (tmp_path / "page").read_text() == "<!doctype html><p>42"
+    OneTask().run(task(destination=f"{tmp_path}/page.html"))
+    assert (tmp_path / "page.html").read_text() == "<!doctype html><p>42"
