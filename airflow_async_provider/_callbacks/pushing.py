@@ -20,7 +20,8 @@ from typing import Any
 from airflow_async_provider._callbacks import airflow_assets as assets
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks import deliveries
-from airflow_async_provider._callbacks.address import NO_HASH, matches
+from airflow_async_provider._callbacks.address import matches
+from airflow_async_provider._callbacks.registration import NO_HASH
 from airflow_async_provider._callbacks.sources import CONNECTION_PREFIX, NAME, Source
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols._http_messages import Headers
