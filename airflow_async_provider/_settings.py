@@ -9,7 +9,7 @@ SECTION = "async_provider"
 DEFAULT_SETTLE_SECONDS = 10.0
 
 #: Seconds between two reports of a triggerer to the page "Remote jobs".
-DEFAULT_PAGE_REPORT_SECONDS = 30.0
+DEFAULT_PAGE_REPORT_SECONDS = 120.0
 MIN_PAGE_REPORT_SECONDS = 2.0
 
 #: Bytes.
@@ -31,7 +31,7 @@ def retry_policy() -> bool:
 
 
 def page_report_seconds() -> float:
-    """``page_report_seconds``: between two reports of a triggerer to the page, default 30; 0: none."""
+    """``page_report_seconds``: between two reports of a triggerer to the page, default 120; 0: none."""
     from airflow.configuration import conf
 
     found = conf.getfloat(SECTION, "page_report_seconds", fallback=DEFAULT_PAGE_REPORT_SECONDS)

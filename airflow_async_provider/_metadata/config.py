@@ -48,7 +48,7 @@ CONFIG: dict[str, Any] = {
                 "version_added": "0.1.0",
                 "type": "float",
                 "example": None,
-                "default": "30",
+                "default": "120",
             },
             "retry_policy": {
                 "description": "Give operators and sensors of this package that name no retry_policy the "
