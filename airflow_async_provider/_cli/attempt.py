@@ -66,9 +66,9 @@ class TracedHook(HttpAsyncJobHook):
 
 
 def _headers(response: HttpResponse) -> str:
-    told = [f"{name}: {one_line(v, 120)}" for name in SHOWN if (v := response.headers.get(name))]
-    told += [f"{name}: {shown(v)}" for name in ADDRESSES if (v := response.headers.get(name))]
-    return "".join(f", {text}" for text in told)
+    shown_headers = [f"{name}: {one_line(v, 120)}" for name in SHOWN if (v := response.headers.get(name))]
+    shown_headers += [f"{name}: {shown(v)}" for name in ADDRESSES if (v := response.headers.get(name))]
+    return "".join(f", {text}" for text in shown_headers)
 
 
 def attempt(arguments: Namespace, tell: Tell) -> int:

@@ -292,7 +292,7 @@ def _store_all(
     started: list[ByteSource] = []
     pool = ThreadPoolExecutor(max(1, at_once), thread_name_prefix="file")
     under_way: dict[Future[None], str] = {}
-    told = began = time.monotonic()
+    logged_at = began = time.monotonic()
     done = 0
     try:
         queue = iter(zip(names, files, strict=True))
@@ -311,11 +311,15 @@ def _store_all(
                     raise error
                 done += 1
             writer.journal.write()
-            if time.monotonic() - told >= progress_every:
-                told = time.monotonic()
+            if time.monotonic() - logged_at >= progress_every:
+                logged_at = time.monotonic()
                 count = sum(facts["bytes"] for facts in list(writer.journal.files.values()))
                 log.info(
-                    "Stored %s of %s files, %s, in %s", done, len(names), size(count), duration(told - began)
+                    "Stored %s of %s files, %s, in %s",
+                    done,
+                    len(names),
+                    size(count),
+                    duration(logged_at - began),
                 )
     except BaseException:
         _give_up(pool, under_way, started)

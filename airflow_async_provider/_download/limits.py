@@ -83,7 +83,7 @@ class Bounds:
         self._lock = threading.Lock()
         self._bytes = 0
 
-    def announce(self, length: int | None, *, where: str = "The result") -> None:
+    def expect(self, length: int | None, *, where: str = "The result") -> None:
         """
         Check a length that is known beforehand.
 

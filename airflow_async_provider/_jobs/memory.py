@@ -73,8 +73,10 @@ class Remembered:
         values = {name: getattr(self, name) for name in self.__slots__}
         values["handle"] = None if self.handle is None else self.handle.to_dict()
         values["callbacks"] = [dict(c) for c in self.callbacks]
-        said = {k: v for k, v in values.items() if v is not None and v is not False and v not in ("", [], {})}
-        return {"version": VERSION, **said}
+        stored_fields = {
+            k: v for k, v in values.items() if v is not None and v is not False and v not in ("", [], {})
+        }
+        return {"version": VERSION, **stored_fields}
 
     @classmethod
     def from_dict(cls, value: Any) -> Remembered:
@@ -225,9 +227,9 @@ class TaskUploadMemory:
         if self._store is not None:
             self._asked(lambda: self._store.delete(UPLOAD_KEY))
 
-    def _asked(self, question: Callable[[], Any]) -> Any:
+    def _asked(self, ask: Callable[[], Any]) -> Any:
         try:
-            return question()
+            return ask()
         except Exception as error:  # noqa: BLE001 - the result is worth more than what may be left of an upload
             self._log.warning("The unfinished upload is not remembered (%s).", type(error).__name__)
             return None

@@ -76,10 +76,9 @@ def error_for(handle: JobHandle, status: JobStatus, hint: str = "") -> JobError:
     :param hint: what the reader can do
     """
     cls, words = _ERRORS[status.state]
-    said = (status.message or "").rstrip()
-    remote = (
-        f" The remote system said: {said if said.endswith(SENTENCE_ENDS) else said + '.'}" if said else ""
-    )
+    reason = (status.message or "").rstrip()
+    end = "" if reason.endswith(SENTENCE_ENDS) else "."
+    remote = f" The remote system said: {reason}{end}" if reason else ""
     return cls(
         f"The {handle.describe()} {words}; last status {status.remote_status!r}.{remote} {hint}".strip(),
         job=handle.shown_id,

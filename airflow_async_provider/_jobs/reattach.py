@@ -72,10 +72,10 @@ def _take_up(run: JobRun) -> TakenUp | None:
         return None
     if remembered.handle is None:
         return _look_up(run, remembered)
-    return _go_on(run, remembered, remembered.handle)
+    return _take_up_job(run, remembered, remembered.handle)
 
 
-def _go_on(run: JobRun, remembered: Remembered, handle: JobHandle) -> TakenUp | None:
+def _take_up_job(run: JobRun, remembered: Remembered, handle: JobHandle) -> TakenUp | None:
     changed = _changed_arguments(run, remembered)
     cleared = run.cleared
     if cleared is None:

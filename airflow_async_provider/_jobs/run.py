@@ -276,14 +276,14 @@ class JobRun:
         self._display()
         settings = self.settings
         if self.callback and (delivery := self.callback.wait_on_worker()):
-            return self._go_on(delivery.to_event())  # faster than the deferral, which it saves
+            return self._resume(delivery.to_event())  # faster than the deferral, which it saves
         askable = self.task.hook.can_ask(self.handle)
         if not askable and not settings.deferrable:
-            return self._go_on({"state": "timeout"})
+            return self._resume({"state": "timeout"})
         if askable and (not settings.deferrable or settings.linger):
             outcome = self._watch_on_worker()
             if not settings.deferrable or outcome.state not in ("timeout", "error"):
-                return self._go_on(outcome.to_event(), outcome.status)
+                return self._resume(outcome.to_event(), outcome.status)
             self._note(outcome.to_event())
         return self._defer()
 
@@ -352,7 +352,7 @@ class JobRun:
                 event = {"state": "answered"}
             elif self.callback:
                 self.callback.resumed(event)
-            return self._go_on(event, settled_by_hand(self, event))
+            return self._resume(event, settled_by_hand(self, event))
 
     def refresh_status(self, *, tries: int = 5) -> JobStatus:
         """What the callback said, where its word counts; else what the remote system says now."""
@@ -410,7 +410,7 @@ class JobRun:
         if url := event.get("status_url"):
             self._change_handle(replace(self.handle, status_url=url))
 
-    def _go_on(self, event: Mapping[str, Any], status: JobStatus | None = None) -> Any:
+    def _resume(self, event: Mapping[str, Any], status: JobStatus | None = None) -> Any:
         self._note(event)
         reason = event.get("state")
         try:

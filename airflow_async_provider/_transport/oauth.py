@@ -225,11 +225,11 @@ class ClientCredentialsAuth(Auth):
         :raises AuthenticationError: the token endpoint refused the client (400, 401, 403, or an ``error``)
         :raises RemoteError: anything else that brought no token
         """
-        told = _error_of(response, self._client_secret)
-        if response.status in (400, 401, 403) or (told and response.status < 300):
+        reason = _error_of(response, self._client_secret)
+        if response.status in (400, 401, 403) or (reason and response.status < 300):
             raise AuthenticationError(
                 f"The token endpoint {origin(self.token_url)} refused the client credentials (HTTP "
-                f"{response.status}{': ' + told if told else ''}). Check client id, secret or key, "
+                f"{response.status}{': ' + reason if reason else ''}). Check client id, secret or key, "
                 "token_url, scope and client_auth of the connection.",
                 http_status=response.status,
             )
@@ -278,7 +278,7 @@ def _error_of(response: HttpResponse, *secrets: str) -> str:
     error, description = answer.get("error"), answer.get("error_description")
     if not isinstance(error, str) or not error:
         return ""
-    told = f"{error}: {description}" if isinstance(description, str) and description else error
+    reason = f"{error}: {description}" if isinstance(description, str) and description else error
     for secret in filter(None, secrets):
-        told = told.replace(secret, "***")
-    return excerpt(told)
+        reason = reason.replace(secret, "***")
+    return excerpt(reason)

@@ -163,7 +163,7 @@ def _enter() -> _Pool:
     return entry
 
 
-async def _leave(entry: _Pool) -> None:
+async def _release(entry: _Pool) -> None:
     entry.users -= 1
     if entry.users == 0:
         _pools.pop(asyncio.get_running_loop(), None)
@@ -182,7 +182,7 @@ async def pool() -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await _leave(entry)
+        await _release(entry)
 
 
 async def send(endpoint: Endpoint, request: HttpRequest, session: Session | None = None) -> HttpResponse:
@@ -225,7 +225,7 @@ async def _authorized(endpoint: Endpoint, request: HttpRequest, session: Session
             response = await _follow(ready, response, credentials, session)
         return response
     finally:
-        await _leave(entry)
+        await _release(entry)
 
 
 async def _work_out(entry: _Pool, endpoint: Endpoint, wire: WireRequest) -> _Ready:
@@ -286,7 +286,7 @@ async def _fetch_token(endpoint: Endpoint) -> AsyncJobError | None:
     except AsyncJobError as e:
         return e
     finally:
-        await _leave(entry)
+        await _release(entry)
     return None
 
 

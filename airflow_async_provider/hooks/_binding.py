@@ -20,8 +20,8 @@ def place_of(endpoint: Endpoint, *, account: str = "") -> str:
     place = shown(base).rstrip("/")
     # What a message shortens in a path may be what tells two systems apart.
     hidden = short_hash(path_of(base)) if not place.endswith(path_of(base)) else ""
-    told = "-".join(filter(None, (account, hidden)))
-    return f"{place} account {told}" if told else place
+    account_digest = "-".join(filter(None, (account, hidden)))
+    return f"{place} account {account_digest}" if account_digest else place
 
 
 def check_bound(handle: JobHandle, *, conn_id: str, here: str) -> None:

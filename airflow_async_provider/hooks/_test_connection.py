@@ -25,10 +25,10 @@ def checked(probe: Callable[[], str], *, conn_id: str) -> tuple[bool, str]:
         out of what is said: whoever presses it has the form before the eyes
     """
     try:
-        passed, said = True, probe()
+        passed, sentence = True, probe()
     except AsyncJobError as e:
-        passed, said = False, explain(e)
-    return passed, said.replace(f" {conn_id!r}", "")
+        passed, sentence = False, explain(e)
+    return passed, sentence.replace(f" {conn_id!r}", "")
 
 
 def explain(error: AsyncJobError) -> str:
@@ -43,15 +43,15 @@ def explain(error: AsyncJobError) -> str:
         return f"Credentials: {error}"
     if isinstance(error, AuthorizationError):
         return f"Rights: {error}"
-    said = str(error) if str(error).endswith((".", "?")) else f"{error}."
+    sentence = str(error) if str(error).endswith((".", "?")) else f"{error}."
     reasons = list(_reasons(error))
     if any(isinstance(reason, ssl.SSLCertVerificationError) for reason in reasons):
-        return f"TLS: {said} To trust the certificate, set verify to the path of a CA file that knows it."
+        return f"TLS: {sentence} To trust the certificate, set verify to the path of a CA file that knows it."
     if any(isinstance(reason, ssl.SSLError) for reason in reasons):
-        return f"TLS: {said} Does the remote speak TLS at this port?"
+        return f"TLS: {sentence} Does the remote speak TLS at this port?"
     if isinstance(error, TransientError) and error.http_status is None:
         return (
-            f"Address: {said} Check scheme, host, port and proxy. The button asks from the API server, "
+            f"Address: {sentence} Check scheme, host, port and proxy. The button asks from the API server, "
             "which may see another network than the workers and the triggerer."
         )
     return f"Answer: {error}"

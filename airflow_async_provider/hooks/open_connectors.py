@@ -273,26 +273,26 @@ class OpenConnectorsHook(AsyncApiHook):
         return checked(self._probe, conn_id=self.conn_id)
 
     def _probe(self) -> str:
-        told = []
+        parts = []
         endpoint = _typed(self.endpoint)
         if not isinstance(endpoint.auth, MissingAuth):
             status = _good("connector instance", self.call(HttpRequest("GET", "ping")))
             hint = " for ping, which not every connector has" if status >= 400 else ""
-            told.append(f"connector instance: HTTP {status}{hint}")
+            parts.append(f"connector instance: HTTP {status}{hint}")
         if not isinstance(endpoint.platform_auth, MissingAuth):
             where = "channel='webhook' and status='queued'"
-            question = HttpRequest("GET", DELIVERIES, params={"where": where, "pageSize": 1})
-            status = _good("platform", self.call(question))
+            probe = HttpRequest("GET", DELIVERIES, params={"where": where, "pageSize": 1})
+            status = _good("platform", self.call(probe))
             if status >= 400:
                 raise RequestRefusedError(
                     f"The platform answers with HTTP {status} when asked for queued webhooks. Is the base "
                     f"path right? The usual one is {BASE_PATH}.",
                     http_status=status,
                 )
-            told.append(f"platform: HTTP {status}")
-        if not told:
+            parts.append(f"platform: HTTP {status}")
+        if not parts:
             raise ConfigurationError("The extra has neither element_token nor organization_secret.")
-        return f"Connected to {self.endpoint.host} ({', '.join(told)})."
+        return f"Connected to {self.endpoint.host} ({', '.join(parts)})."
 
 
 def _good(what: str, response: HttpResponse) -> int:

@@ -111,11 +111,11 @@ def raise_for_answer(response: HttpResponse, *, job: str, doing: str) -> None:
         return
     rid = request_id(response.headers)
     about = f"HTTP {status} when {doing} {job}" + (f" (request id {rid})" if rid else "")
-    said = excerpt(response.body)
-    said = f" The remote said: {said!r}." if said else ""
+    text = excerpt(response.body)
+    text = f" The remote said: {text!r}." if text else ""
     if is_transient(status):
         raise TransientError(
-            f"{about}.{said}",
+            f"{about}.{text}",
             retry_after=retry_after(response.headers, response.received_at),
             job=job,
             http_status=status,
@@ -123,7 +123,7 @@ def raise_for_answer(response: HttpResponse, *, job: str, doing: str) -> None:
         )
     if status == 401:
         raise AuthenticationError(
-            f"{about}: the remote does not accept the credentials of the connection.{said} "
+            f"{about}: the remote does not accept the credentials of the connection.{text} "
             "Check login, password and token in the Airflow connection.",
             job=job,
             http_status=status,
@@ -131,7 +131,7 @@ def raise_for_answer(response: HttpResponse, *, job: str, doing: str) -> None:
         )
     if status == 403:
         raise AuthorizationError(
-            f"{about}: the credentials of the connection may not do this.{said} "
+            f"{about}: the credentials of the connection may not do this.{text} "
             "Check the rights of the user and the API key.",
             job=job,
             http_status=status,
@@ -147,7 +147,7 @@ def raise_for_answer(response: HttpResponse, *, job: str, doing: str) -> None:
             request_id=rid,
         )
     if 400 <= status < 500:
-        raise RequestRefusedError(f"{about}.{said}", job=job, http_status=status, request_id=rid)
+        raise RequestRefusedError(f"{about}.{text}", job=job, http_status=status, request_id=rid)
     raise UnreadableAnswerError(
         f"{about}: this status code means nothing here.", job=job, http_status=status, request_id=rid
     )

@@ -87,18 +87,18 @@ class LocalFile(Destination):
         """Write the file, see :meth:`Destination.write`."""
         with contextlib.ExitStack() as stack:
             # Only what touches the disk is inside of "said": an error of the source comes out as it is.
-            said = _Said(self.path, source.length)
-            with said.clearly():
+            disk = _DiskErrors(self.path, source.length)
+            with disk.clearly():
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                said.room()
+                disk.room()
                 file = stack.enter_context(UnfinishedFile(self.path))
             writing = Background(file.write, name="file")
             stack.callback(writing.close)  # before the file is closed under the thread's feet
             while data := source.read():
-                with said.clearly():
+                with disk.clearly():
                     writing.put(data)
-                said.written += len(data)
-            with said.clearly():
+                disk.written += len(data)
+            with disk.clearly():
                 writing.join()
                 try:
                     file.publish(replace=self.if_exists == "replace")
@@ -106,7 +106,7 @@ class LocalFile(Destination):
                     raise self.exists_error() from None
 
 
-class _Said:
+class _DiskErrors:
     """Turns what the system says about a file into what a person can act on."""
 
     def __init__(self, path: Path, length: int | None) -> None:

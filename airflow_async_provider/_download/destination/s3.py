@@ -360,8 +360,12 @@ class S3Object(Destination):
     def _error(self, doing: str, error: Exception, hint: str = "") -> DownloadError:
         answer = getattr(error, "response", {})
         status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
-        said = answer.get("Error", {})
-        reason = f"HTTP {status}, {said.get('Code')}: {said.get('Message')}" if status else str(error)
+        error_fields = answer.get("Error", {})
+        reason = (
+            f"HTTP {status}, {error_fields.get('Code')}: {error_fields.get('Message')}"
+            if status
+            else str(error)
+        )
         return DownloadError(
             f"{self.uri} cannot {doing} with connection {self.aws_conn_id!r}: {reason.rstrip('. ')}."
             f"{self._absent()}{hint}",

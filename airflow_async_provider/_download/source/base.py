@@ -109,7 +109,7 @@ class ChunkSource(ByteSource):
 
     def open(self) -> None:
         """Look at the length."""
-        self.bounds.announce(self.length)
+        self.bounds.expect(self.length)
 
     def read(self, size: int = BLOCK) -> bytes:
         """Some bytes, see :class:`ByteSource`."""

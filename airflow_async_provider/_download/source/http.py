@@ -376,7 +376,7 @@ class HttpSource(ByteSource):
         self._started = True
         self.answer_url, self.answer_headers = response.url, headers
         self.length = 0 if response.status == 204 else body_length(headers)
-        self.bounds.announce(self.length)
+        self.bounds.expect(self.length)
         self._pace = Pace(self.bounds.limits.min_bytes_per_second)
         self.content_type = headers.get("Content-Type") or None
         self.content_encoding = body_encoding(headers)

@@ -61,9 +61,11 @@ def read_refusal(response: StreamResponse, *, offset: int, now: float, expires_a
     status = response.status
     body = _bounded(response)
     code, message = _field(body, "Code"), _field(body, "Message")
-    said = f"HTTP {status}" + (f", {code}: {message}" if code and message else f", {code}" if code else "")
+    described = f"HTTP {status}" + (
+        f", {code}: {message}" if code and message else f", {code}" if code else ""
+    )
     rid = request_id(response.headers) or _field(body, "RequestId")
-    about = f"{response.place}: {said}" + (f" (request id {rid})" if rid else "")
+    about = f"{response.place}: {described}" + (f" (request id {rid})" if rid else "")
     if status == 404 or status == 410:
         return Refusal(about, missing=True)
     if is_transient(status) or code in TRANSIENT_CODES:

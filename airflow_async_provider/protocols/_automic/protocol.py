@@ -322,9 +322,9 @@ def _refused_submit(response: HttpResponse) -> None:
     credentials = response.status in (401, 403) and failure.code != answers.WRONG_STATE
     if credentials or is_transient(response.status):
         answers.raise_for_automic(response, job=job, doing="starting")
-    said = str(failure) or excerpt(response.body)
+    reason = str(failure) or excerpt(response.body)
     raise SubmitError(
-        f"Automic refused the start: HTTP {response.status}. It said: {said!r}. Check the object's "
+        f"Automic refused the start: HTTP {response.status}. It said: {reason!r}. Check the object's "
         "name and client, the PromptSet inputs, and the user's right to execute it.",
         http_status=response.status,
         request_id=request_id(response.headers),

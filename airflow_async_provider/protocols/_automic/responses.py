@@ -260,8 +260,8 @@ def report_pages_of(response: HttpResponse, *, asked: int) -> ReportPages:
 
 def _has_more(answer: Mapping[str, Any], count: int, asked: int) -> bool:
     """``hasmore``; it may be missing from small answers, then a full page means that there may be more."""
-    said = answer.get("hasmore")
-    return said if isinstance(said, bool) else count >= asked
+    more = answer.get("hasmore")
+    return more if isinstance(more, bool) else count >= asked
 
 
 def json_list(response: HttpResponse, *, what: str) -> list[dict[str, Any]]:

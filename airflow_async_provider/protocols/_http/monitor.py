@@ -386,11 +386,11 @@ class MonitorReader:
         moved: str | None = None,
     ) -> JobStatus:
         """The job goes on."""
-        told = message or response.headers.get("X-Progress")
+        progress_text = message or response.headers.get("X-Progress")
         return JobStatus(
             JobState.RUNNING,
             remote_status=one_line(remote_status, 80),
-            message=one_line(told, 500) if told else None,
+            message=one_line(progress_text, 500) if progress_text else None,
             retry_after=retry_after(response.headers, response.received_at),
             request_id=request_id(response.headers),
             status_url=moved,

@@ -96,15 +96,15 @@ def no_result(response: HttpResponse, *, states: bool) -> NoResult | None:
     if start == b"<":
         text = body_text(response).lstrip("\ufeff")
         if _XML_ERROR.match(text):
-            said = " ".join(_XML_TEXT.findall(text)[:3])
-            return NoResult(Meaning.FAILED, one_line(said or text, 300))
+            message = " ".join(_XML_TEXT.findall(text)[:3])
+            return NoResult(Meaning.FAILED, one_line(message or text, 300))
         document = _flat(text)
     if isinstance(document, list) and len(document) == 1 and _is_fault_of_a_list(document[0]):
         document = document[0]
     if not isinstance(document, dict) or not document:
         return None
     if _only(document, _ERROR, frozenset()) and _says_error(document, response):
-        return NoResult(Meaning.FAILED, _said(document, response))
+        return NoResult(Meaning.FAILED, _message(document, response))
     if states and _only(document, _STATUS, _ABOUT):
         return state_of(answer.narrowed(document))
     return None
@@ -120,8 +120,8 @@ def state_of(answer: Answer) -> NoResult | None:
         return NoResult(meaning, one_line(words[0], 80))
     if meaning in (Meaning.FAILED, Meaning.CANCELLED, Meaning.EXPIRED, Meaning.NOT_RUN):
         text = error_text(answer.document)
-        said = f"{words[0]}: {text}" if text and plain(text) != plain(words[0]) else words[0]
-        return NoResult(Meaning.FAILED, one_line(said, 300))
+        message = f"{words[0]}: {text}" if text and plain(text) != plain(words[0]) else words[0]
+        return NoResult(Meaning.FAILED, one_line(message, 300))
     return None
 
 
@@ -142,7 +142,7 @@ def _is_fault_of_a_list(document: Any) -> bool:
     return isinstance(document, dict) and "message" in document and "errorCode" in document
 
 
-def _said(document: dict[str, Any], response: HttpResponse) -> str:
+def _message(document: dict[str, Any], response: HttpResponse) -> str:
     text = error_text(document)
     return one_line(text, 300) if text else excerpt(response.body)
 

@@ -194,8 +194,8 @@ class Judge:
             raise self._no_meaning(answer, word, "state", job)
         if how == "running":
             return Verdict(Meaning.RUNNING, word, self._message(answer, running=True))
-        told = f"{one_line(word, 80)!r} is in none of the lists of words ({_lists()}): taken for running"
-        return Verdict(Meaning.RUNNING, word, told, unknown, recognised=False)
+        reason = f"{one_line(word, 80)!r} is in none of the lists of words ({_lists()}): taken for running"
+        return Verdict(Meaning.RUNNING, word, reason, unknown, recognised=False)
 
     def _no_meaning(self, answer: Answer, word: str, what: str, job: str) -> DescriptionError:
         return DescriptionError(
@@ -274,16 +274,16 @@ class Judge:
         values = [] if found is MISSING or found is None else found if isinstance(found, list) else [found]
         words = [w for v in values for w in _word(v)]
         if not words:
-            told = f"{word}, and nothing yet at {self.outcome.conclusion}"
-            return Verdict(Meaning.RUNNING, told, recognised=False)
+            reason = f"{word}, and nothing yet at {self.outcome.conclusion}"
+            return Verdict(Meaning.RUNNING, reason, recognised=False)
         meanings = [_truth(w, self._how(w)) for w in words]
         how = worst(meanings)
-        said = words[meanings.index(how)]
+        concluded = words[meanings.index(how)]
         if how is Meaning.UNKNOWN:
-            raise self._no_meaning(answer, said, "conclusion", job)
+            raise self._no_meaning(answer, concluded, "conclusion", job)
         if how is Meaning.ENDED or (how is Meaning.SUCCEEDED and meaning is Meaning.NO_DATA):
             how = Meaning.SUCCEEDED if how is Meaning.ENDED else meaning
-        both = word if plain(said) == plain(word) else f"{word}, {said}"
+        both = word if plain(concluded) == plain(word) else f"{word}, {concluded}"
         return Verdict(how, both, None if how in _ENDED else self._message(answer))
 
     def _how(self, word: str) -> Meaning:

@@ -66,11 +66,11 @@ def read_state(answer: Mapping[str, Any]) -> JobStatus:
         count = next((c for c in (_count(answer.get(s)) for s in spellings) if c is not None), None)
         if count is not None:
             detail[name] = count
-    said = answer.get("statusMessage") or answer.get("message")
+    status_message = answer.get("statusMessage") or answer.get("message")
     return JobStatus(
         state or JobState.RUNNING,
         remote_status=excerpt(word, 80),
-        message=excerpt(said, MAX_MESSAGE) if isinstance(said, str) else None,
+        message=excerpt(status_message, MAX_MESSAGE) if isinstance(status_message, str) else None,
         recognised=state is not None,
         detail=detail,
     )

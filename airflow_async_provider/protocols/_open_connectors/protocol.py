@@ -241,11 +241,11 @@ class OpenConnectorsProtocol(JobProtocol):
         remote_status = excerpt(word, 80)
         sign = self._failure.holds(*views)
         if sign is not None:
-            said = f"{error}; " if str(error) else ""
+            reason = f"{error}; " if str(error) else ""
             return JobStatus(
                 JobState.FAILED,
                 remote_status=remote_status or "failed",
-                message=f"{said}taken for failed because of {sign}; the webhook's body began: "
+                message=f"{reason}taken for failed because of {sign}; the webhook's body began: "
                 f"{excerpt(body, SHOWN_BODY)!r}",
                 request_id=error.request_id,
                 detail=detail,

@@ -135,8 +135,8 @@ def is_limit(response: HttpResponse) -> bool:
         return True
     if response.status != 429 or "Retry-After" in response.headers:
         return False
-    said = str(platform_error(response))
-    return bool(_LIMIT.search(said)) and not _RATE.search(said)
+    reason = str(platform_error(response))
+    return bool(_LIMIT.search(reason)) and not _RATE.search(reason)
 
 
 def raise_for_platform_answer(response: HttpResponse, *, job: str, doing: str) -> None:
@@ -153,8 +153,8 @@ def raise_for_platform_answer(response: HttpResponse, *, job: str, doing: str) -
         return
     error = platform_error(response)
     facts: dict[str, Any] = {"job": job, "http_status": status, "request_id": error.request_id}
-    said = f" ({error})" if str(error) else ""
-    about = f"HTTP {status} when {doing} {job}{said}"
+    reason = f" ({error})" if str(error) else ""
+    about = f"HTTP {status} when {doing} {job}{reason}"
     if is_limit(response):
         raise RequestRefusedError(
             f"{about}: a limit of SAP Open Connectors on size or time (6 GB and 3,600 seconds for a file). "
