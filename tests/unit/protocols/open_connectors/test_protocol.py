@@ -547,9 +547,8 @@ def test_the_vendor_s_signature_is_described_as_data():
         "kind": "hmac",
         "header": "Elements-Webhook-Signature",
         "prefix": "sha256=",
-        "algorithm": "sha256",
-        "encoding": "base64",
     }
+    assert (SIGNATURE.algorithm, SIGNATURE.encoding) == ("sha256", "base64")
 
 
 # -- the queue --------------------------------------------------------------------------------------------
