@@ -76,6 +76,18 @@ async def _aget(key: str, task: TaskKey) -> Any:
     return await sync_to_async(BaseXCom.get_one)(key=key, **_where(task))
 
 
+def show_map_index(name: str) -> None:
+    """
+    Name a mapped task at once (Airflow >= 3.3): by itself Airflow does it before a task begins and when it ends.
+
+    :raises Exception: this Airflow cannot, or did not answer
+    """
+    from airflow.sdk.execution_time import task_runner
+    from airflow.sdk.execution_time.comms import SetRenderedMapIndex
+
+    task_runner.SUPERVISOR_COMMS.send(msg=SetRenderedMapIndex(rendered_map_index=name))
+
+
 async def apush_return_value(task: TaskKey, value: Any, *, mapped_over: bool) -> None:
     """
     Push the return value of a task that its trigger ends, as its worker would have done (Airflow >= 3.3).

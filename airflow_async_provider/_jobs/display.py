@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+from airflow_async_provider._callbacks.mailbox import show_map_index
 from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._job import JobHandle
@@ -51,6 +53,8 @@ def show(context: Mapping[str, Any], facts: Mapping[str, Any], log: Any, *, push
         ti.rendered_map_index = name  # type: ignore[union-attr] # it has a map index, so it is one
         if isinstance(context, dict):
             context["map_index_template"] = AS_IT_IS
+        with suppress(Exception):  # a name is worth no trouble; older ones show it at the end
+            show_map_index(name)
     if not push or not hasattr(ti, "xcom_push"):
         return
     try:

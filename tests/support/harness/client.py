@@ -30,6 +30,10 @@ class AirflowApiError(RuntimeError):
         self.status = status
 
 
+#: Events of a task that are none of its states: asked from outside, and callbacks as the receiver notes them.
+NO_STATES = ("trigger_", "cli_", "async_")
+
+
 class AirflowClient:
     """
     Talks to the API server as an administrator (simple auth manager with ``all_admins``).
@@ -274,9 +278,7 @@ class AirflowClient:
         )
         # Airflow stores None for an unmapped task, in some releases -1
         mine = [r for r in rows if (r["map_index"] if r["map_index"] is not None else -1) == map_index]
-        return [
-            (r["event"], _time(r["when"])) for r in mine if not r["event"].startswith(("trigger_", "cli_"))
-        ]
+        return [(r["event"], _time(r["when"])) for r in mine if not r["event"].startswith(NO_STATES)]
 
     def xcom(
         self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1
