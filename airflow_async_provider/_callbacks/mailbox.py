@@ -78,7 +78,7 @@ async def _aget(key: str, task: TaskKey) -> Any:
 
 def show_map_index(name: str) -> None:
     """
-    Name a mapped task at once (Airflow >= 3.3): by itself Airflow does it before a task begins and when it ends.
+    Name a mapped task at once (Airflow >= 3.3), which else happens before it begins and when it ends.
 
     :raises Exception: this Airflow cannot, or did not answer
     """

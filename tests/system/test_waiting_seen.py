@@ -72,8 +72,8 @@ def test_a_blocked_run_asks_and_is_answered(real_airflow: RealAirflow, automic: 
     assert question["options"] == ["Wait on", "Cancel the job", "Fail"]
     assert "JOBP.BLOCKED" in question["subject"]
 
-    # No person is faster than the scheduler's note of the worker's end; before it Airflow takes a resumed task
-    # for a failed one, as with every deferral (the settle time).
+    # No person is faster than the scheduler's note of the worker's end. Before it, Airflow takes a task that
+    # is resumed for a failed one, as with every deferral (the settle time).
     time.sleep(SETTLED)
     client.request("PATCH", path, json={"chosen_options": ["Cancel the job"], "params_input": {}})
 
