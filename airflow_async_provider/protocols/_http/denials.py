@@ -132,19 +132,16 @@ def denial(document: Any, *, ignored: Collection[str] = (), counts: bool = True)
     """
     if not isinstance(document, dict):
         return []
-    found = [d for n, v in list(document.items())[:_MOST] if n not in ignored and (d := _field(str(n), v))]
-    for name, inner in list(document.items())[:_MOST]:
-        if name not in ignored and (word := _failed_inside(plain(str(name)), inner, counts=counts)):
-            found.append(Denial(Kind.COUNT, f"{name}: {word}"))
-    if counts:
-        for name, inner in list(document.items())[:_MOST]:
-            if isinstance(inner, dict) and plain(str(name)) in _COUNTERS and name not in ignored:
-                found += [
-                    Denial(Kind.COUNT, f"{name}.{n}: {_short(v)}")
-                    for n, v in list(inner.items())[:_MOST]
-                    if n not in ignored and _named(str(n)) and _some(v)
-                ]
-    return [d for d in found if counts or d.kind is not Kind.COUNT]
+    found: list[Denial] = []
+    inside: list[Denial] = []
+    for name, value in list(document.items())[:_MOST]:
+        if name in ignored:
+            continue
+        if (denied := _field(str(name), value)) and (counts or denied.kind is not Kind.COUNT):
+            found.append(denied)
+        if counts:
+            inside += _inside(str(name), value, ignored)
+    return found + inside  # what the document itself says goes first
 
 
 def runs_for_sure(name: str, value: str) -> bool:
@@ -169,14 +166,20 @@ def fields_of_text(answer: Answer) -> list[dict[str, Any]]:
     return []
 
 
-def _failed_inside(name: str, value: Any, *, counts: bool) -> str | None:
-    """A state of failure in an object that speaks of the job, or in one of its parts."""
-    if isinstance(value, dict) and (name in _INNER or (name in _COUNTERS and counts)):
-        return _failed_state(value)
-    if isinstance(value, list) and name in _PARTS and counts:
+def _inside(name: str, value: Any, ignored: Collection[str]) -> list[Denial]:
+    """What an object that speaks of the job, its counters, or a list of its parts say against a success."""
+    bare, found = plain(name), []
+    if isinstance(value, dict) and bare in _INNER | _COUNTERS:
+        if word := _failed_state(value):
+            found.append(Denial(Kind.COUNT, f"{name}: {word}"))
+        for inner, count in list(value.items())[:_MOST] if bare in _COUNTERS else ():
+            if inner not in ignored and _named(str(inner)) and _some(count):
+                found.append(Denial(Kind.COUNT, f"{name}.{inner}: {_short(count)}"))
+    elif isinstance(value, list) and bare in _PARTS:
         states = [word for part in value[:1000] if isinstance(part, dict) and (word := _failed_state(part))]
-        return f"{len(states)} of {len(value)} {states[0]}" if states else None
-    return None
+        if states:
+            found.append(Denial(Kind.COUNT, f"{name}: {len(states)} of {len(value)} {states[0]}"))
+    return found
 
 
 def _failed_state(document: dict[str, Any]) -> str | None:
