@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import requests
 
+from airflow_async_provider._callbacks import merging
 from airflow_async_provider._callbacks.registration import MAILBOX_KEY, Delivery
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
 from airflow_async_provider.errors import (
@@ -90,9 +91,11 @@ class Sender:
 
 @pytest.fixture(autouse=True)
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The trigger looks into the mailbox soon, and heartbeats may be short."""
+    """The trigger looks into the mailbox soon; heartbeats may be short, and each of them is written."""
     monkeypatch.setattr(async_job, "SLACK", 0.05)
     monkeypatch.setattr(arguments_of, "MIN_HEARTBEAT_TIMEOUT", 0.1)
+    # One a second is written: with a timeout of a second, the others would be missed.
+    monkeypatch.setattr(merging, "HEARTBEAT_PAUSE", 0.0)
 
 
 @pytest.fixture
