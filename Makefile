@@ -19,6 +19,10 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	if "$$p" -c 'import sys, venv; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1; \
 	then echo "$$p"; break; fi; done)
 
+# Bytecode is kept, whatever the machine says (container images often forbid it): every worker of pytest and every
+# Airflow that a test starts would compile all of Airflow anew, which takes longer than what it is started for.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := $(VENV)/bin
 # The pins are complete and fit each other (pip check proves it), so pip need not solve anything. Bytecode is
 # made when a module is first imported: compiling all of it would double the time.

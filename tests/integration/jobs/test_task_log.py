@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -167,9 +168,7 @@ def test_a_sensor_says_that_it_only_waits(aso: AsoSimulator) -> None:
 def test_the_cause_stays_and_is_as_plain(
     aso: AsoSimulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import tenacity
-
-    monkeypatch.setattr(tenacity.nap.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
     aso.script(processing_seconds=None)
     task, make = OneTask(), download(tmp_path, timeout=0.4)
     event = task.wait(task.begin(make))

@@ -15,6 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -94,11 +95,9 @@ def collected(
 def aso(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[..., AsoSimulator]]:
-    import tenacity
-
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
     monkeypatch.setattr(policy, "SHORTEST_SLEEP", 0.02)
-    monkeypatch.setattr(tenacity.nap.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
     ready = request.param == "ready token"
     with ExitStack() as stack:
 
@@ -234,10 +233,9 @@ def test_a_job_that_goes_badly(
     if "update" in filled:
         filled["update"] = {k: v.replace("{secrets}", secrets) for k, v in filled["update"].items()}
     simulator.faults.add(route, fault, times=None, **filled)
-    make = download(tmp_path, max_outage=1.0, max_restarts=0)
-    run(collected, OneTask(), make)
+    run(collected, OneTask(), download(tmp_path, timeout=2, max_outage=1.0, max_restarts=0))
     simulator.faults.clear()
-    run(collected, OneTask(), make)  # so that there is a result whose URL could have come out
+    run(collected, OneTask(), download(tmp_path))  # so that there is a result whose URL could have come out
     check(collected, simulator, "Submitted the jaggaer_aso job")
 
 

@@ -127,13 +127,15 @@ def test_a_url_of_the_remote_s(start: Start, send: Send, place: str) -> None:
     assert not other.requests
 
 
-#: Where a redirect can lead to; a line break would end the header.
+#: Where a redirect can lead to; a line break would end the header. The code does not decide what is made of a
+#: place: each code leads to some, and all of them to one.
+CODES = (301, 302, 303, 307, 308)
 PLACES = [name for name, place in ELSEWHERE.items() if "\r" not in place]
+REDIRECTS = sorted({(name, CODES[n % 5]) for n, name in enumerate(PLACES)} | {(PLACES[0], c) for c in CODES})
 
 
 @both
-@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize(("name", "code"), REDIRECTS)
 def test_a_redirect(start: Start, send: Send, name: str, code: int) -> None:
     place = ELSEWHERE[name]
     own, other = start(), start()
@@ -146,8 +148,7 @@ def test_a_redirect(start: Start, send: Send, name: str, code: int) -> None:
 
 
 @both
-@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize(("name", "code"), REDIRECTS)
 def test_a_redirect_of_the_token_endpoint(start: Start, send: Send, name: str, code: int) -> None:
     api, other = start(), start()
     tokens = start()
@@ -209,11 +210,13 @@ def operator(kind: str, options: dict[str, Any], target: Path) -> Any:
     return HttpAsyncJobOperator(endpoint="jobs", json={}, **options, **common)
 
 
-PLACES = ["another port", "loopback by name", "link-local", "another scheme", "file", "own host as the user"]
+#: What becomes of an address is one thing's affair, whichever way it came: each way names two, all are named.
+NAMED = ["another port", "loopback by name", "link-local", "another scheme", "file", "own host as the user"]
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize(
+    ("way", "name"), [(way, NAMED[(n + k) % 6]) for n, way in enumerate(WAYS) for k in (0, 3)]
+)
 def test_a_status_url_is_not_asked_by_an_operator(
     start: Start, connections: Callable[[ByteServer], None], tmp_path: Path, way: str, name: str
 ) -> None:
@@ -230,8 +233,12 @@ def test_a_status_url_is_not_asked_by_an_operator(
     assert no_secret_in(caught.value)
 
 
-@pytest.mark.parametrize("protocol", ["jaggaer_aso", "http_location", "http_azure", "http_odata"])
-@elsewhere
+@pytest.mark.parametrize(
+    ("protocol", "place"),
+    [("http_location", place) for place in ELSEWHERE.values()]
+    + [(protocol, ELSEWHERE["another port"]) for protocol in ("jaggaer_aso", "http_azure", "http_odata")],
+    ids=[*ELSEWHERE, "jaggaer_aso", "http_azure", "http_odata"],
+)
 def test_a_status_url_is_not_asked_by_the_trigger(
     start: Start, connections: Callable[[ByteServer], None], protocol: str, place: str
 ) -> None:
@@ -242,7 +249,8 @@ def test_a_status_url_is_not_asked_by_the_trigger(
         job=job.to_dict(),
         conn_id=None,
         policy={"poll_interval": 0.01, "max_poll_interval": 0.01, "max_consecutive_errors": 1},
-        deadline=time.time() + 5,
+        # only backslashes are asked for at all, at home, where they lead to no end
+        deadline=time.time() + (0.5 if place == ELSEWHERE["backslashes"] else 20),
         deferred_at=time.time(),
         settle=0.0,
     )
@@ -252,7 +260,7 @@ def test_a_status_url_is_not_asked_by_the_trigger(
             return dict(event.payload)
         raise AssertionError("it has not fired")
 
-    event = asyncio.run(asyncio.wait_for(fire(), 20))
+    event = asyncio.run(asyncio.wait_for(fire(), 60))
     if place != ELSEWHERE["backslashes"]:
         assert event["state"] == "error"
         assert event["error"] in ("OriginError", "ConfigurationError")

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
-import tenacity
 
 from airflow_async_provider._transport.retries import MAX_PAUSE, MAX_TRIES, may_repeat, with_retries
 from airflow_async_provider.errors import (
@@ -23,7 +24,7 @@ POST = HttpRequest("POST", "x", repeatable=False)
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     slept: list[float] = []
-    monkeypatch.setattr(tenacity.nap.time, "sleep", slept.append)
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=slept.append))
     return slept
 
 
