@@ -553,6 +553,10 @@ def world_fixture(request: pytest.FixtureRequest, airflow_db: Path) -> Iterator[
         yield World(url, request.param)
 
 
+#: For what is decided before a row is read or written, or in the same way whatever holds it: one is enough.
+on_one_database = pytest.mark.parametrize("world", ["sqlite"], indirect=True)
+
+
 def logged(caplog: pytest.LogCaptureFixture) -> str:
     """All that the package has logged."""
     return "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("airflow_async_provider"))

@@ -31,7 +31,7 @@ except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferred
 
 from airflow_async_provider._callbacks import airflow_internals as internals
-from airflow_async_provider._callbacks import handling
+from airflow_async_provider._callbacks import deliveries, handling
 from airflow_async_provider._callbacks.address import PREFIX, TaskKey
 from airflow_async_provider._callbacks.registration import (
     DURABLE_DELIVERY_KEY,
@@ -69,6 +69,7 @@ class PlayedAirflow:
         self.triggers: list[Any] = []
         self.url = ""
         self.outlet_events = OutletEventAccessors()
+        self.deliveries: list[str] = []
 
     @property
     def ti(self) -> Any:
@@ -158,6 +159,9 @@ class PlayedAirflow:
     def keep_delivery(self, session: Any, task: TaskKey, stored: str) -> None:
         self.store.set(DURABLE_DELIVERY_KEY, stored)
 
+    def record_for_task(self, task: TaskKey, outcome: str, size: int, delivery_id: str) -> None:
+        self.deliveries.append(outcome)
+
     def connection_of(self, conn_id: str, team: str | None = None) -> Any:
         from airflow.sdk import BaseHook
 
@@ -212,6 +216,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedAirflow]:
     monkeypatch.setattr(BaseXCom, "get_one", lambda key, **where: played.xcoms.get(key))
     monkeypatch.setattr(BaseXCom, "aget_one", aget_one, raising=False)
     monkeypatch.setattr(handling, "_keys", handling._Keys())
+    monkeypatch.setattr(deliveries, "record_for_task", played.record_for_task)
     # There is no database to look at; the dictionaries can be written.
     monkeypatch.setattr(internals, "unwritable", lambda session: [])
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")

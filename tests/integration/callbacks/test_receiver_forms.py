@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each form of signature over the receiver's real socket and database, sent well and badly by the sender."""
+"""
+Each form of signature over the receiver's real socket and database, sent well and badly by the sender.
+
+What a signature is worth is decided before a row is read; what is written then, on either database, is tried
+in ``test_receiver.py``.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +22,12 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     Waiting,
     World,
     logged,
+    on_one_database,
     postgres_fixture,
     world_fixture,
 )
+
+pytestmark = on_one_database
 
 KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 ENDED = b'{"runid": 7, "status": 1900}'

@@ -37,6 +37,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     MUTE,
     Waiting,
     World,
+    on_one_database,
     postgres_fixture,
     world_fixture,
 )
@@ -47,7 +48,7 @@ from tests.support.raw_requests import ENDED, ROOT, raw, request, undated
 HARMLESS = {400, 401, 404, 405, 408, 411, 413, 414, 431, 501}
 
 FUZZ = settings(
-    max_examples=examples(80),
+    max_examples=examples(30),
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
@@ -99,6 +100,7 @@ def session() -> Iterator[requests.Session]:
         yield session
 
 
+@on_one_database
 @pytest.mark.parametrize("label", OPERATIONS)
 @pytest.mark.parametrize("known", [False, True], ids=["any task", "a task that waits"])
 @FUZZ
@@ -138,6 +140,7 @@ def test_tokens_that_name_odd_tasks(task: Waiting, parts: list[Any], secret: str
     assert code(raw(task.world.url, request(f"{ROOT}/{spelled(*parts)}/{made}"))) == 401
 
 
+@on_one_database
 @FUZZ
 @given(
     place=st.floats(0, 1, exclude_max=True),
@@ -188,6 +191,7 @@ HEADER_VALUES = st.text(st.characters(max_codepoint=255, exclude_characters="\r\
 )  # fmt: skip
 
 
+@on_one_database
 @FUZZ
 @given(
     headers=st.lists(st.tuples(HEADER_NAMES, HEADER_VALUES), max_size=5),
@@ -247,6 +251,7 @@ BROKEN: dict[str, bytes] = {
 }
 
 
+@on_one_database
 @pytest.mark.parametrize("name", BROKEN)
 def test_broken_http(task: Waiting, name: str) -> None:
     answer = raw_and_done(task.world.url, BROKEN[name].replace(b"{path}", task.path.encode()))
@@ -255,10 +260,10 @@ def test_broken_http(task: Waiting, name: str) -> None:
     assert task.post(ENDED, secret="wrong").status_code == 401
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT"])
+@on_one_database
 @pytest.mark.parametrize("size", [0, 1, 65_536, 1024 * 1024, 1024 * 1024 + 1])
-def test_strangers_bodies_of_any_size(task: Waiting, method: str, size: int) -> None:
-    for body in (b"x" * size, iter([b"x" * size]) if size else b""):
+def test_strangers_bodies_of_any_size(task: Waiting, size: int) -> None:
+    for method, body in (("POST", b"x" * size), ("PUT", iter([b"x" * size]) if size else b"")):
         assert task.post(body, secret="wrong", method=method).status_code == 401
 
 
@@ -268,6 +273,7 @@ def test_strangers_bodies_of_any_size(task: Waiting, method: str, size: int) -> 
 BOMB = 64 * 1024 * 1024
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("encoding", "pack"),
     [("gzip", gzip.compress), ("deflate", zlib.compress), ("br", bytes), ("gzip, gzip", gzip.compress)],
@@ -388,6 +394,7 @@ TASKS: dict[str, Callable[[Waiting], None]] = {
 }
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "path",
     [

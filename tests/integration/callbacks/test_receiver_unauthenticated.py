@@ -29,6 +29,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     World,
     logged,
     mounted,
+    on_one_database,
     postgres_fixture,
     served,
     world_fixture,
@@ -114,6 +115,7 @@ def test_the_line_is_repeated_once_a_minute_with_the_number(
     assert counts == ["1", "3"]
 
 
+@on_one_database
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "DELETE", "PATCH", "TRACE"])
 def test_other_methods_are_not_taken(world: World, method: str, caplog: pytest.LogCaptureFixture) -> None:
     task = world.task()
@@ -124,6 +126,7 @@ def test_other_methods_are_not_taken(world: World, method: str, caplog: pytest.L
     assert logged(caplog) == ""
 
 
+@on_one_database
 def test_nothing_else_is_served(world: World) -> None:
     def status(path: str, method: str = "GET") -> int:
         with requests.Session() as session:
@@ -139,7 +142,7 @@ def test_nothing_else_is_served(world: World) -> None:
         assert status(path, "POST") == 404  # no redirect, which would repeat the secret
 
 
-def test_the_api_says_what_it_answers(world: World) -> None:
+def test_the_api_says_what_it_answers() -> None:
     from airflow_async_provider._callbacks.receiver import build_app
 
     for operations in build_app().openapi()["paths"].values():
@@ -150,6 +153,7 @@ def test_the_api_says_what_it_answers(world: World) -> None:
 # -- access logs
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
@@ -207,6 +211,7 @@ def chunks(*parts: bytes) -> Iterator[bytes]:
 LIMIT = 1024 * 1024
 
 
+@on_one_database
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize(
     ("allowed", "size", "status"),
@@ -287,8 +292,17 @@ def in_chunks(path: str) -> tuple[bytes, list[bytes]]:
     return head.encode(), [b"1\r\nx\r\n"] * DRIPS
 
 
-@pytest.mark.parametrize("framed", [in_bytes, in_chunks])
-@pytest.mark.parametrize("who", ["wrong secret", "no secret", "unknown task", "no token"])
+@on_one_database
+@pytest.mark.parametrize(
+    ("who", "framed"),
+    [
+        ("wrong secret", in_bytes),
+        ("wrong secret", in_chunks),
+        ("no secret", in_chunks),
+        ("unknown task", in_bytes),
+        ("no token", in_chunks),
+    ],
+)
 def test_a_stranger_who_drips_is_refused_like_any_other(
     world: World, monkeypatch: pytest.MonkeyPatch, who: str, framed: Callable[[str], Any]
 ) -> None:
@@ -310,6 +324,7 @@ def test_a_stranger_who_drips_is_refused_like_any_other(
     assert (task.state, task.delivery) == ("deferred", None)
 
 
+@on_one_database
 @pytest.mark.parametrize("framed", [in_bytes, in_chunks])
 def test_an_authentic_sender_who_drips_may_try_again(
     world: World, monkeypatch: pytest.MonkeyPatch, framed: Callable[[str], Any]
@@ -325,6 +340,7 @@ def test_an_authentic_sender_who_drips_may_try_again(
     assert task.post(ENDED).status_code == 200
 
 
+@on_one_database
 def test_an_authentic_sender_who_falls_silent_may_try_again(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,8 +387,9 @@ HEADERS = st.lists(
 )
 
 
+@on_one_database
 @settings(
-    max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(30), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     segments=st.lists(SEGMENTS, max_size=4),
@@ -396,7 +413,7 @@ def test_no_request_breaks_it_or_wakes_anybody(
 
 
 @settings(
-    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(20), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(
     body=st.binary(max_size=500)

@@ -114,7 +114,7 @@ requests = st.sampled_from(
 )
 
 ANY = settings(
-    max_examples=examples(150),
+    max_examples=examples(50),
     deadline=None,
     suppress_health_check=[
         HealthCheck.too_slow,
@@ -136,7 +136,7 @@ def test_any_bytes(server: RawServer, ask: Ask, data: bytes, ending: str, reques
 
 
 @both
-@settings(ANY, max_examples=examples(40))
+@settings(ANY, max_examples=examples(20))
 @given(data=anything, request=requests)
 def test_any_bytes_and_the_connection_stays_open(
     server: RawServer, ask: Ask, data: bytes, request: HttpRequest

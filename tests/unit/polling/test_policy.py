@@ -297,7 +297,7 @@ policies = st.builds(
 )
 
 
-@settings(max_examples=examples(200), deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     policies,
     moments,

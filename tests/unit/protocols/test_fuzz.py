@@ -343,6 +343,23 @@ def test_any_callback(protocol: JobProtocol, headers: Headers, body: bytes) -> N
     assert key is None or isinstance(key, str)
 
 
+@over_all
+def test_every_extreme_and_every_real_answer(protocol: JobProtocol) -> None:
+    """What made-up answers meet by chance only: each of these, with each kind of status, to each question."""
+    handle = JobHandle("x", "7", 0.0, status_url="https://api.example/s/1")
+    for body in [*EXTREME, *(json.dumps(document).encode() for document in REAL)]:
+        for status in (200, 202, 302, 404, 500):
+            response = HttpResponse(status, Headers(), body, 1.7e9, "https://api.example/s/1")
+            for call in (
+                lambda r=response: protocol.read_submit(r),
+                lambda r=response: protocol.read_status(handle, r),
+                lambda r=response: protocol.read_cancel(handle, r),
+            ):
+                tried(call, protocol)
+        if protocol is not ASO:
+            tried(lambda b=body: protocol.read_callback(Headers(), b), protocol)
+
+
 @QUICK
 @given(response=responses, mark=st.sampled_from(["x", "A#AF-0123456789ABCDEF"]))
 def test_any_answer_to_a_search(response: HttpResponse, mark: str) -> None:

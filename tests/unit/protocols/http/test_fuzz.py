@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Any bytes, headers and status codes lead to a state or to an error of our tree, and leak nothing."""
+"""
+Any bytes, headers and status codes lead to a state or to an error of our tree, and leak nothing.
+
+Here with options; without any, the conventions are tried beside all other protocols (``../test_fuzz.py``).
+"""
 
 from __future__ import annotations
 
@@ -19,16 +23,18 @@ from airflow_async_provider.protocols._http.odata import ODataProtocol
 from airflow_async_provider.protocols._http.profile import HttpProfile
 from airflow_async_provider.protocols._http.status_field import StatusFieldProtocol
 
-PROFILES: list[HttpProfile] = [
+PLAIN: list[HttpProfile] = [
     LocationProtocol(),
-    LocationProtocol(result_url_field="resultUrl"),
-    LocationProtocol(refetch_result=True, redirect_means_done=False),
     AzureProtocol(),
-    AzureProtocol(final_state_via="original-uri"),
     GoogleProtocol(),
-    GoogleProtocol(result_field="response.a", not_found_means_running=True),
     ODataProtocol(),
     StatusFieldProtocol(),
+]
+PROFILES: list[HttpProfile] = [
+    LocationProtocol(result_url_field="resultUrl"),
+    LocationProtocol(refetch_result=True, redirect_means_done=False),
+    AzureProtocol(final_state_via="original-uri"),
+    GoogleProtocol(result_field="response.a", not_found_means_running=True),
     StatusFieldProtocol(
         status_path="jobs/{job_id}",
         status_expires_field="ttl",
@@ -167,7 +173,7 @@ def test_any_answer_to_a_cancellation(
         return
 
 
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
+@pytest.mark.parametrize("profile", [*PLAIN, *PROFILES], ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
 @given(handle=handles, response=responses)
 def test_any_answer_with_a_result_or_a_page(
     profile: HttpProfile, handle: JobHandle, response: HttpResponse
