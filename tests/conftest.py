@@ -23,9 +23,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.support.inputs import examples, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401 - hooks
 
-# The same inputs in every run: what fails for one fails for all, and nothing fails by chance. A few of them are
-# enough to see that a property still holds; new inputs are tried with HYPOTHESIS_PROFILE=random, more of them
-# with HYPOTHESIS_TIMES=25.
+# The same inputs in every run: what fails for one fails for all, and nothing fails by chance. A few of them
+# tell whether a property still holds; HYPOTHESIS_PROFILE=random tries others, and
+# HYPOTHESIS_TIMES=25 many more.
 # Nor does anything fail because the machine is busy: how long an input takes is no test's affair.
 _patient = settings(max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("same", _patient, derandomize=True)

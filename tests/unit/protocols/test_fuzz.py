@@ -14,7 +14,7 @@ import json
 import math
 import tracemalloc
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -116,6 +116,8 @@ REAL: list[Any] = [
     {"id": 12, "jobStatus": "COMPLETED", "recordsCount": 5, "recordsFailedCount": 1, "message": "well",
      "callback-payload": {"correlationId": "c"}, "status": "COMPLETED", "error": None, "nextPageToken": "t",
      "errors": [{"message": "no"}]},
+    {"id": 12, "status": "STARTED", "recordCount": "7", "payload": {}, "statusMessage": "m", "error": []},
+    {"code": 11049, "error": 5, "details": []},
     {"name": "operations/7", "done": True, "response": {"a": 1}, "error": {"code": 5, "message": "no"}},
     {"id": "7", "status": "Succeeded", "properties": {"output": 1}, "resultUrl": "/r", "statusUrl": "/s"},
 ]  # fmt: skip
@@ -177,6 +179,7 @@ EXTREME = [
     b'{"a":' * 5_000 + b"1" + b"}" * 5_000,
     b'{"status": "\\ud800", "run_id": "\\ud800", "eventId": "\\udfff", "id": "\\ud800"}',
     b'{"status": ' + b"9" * 5000 + b', "run_id": ' + b"9" * 5000 + b"}",
+    b'{"status": 1e400}',
     b'{"status": NaN, "run_id": Infinity, "eventId": NaN, "id": -Infinity}',
     '{"status": "completed"}'.encode("utf-16"),
     '{"status": "completed"}'.encode("utf-32-be"),
@@ -354,6 +357,7 @@ def test_every_extreme_and_every_real_answer(protocol: JobProtocol) -> None:
                 lambda r=response: protocol.read_submit(r),
                 lambda r=response: protocol.read_status(handle, r),
                 lambda r=response: protocol.read_cancel(handle, r),
+                *(partial(read, handle, response) for other, read in FURTHER.values() if other is protocol),
             ):
                 tried(call, protocol)
         if protocol is not ASO:

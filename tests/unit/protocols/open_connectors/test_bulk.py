@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import contextlib
 import json
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from airflow_async_provider.errors import (
-    AsyncJobError,
     AuthenticationError,
     CallbackError,
     ConfigurationError,
@@ -353,25 +349,3 @@ def test_repetitions_share_a_key():
     assert key(done) != key(b'{"id": 2, "status": "COMPLETED"}')
     assert key(b"x") is None
     assert key(b"x", "w") is not None
-
-
-@settings(deadline=None)
-@given(
-    st.integers(100, 700),
-    st.binary()
-    | st.dictionaries(
-        st.sampled_from(["id", "status", "jobStatus", "recordCount", "error", "payload", "statusMessage"]),
-        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.just({}) | st.just([]),
-    ).map(lambda d: json.dumps(d).encode()),
-)
-def test_any_answer_and_any_callback_lead_to_a_state_or_an_error_of_our_tree(status, body):
-    for reading in (
-        lambda: PROTOCOL.read_status(HANDLE, answer(status, body)),
-        lambda: PROTOCOL.read_submit(answer(status, body)),
-        lambda: PROTOCOL.read_errors(HANDLE, answer(status, body)),
-        lambda: PROTOCOL.read_cancel(HANDLE, answer(status, body)),
-        lambda: PROTOCOL.read_callback(Headers(), body),
-    ):
-        with contextlib.suppress(AsyncJobError):
-            reading()
-    PROTOCOL.delivery_id(Headers(), body)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-import contextlib
 import json
 
 import pytest
@@ -9,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_async_provider.errors import (
-    AsyncJobError,
     AuthenticationError,
     AuthorizationError,
     CallbackError,
@@ -447,13 +445,6 @@ def test_any_bytes_lead_to_a_state_or_an_error_of_our_tree(body, webhook_id):
         assert len(status.message or "") < 3000
     key = PROTOCOL.delivery_id(headers, body)
     assert key is None or len(key) < 700
-
-
-@settings(deadline=None)
-@given(st.integers(100, 700), st.binary() | FIELDS.map(lambda d: json.dumps(d).encode()))
-def test_any_answer_leads_to_a_job_or_an_error_of_our_tree(status, body):
-    with contextlib.suppress(AsyncJobError):
-        assert PROTOCOL.read_submit(answer(status, body)).handle.job_id
 
 
 # -- repetitions ------------------------------------------------------------------------------------------
