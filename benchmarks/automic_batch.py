@@ -31,7 +31,7 @@ PAUSE = 0.05
 
 async def main() -> None:
     options = arguments(__doc__ or "", runs=1000, interval=30.0)
-    runs, interval = (60, 2.0) if options.smoke else (options.runs, options.interval)
+    runs, interval = (40, 0.5) if options.smoke else (options.runs, options.interval)
     import airflow_async_provider.triggers.async_job  # noqa: F401 - imported before anything is measured
 
     silence()

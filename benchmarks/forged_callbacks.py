@@ -230,12 +230,10 @@ async def measure(world: Any, process: int, given: Any) -> list[dict[str, Any]]:
             )
         if given.connections:
             target = world.task()
-            seconds = 3.0 if given.smoke else FLOOD
+            going, seconds = (0.5, 1.0) if given.smoke else (GETTING_GOING, FLOOD)
             memory = resident(process)
-            with flooding(
-                target.address.url, given.connections, seconds + GETTING_GOING
-            ) as strangers_process:
-                await asyncio.sleep(GETTING_GOING)
+            with flooding(target.address.url, given.connections, seconds + going) as strangers_process:
+                await asyncio.sleep(going)
                 end, took = time.monotonic() + seconds, []
                 while time.monotonic() < end:
                     took += await sender.authentic([world.task()])
@@ -322,6 +320,8 @@ def main() -> None:
     given = arguments(
         (__doc__ or "").strip().splitlines()[0], forged=1_000, rates=[100.0, 200.0], connections=1000
     )
+    if given.smoke:
+        given.rates, given.connections = given.rates[:1], 20
     with tempfile.TemporaryDirectory() as home:
         os.environ |= {
             "AIRFLOW_HOME": home,

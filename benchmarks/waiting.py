@@ -45,7 +45,7 @@ def main() -> None:
     with certificate() as cert:
         _many_files()
         if options.smoke:
-            rows = series(cert, [200], 2.0, 4.0, sides=list(SIDES), at_once=2)
+            rows = series(cert, [50], 1.0, 2.0, sides=list(SIDES), at_once=2)
         else:
             rows = series(cert, options.jobs, options.interval, options.seconds, sides=list(MAKERS))
     report(
