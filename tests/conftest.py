@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.inputs import examples, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401 - hooks
+from tests.support.order import pytest_collection_modifyitems, pytest_report_header  # noqa: F401 - hooks
 
 # The same inputs in every run: what fails for one fails for all, and nothing fails by chance. A few of them
 # tell whether a property still holds; HYPOTHESIS_PROFILE=random tries others, and

@@ -22,9 +22,9 @@ from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow_async_provider._page.facts import REPORT_VERSION
 from airflow_async_provider._page.signing import HEADER, report_keys, signature_of
 from airflow_async_provider.triggers.async_job import AsyncJobTrigger
-from tests.support.callback_world import OURS, Waiting, World, airflow_on, postgres_fixture, served
+from tests.support.callback_world import OURS, Waiting, World, airflow_on, served
 
-__all__ = ["PageWorld", "page_world_fixture", "postgres_fixture"]
+__all__ = ["PageWorld", "page_world_fixture"]
 
 #: A user whose name begins like this sees, and may change, the one DAG in the rest of the name.
 ONLY = "only:"

@@ -2,8 +2,9 @@
 """
 Two S3 servers for tests: moto's, and one that checks signatures (``rclone serve s3``).
 
-``from s3_servers import moto_s3, rclone_s3, s3_server`` brings the fixtures into a test module. Each gives an
-:class:`S3Server` with one empty bucket, its keys, an Airflow connection, and the list of unfinished uploads.
+``from tests.support.s3_servers import s3_server`` brings a fixture into a test module; the servers themselves
+are shared by all of them (``tests/integration/conftest.py``). Each gives an :class:`S3Server` with one empty
+bucket, its keys, an Airflow connection, and the list of unfinished uploads.
 """
 
 from __future__ import annotations

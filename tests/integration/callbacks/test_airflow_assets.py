@@ -8,7 +8,7 @@ from typing import Any
 
 from airflow_async_provider._callbacks import airflow_assets as assets
 from airflow_async_provider._callbacks import airflow_internals as internals
-from tests.support.callback_world import World, postgres_fixture, world_fixture  # noqa: F401 - fixtures
+from tests.support.callback_world import World, world_fixture  # noqa: F401 - fixtures
 from tests.support.harness import AIRFLOW
 from tests.support.push_world import make_asset, queued
 

@@ -31,7 +31,6 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
     OURS,
     World,
-    postgres_fixture,
     world_fixture,
 )
 from tests.support.harness import AIRFLOW

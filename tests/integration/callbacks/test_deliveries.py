@@ -11,7 +11,7 @@ import pytest
 
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks import deliveries
-from tests.support.callback_world import MUTE, World, postgres_fixture, world_fixture  # noqa: F401 - fixtures
+from tests.support.callback_world import MUTE, World, world_fixture  # noqa: F401 - fixtures
 
 
 def test_what_came_for_a_task_is_written_down_without_secret_and_body(world: World) -> None:

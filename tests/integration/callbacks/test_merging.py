@@ -17,7 +17,6 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     HAS_TASK_STATE,
     Waiting,
     World,
-    postgres_fixture,
     world_fixture,
 )
 

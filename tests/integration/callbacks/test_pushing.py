@@ -21,7 +21,6 @@ from airflow_async_provider.simulators._signing import TIMED, other_key
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     World,
     mounted,
-    postgres_fixture,
     served,
     world_fixture,
 )

@@ -28,7 +28,6 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     Waiting,
     World,
     logged,
-    postgres_fixture,
     world_fixture,
 )
 
@@ -94,7 +93,7 @@ def test_a_callback_wakes_its_task(world: World, where: str, method: str, counte
 
 
 def test_within_the_settle_time_it_is_only_put_into_the_mailbox(world: World, counted: list[str]) -> None:
-    task = world.task(deferred_for=2.0)
+    task = world.task(deferred_for=2.0, settle=120.0)
 
     assert taken(task.post(ENDED))
 
@@ -229,10 +228,10 @@ def test_what_could_not_be_taken_is_replaced_by_one_that_names_no_job_either(wor
 
 def test_one_that_nobody_took_out_wakes_when_it_is_repeated(world: World, wakes: list[Any]) -> None:
     # The triggerer is dead; the first delivery came too early to wake the task.
-    task = world.task(deferred_for=1.0, settle=2.0)
+    task = world.task(deferred_for=0.0, settle=60.0)
     assert taken(task.post(ENDED))
     assert task.state == "deferred"
-    time.sleep(1.2)
+    task.expect(settle=0.0)  # as if the settle time were over
 
     assert taken(task.post(ENDED))
 

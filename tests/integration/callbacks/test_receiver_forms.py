@@ -23,7 +23,6 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     World,
     logged,
     on_one_database,
-    postgres_fixture,
     world_fixture,
 )
 

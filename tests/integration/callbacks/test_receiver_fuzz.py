@@ -38,7 +38,6 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     Waiting,
     World,
     on_one_database,
-    postgres_fixture,
     world_fixture,
 )
 from tests.support.inputs import examples

@@ -30,7 +30,6 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     logged,
     mounted,
     on_one_database,
-    postgres_fixture,
     served,
     world_fixture,
 )

@@ -18,7 +18,6 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     World,
     logged,
     mounted,
-    postgres_fixture,
     served,
     world_fixture,
 )

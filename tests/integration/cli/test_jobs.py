@@ -14,7 +14,7 @@ import pytest
 from airflow_async_provider.__main__ import main
 from airflow_async_provider._cli import api
 from airflow_async_provider._cli.jobs import DONE, LEFT_ALONE, REFUSED, table
-from tests.support.callback_world import Waiting, postgres_fixture  # noqa: F401 - a fixture
+from tests.support.callback_world import Waiting
 from tests.support.page_world import (  # noqa: F401 - fixtures
     ONLY,
     PASSWORD,

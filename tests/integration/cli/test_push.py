@@ -14,7 +14,7 @@ import pytest
 from airflow_async_provider.__main__ import main
 from airflow_async_provider._callbacks import pushing
 from airflow_async_provider.simulators._sending import Sender
-from tests.support.callback_world import World, postgres_fixture, world_fixture  # noqa: F401 - fixtures
+from tests.support.callback_world import World, world_fixture  # noqa: F401 - fixtures
 from tests.support.push_world import KEY, make_asset, queued
 
 

@@ -33,7 +33,7 @@ from airflow_async_provider.errors import (
     ResultLimitError,
 )
 from tests.support.byte_server import EXPIRED, ByteServer, running, serve, status
-from tests.support.s3_servers import S3Server, _moto, moto_s3  # noqa: F401 - fixtures
+from tests.support.s3_servers import S3Server, moto_s3  # noqa: F401 - fixtures
 
 ROOT = Path(__file__).resolve().parents[3]
 

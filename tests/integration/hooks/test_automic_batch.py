@@ -106,10 +106,12 @@ async def test_a_thousand_waiting_triggers_ask_twenty_times_an_interval(ae):
             return event.payload
         raise AssertionError("no event")
 
+    begun = time.monotonic()
     waits = [asyncio.ensure_future(fired(handle)) for handle in handles]
     await asyncio.sleep(interval + 1)
     before = sum(counts(ae))
-    assert before <= 20, "the first interval, with all first questions in it"
+    # A busy machine makes it longer.
+    assert before <= 16 * (time.monotonic() - begun) / interval, "with all first questions in it"
     for entry in ae.journal.entries("status"):
         assert entry.status == 200
     begun = time.monotonic()

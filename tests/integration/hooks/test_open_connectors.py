@@ -23,7 +23,7 @@ from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.hooks.open_connectors import OpenConnectorsHook
 from airflow_async_provider.protocols import HttpRequest, JobHandle, JobState
 from airflow_async_provider.protocols._open_connectors.protocol import SIGNATURE
-from tests.support.s3_servers import _rclone, rclone_s3  # noqa: F401 - fixtures
+from tests.support.s3_servers import rclone_s3  # noqa: F401 - fixtures
 
 pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
 

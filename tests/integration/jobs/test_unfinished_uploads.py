@@ -17,7 +17,7 @@ from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOpera
 from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators.frame import running
 from tests.support.one_task import OneTask
-from tests.support.s3_servers import S3Server, _moto, moto_s3  # noqa: F401 - fixtures
+from tests.support.s3_servers import S3Server, moto_s3  # noqa: F401 - fixtures
 
 MB = 1_000_000
 

@@ -54,6 +54,7 @@ from airflow_async_provider.protocols._signature_forms import SCHEMES
 from airflow_async_provider.sensors.http_async import HttpAsyncJobSensor
 from airflow_async_provider.simulators.http_async import HttpAsyncSimulator
 from airflow_async_provider.transfers.async_result import AsyncResultDownloadOperator
+from tests.support.ending import end_after
 
 pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
 
@@ -302,7 +303,8 @@ def test_a_monitor_that_moves_is_followed(start: Start, convention: str) -> None
 
 @pytest.mark.parametrize("as_date", [False, True])
 def test_retry_after_sets_the_pace(start: Start, as_date: bool) -> None:
-    simulator = start(processing_seconds=1, retry_after=3, retry_after_as_date=as_date)
+    simulator = start(processing_seconds=None, retry_after=2, retry_after_as_date=as_date)
+    end_after(simulator, 1)
     complete(operator(poll_interval=0.05), context())
     assert simulator.journal.polls == 2  # by its own pace it would have asked a dozen times
 
@@ -324,11 +326,12 @@ def test_bad_credentials_end_the_wait_at_once(start: Start) -> None:
 
 
 def test_unknown_words_mean_running(start: Start) -> None:
-    simulator = start(processing_seconds=1.5, words={"running": "SHUFFLING"})
+    simulator = start(processing_seconds=None, words={"running": "SHUFFLING"})
+    end_after(simulator, 6)
     assert complete(operator("status_field", poll_interval=0.05, max_poll_interval=0.1), context()) == {
         "rows": 3
     }
-    assert simulator.journal.polls > 5  # more than unreadable answers would have been borne
+    assert simulator.journal.polls > 6  # more than unreadable answers would have been borne
 
 
 def test_words_are_arguments(start: Start) -> None:

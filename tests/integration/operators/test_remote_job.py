@@ -300,10 +300,8 @@ def test_a_heartbeat_that_stays_away_fails_the_task_and_cancels_the_job(
 ) -> None:
     cancelled: list[RemoteJob] = []
     sender = Sender({"state": "running", "progress": 0.4}, pause=0.1)
-    begun = time.monotonic()
     with pytest.raises(JobHeartbeatTimeoutError, match="40%"):
         try_(sender, heartbeat_timeout=0.8, cancel=cancelled.append)
-    assert time.monotonic() - begun < 10
     assert [job.id for job in cancelled] == ["j1"]
     # It was cancelled, so a retry starts another one.
     airflow.new_try()
@@ -394,10 +392,10 @@ def test_a_poll_that_fails_for_too_long_is_an_error_and_a_retry_goes_on(
 
 
 def test_done_ask_is_asked_at_once(airflow: PlayedAirflow, try_: Any) -> None:
-    asked: list[float] = []
+    asked: list[RemoteJob] = []
 
     def poll(job: RemoteJob) -> Any:
-        asked.append(time.monotonic())
+        asked.append(job)
         return {"state": "succeeded", "result": "told"}
 
     assert try_(Sender(None), poll=poll, worker_poll_interval=3600) == "told"

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 
 from airflow_async_provider._callbacks.registration import BY_HAND_KEY, MAILBOX_KEY, Delivery, from_stored
-from tests.support.callback_world import MUTE, Waiting, postgres_fixture  # noqa: F401 - a fixture
+from tests.support.callback_world import MUTE, Waiting
 from tests.support.page_world import ONLY, PageWorld, page_world_fixture  # noqa: F401 - fixtures
 
 JOB = {"protocol": "automic", "job_id": "7", "submitted_at": 1.0, "options": {"client": "100"}}

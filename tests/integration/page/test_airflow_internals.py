@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from airflow_async_provider._page import airflow_internals as internals
-from tests.support.callback_world import OURS, postgres_fixture  # noqa: F401 - a fixture
+from tests.support.callback_world import OURS
 from tests.support.harness import AIRFLOW
 from tests.support.page_world import ONLY, PageWorld, page_world_fixture  # noqa: F401 - fixtures
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.callback_world import postgres_fixture  # noqa: F401 - a fixture
 from tests.support.page_world import ONLY, PageWorld, facts, page_world_fixture  # noqa: F401 - fixtures
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._page.listing import SORTS
-from tests.support.callback_world import Waiting, postgres_fixture  # noqa: F401 - a fixture
+from tests.support.callback_world import Waiting
 from tests.support.page_world import PageWorld, facts, page_world_fixture  # noqa: F401 - fixtures
 
 RUN = "manual__2026-11-26T00:00:00+00:00"

@@ -14,7 +14,7 @@ from airflow.sdk import BaseHook
 from airflow_async_provider import _settings
 from airflow_async_provider._page import report
 from airflow_async_provider.triggers.async_job import AsyncJobTrigger
-from tests.support.callback_world import Waiting, postgres_fixture  # noqa: F401 - a fixture
+from tests.support.callback_world import Waiting
 from tests.support.page_world import PageWorld, page_world_fixture  # noqa: F401 - fixtures
 from tests.support.watched_aso import FAST, Aso, aso, quick, submit  # noqa: F401 - fixtures among them
 

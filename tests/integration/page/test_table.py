@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_async_provider._page.facts import MAX_TIMELINE
 from airflow_async_provider._page.table import KEPT, NAME, JobsTable, jobs_table
-from tests.support.callback_world import Waiting, postgres_fixture  # noqa: F401 - a fixture
+from tests.support.callback_world import Waiting
 from tests.support.page_world import PageWorld, facts, page_world_fixture  # noqa: F401 - fixtures
 
 

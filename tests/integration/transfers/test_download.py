@@ -27,7 +27,7 @@ from airflow_async_provider.errors import (
 from airflow_async_provider.transfers.download import DownloadOperator
 from tests.support.byte_server import ByteServer, redirect, running, serve, status
 from tests.support.one_task import OneTask
-from tests.support.s3_servers import S3Server, _moto, moto_s3  # noqa: F401 - fixtures
+from tests.support.s3_servers import S3Server, moto_s3  # noqa: F401 - fixtures
 
 CONTENT = random.Random(7).randbytes(1_500_000)
 BASIC = "Basic " + base64.b64encode(b"me:SECRET").decode()

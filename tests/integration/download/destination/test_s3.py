@@ -33,8 +33,6 @@ from airflow_async_provider.errors import (
 from tests.support.byte_server import ByteServer, Exchange, Step, change, hang_up, running, serve, status
 from tests.support.s3_servers import (  # noqa: F401 - fixtures
     S3Server,
-    _moto,
-    _rclone,
     moto_s3,
     rclone_s3,
     s3_server,

@@ -38,7 +38,7 @@ from airflow_async_provider.simulators.open_connectors import OpenConnectorsSimu
 from airflow_async_provider.transfers.async_result import AsyncResultDownloadOperator
 from tests.support.byte_server import running
 from tests.support.played_airflow import PlayedAirflow, airflow  # noqa: F401 - a fixture
-from tests.support.s3_servers import S3Server, _moto, moto_s3  # noqa: F401 - fixtures
+from tests.support.s3_servers import S3Server, moto_s3  # noqa: F401 - fixtures
 
 pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
 
