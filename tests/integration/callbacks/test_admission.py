@@ -31,6 +31,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     World,
     logged,
     mounted,
+    on_one_database,
     served,
     world_fixture,
 )
@@ -131,6 +132,7 @@ def test_what_cannot_be_ours_does_not_close_it(keyed: World, monkeypatch: pytest
     assert forged(task).split(b" ")[1] == b"401"
 
 
+@on_one_database
 @pytest.mark.parametrize("secret", ["wrong", "x" * 43, "x" * 43 + "." + "x" * 16])
 def test_no_body_is_read_before_the_secret(keyed: World, secret: str) -> None:
     task = keyed.task()
@@ -293,6 +295,7 @@ def test_no_more_than_a_number_wait_together(monkeypatch: pytest.MonkeyPatch) ->
     assert asyncio.run(refuse()) == 7  # the first one's turn is now
 
 
+@on_one_database
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "", b"405"), ("DELETE", "", b"405"), ("POST", "/a/b/c", b"404"), ("POST", "", b"401")],

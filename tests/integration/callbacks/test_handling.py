@@ -28,6 +28,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     World,
     logged,
     mounted,
+    on_one_database,
     served,
     world_fixture,
 )
@@ -353,6 +354,7 @@ FORGED: dict[str, dict[str, str]] = {
 }
 
 
+@on_one_database
 @pytest.mark.parametrize("name", FORGED)
 def test_no_other_signature_does(signed: Waiting, name: str, caplog: pytest.LogCaptureFixture) -> None:
     plain = signed.world.task().post(secret="wrong")
@@ -425,6 +427,7 @@ def test_without_its_key_nothing_is_lost_and_nothing_believed(
     assert signed.post(ENDED, headers=headers).status_code == 200
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "facts",
     [

@@ -21,6 +21,7 @@ from airflow_async_provider.simulators._signing import TIMED, other_key
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     World,
     mounted,
+    on_one_database,
     served,
     world_fixture,
 )
@@ -199,6 +200,7 @@ def form(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@on_one_database
 def test_only_good_signatures_make_events(world: World, asset: str, form: str, caplog: Any) -> None:
     make_asset(world, asset)
     pushed = make_source(world, asset, form)
@@ -213,6 +215,7 @@ def test_only_good_signatures_make_events(world: World, asset: str, form: str, c
     assert pushed.address.secret not in caplog.text + json.dumps(pushed.record())
 
 
+@on_one_database
 def test_a_repeated_delivery_makes_one_event(world: World, asset: str, form: str) -> None:
     dag_id = make_asset(world, asset)
     pushed = make_source(world, asset, form)

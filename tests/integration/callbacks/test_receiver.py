@@ -28,6 +28,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     Waiting,
     World,
     logged,
+    on_one_database,
     world_fixture,
 )
 
@@ -326,6 +327,7 @@ def test_a_new_try_that_takes_up_the_job_gets_its_callback_before_it_says_so(
 # -- words that cannot be understood
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "body",
     [
@@ -348,6 +350,7 @@ def test_who_can_be_asked_is_asked(world: World, body: bytes, caplog: pytest.Log
     assert "rubbish" not in logged(caplog)
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "body", [b"", b"rubbish", b"[" * 100_000, b'"text"', b'{"response":' + b"[" * 300 + b"]" * 300 + b"}"]
 )
@@ -384,6 +387,7 @@ def test_a_protocol_that_breaks_is_no_reason_for_a_500(
     assert "what the sender wrote" not in logged(caplog)
 
 
+@on_one_database
 @pytest.mark.parametrize(
     "facts",
     [
