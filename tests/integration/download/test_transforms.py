@@ -19,7 +19,8 @@ from airflow_async_provider._download.fetch import DownloadReport
 from airflow_async_provider.errors import DownloadError, ResultLimitError
 from tests.support.byte_server import ByteServer, change, running, serve
 
-TEXT = "".join(f"{i};größe {random.Random(i).random()};€\n" for i in range(60_000))
+CHANCE = random.Random(7)
+TEXT = "".join(f"{i};größe {CHANCE.random()};€\n" for i in range(60_000))
 CONTENT = TEXT.encode()
 PACKED = gzip.compress(CONTENT)
 

@@ -19,7 +19,8 @@ from airflow_async_provider._download import unpack
 from airflow_async_provider._download.unpack import Ratio, gunzip, inflate, unzip
 from airflow_async_provider.errors import DownloadError, ResultLimitError
 
-CONTENT = b"id;name\n" + b"".join(b"%d;%d\n" % (i, random.Random(i).randrange(10**9)) for i in range(20_000))
+CHANCE = random.Random(7)
+CONTENT = b"id;name\n" + b"".join(b"%d;%d\n" % (i, CHANCE.randrange(10**9)) for i in range(20_000))
 
 
 def pieces(data: bytes, size: int) -> Iterator[bytes]:

@@ -54,6 +54,13 @@ def server() -> Iterator[ByteServer]:
         yield server
 
 
+#: What does not depend on which of the two it is; rclone's is the one that looks at signatures.
+on_moto = pytest.mark.parametrize("s3_server", ["moto"], indirect=True)
+on_rclone = pytest.mark.parametrize("s3_server", ["rclone"], indirect=True)
+
+SIZES = [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 10 * MIB, len(CONTENT)]
+
+
 @pytest.fixture
 def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", s3_server.connection(service_config=SMALL_PARTS))
@@ -81,8 +88,14 @@ def then(
 # -- what is written ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size", [0, 1, 5 * MIB - 1, 5 * MIB, 5 * MIB + 1, 10 * MIB, len(CONTENT)])
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("s3_server", "size", "known"),
+    [
+        *(("moto", size, known) for size in SIZES for known in (True, False)),
+        *(("rclone", 0, True), ("rclone", 5 * MIB + 1, True), ("rclone", len(CONTENT), False)),
+    ],
+    indirect=["s3_server"],
+)
 def test_all_sizes(s3: S3Server, size: int, known: bool) -> None:
     data = CONTENT[:size]
     report = write_chunks(
@@ -127,6 +140,7 @@ def test_compressed_bytes_are_marked_as_such(moto: S3Server, server: ByteServer)
     assert moto.client.head_object(Bucket=moto.bucket, Key="file.gz")["ContentEncoding"] == "gzip"
 
 
+@on_rclone
 @pytest.mark.parametrize("key", ["plain", "a b/c+d.csv", "ünï/#1?x=y&z", "per%20cent/%41", "dots/a..b"])
 def test_keys_are_taken_as_they_are(s3: S3Server, key: str) -> None:
     write_bytes(SMALL, f"s3://{s3.bucket}/{key}")
@@ -222,6 +236,7 @@ def test_skip_and_fail_ask_for_nothing(s3: S3Server, server: ByteServer) -> None
     assert s3.content("file") == SMALL
 
 
+@on_moto
 @pytest.mark.parametrize("if_exists", ["skip", "fail"])
 @pytest.mark.parametrize("size", [3, 11 * MIB])
 def test_skip_and_fail_write_where_nothing_is(s3: S3Server, if_exists: Any, size: int) -> None:
@@ -347,8 +362,18 @@ def test_no_mark_is_left_where_none_is_needed(s3: S3Server, if_exists: Any) -> N
 # -- what goes wrong ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [RuntimeError("x"), OSError("y"), KeyboardInterrupt(), SystemExit(1)])
-@pytest.mark.parametrize("at", [2, 18])
+@pytest.mark.parametrize(
+    ("s3_server", "error", "at"),
+    [
+        ("moto", RuntimeError("x"), 18),
+        ("moto", RuntimeError("x"), 2),
+        ("moto", OSError("y"), 18),
+        ("moto", KeyboardInterrupt(), 18),
+        ("moto", SystemExit(1), 2),
+        ("rclone", KeyboardInterrupt(), 18),
+    ],
+    indirect=["s3_server"],
+)
 def test_failed_source_leaves_nothing_and_its_own_error(s3: S3Server, error: BaseException, at: int) -> None:
     s3.client.put_object(Bucket=s3.bucket, Key="file", Body=b"old")
     with pytest.raises(type(error)) as caught:
@@ -428,6 +453,7 @@ def test_wrong_keys(
     assert "NOTTHEKEY" not in str(caught.value)
 
 
+@on_moto
 @pytest.mark.parametrize("size", [3, 11 * MIB])
 @pytest.mark.parametrize("if_exists", ["replace", "fail"])
 def test_missing_bucket(s3: S3Server, size: int, if_exists: Any) -> None:
