@@ -105,12 +105,20 @@ def test_what_is_compressed_unasked_is_stored_as_it_comes(server: ByteServer, tm
 
 
 def test_a_source_that_is_aborted_ends_its_wait_for_bytes(server: ByteServer) -> None:
-    server.steps = [serve(cut=1000, how="silence")]
+    left_first = threading.Event()
+
+    def falls_silent(exchange: Exchange) -> None:
+        serve(cut=1000)(exchange)
+        if not exchange.server.ended.wait(30):
+            left_first.set()
+
+    server.steps = [falls_silent]
     source = HttpSource(server.url)
-    source.read()
+    source.open()
     threading.Timer(0.2, source.abort).start()
     with pytest.raises(DownloadError, match="was stopped"):
-        source.read()
+        b"".join(iter(source.read, b""))
+    assert not left_first.is_set(), "the server had to end the wait"
     source.close()
 
 

@@ -302,7 +302,7 @@ UNTIL_SILENCE = (
     source = HttpSource(url)
     read = source.read
     def reading(size=1_000_000):
-        if source.offset >= 12_000_000:
+        if source.offset >= 11_000_000:  # this one, or the next, waits for what does not come
             print("mid", flush=True)
         return read(size)
     source.read = reading
@@ -359,7 +359,7 @@ def test_signal_that_ends_the_task_leaves_nothing(server: ByteServer, folder: Pa
     assert process.stdout.readline() == "mid\n", process.communicate()[1]
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=20)
-    assert out == "ended\n", err
+    assert out.splitlines()[-1:] == ["ended"], err
     assert names(folder) == []
 
 
