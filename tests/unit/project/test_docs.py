@@ -154,19 +154,11 @@ def child(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 @pytest.mark.thorough
-def test_example_dags_and_dags_in_the_docs_load_without_warnings(child: dict[str, Any]) -> None:
+def test_dags_load_without_warnings_and_names_and_commands_exist(child: dict[str, Any]) -> None:
     assert len(child["dags"]) > 3
     assert {name: problems for name, problems in child["dags"].items() if problems} == {}
-
-
-@pytest.mark.thorough
-def test_names_that_the_docs_import_exist(child: dict[str, Any]) -> None:
     assert child["imports"]
     assert [problem for problem in child["imports"] if problem] == []
-
-
-@pytest.mark.thorough
-def test_commands_of_airflow_exist(child: dict[str, Any]) -> None:
     assert child["airflow"]
     asked = zip(child["order"]["airflow"], child["airflow"], strict=True)
     assert {" ".join(words): problem for words, problem in asked if problem} == {}
