@@ -216,9 +216,14 @@ def test_a_worker_killed_after_its_work_but_before_airflow_knew_starts_no_second
 # -- ended OK, but did not run
 
 
-@pytest.mark.parametrize("name", ["JOBS.EMPTY", "JOBS.INACTIVE", "JOBS.SKIPPED", "JOBS.TIMEOUT"])
-@pytest.mark.parametrize("cls", [AutomicExecuteOperator, AutomicExecutionSensor])
-def test_a_run_that_did_not_run(ae, name, cls):
+@pytest.mark.parametrize(
+    ("cls", "name"),
+    [
+        *((AutomicExecuteOperator, f"JOBS.{name}") for name in ("EMPTY", "INACTIVE", "SKIPPED", "TIMEOUT")),
+        (AutomicExecutionSensor, "JOBS.SKIPPED"),
+    ],
+)
+def test_a_run_that_did_not_run(ae, cls, name):
     def outcome(**arguments):
         if cls is AutomicExecutionSensor:
             arguments["run_id"] = Task(object_name=name, wait=False).run()["run_id"]
