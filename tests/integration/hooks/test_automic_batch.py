@@ -197,9 +197,9 @@ async def test_a_walk_has_an_end(ae, hook, monkeypatch):
 
 async def test_a_slow_walk_has_an_end(ae, monkeypatch):
     monkeypatch.setattr(automic_batch, "PAGE_SIZE", 1)
-    connection = ae.airflow_connection(timeout=0.4)
+    connection = ae.airflow_connection(timeout=1.6)
     monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(connection))
-    ae.faults.add("list", "silence", seconds=0.15, times=None)
+    ae.faults.add("list", "silence", seconds=0.6, times=None)
     async with pool():
         states, lists, _ = await round_of(ae, AutomicHook(), started(ae, 12))
     assert states == [RUNNING] * 12

@@ -298,8 +298,8 @@ def test_a_lost_answer_is_looked_for(ae):
 
 
 def test_a_start_that_automic_works_off_late_is_found_by_the_retry(ae, monkeypatch):
-    monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(ae.airflow_connection(timeout=0.3)))
-    ae.faults.add("submit", "silence", seconds=1, processed=False)
+    monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(ae.airflow_connection(timeout=1)))
+    ae.faults.add("submit", "silence", seconds=4, processed=False)
     task = Task(object_name="JOBS.OK")
     with pytest.raises(SubmitUnknownError, match="may still start it"):
         task.run()
@@ -311,8 +311,8 @@ def test_a_start_that_automic_works_off_late_is_found_by_the_retry(ae, monkeypat
 
 
 def test_a_start_that_was_dropped_after_all_is_made_by_the_retry(ae, monkeypatch):
-    monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(ae.airflow_connection(timeout=0.3)))
-    ae.faults.add("submit", "silence", seconds=1, processed=False)
+    monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_DEFAULT", json.dumps(ae.airflow_connection(timeout=1)))
+    ae.faults.add("submit", "silence", seconds=4, processed=False)
     task = Task(object_name="JOBS.OK")
     with pytest.raises(SubmitUnknownError):
         task.run()

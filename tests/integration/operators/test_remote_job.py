@@ -819,7 +819,7 @@ def test_too_many_that_fail_are_a_failure(try_: Any, wait_for: Any, said: Any) -
 
 def test_fewer_than_needed_are_no_success(try_: Any) -> None:
     with pytest.raises(JobTimeoutError, match="2 of 3"):
-        try_(Parties({"a": good(), "b": good()}), callbacks=NAMES, timeout=1.5)
+        try_(Parties({"a": good(), "b": good()}), callbacks=NAMES, timeout=3)
 
 
 def test_one_party_cannot_speak_for_another(airflow: PlayedAirflow, try_: Any) -> None:
