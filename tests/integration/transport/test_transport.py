@@ -773,12 +773,12 @@ async def test_a_crowd_waits_for_its_turn_and_nobody_s_time_runs_out(
 
     def slow(exchange: Exchange) -> None:
         assert together.acquire(blocking=False), "more than two at once"
-        exchange.server.ended.wait(0.2)
+        exchange.server.ended.wait(0.3)
         together.release()
         status(200)(exchange)
 
     server = start(*[slow] * 10)
-    remote = Endpoint(server.origin, timeout=0.6)  # all ten take a second
+    remote = Endpoint(server.origin, timeout=1.2)  # all ten take longer
     answers = await asyncio.gather(*[triggerer.send(remote, get()) for _ in range(10)])
     assert [a.status for a in answers] == [200] * 10
 

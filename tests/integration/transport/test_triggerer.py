@@ -192,7 +192,7 @@ async def test_a_host_that_fell_silent_gets_fewer_sockets_until_it_answers() -> 
         assert at._sockets == 1
         host.body = b"{}"
         for _ in range(5):
-            await triggerer.send(endpoint, GET)
+            await triggerer.send(Endpoint(host.origin, timeout=20), GET)
         assert at._sockets == 6
 
 
