@@ -147,6 +147,7 @@ def test_no_body_is_read_before_the_secret(keyed: World, secret: str) -> None:
 # -- one sender, and the room for all
 
 
+@on_one_database
 def test_one_callback_that_is_repeated_again_and_again_harms_nobody(keyed: World) -> None:
     loud, others = keyed.task(), [keyed.task() for _ in range(5)]
     stop = threading.Event()
