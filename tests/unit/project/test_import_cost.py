@@ -140,6 +140,7 @@ def run_at_import(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
             yield from run_at_import(node)
 
 
+@cache
 def file_of(module: str) -> Path | None:
     base = PROJECT.joinpath(*module.split("."))
     for path in (base.with_suffix(".py"), base / "__init__.py"):
