@@ -65,6 +65,15 @@ class PageWorld(World):
             session.get(Trigger, number).kwargs = kwargs
         return number
 
+    def end_all(self) -> None:
+        """Nothing waits any more."""
+        from airflow.models.taskinstance import TaskInstance
+        from sqlalchemy import update
+
+        with self.session() as session:
+            waiting = update(TaskInstance).where(TaskInstance.state == "deferred")
+            session.execute(waiting.values(state="success", trigger_id=None))
+
     def token(self, user: str = "admin", role: str = "ADMIN") -> str:
         from airflow.api_fastapi.app import create_auth_manager
 
@@ -209,4 +218,6 @@ def page_world_fixture(request: pytest.FixtureRequest, airflow_db: Path) -> Iter
         if request.param == "postgresql":
             server = request.getfixturevalue("callback_postgres")
             stack.enter_context(airflow_on(server.sql_alchemy_conn))
-        yield PageWorld(stack.enter_context(served(page_root())), request.param)
+        page = PageWorld(stack.enter_context(served(page_root())), request.param)
+        page.end_all()  # the page shows whatever waits in the database, also what other tests have left there
+        yield page
