@@ -14,6 +14,8 @@ from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import TransientError
 
 if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
     from airflow_async_provider.hooks._base import AsyncApiHook
 
 log = logging.getLogger(__name__)
@@ -24,6 +26,21 @@ CONNECTION_LIFE = 60.0
 
 #: After a look-up that failed, the remote that is known serves for so many seconds more (seconds).
 LOOK_UP_AGAIN = 10.0
+
+
+async def _connection(hook: type[AsyncApiHook], conn_id: str) -> Connection:
+    """
+    The Airflow connection, also where a trigger runs inside ``dag.test()``.
+
+    What plays the supervisor there answers ``send`` and has no ``asend`` (Airflow 3.1 to 3.4). Airflow's
+    asynchronous look-up takes that for "not found" and so never sees a connection in the database.
+    """
+    from airflow.sdk.execution_time import task_runner
+
+    supervisor = getattr(task_runner, "SUPERVISOR_COMMS", None)
+    if supervisor is not None and not hasattr(supervisor, "asend"):
+        return hook.get_connection(conn_id)
+    return await hook.aget_connection(conn_id)
 
 
 class Endpoints:
@@ -53,7 +70,7 @@ class Endpoints:
                 return endpoint
             known = self._known.get(key)
             try:
-                conn = await hook.aget_connection(conn_id)
+                conn = await _connection(hook, conn_id)
             except Exception as e:  # what it may be is the secrets backend's business
                 failure = f"The connection {conn_id!r} could not be looked up ({type(e).__name__})"
                 if known is None:

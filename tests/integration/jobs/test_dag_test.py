@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import runpy
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +46,32 @@ def _its_api_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__API_AUTH__JWT_SECRET", "x" * 64)  # an installation has one
 
 
-@pytest.mark.usefixtures("airflow_db", "aso_connection")
+@pytest.fixture
+def aso_connection_in_the_database(aso_simulator: AsoSimulator, airflow_db: Path) -> Iterator[None]:
+    """As *Admin, Connections* or ``airflow connections add`` store it; the environment knows none."""
+    from airflow.models import Connection
+    from airflow.utils.session import create_session
+
+    fields = aso_simulator.airflow_connection()
+    conn = Connection(**{**fields, "conn_id": "jaggaer_aso_default", "extra": json.dumps(fields["extra"])})
+    with create_session() as session:
+        session.add(conn)
+    yield
+    with create_session() as session:
+        session.delete(session.merge(conn))
+
+
+@pytest.mark.parametrize("where", ["aso_connection", "aso_connection_in_the_database"])
+@pytest.mark.usefixtures("airflow_db")
 def test_a_deferred_download_ends_in_dag_test(
-    aso_simulator: AsoSimulator, airflow_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    aso_simulator: AsoSimulator,
+    airflow_home: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    where: str,
 ) -> None:
+    request.getfixturevalue(where)
     # There is no scheduler whose bookkeeping the wake could overtake.
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
     file = airflow_home / "dags" / "in_process.py"  # Airflow looks the DAG up in its folder
