@@ -49,7 +49,7 @@ def _its_api_has_started(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def aso_connection_in_the_database(aso_simulator: AsoSimulator, airflow_db: Path) -> Iterator[None]:
     """As *Admin, Connections* or ``airflow connections add`` store it; the environment knows none."""
-    from airflow.models import Connection
+    from airflow.models import Connection  # noqa: TID251 - the database is what is tried here
     from airflow.utils.session import create_session
 
     fields = aso_simulator.airflow_connection()
