@@ -70,7 +70,9 @@ def number(value: Any, where: str) -> float:
 
 def words(value: Any, where: str) -> tuple[str, ...]:
     """A list of words; numbers and truth values count as words."""
-    if isinstance(value, str | bytes) or not isinstance(value, list | tuple):
+    if isinstance(value, str):
+        raise ConfigurationError(f'{where} must be a list of words, ["{value}"], not {value!r}.')
+    if not isinstance(value, list | tuple):
         raise ConfigurationError(f"{where} must be a list of words, not {value!r}.")
     if any(not isinstance(v, str | int | float) for v in value):
         raise ConfigurationError(f"{where} must be a list of words, not {value!r}.")
