@@ -192,7 +192,7 @@ class JobStatus:
     :param message: the remote's explanation, bounded, without secrets
     :param retry_after: seconds that the remote asked us to wait before the next question
     :param result: set once succeeded, where the remote hands out a result
-    :param recognised: False when the remote's word is unknown: it counts as running, for a bounded time
+    :param recognised: False when the remote's word is unknown: it counts as running, until the deadline
     :param detail: further JSON-able facts for the operator's return value, without secrets
     :param status_url: where to ask from now on, when the remote has moved the monitor; None: as before
     :param progress: how far it is, 0 to 1; None: the remote does not say
