@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from urllib.parse import unquote
 
 from tests.support.harness.processes import remove_directory, temporary_directory
@@ -26,11 +27,16 @@ class World:
     Starts all of it and ends all of it.
 
     :param dag_folders: folders with DAGs
+    :param airflow: further arguments of :class:`~tests.support.harness.real_airflow.RealAirflow`
     """
 
-    def __init__(self, dag_folders: tuple[Path, ...] = (ROOT / "example_dags",)) -> None:
+    def __init__(
+        self,
+        dag_folders: tuple[Path, ...] = (ROOT / "example_dags",),
+        airflow: Mapping[str, Any] | None = None,
+    ) -> None:
         self._stack = ExitStack()
-        self._dag_folders = dag_folders
+        self._arguments = {"dag_folders": dag_folders, **(airflow or {})}
         #: must appear in no log, no XCom and no row of the database
         self.secrets = {
             name: f"{name}-{secrets.token_hex(12)}"
@@ -48,7 +54,7 @@ class World:
             for name, options in self._simulator_options().items():
                 self.simulators[name] = stack.enter_context(SimulatorProcess(name, *options))
             self.others = stack.enter_context(others())
-            self.airflow = stack.enter_context(RealAirflow(dag_folders=self._dag_folders))
+            self.airflow = stack.enter_context(RealAirflow(**self._arguments))
             self._connect()
             self._stack = stack.pop_all()
         self.seconds = time.monotonic() - begin
@@ -111,7 +117,12 @@ class World:
             host=self.simulators["automic"].url,
             login="AIRFLOW/AF",
             password=self.secrets["automic-password"],
-            extra={"client": "100", "callback_base_url": self.airflow.url()},
+            extra={
+                "client": "100",
+                "callback_base_url": self.airflow.url(),
+                # Nobody is there; a task shows where a person would look.
+                "run_url": "https://awi.example/{client}/{run_id}",
+            },
         )
         put(
             "http_default",

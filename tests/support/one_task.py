@@ -20,7 +20,7 @@ try:
 except ImportError:  # before Airflow 3.2
     from airflow.exceptions import TaskDeferred
 
-LONGEST = 30.0
+LONGEST = 240.0
 
 
 class Store(dict[str, Any]):

@@ -79,7 +79,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def page() -> Iterator[Browser]:
-    with Browser(width=WIDTH, height=HEIGHT, timeout=60) as browser:
+    with Browser(width=WIDTH, height=HEIGHT, timeout=180) as browser:
         yield browser
 
 

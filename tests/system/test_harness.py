@@ -8,12 +8,14 @@ import pytest
 from tests.support.harness import RealAirflow
 
 DAG = "harness_deferred"
+together = pytest.mark.together
 
 
 def states(airflow: RealAirflow, run_id: str, task_id: str) -> list[str]:
     return [state for state, _ in airflow.client.states(DAG, run_id, task_id)]
 
 
+@together
 def test_a_deferrable_task_waits_in_the_triggerer_and_the_next_task_follows(
     real_airflow: RealAirflow,
 ) -> None:
@@ -25,27 +27,17 @@ def test_a_deferrable_task_waits_in_the_triggerer_and_the_next_task_follows(
     assert "Pushing xcom" in real_airflow.client.log(DAG, run_id, "after")
 
 
-def test_a_task_outlives_the_triggerer_it_waits_in(restored: RealAirflow) -> None:
-    client = restored.client
-    run_id = client.trigger(DAG, {"seconds": 15})
-    client.wait_task(DAG, run_id, "wait", "deferred")
-    restored.kill("triggerer")
-    assert "triggerer" not in restored.pids()
-
-    restored.start("triggerer")
-
-    assert client.wait_run(DAG, run_id) == "success"
-
-
-def test_a_killed_task_process_is_noticed_and_the_task_tried_again(restored: RealAirflow) -> None:
-    client = restored.client
-    run_id = client.trigger(DAG, {"busy": 60})
+@together
+def test_a_killed_task_process_is_noticed_and_the_task_tried_again(real_airflow: RealAirflow) -> None:
+    client = real_airflow.client
+    run_id = client.trigger(DAG, {"busy": 600})
     client.wait_task(DAG, run_id, "after", "running")
-    restored.kill_task(DAG, run_id, "after")
-    client.wait_task(DAG, run_id, "after", {"up_for_retry", "failed"})
+    real_airflow.kill_task(DAG, run_id, "after")
+    client.wait_task(DAG, run_id, "after", "running", try_number=2)
     client.set_run_state(DAG, run_id, "failed")
 
 
+@together
 def test_a_person_can_mark_a_waiting_task_and_clear_it(real_airflow: RealAirflow) -> None:
     client = real_airflow.client
     run_id = client.trigger(DAG, {"seconds": 600})
@@ -71,6 +63,7 @@ def test_a_new_dag_file_is_found_and_a_broken_one_reported(real_airflow: RealAir
         path.unlink()
 
 
+@together
 def test_what_was_written_somewhere_is_found(real_airflow: RealAirflow) -> None:
     run_id, _ = real_airflow.client.run(DAG, {"mark": "find-me-7f3a"})
 
@@ -79,12 +72,3 @@ def test_what_was_written_somewhere_is_found(real_airflow: RealAirflow) -> None:
     assert "table dag_run" in places
     assert real_airflow.places_of("nobody-wrote-this-0c1d") == []
     assert real_airflow.db("select state from dag_run where run_id = ?", [run_id]) == [{"state": "success"}]
-
-
-def test_the_same_on_postgresql(real_airflow_on_postgres: RealAirflow) -> None:
-    run_id, state = real_airflow_on_postgres.client.run(DAG)
-
-    assert state == "success"
-    assert "deferred" in states(real_airflow_on_postgres, run_id, "wait")
-    rows = real_airflow_on_postgres.db("select state from dag_run where run_id = ?", [run_id])
-    assert rows == [{"state": "success"}]

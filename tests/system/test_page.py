@@ -7,7 +7,6 @@ With ``SCREENSHOTS=docs/_static`` in the environment the pictures of the documen
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Iterator
@@ -16,16 +15,14 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-import requests
 
-from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness import wait_until
+from tests.support.harness.airflow_with_users import PREFIX, AirflowWithUsers
 from tests.support.harness.browser import Browser, program
 from tests.support.harness.servers import SimulatorProcess
 
 pytestmark = pytest.mark.skipif(program() is None, reason="there is no Chromium on this machine")
 
-PREFIX = "/air"
-USERS = {"admin": "ADMIN", "viewer": "VIEWER"}
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 WIDTH, HEIGHT = 1500, 900
 
@@ -39,45 +36,6 @@ IN_FRAME = """(...given) => {
 }"""
 
 
-class Airflow(RealAirflow):
-    """With a path prefix, and users who sign in."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.root = f"{self.base_url}{PREFIX}"
-        self.env["AIRFLOW__API__BASE_URL"] = self.root
-        self.env["AIRFLOW__CORE__EXECUTION_API_SERVER_URL"] = f"{self.root}/execution/"
-        passwords = self.home / "passwords.json"
-        passwords.write_text(json.dumps({user: f"{user}-word" for user in USERS}))
-        self.env["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"] = str(passwords)
-        self.client.base_url = self.root
-
-    def token(self, user: str) -> str:
-        with requests.Session() as session:
-            session.trust_env = False
-            answer = session.post(
-                f"{self.root}/auth/token", json={"username": user, "password": f"{user}-word"}, timeout=30
-            )
-        answer.raise_for_status()
-        return str(answer.json()["access_token"])
-
-    def page(self, path: str, *, user: str | None = "admin", **options: Any) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self.token(user)}"} if user else {}
-        with requests.Session() as session:
-            session.trust_env = False
-            return session.request(
-                options.pop("method", "GET"),
-                f"{self.root}/remote-jobs/{path}",
-                headers=headers,
-                timeout=60,
-                **options,
-            )
-
-    def jobs(self, **query: Any) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.page("jobs", params={"limit": 200, **query}).json()["jobs"]
-        return found
-
-
 @pytest.fixture(scope="module", name="simulators")
 def simulators_fixture() -> Iterator[tuple[SimulatorProcess, SimulatorProcess]]:
     with (
@@ -88,19 +46,12 @@ def simulators_fixture() -> Iterator[tuple[SimulatorProcess, SimulatorProcess]]:
 
 
 @pytest.fixture(scope="module", name="airflow")
-def airflow_fixture(simulators: Any) -> Iterator[Airflow]:
-    users = ",".join(f"{user}:{role.lower()}" for user, role in USERS.items())
-    config = {
-        "core": {"simple_auth_manager_all_admins": False, "simple_auth_manager_users": users},
-        "async_provider": {"page_report_seconds": 2},
-    }
-    with Airflow(dag_folders=[Path(__file__).parent / "dags"], config=config) as airflow:
-        airflow.client._session.headers["Authorization"] = f"Bearer {airflow.token('admin')}"
-        connect(airflow, *simulators)
-        yield airflow
+def airflow_fixture(airflow_with_users: AirflowWithUsers, simulators: Any) -> AirflowWithUsers:
+    connect(airflow_with_users, *simulators)
+    return airflow_with_users
 
 
-def connect(airflow: Airflow, aso: SimulatorProcess, automic: SimulatorProcess) -> None:
+def connect(airflow: AirflowWithUsers, aso: SimulatorProcess, automic: SimulatorProcess) -> None:
     put = airflow.client.put_connection
     put("aso_of_page", "jaggaer_aso", host=aso.url, password="aso-token", extra={"api_key": "aso-key"})
     put(
@@ -114,26 +65,26 @@ def connect(airflow: Airflow, aso: SimulatorProcess, automic: SimulatorProcess) 
 
 
 @pytest.fixture(scope="module", name="waiting")
-def waiting_fixture(airflow: Airflow) -> tuple[str, str]:
+def waiting_fixture(airflow: AirflowWithUsers) -> tuple[str, str]:
     """Runs of both DAGs, whose tasks wait and have been polled."""
     conf = {"exports": 26, "runs": 25} if SCREENSHOTS else {"exports": 2, "runs": 1}
     many = airflow.client.trigger("nightly_exports", conf=conf)
     one = airflow.client.trigger("single_export")
     count = sum(conf.values()) + 1
     wait_until(
-        lambda: len([j for j in airflow.jobs() if j["polls"]]) == count, "all to be polled", 240, interval=1
+        lambda: len([j for j in airflow.jobs() if j["polls"]]) == count, "all to be polled", 300, interval=1
     )
     return many, one
 
 
 @pytest.fixture(scope="module", name="browser")
-def browser_fixture(airflow: Airflow) -> Iterator[Browser]:
-    with Browser(width=WIDTH, height=HEIGHT, timeout=60) as browser:
+def browser_fixture(airflow: AirflowWithUsers) -> Iterator[Browser]:
+    with Browser(width=WIDTH, height=HEIGHT, timeout=180) as browser:
         sign_in(browser, airflow, "admin")
         yield browser
 
 
-def sign_in(browser: Browser, airflow: Airflow, user: str) -> None:
+def sign_in(browser: Browser, airflow: AirflowWithUsers, user: str) -> None:
     """What the login page does: the token as a cookie."""
     browser._send(
         "Network.setCookie", name="_token", value=airflow.token(user), url=airflow.root, path=PREFIX
@@ -158,7 +109,7 @@ def shown_in(browser: Browser, selector: str = "body") -> str:
     return str(now_inside(browser, "s => document.querySelector(s)?.innerText ?? ''", selector))
 
 
-def show(browser: Browser, airflow: Airflow) -> None:
+def show(browser: Browser, airflow: AirflowWithUsers) -> None:
     """Open the list. Airflow 3.3 loads the frame once more when it has put its address into its own."""
     browser.open(f"{airflow.root}/plugin/remote-jobs")
     for _ in range(2):
@@ -173,7 +124,7 @@ def take(browser: Browser, name: str) -> None:
         browser.screenshot(Path(SCREENSHOTS) / f"{name}.png")
 
 
-def test_rights_are_airflows_own(airflow: Airflow, waiting: tuple[str, str]) -> None:
+def test_rights_are_airflows_own(airflow: AirflowWithUsers, waiting: tuple[str, str]) -> None:
     assert airflow.page("jobs", user=None).status_code == 401
     found = airflow.page("jobs", user="viewer").json()
     assert found["total"] == len(airflow.jobs())
@@ -183,7 +134,7 @@ def test_rights_are_airflows_own(airflow: Airflow, waiting: tuple[str, str]) -> 
 
 
 def test_the_list_answers_what_a_person_asks_at_night(
-    airflow: Airflow, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
     take(browser, "remote_jobs")
@@ -200,7 +151,9 @@ def test_the_list_answers_what_a_person_asks_at_night(
     assert "in 1 h 5" in line or "in 2 h" in line  # of its deadline
 
 
-def test_refreshing_keeps_the_place(airflow: Airflow, waiting: tuple[str, str], browser: Browser) -> None:
+def test_refreshing_keeps_the_place(
+    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+) -> None:
     show(browser, airflow)
     inside(
         browser,
@@ -214,7 +167,7 @@ def test_refreshing_keeps_the_place(airflow: Airflow, waiting: tuple[str, str], 
 
 
 def test_it_is_searched_and_sorted_with_the_keyboard(
-    airflow: Airflow, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
     inside(browser, "() => { document.getElementById('search').focus(); return 1; }")
@@ -236,7 +189,7 @@ def test_it_is_searched_and_sorted_with_the_keyboard(
 
 
 def test_it_is_light_and_dark_as_airflow_is(
-    airflow: Airflow, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
     switch = """t => {
@@ -253,7 +206,9 @@ def test_it_is_light_and_dark_as_airflow_is(
             take(browser, "remote_jobs_dark")
 
 
-def test_a_narrow_window_shows_the_same(airflow: Airflow, waiting: tuple[str, str], browser: Browser) -> None:
+def test_a_narrow_window_shows_the_same(
+    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+) -> None:
     browser.resize(520, 900)
     try:
         show(browser, airflow)
@@ -268,7 +223,7 @@ def test_a_narrow_window_shows_the_same(airflow: Airflow, waiting: tuple[str, st
 
 
 def test_a_link_leads_to_the_task_in_airflows_own_page(
-    airflow: Airflow, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
     press = """t => {
@@ -283,7 +238,7 @@ def test_a_link_leads_to_the_task_in_airflows_own_page(
 
 
 def test_the_tab_of_a_task_shows_its_job_and_timeline(
-    airflow: Airflow, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
 ) -> None:
     run = quote(waiting[1], safe="")
     browser.open(
@@ -297,7 +252,7 @@ def test_the_tab_of_a_task_shows_its_job_and_timeline(
 
 
 def test_the_tab_of_a_run_shows_the_runs_own(
-    airflow: Airflow, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
 ) -> None:
     run = quote(waiting[0], safe="")
     browser.open(f"{airflow.root}/dags/nightly_exports/runs/{run}/plugin/remote-jobs-dag-run")
@@ -305,31 +260,31 @@ def test_the_tab_of_a_run_shows_the_runs_own(
     assert "single_export" not in shown_in(browser, "tbody")
 
 
-def test_a_person_polls_now_and_cancels(airflow: Airflow, browser: Browser, simulators: Any) -> None:
+def test_a_person_polls_now_and_cancels(airflow: AirflowWithUsers, browser: Browser, simulators: Any) -> None:
     automic = simulators[1]
     before = automic.journal()["counts"].get("job_cancelled", 0)
     run_id = airflow.client.trigger("single_run")
-    job = wait_until(lambda: waiting_for(airflow, 0.0), "the task to wait", 90, interval=0.5)
+    job = wait_until(lambda: waiting_for(airflow, 0.0), "the task to wait", 300, interval=0.5)
     run = quote(run_id, safe="")
     browser.open(f"{airflow.root}/dags/single_run/runs/{run}/tasks/run/plugin/remote-jobs-task-instance")
     do(browser, "Poll now")
     inside(browser, "() => document.getElementById('status').textContent.includes('resumed on a worker')")
 
     again = job["waiting_since"]
-    wait_until(lambda: waiting_for(airflow, again), "the task to wait again", 90, interval=0.5)
+    wait_until(lambda: waiting_for(airflow, again), "the task to wait again", 300, interval=0.5)
     log = airflow.client.log("single_run", run_id, "run")
     assert "Resumed by admin on the page Remote jobs, to poll the job." in log
     assert automic.journal()["counts"].get("job_cancelled", 0) == before  # its trigger took it for no kill
 
     do(browser, "Cancel the remote job")
-    assert airflow.client.wait_run("single_run", run_id, timeout=90) == "failed"
+    assert airflow.client.wait_run("single_run", run_id) == "failed"
     assert automic.journal()["counts"]["job_cancelled"] == before + 1
     task = airflow.client.task("single_run", run_id, "run")
     assert (task["state"], task["try_number"]) == ("failed", 1)  # retries=2, and nobody wants them
     assert "by admin on the page Remote jobs" in airflow.client.log("single_run", run_id, "run")
 
 
-def waiting_for(airflow: Airflow, since: float) -> dict[str, Any] | None:
+def waiting_for(airflow: AirflowWithUsers, since: float) -> dict[str, Any] | None:
     """The job of ``single_run`` once it has been polled in a later wait whose settle time is over."""
     found = airflow.page("jobs", params={"dag_id": "single_run"}).json()
     for job in found["jobs"]:
@@ -349,7 +304,9 @@ def do(browser: Browser, action: str) -> None:
     inside(browser, "() => { document.getElementById('yes').click(); return true; }")
 
 
-def test_nothing_secret_is_on_the_page_or_in_its_data(airflow: Airflow, waiting: tuple[str, str]) -> None:
+def test_nothing_secret_is_on_the_page_or_in_its_data(
+    airflow: AirflowWithUsers, waiting: tuple[str, str]
+) -> None:
     said = airflow.page("jobs", params={"limit": 200}).text
     for secret in ("aso-token", "aso-key", "word-of-page"):
         assert secret not in said

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from airflow_async_provider.simulators._sending import Sender
 from tests.support.harness import RealAirflow, wait_until
 
@@ -27,19 +29,21 @@ def command(airflow: RealAirflow, *line: str) -> str:
         env=airflow.env,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
+@pytest.mark.together
 def test_a_delivery_from_outside_starts_a_run_and_its_repetition_none(
-    real_airflow: RealAirflow, record_property: Callable[[str, object], None]
+    real_airflow: RealAirflow,
+    canaries: set[str],
+    record_testsuite_property: Callable[[str, object], None],
 ) -> None:
     client = real_airflow.client
-    client.wait_dag(DAG_ID)
-    client.request("PATCH", f"/dags/{DAG_ID}", json={"is_paused": False})
+    client.unpause(DAG_ID)
     said = command(
         real_airflow,
         *("push-sources", "add", "orders", "--asset", "orders", "--base-url", real_airflow.url()),
@@ -56,18 +60,14 @@ def test_a_delivery_from_outside_starts_a_run_and_its_repetition_none(
     def runs() -> list[dict[str, Any]] | None:
         return client.get(f"/dags/{DAG_ID}/dagRuns")["dag_runs"] or None
 
-    (run,) = wait_until(runs, "the DAG to be scheduled by its asset", 60, interval=0.2)
-    assert client.wait_run(DAG_ID, run["dag_run_id"], timeout=120) == "success"
+    (run,) = wait_until(runs, "the DAG to be scheduled by its asset", 300, interval=0.5)
+    assert client.wait_run(DAG_ID, run["dag_run_id"]) == "success"
     (booked,) = client.xcom(DAG_ID, run["dag_run_id"], "book")
     assert booked["order"] == {"number": 7}
     assert len(runs() or ()) == 1
     begun = datetime.fromisoformat(client.get(f"/dags/{DAG_ID}/dagRuns/{run['dag_run_id']}")["queued_at"])
-    # A scheduler looks about once a second; the rest is for a machine that is busy with other tests.
-    seconds = begun.timestamp() - sent
-    record_property("seconds_to_the_queued_run", round(seconds, 2))
-    assert seconds < 10
+    record_testsuite_property("seconds_to_the_queued_run", round(begun.timestamp() - sent, 2))
 
     rows = json.loads(command(real_airflow, "deliveries", "--source", "orders", "--output", "json"))
     assert [(row["outcome"], row.get("repeated")) for row in rows] == [("event", 1), ("bad_signature", None)]
-    assert real_airflow.places_of(address.rpartition("/")[2]) == []
-    assert real_airflow.places_of(KEY) == []
+    canaries |= {address.rpartition("/")[2], KEY}

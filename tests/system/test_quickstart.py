@@ -59,7 +59,7 @@ def test_the_quickstart_typed_literally_ends_with_the_file(tmp_path: Path) -> No
         env=environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=900,
         check=False,
     )
 

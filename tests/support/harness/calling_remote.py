@@ -13,6 +13,7 @@ from typing import Any
 
 import requests
 
+from tests.support.harness.client import PATIENCE, AirflowClient
 from tests.support.harness.processes import wait_until
 
 
@@ -42,7 +43,7 @@ class CallingRemote(http.server.ThreadingHTTPServer):
         self.jobs: dict[str, RemoteJob] = {}
         self.url = f"http://127.0.0.1:{self.server_port}"
 
-    def job(self, n: object, timeout: float = 60) -> RemoteJob:
+    def job(self, n: object, timeout: float = PATIENCE) -> RemoteJob:
         """The job that was started last with this mark."""
         return wait_until(
             lambda: next((j for j in reversed(list(self.jobs.values())) if j.n == str(n)), None),
@@ -121,3 +122,15 @@ def calling_remote() -> Iterator[CallingRemote]:
         finally:
             server.shutdown()
             thread.join(10)
+
+
+def connect(client: AirflowClient, remote: CallingRemote, base: str) -> None:
+    """
+    Enter the connections of ``tests/system/dags/callback_cases.py``.
+
+    :param base: where the remote reaches Airflow
+    """
+    extra = {"callback_base_url": base}
+    client.put_connection("callback_remote", "http", host=remote.url, extra=extra)
+    secrets = {"user_secret": "u", "organization_secret": "o", "element_token": "e"}
+    client.put_connection("callback_mute", "sap_open_connectors", host=remote.url, extra={**extra, **secrets})

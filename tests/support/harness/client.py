@@ -13,9 +13,17 @@ from urllib.parse import quote
 import requests
 
 from tests.support.harness.processes import wait_until
+from tests.support.harness.states import States
 
 RUN_ENDED = frozenset({"success", "failed"})
 TASK_ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "removed"})
+
+#: Seconds that anything may take which Airflow does by itself: no measure of it, but of a machine that has
+#: much else to do.
+PATIENCE = 300.0
+
+#: Connections to the API server that are kept, one for each test that runs at the same time.
+CONNECTIONS = 64
 
 
 class AirflowApiError(RuntimeError):
@@ -39,11 +47,14 @@ class AirflowClient:
     Talks to the API server as an administrator (simple auth manager with ``all_admins``).
 
     :param base_url: root of the API server, ``http://127.0.0.1:PORT``
+    :param states: where waiting methods look, None: they ask the API server
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, states: States | None = None) -> None:
         self.base_url = base_url.rstrip("/")
+        self._states = states
         self._session = requests.Session()
+        self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
         self._session.trust_env = False  # a proxy of the machine must not see loopback requests
 
     def close(self) -> None:
@@ -58,7 +69,7 @@ class AirflowClient:
 
         :raises AirflowApiError: for every status from 400 on
         """
-        options.setdefault("timeout", 30)
+        options.setdefault("timeout", 60)
         url = f"{self.base_url}{'' if path.startswith('/ui/') else '/api/v2'}{path}"
         if "Authorization" not in self._session.headers:
             self._login()
@@ -66,16 +77,22 @@ class AirflowClient:
         if response.status_code == 401:
             self._login()
             response = self._session.request(method, url, **options)
+        if self._states is not None and method != "GET":
+            self._states.forget()
         if response.status_code >= 400:
             raise AirflowApiError(
                 response.status_code, f"{method} {path}: HTTP {response.status_code} {response.text[:2000]}"
             )
         return response
 
+    def sign_in(self, token: str) -> None:
+        """From now on as the user of this token."""
+        self._session.headers["Authorization"] = f"Bearer {token}"
+
     def _login(self) -> None:
-        response = self._session.get(f"{self.base_url}/auth/token", timeout=30)
+        response = self._session.get(f"{self.base_url}/auth/token", timeout=60)
         response.raise_for_status()
-        self._session.headers["Authorization"] = f"Bearer {response.json()['access_token']}"
+        self.sign_in(response.json()["access_token"])
 
     def get(self, path: str, **params: Any) -> Any:
         """GET, answered with JSON."""
@@ -123,7 +140,7 @@ class AirflowClient:
         """Stack traces of the DAG files that could not be parsed, by file name."""
         return {e["filename"]: e["stack_trace"] for e in self._pages("/importErrors", "import_errors")}
 
-    def wait_dag(self, dag_id: str, timeout: float = 60, patience: float = 10) -> dict[str, Any]:
+    def wait_dag(self, dag_id: str, timeout: float = PATIENCE, patience: float = 10) -> dict[str, Any]:
         """
         Wait until the DAG processor has parsed a DAG.
 
@@ -153,7 +170,7 @@ class AirflowClient:
         if self.wait_dag(dag_id)["is_paused"]:
             self.request("PATCH", f"/dags/{_q(dag_id)}", json={"is_paused": False})
 
-    def wait_asset_run(self, dag_id: str, timeout: float = 60) -> str:
+    def wait_asset_run(self, dag_id: str, timeout: float = PATIENCE) -> str:
         """Wait for the first run of a DAG that an asset has started; returns its id."""
 
         def there() -> str | None:
@@ -168,13 +185,23 @@ class AirflowClient:
         body: dict[str, Any] = {"logical_date": None, "conf": dict(conf or {})}
         if run_id is not None:
             body["dag_run_id"] = run_id
-        return str(self.request("POST", f"/dags/{_q(dag_id)}/dagRuns", json=body).json()["dag_run_id"])
+        while True:
+            try:
+                answer = self.request("POST", f"/dags/{_q(dag_id)}/dagRuns", json=body)
+            except AirflowApiError as error:
+                # Runs are named after the moment, and somebody else has started one at the same.
+                if error.status != 409 or run_id is not None:
+                    raise
+            else:
+                return str(answer.json()["dag_run_id"])
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """State of a run: queued, running, success or failed."""
+        if self._states is not None and (state := self._states.run(dag_id, run_id)):
+            return state
         return str(self.get(_run(dag_id, run_id))["state"])
 
-    def wait_run(self, dag_id: str, run_id: str, timeout: float = 120) -> str:
+    def wait_run(self, dag_id: str, run_id: str, timeout: float = PATIENCE) -> str:
         """
         Wait until a run has ended; returns its state.
 
@@ -192,7 +219,7 @@ class AirflowClient:
             raise TimeoutError(f"{error}; tasks: {states}") from None
 
     def run(
-        self, dag_id: str, conf: Mapping[str, Any] | None = None, timeout: float = 120
+        self, dag_id: str, conf: Mapping[str, Any] | None = None, timeout: float = PATIENCE
     ) -> tuple[str, str]:
         """Start a run and wait for its end; returns (run id, state)."""
         run_id = self.trigger(dag_id, conf)
@@ -228,7 +255,7 @@ class AirflowClient:
         *,
         map_index: int = -1,
         try_number: int | None = None,
-        timeout: float = 60,
+        timeout: float = PATIENCE,
     ) -> dict[str, Any]:
         """
         Wait until a task instance has one of the states.
@@ -241,15 +268,17 @@ class AirflowClient:
         last: dict[str, Any] = {}
 
         def there() -> dict[str, Any] | None:
-            try:
-                last.update(self.task(dag_id, run_id, task_id, map_index))
-            except AirflowApiError as error:  # a mapped task instance appears only when it is expanded
-                if error.status != 404:
-                    raise
+            found = [
+                task
+                for task in self._states_of(dag_id, run_id)
+                if (task["task_id"], task["map_index"]) == (task_id, map_index)
+            ]
+            if not found:  # a mapped task instance appears only when it is expanded
                 return None
+            last.update(found[0])
             this_try = try_number is None or last["try_number"] == try_number
             if this_try and last["state"] in wanted:
-                return last
+                return self.task(dag_id, run_id, task_id, map_index)
             if last["state"] in TASK_ENDED and (try_number is None or last["try_number"] >= try_number):
                 raise AssertionError(f"{task_id} ended {last['state']!r}, expected {sorted(wanted)}")
             return None
@@ -265,9 +294,12 @@ class AirflowClient:
 
         A remote job that is only finished then has surely been waited for, however slow the machine is.
         """
-        tasks = [task for task in self.tasks(dag_id, run_id) if task["task_id"] in task_ids]
+        tasks = [task for task in self._states_of(dag_id, run_id) if task["task_id"] in task_ids]
         waiting = {task["task_id"] for task in tasks} == set(task_ids)
         return waiting and all(task["state"] in {"deferred", *TASK_ENDED} for task in tasks)
+
+    def _states_of(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        return self.tasks(dag_id, run_id) if self._states is None else self._states.tasks(dag_id, run_id)
 
     def states(
         self, dag_id: str, run_id: str, task_id: str, map_index: int = -1

@@ -28,7 +28,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
@@ -49,6 +49,7 @@ from tests.support.harness.processes import (
     temporary_directory,
     wait_until,
 )
+from tests.support.harness.states import States
 
 COMPONENTS = ("api-server", "scheduler", "dag-processor", "triggerer")
 JOB_TYPES = {"scheduler": "SchedulerJob", "dag-processor": "DagProcessorJob", "triggerer": "TriggererJob"}
@@ -82,7 +83,7 @@ class RealAirflow:
         config: Mapping[str, Mapping[str, object]] | None = None,
         env: Mapping[str, str] | None = None,
         components: Sequence[str] = COMPONENTS,
-        timeout: float = 120,
+        timeout: float = 300,
         keep: bool = False,
     ) -> None:
         self.home = temporary_directory("airflow-")
@@ -96,7 +97,7 @@ class RealAirflow:
         self._children: dict[str, Child] = {}
         self._ports = {"api-server": free_port()}
         self.base_url = f"http://127.0.0.1:{self._ports['api-server']}"
-        self.client = AirflowClient(self.base_url)
+        self.client = AirflowClient(self.base_url, States(self.db, MAP_INDEX))
         self.env = self._environment(dag_folders, config or {}, env or {})
 
     # Life
@@ -202,9 +203,14 @@ class RealAirflow:
         path = self.home / "components" / f"{name}.log"
         return _read(path) if path.exists() else ""
 
-    def all_logs(self) -> str:
-        """Everything that Airflow has written: all components' output and all log files."""
-        return "\n".join(map(_read, self._log_files()))
+    def all_logs(self, dag_id: str | None = None) -> str:
+        """
+        Everything that Airflow has written: all components' output and all log files.
+
+        :param dag_id: only what the tasks of this DAG have written, and their triggers
+        """
+        files = [f for f in self._log_files() if dag_id is None or f"dag_id={dag_id}" in f.parts]
+        return "\n".join(map(_read, files))
 
     def places_of(self, text: str) -> list[str]:
         """
@@ -212,13 +218,24 @@ class RealAirflow:
 
         :param text: what to look for, as it is
         """
-        places = [f.relative_to(self.home).as_posix() for f in self._log_files() if text in _read(f)]
-        tables = (table for table in self._tables() if self._table_holds(table, text))
-        return places + [f"table {table}" for table in tables]
+        return self.places_of_all([text]).get(text, [])
 
-    def _table_holds(self, table: str, text: str) -> bool:
-        rows = self.db(f"select * from {table}")
-        return any(text in str(value) for row in rows for value in row.values())
+    def places_of_all(self, texts: Iterable[str]) -> dict[str, list[str]]:
+        """Those of the texts that were written somewhere, with their places; all is read once."""
+        wanted = set(texts)
+        found: dict[str, list[str]] = {}
+        for place, words in self._all_places():
+            for text in wanted:
+                if text in words:
+                    found.setdefault(text, []).append(place)
+        return found
+
+    def _all_places(self) -> Iterator[tuple[str, str]]:
+        for file in self._log_files():
+            yield file.relative_to(self.home).as_posix(), _read(file)
+        for table in self._tables():
+            rows = self.db(f"select * from {table}")
+            yield f"table {table}", "\n".join(str(value) for row in rows for value in row.values())
 
     def _tables(self) -> list[str]:
         if self.sql_alchemy_conn.startswith("sqlite"):

@@ -10,6 +10,7 @@ from airflow.sdk import DAG
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator
 
 COMMON = {
+    "conn_id": "aso_cases",
     "endpoint": "event/{{ dag_run.conf['event'] }}/apiItems/async",
     "destination": "{{ dag_run.conf['folder'] }}/{{ run_id }}.dat",
     "poll_interval": 1,

@@ -12,6 +12,7 @@ from airflow_async_provider.operators.automic import AutomicExecuteOperator
 with DAG("automic_cases", schedule=None, catchup=False):
     AutomicExecuteOperator(
         task_id="run",
+        conn_id="automic_cases",
         object_name="{{ dag_run.conf['object'] }}",
         poll_interval=1,
         safety_poll_interval=5,
@@ -22,6 +23,7 @@ with DAG("automic_cases", schedule=None, catchup=False):
 with DAG("automic_on_worker", schedule=None, catchup=False):
     AutomicExecuteOperator(
         task_id="run",
+        conn_id="automic_cases",
         object_name="{{ dag_run.conf['object'] }}",
         deferrable=False,
         poll_interval=1,

@@ -29,13 +29,13 @@ JOB: dict[str, Any] = {
     "retries": 0,
 }
 
-for name, count in (("callback_many", 50), ("callback_few", 6)):
+for name, count in (("callback_many", 16), ("callback_few", 6)):
     with DAG(name, schedule=None, max_active_tasks=64):
         HttpAsyncJobOperator.partial(task_id="job", **JOB).expand(json=[{"n": n} for n in range(count)])
 
 with DAG("callback_pool", schedule=None, max_active_tasks=64):
     HttpAsyncJobOperator.partial(task_id="job", pool="two_jobs", **JOB).expand(
-        json=[{"n": f"pool-{n}"} for n in range(6)]
+        json=[{"n": f"pool-{n}"} for n in range(4)]
     )
 
 with DAG("result_once", schedule=None):
@@ -60,7 +60,7 @@ with DAG("callback_one", schedule=None):
     )
 
 with DAG("callback_linger", schedule=None):
-    HttpAsyncJobOperator(task_id="job", json={"n": "{{ run_id }}"}, linger=20, **{**JOB, "poll_interval": 1})
+    HttpAsyncJobOperator(task_id="job", json={"n": "{{ run_id }}"}, linger=300, **{**JOB, "poll_interval": 1})
 
 with DAG("callback_mute", schedule=None):
     OpenConnectorsAsyncRequestOperator(
@@ -70,7 +70,7 @@ with DAG("callback_mute", schedule=None):
         json={"n": "{{ run_id }}"},
         destination="{{ dag_run.conf.destination }}",
         timeout=900,
-        retries=1,
+        retries=100,
         retry_delay=timedelta(seconds=3),
     )
 
@@ -78,7 +78,7 @@ with DAG("callback_mute", schedule=None):
 @task_group
 def round_() -> None:
     """One round of a loop: each has a job, and a callback, of its own."""
-    HttpAsyncJobOperator(task_id="job", json={"n": "{{ ti.id }}"}, **JOB)
+    HttpAsyncJobOperator(task_id="job", json={"n": "loop-{{ ti.id }}"}, **JOB)
 
 
 if hasattr(round_, "loop"):  # since Airflow 3.4

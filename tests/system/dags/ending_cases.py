@@ -18,8 +18,18 @@ def names(pair: Any) -> Any:
 
 
 with DAG("ending", schedule=None, default_args={"retries": 0}):
-    submit = JaggaerAsoSubmitOperator(task_id="submit", endpoint="event/4711/apiItems/async", reattach=False)
-    common: dict[str, Any] = {"job": submit.output, "poke_interval": 1, "timeout": 120}
+    submit = JaggaerAsoSubmitOperator(
+        task_id="submit",
+        conn_id="aso_cases",
+        endpoint="event/{{ dag_run.conf['event'] }}/apiItems/async",
+        reattach=False,
+    )
+    common: dict[str, Any] = {
+        "job": submit.output,
+        "conn_id": "aso_cases",
+        "poke_interval": 1,
+        "timeout": 1200,
+    }
     plain = AsyncJobSensor(task_id="plain", **common)
     names.expand(pair=plain.output)
     AsyncJobSensor(task_id="unpushed", do_xcom_push=False, **common)

@@ -13,12 +13,12 @@ from airflow.sdk import DAG, task
 
 def in_a_moment(conf: dict[str, float]) -> str:
     """
-    When the wait is over: ``seconds`` of the run's configuration from now, default 12.
+    When the wait is over: ``seconds`` of the run's configuration from now, default 25.
 
     Airflow's own triggers know no settle time: its scheduler fails now and then a task that one of them
-    resumes within the first seconds after its deferral.
+    resumes within the first seconds after its deferral, on a busy machine more of them.
     """
-    return (datetime.now(UTC) + timedelta(seconds=conf.get("seconds", 12))).isoformat()
+    return (datetime.now(UTC) + timedelta(seconds=conf.get("seconds", 25))).isoformat()
 
 
 with DAG("harness_deferred", schedule=None, user_defined_macros={"in_a_moment": in_a_moment}):

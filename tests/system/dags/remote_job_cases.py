@@ -27,7 +27,7 @@ def find(submission: Submission) -> str:
 
 with DAG("remote_job_cases", schedule=None, catchup=False, params={"begun": ""}) as dag:
 
-    @task.remote_job(find=find, retries=1, retry_delay=timedelta(seconds=1), timeout=300)
+    @task.remote_job(find=find, retries=1, retry_delay=timedelta(seconds=1), timeout=1800)
     def killed(submission: Submission) -> Any:
         """Started, but its worker does not live to say so."""
         with begun().open("a") as file:

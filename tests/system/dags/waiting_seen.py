@@ -14,10 +14,14 @@ from airflow_async_provider.retry_policy import RemoteJobRetryPolicy, is_availab
 policy: dict[str, Any] = {"retry_policy": RemoteJobRetryPolicy()} if is_available() else {}
 
 with DAG("waiting_seen", schedule=None):
-    AutomicExecuteOperator.partial(task_id="waits").expand(object_name=["JOBS.FOREVER"])
+    AutomicExecuteOperator.partial(task_id="waits", conn_id="automic_cases").expand(
+        object_name=["JOBS.FOREVER"]
+    )
+
+with DAG("waiting_fails", schedule=None):
     HttpAsyncJobOperator(
         task_id="cannot_store",
-        conn_id="automic_default",
+        conn_id="automic_cases",
         endpoint="jobs",
         json={},
         destination="/proc/self/nothing/x",
@@ -28,5 +32,10 @@ with DAG("waiting_seen", schedule=None):
 if is_available():
     with DAG("waiting_asks", schedule=None):
         AutomicExecuteOperator(
-            task_id="asks", object_name="JOBP.BLOCKED", on_blocked="ask", poll_interval=1, retries=2
+            task_id="asks",
+            conn_id="automic_cases",
+            object_name="JOBP.BLOCKED",
+            on_blocked="ask",
+            poll_interval=1,
+            retries=2,
         )
