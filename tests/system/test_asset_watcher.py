@@ -74,7 +74,7 @@ def test_a_dag_runs_when_the_watched_jobs_have_ended(
             runs = client.get("/dags/after_the_exports/dagRuns")["dag_runs"]
             return [run for run in runs if run["state"] in ("success", "failed")] or None
 
-        runs = wait_until(ended, "the DAG to be scheduled by its assets", 300, interval=0.5)
+        runs = wait_until(ended, "the DAG to be scheduled by its assets", 300, interval=2)
 
         assert [run["state"] for run in runs] == ["success"]
         assert client.xcom("after_the_exports", runs[0]["dag_run_id"], "told") == ["succeeded", "succeeded"]

@@ -22,7 +22,7 @@ def test_a_forged_webhook_ends_nothing(real_airflow: RealAirflow, sap: Simulator
         waiting = [task for task in client.tasks(DAG, run_id) if task["state"] == "deferred"]
         return len(waiting) == 3
 
-    wait_until(all_wait, "the tasks to defer", 300, interval=1)
+    wait_until(all_wait, "the tasks to defer", 300, interval=2)
 
     for number in (1, 2):
         for tamper in TAMPERED:

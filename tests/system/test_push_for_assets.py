@@ -60,7 +60,7 @@ def test_a_delivery_from_outside_starts_a_run_and_its_repetition_none(
     def runs() -> list[dict[str, Any]] | None:
         return client.get(f"/dags/{DAG_ID}/dagRuns")["dag_runs"] or None
 
-    (run,) = wait_until(runs, "the DAG to be scheduled by its asset", 300, interval=0.5)
+    (run,) = wait_until(runs, "the DAG to be scheduled by its asset", 300, interval=2)
     assert client.wait_run(DAG_ID, run["dag_run_id"]) == "success"
     (booked,) = client.xcom(DAG_ID, run["dag_run_id"], "book")
     assert booked["order"] == {"number": 7}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -22,8 +23,8 @@ TASK_ENDED = frozenset({"success", "failed", "skipped", "upstream_failed", "remo
 #: much else to do.
 PATIENCE = 300.0
 
-#: Connections to the API server that are kept, one for each test that runs at the same time.
-CONNECTIONS = 64
+#: Requests at the same time, of all tests that wait: an API server has workers to answer, too.
+AT_ONCE = 4
 
 
 class AirflowApiError(RuntimeError):
@@ -54,7 +55,7 @@ class AirflowClient:
         self.base_url = base_url.rstrip("/")
         self._states = states
         self._session = requests.Session()
-        self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=CONNECTIONS))
+        self._at_once = threading.BoundedSemaphore(AT_ONCE)
         self._session.trust_env = False  # a proxy of the machine must not see loopback requests
 
     def close(self) -> None:
@@ -73,10 +74,11 @@ class AirflowClient:
         url = f"{self.base_url}{'' if path.startswith('/ui/') else '/api/v2'}{path}"
         if "Authorization" not in self._session.headers:
             self._login()
-        response = self._session.request(method, url, **options)
-        if response.status_code == 401:
-            self._login()
+        with self._at_once:
             response = self._session.request(method, url, **options)
+            if response.status_code == 401:
+                self._login()
+                response = self._session.request(method, url, **options)
         if self._states is not None and method != "GET":
             self._states.forget()
         if response.status_code >= 400:
@@ -177,7 +179,7 @@ class AirflowClient:
             runs = self._pages(f"/dags/{_q(dag_id)}/dagRuns", "dag_runs", run_type="asset_triggered")
             return str(runs[0]["dag_run_id"]) if runs else None
 
-        return wait_until(there, f"an asset to start {dag_id}", timeout, interval=0.5)
+        return wait_until(there, f"an asset to start {dag_id}", timeout, interval=2)
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any] | None = None, run_id: str | None = None) -> str:
         """Unpause a DAG (waiting until it is parsed) and start a run; returns the run's id."""

@@ -8,6 +8,13 @@ from airflow.sdk import DAG
 from airflow_async_provider.operators.open_connectors import OpenConnectorsAsyncRequestOperator
 
 with DAG("sap_cases", schedule=None, catchup=False):
-    OpenConnectorsAsyncRequestOperator.partial(
-        task_id="copy", conn_id="sap_cases", endpoint="hubs/documents/folders/copy", timeout=3600, retries=0
-    ).expand(json=[{"path": f"/copy-{number}"} for number in range(3)])
+    for number in range(3):
+        OpenConnectorsAsyncRequestOperator(
+            task_id=f"copy_{number}",
+            conn_id="sap_cases",
+            endpoint="hubs/documents/folders/copy",
+            params={"path": "/TestFolderCreate"},
+            json={"path": f"/copy-{number}"},
+            timeout=3600,
+            retries=0,
+        )
