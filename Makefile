@@ -11,6 +11,8 @@ SHELL := /bin/bash
 AIRFLOW ?= 3.3
 VENV ?= $(if $(filter 3.3,$(AIRFLOW)),.venv,.venv-$(AIRFLOW))
 KEEP ?=
+# What failed-again looks at.
+TESTS ?= tests/unit tests/integration
 # Of tests without an Airflow of their own. They wait more than they compute, so that three suit two cores.
 PROCESSES ?= 3
 # The newest interpreter that the project is tested on. A name that exists is not enough: version managers leave
@@ -93,8 +95,8 @@ real-servers: $(VENV)/dev.stamp .venv-servers/servers.stamp  ## descriptions on 
 	$(BIN)/python -m pytest tests/integration/real_servers
 
 .PHONY: system
-system: $(VENV)/dev.stamp  ## tests on a real Airflow (a few minutes)
-	$(BIN)/python -m pytest -p no:cacheprovider tests/system --durations=12
+system: $(VENV)/dev.stamp  ## tests on a real Airflow, the demo's runs among them (some minutes)
+	$(BIN)/python -m pytest tests/system --durations=12
 
 .PHONY: system-short
 system-short: $(VENV)/dev.stamp  ## of these callbacks, deferral, cancelling and asset watching only (AIRFLOW=3.4)
@@ -105,8 +107,8 @@ covered: $(VENV)/dev.stamp  ## unit and integration tests with branch coverage, 
 	$(PYTEST) tests/unit tests/integration --cov --cov-report=term --cov-fail-under=95
 
 .PHONY: failed-again
-failed-again: $(VENV)/dev.stamp  ## what has failed in the last run, once more and one by one
-	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none tests/unit tests/integration || [ $$? = 5 ]
+failed-again: $(VENV)/dev.stamp  ## what has failed in the last run of TESTS, once more and one by one
+	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(TESTS)
 
 .PHONY: chaos
 chaos: $(VENV)/dev.stamp  ## faults on a real Airflow with JOBS=100 jobs each (an hour; see docs/reliability.md)

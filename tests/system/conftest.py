@@ -22,6 +22,7 @@ from demo.cases import CASES
 from demo.runs import Outcome, run
 from demo.world import World
 from tests.support.harness import Postgres, RealAirflow
+from tests.support.harness.airflow_config import PATIENT
 from tests.support.harness.airflow_with_users import AirflowWithUsers
 from tests.support.harness.aso_jobs import ASO_KEY, ASO_TOKEN
 from tests.support.harness.calling_remote import CallingRemote, calling_remote, connect
@@ -34,21 +35,6 @@ DAGS = Path(__file__).parent / "dags"
 BEGUN = pytest.StashKey[Begun]()
 
 AUTOMIC_PASSWORD = "p\u00e4ss\u00a7word-4c1f"
-
-#: Dozens of runs at the same time on two cores: nothing is dead because it is slow, nothing is done twice.
-PATIENT: dict[str, dict[str, object]] = {
-    # The pool bounds what the scheduler hands to LocalExecutor. Without it all goes into a pipe; when that is
-    # full, the scheduler stands still, notes no worker's end, and takes resumed tasks for failed ones.
-    "core": {"parallelism": 8, "default_pool_task_slot_count": 8},
-    "scheduler": {"task_instance_heartbeat_timeout": 120},
-    "triggerer": {"triggerer_health_check_threshold": 10},
-    "workers": {"min_heartbeat_interval": 10},
-    "dag_processor": {
-        "min_file_process_interval": 3600,
-        "refresh_interval": 3,
-        "bundle_refresh_check_interval": 3,
-    },
-}
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -13,6 +13,7 @@ from functools import partial
 import pytest
 
 from tests.support.harness import AIRFLOW, RealAirflow, wait_until
+from tests.support.harness.airflow_config import SETTLE
 from tests.support.harness.airflow_with_users import AirflowWithUsers
 from tests.support.harness.calling_remote import CallingRemote, RemoteJob, calling_remote, connect
 from tests.support.harness.waiting import waiting
@@ -25,8 +26,8 @@ MANY, FEW, ONE, LINGER, MUTE = (f"callback_{n}" for n in ("many", "few", "one", 
 NEW = AIRFLOW >= (3, 3)
 needs_new = pytest.mark.skipif(not NEW, reason="Airflow 3.3 and later")
 
-#: Callbacks come between the deferral and so many seconds after it, while the settle time is 10 seconds.
-SPREAD = 12.0
+#: Callbacks come between the deferral and so many seconds after it: in the settle time, and past it.
+SPREAD = SETTLE + 3
 
 
 def spread_callbacks(
@@ -69,8 +70,8 @@ def check_spread(
     # Each was asked once, for the truth, so none was woken by a poll and none in vain.
     assert {remote.job(i).asked for i in range(count)} == {1}
     took = {i: woken_after(airflow, dag_id, run_id, i) for i in range(count)}
-    settled = [t for i, t in took.items() if SPREAD * i / (count - 1) > 10.5]
-    early = [t for i, t in took.items() if SPREAD * i / (count - 1) < 9.5]
+    settled = [t for i, t in took.items() if SPREAD * i / (count - 1) > SETTLE + 0.5]
+    early = [t for i, t in took.items() if SPREAD * i / (count - 1) < SETTLE - 0.5]
     tell(f"past the settle time: median {statistics.median(settled):.2f} s, worst {max(settled):.2f} s")
     tell(f"before: {min(early):.2f} to {max(early):.2f} s (settle time included)")
     assert not [i for i in range(count) if remote.job(i).cancelled]

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.harness import wait_until
+from tests.support.harness.airflow_config import SETTLE
 from tests.support.harness.airflow_with_users import PREFIX, AirflowWithUsers
 from tests.support.harness.browser import Browser, program
 from tests.support.harness.servers import SimulatorProcess
@@ -288,7 +289,7 @@ def waiting_for(airflow: AirflowWithUsers, since: float) -> dict[str, Any] | Non
     """The job of ``single_run`` once it has been polled in a later wait whose settle time is over."""
     found = airflow.page("jobs", params={"dag_id": "single_run"}).json()
     for job in found["jobs"]:
-        if job["polls"] and since < job["waiting_since"] < found["now"] - 11:
+        if job["polls"] and since < job["waiting_since"] < found["now"] - SETTLE - 1:
             return dict(job)
     return None
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 
 from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness.airflow_config import SETTLE
 from tests.support.harness.aso_jobs import AsoJobs
 from tests.support.harness.calling_remote import CallingRemote
 from tests.support.harness.servers import SimulatorProcess
@@ -20,7 +21,7 @@ def test_tasks_outlive_their_triggerer_and_callbacks_arrive_while_none_lives(
     client, jobs = restored.client, AsoJobs(aso)
     early, late = (client.trigger(ONE) for _ in range(2))
     polled = client.trigger(ASO, {"event": jobs.event, "folder": folder})
-    airflows_own = client.trigger(PLAIN, {"seconds": 40})
+    airflows_own = client.trigger(PLAIN, {"seconds": 60})
     for dag_id, run_id, task_id in (
         (ONE, early, "job"),
         (ONE, late, "job"),
@@ -33,7 +34,7 @@ def test_tasks_outlive_their_triggerer_and_callbacks_arrive_while_none_lives(
     assert "triggerer" not in restored.pids()
     assert remote.call(remote.job(early)) == 200
     deferred = max(waiting(restored, ONE, late).values())
-    wait_until(lambda: time.time() > deferred + 10.5, "the settle time to be over", 30)
+    wait_until(lambda: time.time() > deferred + SETTLE + 0.5, "the settle time to be over", 90)
 
     # Past the settle time nobody but the API server is needed.
     assert remote.call(remote.job(late)) == 200

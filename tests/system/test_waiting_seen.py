@@ -8,14 +8,12 @@ import time
 import pytest
 
 from tests.support.harness import AIRFLOW, RealAirflow
+from tests.support.harness.airflow_config import SETTLE
 from tests.support.harness.servers import SimulatorProcess
 
 SEEN, FAILS, ASKS = "waiting_seen", "waiting_fails", "waiting_asks"
 pytestmark = pytest.mark.together
 needs_new = pytest.mark.skipif(AIRFLOW < (3, 3), reason="Airflow 3.3 and later")
-
-#: The settle time and as much again (seconds), as dozens of runs keep the scheduler busy.
-SETTLED = 20.0
 
 
 def test_a_waiting_task_shows_its_job_before_it_ends(
@@ -58,7 +56,7 @@ def test_a_blocked_run_asks_and_is_answered(real_airflow: RealAirflow, automic: 
 
     # No person is faster than the scheduler's note of the worker's end. Before it, Airflow takes a task that
     # is resumed for a failed one, as with every deferral (the settle time).
-    time.sleep(SETTLED)
+    time.sleep(SETTLE)
     client.request("PATCH", path, json={"chosen_options": ["Cancel the job"], "params_input": {}})
 
     assert client.wait_run(ASKS, run_id) == "failed"

@@ -54,6 +54,30 @@ FAST: dict[str, dict[str, object]] = {
     "usage_data_collection": {"enabled": False},
 }
 
+#: The settle time of :data:`PATIENT` (seconds); the default of 10 s suits a scheduler that has its turn.
+SETTLE = 20.0
+
+#: Beyond :data:`FAST`, for dozens of runs at the same time on two busy cores: nothing is dead because it is
+#: slow, and nothing is done twice.
+PATIENT: dict[str, dict[str, object]] = {
+    "core": {
+        "executor": "tests.support.harness.warm_executor.LocalExecutor",
+        # The pool bounds what the scheduler hands to its executor. Without it all goes into a pipe; when that is
+        # full, the scheduler stands still, notes no worker's end, and takes resumed tasks for failed ones.
+        "parallelism": 6,
+        "default_pool_task_slot_count": 6,
+    },
+    "scheduler": {"task_instance_heartbeat_timeout": 120},
+    "triggerer": {"triggerer_health_check_threshold": 10},
+    "workers": {"min_heartbeat_interval": 10},
+    "dag_processor": {
+        "min_file_process_interval": 3600,
+        "refresh_interval": 3,
+        "bundle_refresh_check_interval": 3,
+    },
+    "async_provider": {"settle_seconds": SETTLE},
+}
+
 
 def bundle(name: str, path: Path) -> dict[str, Any]:
     """A folder as Airflow's configuration describes it."""
