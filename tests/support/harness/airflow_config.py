@@ -62,8 +62,8 @@ SETTLE = 20.0
 PATIENT: dict[str, dict[str, object]] = {
     "core": {
         "executor": "tests.support.harness.warm_executor.LocalExecutor",
-        # The pool bounds what the scheduler hands to its executor. Without it all goes into a pipe; when that is
-        # full, the scheduler stands still, notes no worker's end, and takes resumed tasks for failed ones.
+        # The pool bounds what the scheduler hands to its executor. Without it all goes into a pipe; when that
+        # is full, the scheduler stands still and takes resumed tasks for failed ones.
         "parallelism": 6,
         "default_pool_task_slot_count": 6,
     },

@@ -3,7 +3,7 @@
 LocalExecutor whose tasks start at once, and leave the scheduler its turn.
 
 What every task of a test imports is imported before the workers are forked, instead of by each of hundreds of
-task processes. And these are nicer than the scheduler: one that gets no CPU notes the end of a worker too late,
+task processes. And these are nicer than the scheduler: one that gets no CPU notes the end of a worker late,
 and takes a task that was resumed in the meantime for a failed one.
 """
 
