@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -49,6 +49,31 @@ def arguments(description: str, **extra: Any) -> argparse.Namespace:
     if found.smoke:
         os.environ["BENCHMARK_SMOKE"] = "1"  # children need not load what is only there for its weight
     return found
+
+
+#: What :func:`real_airflow` gives, when a test has one already.
+given: tuple[Any, Any] | None = None
+
+
+@contextlib.contextmanager
+def real_airflow(config: Mapping[str, Mapping[str, object]]) -> Iterator[tuple[Any, Any]]:
+    """
+    A new Airflow on a new PostgreSQL; to see that a benchmark still runs, the one that a test has.
+
+    :param config: options of Airflow, by section
+    """
+    if given is not None:
+        given[0].start_missing()
+        yield given
+        return
+    sys.path.insert(0, str(HERE.parent))
+    from tests.support.harness import Postgres, RealAirflow
+
+    with (
+        Postgres() as postgres,
+        RealAirflow(sql_alchemy_conn=postgres.sql_alchemy_conn, config=config) as airflow,
+    ):
+        yield airflow, postgres
 
 
 def machine() -> dict[str, Any]:

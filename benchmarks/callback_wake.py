@@ -21,11 +21,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from bench import arguments, report, within
+from bench import arguments, real_airflow, report, within
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from tests.support.harness import MAP_INDEX, Postgres, RealAirflow, wait_until
+from tests.support.harness import MAP_INDEX, RealAirflow, wait_until
 
 #: Past it a callback wakes its task by itself (the settle time of the operators is 10 s).
 SETTLED = 12.0
@@ -122,15 +122,10 @@ def main() -> None:
     options = arguments(__doc__ or "", tasks=50, burst=1000)
     tasks, burst = (2, 10) if options.smoke else (options.tasks, options.burst)
     remote = Remote()
-    with (
-        Postgres() as postgres,
-        RealAirflow(
-            sql_alchemy_conn=postgres.sql_alchemy_conn,
-            config={"core": {"parallelism": 4, "max_active_tasks_per_dag": burst + 1}},
-        ) as airflow,
-    ):
+    config = {"core": {"parallelism": 4, "max_active_tasks_per_dag": burst + 1}}
+    with real_airflow(config) as (airflow, _):
         airflow.client.put_connection("remote", "http", host="127.0.0.1", port=remote.port, schema="http")
-        airflow.client.request("POST", "/pools", json={"name": "nobody", "slots": 0})
+        airflow.client.put_pool("nobody", slots=0, include_deferred=False)
         source = DAGS.replace("__BASE__", airflow.base_url)
         airflow.write_dag("wake.py", source.replace("__TASKS__", str(tasks)).replace("__BURST__", str(burst)))
         one_by_one = singly(airflow, remote, tasks)

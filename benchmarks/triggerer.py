@@ -22,7 +22,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from bench import arguments, report, server, within
+from bench import arguments, real_airflow, report, server, within
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -122,14 +122,10 @@ def one_side(side: str, jobs: int, interval: float, wait: float) -> dict[str, An
         "core": {"parallelism": 1, "max_active_tasks_per_dag": jobs + 1, "max_map_length": jobs + 1},
         "triggerer": {"capacity": jobs + 10},
     }
-    with (
-        server() as url,
-        Postgres() as postgres,
-        RealAirflow(sql_alchemy_conn=postgres.sql_alchemy_conn, config=config) as airflow,
-    ):
+    with server() as url, real_airflow(config) as (airflow, postgres):
         port = int(url.rsplit(":", 1)[1])
         airflow.client.put_connection("remote", "http", host="127.0.0.1", port=port, schema="http")
-        airflow.client.request("POST", "/pools", json={"name": "nobody", "slots": 0})
+        airflow.client.put_pool("nobody", slots=0, include_deferred=False)
         airflow.terminate("triggerer")
         airflow.write_dag("waiting.py", DAG.replace("__JOBS__", str(jobs)))
         airflow.client.wait_dag(side)

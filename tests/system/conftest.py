@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +106,21 @@ def begun(request: pytest.FixtureRequest) -> Begun:
 
 
 @pytest.fixture(scope="session")
-def world() -> Iterator[World]:
+def postgres() -> Iterator[Postgres | None]:
+    """A private PostgreSQL, None where the machine has none."""
+    if bin_directory() is None:
+        yield None
+        return
+    with Postgres() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def world(postgres: Postgres | None) -> Iterator[World]:
     """Airflow, the demo's simulators, and an S3 server."""
-    with ExitStack() as stack:
-        airflow: dict[str, Any] = {"config": PATIENT}
-        if bin_directory() is not None:
-            airflow["sql_alchemy_conn"] = stack.enter_context(Postgres()).sql_alchemy_conn
-        yield stack.enter_context(World((DAGS, ROOT / "example_dags"), airflow))
+    database = {"sql_alchemy_conn": postgres.sql_alchemy_conn} if postgres else {}
+    with World((DAGS, ROOT / "example_dags"), {"config": PATIENT, **database}) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")
