@@ -24,7 +24,8 @@ exports = [
     for number, job in enumerate(__JOBS__)
 ]
 
-with DAG("after_the_exports", schedule=exports, catchup=False):
+# What its assets are watched by is noted when it is parsed, and only while it is not paused.
+with DAG("after_the_exports", schedule=exports, catchup=False, is_paused_upon_creation=False):
 
     @task
     def told(triggering_asset_events=None):
@@ -64,7 +65,6 @@ def test_a_dag_runs_when_the_watched_jobs_have_ended(
     client = real_airflow.client
     try:
         client.wait_dag("after_the_exports")
-        client.unpause("after_the_exports")
         triggers = "select classpath from trigger where classpath like '%AsyncJobEventTrigger'"
         wait_until(lambda: len(real_airflow.db(triggers)) == 2, "the assets to be watched", 300, interval=0.5)
         for export in exports:

@@ -27,9 +27,7 @@ def test_a_cleared_task_cancels_its_run_and_starts_a_new_one(
     automic.act("script", object_name="JOBS.CLEARED", run_seconds=None)
     run_id = client.trigger(CASES, {"object": "JOBS.CLEARED"})
     client.wait_task(CASES, run_id, "run", "deferred")
-    wait_until(
-        lambda: "starting" in client.log(CASES, run_id, "run"), "the trigger to start", 300, interval=1
-    )
+    client.wait_log(CASES, run_id, "run", "starting")
 
     automic.act("script", object_name="JOBS.CLEARED", run_seconds=None)
     client.clear(CASES, run_id, ["run"])
@@ -49,7 +47,7 @@ def test_a_callback_that_lies_ends_nothing(real_airflow: RealAirflow, automic: S
     automic.act("script", object_name="JOBS.LIAR", callback_at="start", run_seconds=None)
     run_id = client.trigger(CASES, {"object": "JOBS.LIAR"})
     # The callback has come, and the run was looked at: it has not ended.
-    wait_until(lambda: "waiting on" in client.log(CASES, run_id, "run"), "the callback", 300, interval=1)
+    client.wait_log(CASES, run_id, "run", "waiting on")
     assert client.run_state(CASES, run_id) == "running"
 
     automic.act("finish_run", run_id=runs(automic, "JOBS.LIAR")[-1]["run_id"])
@@ -80,15 +78,11 @@ def test_the_try_after_a_killed_worker_goes_on_with_the_same_run(
     run_id = client.trigger(dag, {"object": "JOBS.LONG"})
     client.wait_task(dag, run_id, "run", "running")
     wait_until(lambda: bool(runs(automic, "JOBS.LONG")), "the run to be started", 300, interval=0.5)
-    wait_until(
-        lambda: "Submitted the" in client.log(dag, run_id, "run"), "its word about the job", 300, interval=1
-    )
+    client.wait_log(dag, run_id, "run", "Submitted the")
 
     real_airflow.kill_task(dag, run_id, "run")
 
-    wait_until(
-        lambda: "Reattached" in client.log(dag, run_id, "run", try_number=2), "the next try", 300, interval=1
-    )
+    client.wait_log(dag, run_id, "run", "Reattached", try_number=2)
     automic.act("finish_run", run_id=runs(automic, "JOBS.LONG")[-1]["run_id"])
     assert client.wait_run(dag, run_id) == "success"
     assert len(runs(automic, "JOBS.LONG")) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import statistics
 import time
 from collections.abc import Callable
@@ -114,12 +115,7 @@ def test_a_person_who_marks_a_waiting_task_does_cancel_its_job(
     real_airflow.client.wait_task(ONE, run_id, "job", "deferred")
     job = remote.job(run_id)
     # Airflow tells a trigger of a person's action only once it runs.
-    wait_until(
-        lambda: "starting" in real_airflow.client.log(ONE, run_id, "job"),
-        "the trigger to start",
-        300,
-        interval=1,
-    )
+    real_airflow.client.wait_log(ONE, run_id, "job", "starting")
 
     real_airflow.client.set_task_state(ONE, run_id, "job", "failed")
 
@@ -158,10 +154,12 @@ def test_a_result_that_only_the_callback_bears_outlives_a_failed_try(
 ) -> None:
     client = real_airflow.client
     blocked = tmp_path_factory.mktemp("mute") / "blocked"
-    blocked.write_text("no directory can be made here")
     run_id = client.trigger(MUTE, {"destination": f"{blocked}/result.json"})
     client.wait_task(MUTE, run_id, "job", "deferred")
     job = remote.job(run_id)
+    # A destination that cannot be written from the first is refused before anything is started.
+    shutil.rmtree(blocked, ignore_errors=True)
+    blocked.write_text("no directory can be made here")
     assert remote.call(job, {"eventId": job.id, "eventStatus": "started"}) == 200
 
     result = {"rows": [1, {"__classname__": "builtins.int"}], "text": "\0\ud800ü"}

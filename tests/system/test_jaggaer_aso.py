@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness import RealAirflow
 from tests.support.harness.aso_jobs import AsoJobs
 from tests.support.harness.servers import SimulatorProcess
 
@@ -26,18 +26,11 @@ def test_the_try_after_a_killed_worker_goes_on_with_the_same_job(
     client.wait_task(dag, run_id, "get", "running")
     jobs.wait()
     # Past the submission a worker also notes the handle; its word about the job shows that it has.
-    wait_until(
-        lambda: "Submitted the" in client.log(dag, run_id, "get"), "its word about the job", 300, interval=1
-    )
+    client.wait_log(dag, run_id, "get", "Submitted the")
 
     real_airflow.kill_task(dag, run_id, "get")
 
-    wait_until(
-        lambda: "Reattached to the jaggaer_aso job" in client.log(dag, run_id, "get", try_number=2),
-        "the next try",
-        300,
-        interval=1,
-    )
+    client.wait_log(dag, run_id, "get", "Reattached to the jaggaer_aso job", try_number=2)
     jobs.end()
     assert client.wait_run(dag, run_id) == "success"
     assert len(jobs.numbers) == 1

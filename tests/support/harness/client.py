@@ -337,6 +337,39 @@ class AirflowClient:
         )
         return response.content.decode("utf-8", "replace")
 
+    def wait_log(
+        self,
+        dag_id: str,
+        run_id: str,
+        task_id: str,
+        text: str,
+        *,
+        try_number: int = 1,
+        map_index: int = -1,
+        timeout: float = PATIENCE,
+    ) -> str:
+        """
+        Wait until a task's log holds a text; returns the log.
+
+        :raises TimeoutError: with the end of the log
+        """
+        log = ""
+
+        def there() -> bool:
+            nonlocal log
+            try:
+                log = self.log(dag_id, run_id, task_id, try_number, map_index)
+            except AirflowApiError as error:  # there is no such try yet
+                if error.status != 404:
+                    raise
+            return text in log
+
+        try:
+            wait_until(there, f"{text!r} in the log of {task_id}", timeout, interval=1)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; it ends:\n{log[-3000:]}") from None
+        return log
+
     def clear(
         self, dag_id: str, run_id: str, task_ids: Collection[str] | None = None, *, only_failed: bool = False
     ) -> None:

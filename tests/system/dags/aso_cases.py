@@ -14,6 +14,7 @@ COMMON = {
     "endpoint": "event/{{ dag_run.conf['event'] }}/apiItems/async",
     "destination": "{{ dag_run.conf['folder'] }}/{{ run_id }}.dat",
     "poll_interval": 1,
+    "max_poll_interval": 2,
     "retries": 1,
     "retry_delay": timedelta(seconds=1),
 }

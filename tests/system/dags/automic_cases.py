@@ -15,6 +15,7 @@ with DAG("automic_cases", schedule=None, catchup=False):
         conn_id="automic_cases",
         object_name="{{ dag_run.conf['object'] }}",
         poll_interval=1,
+        max_poll_interval=2,
         safety_poll_interval=5,
         retries=1,
         retry_delay=timedelta(seconds=1),
@@ -27,6 +28,7 @@ with DAG("automic_on_worker", schedule=None, catchup=False):
         object_name="{{ dag_run.conf['object'] }}",
         deferrable=False,
         poll_interval=1,
+        max_poll_interval=2,
         retries=1,
         retry_delay=timedelta(seconds=1),
     )

@@ -70,7 +70,7 @@ with DAG("callback_mute", schedule=None):
         json={"n": "{{ run_id }}"},
         destination="{{ dag_run.conf.destination }}",
         timeout=900,
-        retries=100,
+        retries=30,
         retry_delay=timedelta(seconds=3),
     )
 
