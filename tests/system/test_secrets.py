@@ -32,8 +32,9 @@ def test_nothing_secret_is_written_down(
             session.trust_env = False
             session.request(method, f"{job.callback}/?a={secret}", timeout=60)
 
-    secrets = {str(job.callback).rsplit("/", 1)[1] for job in remote.jobs.values()}
-    assert len(secrets) == len(remote.jobs) > 0
+    addresses = [job.callback for job in list(remote.jobs.values()) if job.callback is not None]
+    secrets = {address.rsplit("/", 1)[1] for address in addresses}
+    assert len(secrets) == len(addresses) > 0
     secrets |= {*canaries, *world.secrets.values(), *world.others.secrets, "X-Amz-Signature=", "4c1f"}
     assert world.airflow.places_of_all(secrets) == {}
     assert "/callbacks/v1/" in world.airflow.component_log("api-server")

@@ -69,7 +69,7 @@ PATIENT: dict[str, dict[str, object]] = {
     },
     "scheduler": {"task_instance_heartbeat_timeout": 120},
     "triggerer": {"triggerer_health_check_threshold": 10},
-    "workers": {"min_heartbeat_interval": 10},
+    "workers": {"min_heartbeat_interval": 10, "execution_api_timeout": 60},
     "dag_processor": {
         "min_file_process_interval": 3600,
         "refresh_interval": 3,
