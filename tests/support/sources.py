@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,6 +17,7 @@ def is_private(path: Path) -> bool:
     return any(part.startswith("_") and not part.endswith("__") for part in parts)
 
 
+@cache
 def public_names(path: Path) -> set[str]:
     """What a module offers: its ``__all__``, else its own classes and functions without an underscore."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -33,6 +35,7 @@ def has_code(path: Path) -> bool:
     return any(not isinstance(node, ast.Expr | ast.Import | ast.ImportFrom) for node in body)
 
 
+@cache
 def public_modules() -> dict[str, Path]:
     """Names of the public modules that offer something, without the package's own name."""
     found = {}
