@@ -124,6 +124,7 @@ def test_download_with_a_broken_connection(s3: S3Server, server: ByteServer) -> 
     assert s3.client.head_object(Bucket=s3.bucket, Key="file.csv")["ContentType"] == "text/csv"
 
 
+@on_moto
 def test_changed_object_is_fetched_anew(s3: S3Server, server: ByteServer) -> None:
     server.steps = [serve(cut=9 * MIB), change(serve(), etag='"v2"', content=CONTENT[::-1])]
     report = download(server.url, f"s3://{s3.bucket}/file.csv")
@@ -220,12 +221,14 @@ def test_we_are_named_to_the_server(moto_s3: S3Server, monkeypatch: pytest.Monke
 # -- what is there already ----------------------------------------------------------------------------------
 
 
+@on_moto
 def test_replace(s3: S3Server) -> None:
     for data in (b"old", SMALL):
         write_bytes(data, f"s3://{s3.bucket}/file")
     assert s3.content("file") == SMALL
 
 
+@on_moto
 def test_skip_and_fail_ask_for_nothing(s3: S3Server, server: ByteServer) -> None:
     write_bytes(SMALL, f"s3://{s3.bucket}/file")
     report = download(server.url, f"s3://{s3.bucket}/file", if_exists="skip")
@@ -304,8 +307,11 @@ def before(
         yield front
 
 
-@pytest.mark.parametrize("size", [3, 11 * MIB])
-@pytest.mark.parametrize("again", [REFUSED, FORGOTTEN, TORN, hang_up()], ids=["412", "404", "500", "lost"])
+@pytest.mark.parametrize(
+    ("size", "again"),
+    [(3, REFUSED), (3, TORN), (11 * MIB, REFUSED), (11 * MIB, FORGOTTEN), (11 * MIB, hang_up())],
+    ids=["412", "500", "412 in parts", "404 in parts", "lost in parts"],
+)
 def test_fail_knows_its_own_object_again(
     moto: S3Server, monkeypatch: pytest.MonkeyPatch, size: int, again: Step
 ) -> None:
@@ -353,6 +359,7 @@ def test_fail_cannot_look_for_its_own_object(moto: S3Server, monkeypatch: pytest
         write_bytes(SMALL, f"s3://{moto.bucket}/file", if_exists="fail")
 
 
+@on_moto
 @pytest.mark.parametrize("if_exists", ["replace", "skip"])
 def test_no_mark_is_left_where_none_is_needed(s3: S3Server, if_exists: Any) -> None:
     write_bytes(SMALL, f"s3://{s3.bucket}/file", if_exists=if_exists)
@@ -383,6 +390,7 @@ def test_failed_source_leaves_nothing_and_its_own_error(s3: S3Server, error: Bas
     assert s3.unfinished_uploads() == []
 
 
+@on_moto
 def test_source_that_is_refused_in_a_late_part(s3: S3Server, server: ByteServer) -> None:
     expired = status(403, b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>")
     server.steps = [serve(cut=20 * MIB), expired]
@@ -481,6 +489,7 @@ def test_destinations_that_are_refused(destination: str) -> None:
         write_bytes(SMALL, destination)
 
 
+@on_moto
 def test_signal_in_the_middle_aborts_the_upload(s3: S3Server, server: ByteServer) -> None:
     """Airflow ends a task by an exception out of the handler of SIGTERM; parts are under way then."""
     server.steps = [serve(cut=20 * MIB, how="silence")]
@@ -575,7 +584,7 @@ def test_a_bucket_is_checked(s3: S3Server) -> None:
         S3Object("nowhere-7", "x").check()
 
 
-@pytest.mark.parametrize("answer", [403, 400, 301, 405, 501, 503])
+@pytest.mark.parametrize("answer", [403, 301, 405, 503])
 def test_only_a_sure_refusal_is_one(answer: int, server: ByteServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """A policy may allow to put objects and nothing else: AWS answers 403 to HeadBucket then."""
     connection = S3Server("mute", server.origin, "AKIAMUTE", "secret").connection()
