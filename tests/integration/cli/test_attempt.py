@@ -44,13 +44,14 @@ def test_each_request_each_answer_and_how_it_was_read(tried: Try, simulator: Rea
     assert code == attempt.SUCCEEDED
     assert lines[:2] == [f"> POST {base}/v3/marketing/contacts/exports", '>   {"file_type": "csv"}']
     assert any(line.startswith("< HTTP 202") for line in lines)
-    assert f"= job export-1001, asked at {base}/v3/marketing/contacts/exports/export-1001" in lines
+    (job,) = [line.split()[2].rstrip(",") for line in lines if line.startswith("= job ")]
+    assert f"= job {job}, asked at {base}/v3/marketing/contacts/exports/{job}" in lines
     assert [line for line in lines if line.startswith(("= running", "= succeeded"))] == [
         "= running (pending)",
         "= succeeded (ready)",
     ]
     assert "= result: 3 files" in lines
-    assert any(line.endswith("/export-1001/2.csv without credentials") for line in lines)
+    assert any(line.endswith(f"/{job}/2.csv without credentials") for line in lines)
 
 
 def test_nothing_secret_is_told(tried: Try) -> None:
