@@ -12,6 +12,10 @@ DEFAULT_SETTLE_SECONDS = 10.0
 DEFAULT_PAGE_REPORT_SECONDS = 120.0
 MIN_PAGE_REPORT_SECONDS = 2.0
 
+#: How many results a triggerer stores at once, and how short a result URL lives that it stores (seconds).
+DEFAULT_STORE_THREADS = 4
+DEFAULT_STORE_BELOW = 0.0
+
 #: Bytes.
 DEFAULT_CALLBACK_MAX_BYTES = 16 * 1024 * 1024
 
@@ -36,6 +40,28 @@ def page_report_seconds() -> float:
 
     found = conf.getfloat(SECTION, "page_report_seconds", fallback=DEFAULT_PAGE_REPORT_SECONDS)
     return max(MIN_PAGE_REPORT_SECONDS, found) if found > 0 else 0.0
+
+
+def triggerer_store_threads() -> int:
+    """``triggerer_store_threads``: how many results a triggerer stores at once; 0: none."""
+    from airflow.configuration import conf
+
+    return max(0, conf.getint(SECTION, "triggerer_store_threads", fallback=DEFAULT_STORE_THREADS))
+
+
+def triggerer_store_below() -> float:
+    """``triggerer_store_below``: a result URL that lives for fewer seconds is stored by the triggerer."""
+    from airflow.configuration import conf
+
+    return max(0.0, conf.getfloat(SECTION, "triggerer_store_below", fallback=DEFAULT_STORE_BELOW))
+
+
+def triggerer_paths() -> list[str]:
+    """``triggerer_paths``: directories that triggerers share with workers."""
+    from airflow.configuration import conf
+
+    found = conf.get(SECTION, "triggerer_paths", fallback="")
+    return [path.strip() for path in found.split(",") if path.strip()]
 
 
 def api_ssl_cert() -> str | None:

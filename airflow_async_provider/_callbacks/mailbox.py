@@ -20,8 +20,12 @@ from airflow_async_provider._callbacks.registration import (
     REGISTRATION_KEY,
     Delivery,
     Registration,
+    as_stored,
     from_stored,
 )
+
+#: Who stores the task's result in a triggerer, and how far that is.
+STORING_KEY = "async_job_storing"
 
 
 def expect(task: TaskKey, registration: Registration, *, empty: bool = True) -> None:
@@ -52,6 +56,50 @@ def look(task: TaskKey, submission: str = "") -> Delivery | None:
 async def alook(task: TaskKey, submission: str = "") -> Delivery | None:
     """Async twin of :func:`look`, for the triggerer."""
     return delivery_for(submission, await _aget(MAILBOX_KEY, task))
+
+
+async def alook_storing(task: TaskKey) -> Mapping[str, Any]:
+    """
+    What a triggerer has noted about storing the task's result, for the next one; empty: nothing.
+
+    :raises Exception: Airflow did not answer
+    """
+    return _noted(await _aget(STORING_KEY, task))
+
+
+def look_storing(task: TaskKey) -> Mapping[str, Any]:
+    """The same, for the worker."""
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    return _noted(BaseXCom.get_one(key=STORING_KEY, **_where(task)))
+
+
+async def anote_storing(task: TaskKey, facts: Mapping[str, Any]) -> None:
+    """
+    Note something about storing the task's result; it is stored in clear.
+
+    :raises Exception: Airflow did not answer
+    """
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    if hasattr(BaseXCom, "aset"):  # Airflow >= 3.3
+        await BaseXCom.aset(key=STORING_KEY, value=as_stored(facts), **_where(task))
+        return
+    from asgiref.sync import sync_to_async
+
+    await sync_to_async(BaseXCom.set)(key=STORING_KEY, value=as_stored(facts), **_where(task))
+
+
+def note_storing(task: TaskKey, facts: Mapping[str, Any]) -> None:
+    """The same, for the worker."""
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    BaseXCom.set(key=STORING_KEY, value=as_stored(facts), **_where(task))
+
+
+def _noted(stored: Any) -> Mapping[str, Any]:
+    found = from_stored(stored)
+    return found if isinstance(found, Mapping) else {}
 
 
 async def was_resumed_by_hand(task: TaskKey, trigger_id: int | None) -> bool:

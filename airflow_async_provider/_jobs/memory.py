@@ -13,7 +13,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from airflow_async_provider._callbacks.mailbox import delivery_for, key_of, state_of_task
+from airflow_async_provider._callbacks.mailbox import (
+    delivery_for,
+    key_of,
+    look_storing,
+    note_storing,
+    state_of_task,
+)
 from airflow_async_provider._callbacks.registration import (
     DURABLE_DELIVERY_KEY,
     DURABLE_KEY,
@@ -201,21 +207,26 @@ class TaskUploadMemory:
 
     :param context: Airflow's task context
     :param log: told when Airflow's store does not answer
+    :param triggerer: whether a triggerer may have left one, too
     """
 
-    def __init__(self, context: Mapping[str, Any], log: Log) -> None:
+    def __init__(self, context: Mapping[str, Any], log: Log, *, triggerer: bool = False) -> None:
         self._store: Any = context.get("task_state_store")
-        self._first_try = getattr(context.get("ti"), "try_number", 1) <= 1
+        self._ti = context.get("ti")
+        self._first_try = getattr(self._ti, "try_number", 1) <= 1
         self._log = log
+        self._triggerer = triggerer
 
     def left(self) -> Mapping[str, str] | None:
-        """What an earlier try has begun and not ended."""
+        """What a triggerer or an earlier try has begun and not ended."""
+        if self._triggerer:
+            left = self._asked(lambda: look_storing(key_of(self._ti)).get("upload"))
+            if (known := _upload(left)) is not None:
+                return known
+            self._triggerer = False
         if self._store is None or self._first_try:
             return None
-        left = self._asked(lambda: self._store.get(UPLOAD_KEY))
-        if not isinstance(left, dict) or set(left) != UPLOAD_FACTS:
-            return None
-        return {name: str(value) for name, value in left.items()}
+        return _upload(self._asked(lambda: self._store.get(UPLOAD_KEY)))
 
     def began(self, upload: Mapping[str, str]) -> None:
         """Remember an upload."""
@@ -224,6 +235,9 @@ class TaskUploadMemory:
 
     def ended(self) -> None:
         """Forget it."""
+        if self._triggerer:
+            self._asked(lambda: note_storing(key_of(self._ti), {}))
+            self._triggerer = False
         if self._store is not None:
             self._asked(lambda: self._store.delete(UPLOAD_KEY))
 
@@ -233,6 +247,12 @@ class TaskUploadMemory:
         except Exception as error:  # noqa: BLE001 - the result is worth more than what may be left of an upload
             self._log.warning("The unfinished upload is not remembered (%s).", type(error).__name__)
             return None
+
+
+def _upload(left: Any) -> Mapping[str, str] | None:
+    if not isinstance(left, dict) or set(left) != UPLOAD_FACTS:
+        return None
+    return {name: str(value) for name, value in left.items()}
 
 
 def try_of(context: Mapping[str, Any]) -> str:

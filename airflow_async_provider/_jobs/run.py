@@ -24,6 +24,7 @@ from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, digests_of, was_cleared
 from airflow_async_provider._jobs.reattach import take_up
 from airflow_async_provider._jobs.record import JobRecord
+from airflow_async_provider._jobs.results.store_from import store_arguments, stored_by_triggerer
 from airflow_async_provider._metrics import count
 from airflow_async_provider._polling.loop import (
     HEARTBEAT_LOST,
@@ -51,6 +52,7 @@ from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
     from airflow_async_provider._callbacks.address import CallbackAddress
+    from airflow_async_provider._download.fetch import DownloadReport
     from airflow_async_provider._jobs.task import StartingTask, WatchingTask
 
 E = TypeVar("E", bound=AsyncJobError)
@@ -98,6 +100,8 @@ class JobRun:
         self.callback = None if callback is None else CallbackPart(self, callback)
         #: Address and secret that the submission names; None when no callback is asked for.
         self.callback_address: CallbackAddress | None = None
+        #: What the triggerer has stored of its result; None where a worker does.
+        self.stored: DownloadReport | None = None
         #: Whether the job has ended well.
         self.succeeded = False
         #: The job to be cancelled when the task is killed: it has been started and has not ended.
@@ -316,6 +320,7 @@ class JobRun:
             "cancel_on_kill": self.task.cancel_on_kill,
             **(self.callback.trigger_arguments() if self.callback else {}),
             **end_arguments(self.task, self.context, record.handle),
+            **store_arguments(self.task, callback=self.callback is not None and bool(record.submission)),
         }
         if self.settings.worker_poll_interval is not None:
             arguments["wake_after"] = self.settings.worker_poll_interval
@@ -414,7 +419,7 @@ class JobRun:
         self._note(event)
         reason = event.get("state")
         try:
-            status = status or result_in(event) or self.refresh_status()
+            status = status or result_in(event) or self._stored_in(event) or self.refresh_status()
         except RemoteError as e:
             if self._is_late():
                 raise self._timed_out(str(event.get("remote_status", ""))) from e
@@ -433,6 +438,13 @@ class JobRun:
         if status.state is JobState.RUNNING:
             return self._not_yet(status, event)
         return self.settle(status)
+
+    def _stored_in(self, event: Mapping[str, Any]) -> JobStatus | None:
+        """The success whose result the triggerer has stored; its URL may be gone by now."""
+        self.stored = stored_by_triggerer(self.task, event)
+        if self.stored is None:
+            return None
+        return JobStatus(JobState.SUCCEEDED, remote_status=str(event.get("remote_status", "")))
 
     def _failing_too_long(self) -> bool:
         """Whether a function of the DAG that asks for the job has failed for longer than is waited out."""

@@ -66,6 +66,29 @@ CONFIG: dict[str, Any] = {
                 "example": None,
                 "default": "10",
             },
+            "triggerer_paths": {
+                "description": "Directories, separated by commas, that triggerers share with workers. Below "
+                "them a triggerer may store results, as it may in object storages.",
+                "version_added": "0.1.0",
+                "type": "string",
+                "example": "/mnt/shared/results",
+                "default": "",
+            },
+            "triggerer_store_below": {
+                "description": "A result whose URL lives for fewer seconds is stored by the triggerer, which "
+                "waits for no worker. 0: only where a task says store_from='triggerer'.",
+                "version_added": "0.1.0",
+                "type": "float",
+                "example": "900",
+                "default": "0",
+            },
+            "triggerer_store_threads": {
+                "description": "How many results a triggerer stores at once. 0: none, workers do.",
+                "version_added": "0.1.0",
+                "type": "integer",
+                "example": None,
+                "default": "4",
+            },
         },
     },
 }

@@ -28,6 +28,9 @@ EVENT_VERSION = 1
 RESULT = "result"
 MAX_EVENT_RESULT = 64 * 1024
 
+#: Key of what the triggerer has stored already: where, how many bytes, and their hash.
+STORED = "stored"
+
 #: ``via`` of an event that a person has caused on the page "Remote jobs", and what such a person may want.
 BY_HAND = "person"
 POLL, CANCEL = "poll", "cancel"

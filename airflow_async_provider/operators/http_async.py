@@ -24,6 +24,7 @@ from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
 from airflow_async_provider._jobs.results.returned import DEFAULT_MAX_XCOM_BYTES, ReturnedResult
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store_from import StoreFrom, checked_store_from
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider.errors import ConfigurationError, DownloadError, SubmitUnknownError
@@ -98,6 +99,9 @@ class HttpAsyncJobOperator(AsyncJobOperator):
     :param unpack: ``gzip`` or ``zip``: store what is packed in the result
     :param charset: decode text from this charset and store it as UTF-8; ``declared`` takes the one that the
         answer names
+    :param store_from: ``triggerer`` lets the triggerer store the result as soon as the job has succeeded,
+        ``worker`` a worker. None (default): the triggerer, if the URL of the result is valid for less than
+        ``[async_provider] triggerer_store_below`` seconds
     :param callback_field: JSON path in the body where the remote wants the address to call
     :param callback_header: header where it wants that address
     """
@@ -158,6 +162,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         max_result_seconds: float | None = MAX_RESULT_SECONDS,
         unpack: Literal["gzip", "zip"] | None = None,
         charset: str | None = None,
+        store_from: StoreFrom | None = None,
         callback_field: str | None = None,
         callback_header: str | None = None,
         callback: bool | None = None,
@@ -211,6 +216,13 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             charset=charset,
         )
         self.store_options.check(destination)
+        self.store_from = checked_store_from(
+            store_from,
+            destination if result == "auto" else None,
+            self.store_options,
+            deferrable=self.deferrable,
+            callback=callback,
+        )
         self.callback_field = callback_field
         self.callback_header = callback_header
         self._given_pace = {"poll_interval", "max_poll_interval"} & set(kwargs)
@@ -384,6 +396,9 @@ class HttpAsyncJobOperator(AsyncJobOperator):
                     job=handle.shown_id,
                 )
             return handle.to_dict()
+        store = ResultStore.of_run(run) if self.destination is not None else None
+        if store is not None and run.stored is not None:
+            return store.store(handle, status, since=run.record.started_at, via=run.record.via)
         result = self.hook.result(handle, status)
         status = replace(status, result=result)
         if status.no_data and self.on_no_data == "skip":
@@ -391,11 +406,11 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         if status.no_data:
             self.log.info("The %s succeeded, and there is no data.", handle.describe())
             value: Any = None
-        elif self.destination is None:
+        elif store is None:
             returned = ReturnedResult(self.hook, self.log, self.max_xcom_bytes)
             value = None if result is None else returned.value(handle, status)
         else:
             check_destination(handle, result)
             since, via = run.record.started_at, run.record.via
-            value = ResultStore.of_run(run).store(handle, status, since=since, via=via)
+            value = store.store(handle, status, since=since, via=via)
         return value

@@ -19,6 +19,7 @@ from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_u
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store_from import StoreFrom, checked_store_from
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._metrics import count
 from airflow_async_provider.errors import JobExpiredError, ResultExpiredError, SubmitUnknownError
@@ -143,6 +144,9 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
     :param unpack: ``gzip`` or ``zip``: store what is packed in the result
     :param charset: decode text from this charset and store it as UTF-8; ``declared`` takes the one that the
         answer names
+    :param store_from: ``triggerer`` lets the triggerer store the result as soon as the job has succeeded,
+        ``worker`` a worker. None (default): the triggerer, if the URL of the result is valid for less than
+        ``[async_provider] triggerer_store_below`` seconds
     :param max_restarts: how often an expired result is prepared anew within one try (GET only)
     """
 
@@ -162,6 +166,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
         max_result_seconds: float | None = MAX_RESULT_SECONDS,
         unpack: Literal["gzip", "zip"] | None = None,
         charset: str | None = None,
+        store_from: StoreFrom | None = None,
         max_restarts: int = 1,
         **kwargs: Any,
     ) -> None:
@@ -181,6 +186,9 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
             charset=charset,
         )
         self.store_options.check(destination)
+        self.store_from = checked_store_from(
+            store_from, destination, self.store_options, deferrable=self.deferrable
+        )
         self.max_restarts = max_restarts
 
     def existing_result(self, run: JobRun) -> Any:
@@ -194,7 +202,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Download, or start again when the file is gone."""
         result = status.result
-        if (
+        if run.stored is None and (
             result is None
             or result.url is None
             or (result.expires_at is not None and result.expires_at - time.time() < SHORTEST_USEFUL_LIFE)

@@ -22,7 +22,7 @@ from airflow_async_provider._callbacks.mailbox import (
 )
 from airflow_async_provider._callbacks.registration import Delivery
 from airflow_async_provider._page.report import JobReport, reported
-from airflow_async_provider._polling.loop import DUE, HEARTBEAT_LOST, Outcome, awatch
+from airflow_async_provider._polling.loop import DUE, HEARTBEAT_LOST, STORED, Outcome, awatch
 from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import PollPolicy, Wait
 from airflow_async_provider._polling.wait_log import Heartbeat, format_duration
@@ -30,8 +30,9 @@ from airflow_async_provider._transport.triggerer import pool
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.hooks._registry import hook_for
-from airflow_async_provider.protocols._job import JobHandle, JobState
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 from airflow_async_provider.protocols._registry import protocol_class, protocol_of
+from airflow_async_provider.triggers._storing import StoreRequest, is_short_lived, stored_result, why_not
 
 TRIGGER_VERSION = 1
 
@@ -85,6 +86,8 @@ class AsyncJobTrigger(BaseTrigger):
     :param silent_for: how long ago that was (seconds), or the wait for the first one began
     :param wake_after: resume the task after so many seconds, as only a worker can ask for the job; None:
         never
+    :param store: what to store here when the job has succeeded, see
+        :class:`~airflow_async_provider.triggers._storing.StoreRequest`; None where a worker does
     :param version: layout of these arguments
     :param later: what a later version of this package has added without a new layout: kept and not used
     """
@@ -108,6 +111,7 @@ class AsyncJobTrigger(BaseTrigger):
         alive_at: float = 0.0,
         silent_for: float = 0.0,
         wake_after: float | None = None,
+        store: Mapping[str, Any] | None = None,
         version: int = TRIGGER_VERSION,
         **later: Any,
     ) -> None:
@@ -128,6 +132,7 @@ class AsyncJobTrigger(BaseTrigger):
         self.alive_at = alive_at
         self.silent_for = silent_for
         self.wake_after = wake_after
+        self.store = store
         self.version = version
         self.later = later
 
@@ -149,7 +154,7 @@ class AsyncJobTrigger(BaseTrigger):
                 "submission": self.submission,
                 **{
                     name: value
-                    for name in ("heartbeat_timeout", "alive_at", "silent_for", "wake_after")
+                    for name in ("heartbeat_timeout", "alive_at", "silent_for", "wake_after", "store")
                     if (value := getattr(self, name))
                 },
                 "version": self.version,
@@ -181,6 +186,8 @@ class AsyncJobTrigger(BaseTrigger):
 
     #: Is told of each poll; None where nobody is.
     _report: JobReport | None = None
+    #: What the poll that ended the wait has brought.
+    _answer: JobStatus | None = None
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire once."""
@@ -194,6 +201,8 @@ class AsyncJobTrigger(BaseTrigger):
             async with pool():
                 with reported(self, self._handle) as self._report:
                     event = await self._wait()
+                    if self.store is not None and self._answer is not None and event["via"] == "poll":
+                        event |= await self._stored(self._answer, event, self.store)
                     if self._report is not None:
                         self._report.ended(event)
         except Exception as e:  # noqa: BLE001 - a trigger that raises fails its task without execute_complete
@@ -240,6 +249,33 @@ class AsyncJobTrigger(BaseTrigger):
             event["polls"],
         )
         return True
+
+    async def _stored(
+        self, status: JobStatus, event: Mapping[str, Any], store: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Store the result of a job that has succeeded; what the event gets of it, if no worker shall."""
+        request = StoreRequest.from_dict(store)
+        if status.state is not JobState.SUCCEEDED or not is_short_lived(request, status):
+            return {}
+        handle = self._handle
+        if url := event.get("status_url"):
+            handle = replace(handle, status_url=url)
+        try:
+            if why := why_not(request, handle, status):
+                self.log.info("Job %s: a worker stores the result: %s.", self._shown_id, why)
+                return {}
+            task = None if self.task_instance is None else key_of(self.task_instance)
+            facts = await stored_result(
+                request, handle, status, conn_id=self.conn_id, task=task, log=self.log
+            )
+        except Exception as e:  # noqa: BLE001 - whatever it is: a worker tries as it would have done anyway
+            self.log.warning(
+                "Job %s: a worker stores the result, as it could not be stored here: %s",
+                self._shown_id,
+                _describe_error(e),
+            )
+            return {}
+        return {STORED: facts}
 
     def now(self) -> float:
         """Epoch seconds of the worker's clock, as far as it is known here."""
@@ -296,6 +332,7 @@ class AsyncJobTrigger(BaseTrigger):
     async def _poll(self, handle: JobHandle) -> Outcome:
         wait = Wait(PollPolicy.from_dict(self.policy), self.deadline, handle.expires_at)
         outcome = await awatch(self._hook(), handle, wait, self.log, now=self.now, report=self._report)
+        self._answer = outcome.status
         return replace(outcome, keep_result=protocol_of(handle).result_once)
 
     async def _until_deadline(self) -> dict[str, Any]:

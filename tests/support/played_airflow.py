@@ -209,12 +209,16 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedAirflow]:
     def set_xcom(key: str, value: Any, **where: Any) -> None:
         played.xcoms[key] = json.loads(json.dumps(value))
 
+    async def aset(key: str, value: Any, **where: Any) -> None:
+        set_xcom(key, value)
+
     async def aget_one(key: str, **where: Any) -> Any:
         return played.xcoms.get(key)
 
     monkeypatch.setattr(BaseXCom, "set", set_xcom)
     monkeypatch.setattr(BaseXCom, "get_one", lambda key, **where: played.xcoms.get(key))
     monkeypatch.setattr(BaseXCom, "aget_one", aget_one, raising=False)
+    monkeypatch.setattr(BaseXCom, "aset", aset, raising=False)
     monkeypatch.setattr(handling, "_keys", handling._Keys())
     monkeypatch.setattr(deliveries, "record_for_task", played.record_for_task)
     # There is no database to look at; the dictionaries can be written.

@@ -21,7 +21,12 @@ class UploadMemory(Protocol):
     """
 
     def left(self) -> Mapping[str, str] | None:
-        """What an earlier process has begun and not ended, None for nothing."""
+        """
+        What an earlier process has begun and not ended, None for nothing.
+
+        With ``since`` (epoch seconds) alone it is not known whether one was begun: the process was killed
+        after that time.
+        """
 
     def began(self, upload: Mapping[str, str]) -> None:
         """Remember an upload."""
@@ -72,6 +77,14 @@ class Destination(ABC):
     @abstractmethod
     def size(self) -> int | None:
         """Number of bytes of what lies there, None when nothing does."""
+
+    @abstractmethod
+    def fingerprint(self) -> str | None:
+        """
+        What tells the bytes that lie there from others, without reading them; None when nothing does.
+
+        :raises DownloadError: it cannot be looked up
+        """
 
     @abstractmethod
     def write(self, source: ByteSource) -> None:

@@ -61,6 +61,14 @@ class LocalFile(Destination):
             raise ConfigurationError(f"{self.path} is a directory; the destination is a file.")
         return found.st_size
 
+    def fingerprint(self) -> str | None:
+        """Size and time of the last change, in seconds: some file servers keep no more of it."""
+        try:
+            found = self.path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return f"{found.st_size}/{int(found.st_mtime)}"
+
     def read_whole(self, limit: int) -> bytes | None:
         """Content of the file there."""
         try:

@@ -17,6 +17,9 @@ from airflow_async_provider.errors import AsyncJobError, ConfigurationError, Dow
 
 log = logging.getLogger(__name__)
 
+#: Where fsspec's file systems have what tells one version of an object from another, the best first.
+VERSIONS = ("etag", "ETag", "md5Hash", "content_md5", "generation", "mtime", "last_modified", "created")
+
 
 class StoredObject(Destination):
     """
@@ -85,13 +88,25 @@ class StoredObject(Destination):
 
     def size(self) -> int | None:
         """Size of the object there."""
+        found = self._looked_up()
+        return None if found is None else int(found.get("size") or 0)
+
+    def fingerprint(self) -> str | None:
+        """Size, and what the storage has to tell one version of an object from another."""
+        self._attach().invalidate_cache()
+        found = self._looked_up()
+        if found is None:
+            return None
+        return f"{found.get('size')}/{next((found[n] for n in VERSIONS if found.get(n)), '')}"
+
+    def _looked_up(self) -> dict[str, Any] | None:
         fs = self._attach()
         with self._said("be looked up"):
             try:
-                found = fs.info(self._path)
+                found: dict[str, Any] = fs.info(self._path)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        return int(found.get("size") or 0)
+        return found
 
     def read_whole(self, limit: int) -> bytes | None:
         """Content of the object there."""

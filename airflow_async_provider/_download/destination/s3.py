@@ -32,6 +32,9 @@ CONSOLES = {
     "aws-us-gov": "https://console.amazonaws-us-gov.com",
 }
 
+#: A storage's clock may be so much behind ours (seconds).
+CLOCK_TOLERANCE = 60.0
+
 #: User metadata of an object that was to be a new one: a value of the writer's own, to know it again by.
 MARK = "airflow-async-write"
 
@@ -161,10 +164,19 @@ class S3Object(Destination):
 
     def size(self) -> int | None:
         """Size of the object there."""
+        found = self._looked_up()
+        return None if found is None else int(found["ContentLength"])
+
+    def fingerprint(self) -> str | None:
+        """Size and ETag."""
+        found = self._looked_up()
+        return None if found is None else f"{found['ContentLength']}/{found.get('ETag', '')}"
+
+    def _looked_up(self) -> dict[str, Any] | None:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            found = self._head()
+            return self._head()
         except ClientError as error:
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             hint = (
@@ -176,7 +188,6 @@ class S3Object(Destination):
             raise self._error("be looked up", error, hint) from error
         except BotoCoreError as error:
             raise self._error("be looked up", error) from error
-        return None if found is None else int(found["ContentLength"])
 
     def _head(self) -> dict[str, Any] | None:
         """What S3 tells of the object there, None when there is none."""
@@ -276,6 +287,9 @@ class S3Object(Destination):
         left = self.uploads.left() if self.uploads is not None else None
         if self.uploads is None or left is None:
             return
+        if "since" in left:
+            self._remove_unnoted(client, float(left["since"]))
+            return
         try:
             client.abort_multipart_upload(Bucket=left["bucket"], Key=left["key"], UploadId=left["upload_id"])
             log.info("Removed the parts that a try before this one had left at s3://%(bucket)s/%(key)s", left)
@@ -287,6 +301,26 @@ class S3Object(Destination):
                 )
                 return
         self.uploads.ended()
+
+    def _remove_unnoted(self, client: Any, since: float) -> None:
+        """
+        Remove what a process has left that was killed between beginning an upload and noting it.
+
+        It waits for the note before it sends a part, so only uploads of this very key without any are
+        looked at. Who may not list uploads leaves it to a lifecycle rule.
+        """
+        place = {"Bucket": self.bucket, "Key": self.key}
+        try:
+            found = client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key).get("Uploads", [])
+            for upload in found:
+                if upload["Key"] != self.key or upload["Initiated"].timestamp() < since - CLOCK_TOLERANCE:
+                    continue
+                named = {**place, "UploadId": upload["UploadId"]}
+                if not client.list_parts(**named, MaxParts=1).get("Parts"):
+                    client.abort_multipart_upload(**named)
+                    log.info("Removed an upload that was begun and not noted at %s", self.uri)
+        except Exception as error:  # noqa: BLE001 - the result matters more than what may be left
+            log.info("Uploads left at %s cannot be looked up (%s).", self.uri, type(error).__name__)
 
     def _create(self, call: Callable[..., Any], mark: str) -> None:
         """

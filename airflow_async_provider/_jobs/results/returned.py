@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._jobs.results.parts import json_bytes, names_of_files
-from airflow_async_provider._jobs.results.store import check_body, stream_of
+from airflow_async_provider._jobs.results.store import stream_of
 from airflow_async_provider.errors import DownloadError
+from airflow_async_provider.hooks._result_source import check_body
 from airflow_async_provider.protocols._http.values import body_value, check_for_xcom
 from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result

@@ -8,16 +8,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider._download.encoding import bytes_of
 from airflow_async_provider._download.locations import is_folder
 from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory, was_cleared
 from airflow_async_provider._jobs.results import asset_events
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
+from airflow_async_provider._jobs.results.store_from import may_store, options_of
 from airflow_async_provider._metrics import count
-from airflow_async_provider.errors import AsyncJobError, DownloadError, OriginError, ResultExpiredError
+from airflow_async_provider.errors import AsyncJobError, ResultExpiredError
 from airflow_async_provider.hooks._base import AsyncApiHook
+from airflow_async_provider.hooks._result_source import source_of, url_source
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from airflow_async_provider._download.fetch import DownloadReport
     from airflow_async_provider._download.files import FilesReport
     from airflow_async_provider._download.source.base import ByteSource
-    from airflow_async_provider._download.source.expected import Expected
-    from airflow_async_provider._download.source.http import HttpSource
     from airflow_async_provider._jobs.run import JobRun
 
     Stored = DownloadReport | FilesReport
@@ -55,13 +54,7 @@ class Destination:
 
         :raises ConfigurationError: options that cannot be
         """
-        options = replace(
-            task.store_options,
-            aws_conn_id=task.aws_conn_id,
-            s3_extra_args=task.s3_extra_args,
-            object_storage_options=task.object_storage_options,
-        )
-        return cls(uri=task.destination, options=options)
+        return cls(uri=task.destination, options=options_of(task))
 
 
 class ResultStore:
@@ -75,6 +68,7 @@ class ResultStore:
     :param context: Airflow's task context
     :param destination: where the result goes
     :param memory: of the task's job, where it has one
+    :param stored: what the triggerer has stored there already
     """
 
     def __init__(
@@ -84,21 +78,31 @@ class ResultStore:
         destination: Destination,
         *,
         memory: TaskMemory | None = None,
+        stored: DownloadReport | None = None,
     ) -> None:
         self._task = task
         self._context = context
         self._to = destination
         self._memory = memory
+        self._stored = stored
 
     @classmethod
-    def of(cls, task: Any, context: Mapping[str, Any], *, memory: TaskMemory | None = None) -> ResultStore:
+    def of(
+        cls,
+        task: Any,
+        context: Mapping[str, Any],
+        *,
+        memory: TaskMemory | None = None,
+        stored: DownloadReport | None = None,
+    ) -> ResultStore:
         """
         The part of a task with the destination arguments, once its templates are rendered.
 
         :param memory: of the task's job, where it has one
+        :param stored: what the triggerer has stored there already
         :raises ConfigurationError: options that cannot be
         """
-        return cls(task, context, Destination.of(task), memory=memory)
+        return cls(task, context, Destination.of(task), memory=memory, stored=stored)
 
     @classmethod
     def of_run(cls, run: JobRun) -> ResultStore:
@@ -107,7 +111,7 @@ class ResultStore:
 
         :raises ConfigurationError: options that cannot be
         """
-        return cls.of(run.task, run.context, memory=run.memory)
+        return cls.of(run.task, run.context, memory=run.memory, stored=run.stored)
 
     def existing(self, **facts: Any) -> dict[str, Any] | None:
         """
@@ -156,7 +160,7 @@ class ResultStore:
 
     def store(self, handle: JobHandle, status: JobStatus, *, since: float, **facts: Any) -> dict[str, Any]:
         """
-        Bring the result of a succeeded job to the destination.
+        Bring the result of a succeeded job to the destination, unless the triggerer has done that.
 
         :param since: when the task set out for it (seconds since the epoch)
         :param facts: further entries of the return value
@@ -166,13 +170,13 @@ class ResultStore:
         """
         tags = {"system": handle.protocol, "connection": self._task.hook.conn_id}
         try:
-            report = fetch(
+            report = self._stored or fetch(
                 self._task.hook,
                 handle,
                 status,
                 str(self._to.uri),
                 self._to.options,
-                uploads=TaskUploadMemory(self._context, self._task.log),
+                uploads=TaskUploadMemory(self._context, self._task.log, triggerer=may_store(self._task)),
                 log=self._task.log,
             )
         except ResultExpiredError:
@@ -249,7 +253,7 @@ def fetch(
     result = status.result
 
     def opener(one: Result) -> ByteSource:
-        return _source(hook, handle, status, one, destination)
+        return source_of(hook, handle, status, one, destination)
 
     if result is not None and is_folder(destination) and not (result.files or result.paged):
         result = Result(files=(result,))
@@ -261,7 +265,7 @@ def fetch(
     if result is not None and result.paged:
         return store_pages_of(handle, result, destination, options, opener=opener, log=log, uploads=uploads)
     return download(
-        _source(hook, handle, status, result, destination), destination, options, uploads=uploads, log=log
+        source_of(hook, handle, status, result, destination), destination, options, uploads=uploads, log=log
     )
 
 
@@ -274,10 +278,10 @@ def stream_of(hook: AsyncApiHook, handle: JobHandle, status: JobStatus) -> ByteS
     """
     result = status.result
     if result is None or not result.paged:
-        return _url_source(hook, handle, status, _as_json(result))
+        return url_source(hook, handle, status, _as_json(result))
     from airflow_async_provider._jobs.results.parts import paged_source
 
-    return paged_source(handle, result, lambda one: _url_source(hook, handle, status, _as_json(one)))
+    return paged_source(handle, result, lambda one: url_source(hook, handle, status, _as_json(one)))
 
 
 def _as_json(result: Result | None) -> Result | None:
@@ -285,80 +289,3 @@ def _as_json(result: Result | None) -> Result | None:
     if result is None or not result.authorized or any(name.lower() == "accept" for name in result.headers):
         return result
     return replace(result, headers={**result.headers, "Accept": "application/json, */*;q=0.5"})
-
-
-def _source(
-    hook: AsyncApiHook, handle: JobHandle, status: JobStatus, result: Result | None, destination: str
-) -> ByteSource:
-    """One result as a stream, wherever its bytes are."""
-    from airflow_async_provider._download.source.base import ChunkSource
-
-    if result is None or result.url is not None or (result.value is None and result.body is None):
-        return _url_source(hook, handle, status, result, destination)
-    check_body(handle, result, destination)
-    content, media_type = bytes_of(result.value, body=result.body, media_type=result.media_type)
-    return ChunkSource([content], length=len(content), content_type=media_type)
-
-
-def check_body(handle: JobHandle, result: Result, destination: str | None = None) -> None:
-    """
-    Refuse a result that came as a whole answer and is none: a page, an error.
-
-    :raises DownloadError: with what it is
-    """
-    if result.body is None:
-        return
-    headers = {"Content-Type": result.media_type or ""}
-    expected, where = _expected(result, destination), f"The {handle.describe()}"
-    if (unready := expected.look(result.body, whole=True, headers=headers, where=where)) is not None:
-        raise DownloadError(f"The result is not ready: {unready}.", job=handle.shown_id)
-
-
-def _expected(result: Result, destination: str | None) -> Expected:
-    from airflow_async_provider._download.source.expected import Expected
-
-    return Expected.named(
-        destination,
-        result.name,
-        result.url,
-        media_types=result.media_types,
-        states=result.second,
-        key="result.media_type",
-    )
-
-
-def _url_source(
-    hook: AsyncApiHook,
-    handle: JobHandle,
-    status: JobStatus,
-    result: Result | None,
-    destination: str | None = None,
-) -> HttpSource:
-    from airflow_async_provider._download.source.http import HttpSource
-
-    if result is None or result.url is None:
-        raise ResultExpiredError(
-            f"The result of the {handle.describe()} is no longer offered: its URL has expired.",
-            job=handle.shown_id,
-            state=status.state.value,
-            remote_status=status.remote_status,
-        )
-    endpoint = hook.endpoint
-    url = endpoint.resolve(result.url)
-    if url.lower().startswith("http:") and endpoint.base_url.lower().startswith("https:"):
-        raise OriginError(
-            f"The result of the {handle.describe()} lies behind plain http while the connection is https; it "
-            "was not fetched, as anyone on the way could read or change it.",
-            job=handle.shown_id,
-        )
-    return HttpSource(
-        url,
-        headers=result.headers,
-        credentials=hook.credentials_for if result.authorized else None,
-        verify=endpoint.verify_for,
-        proxy=endpoint.proxy,
-        reach=endpoint.reach,
-        cert=endpoint.cert_for,
-        expires_at=result.expires_at,
-        expected=_expected(result, destination),
-    )

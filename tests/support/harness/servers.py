@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -185,16 +186,30 @@ class S3Server(_Server):
             "extra": {"endpoint_url": self.url, "region_name": "us-east-1"},
         }
 
-    def read(self, key: str) -> bytes:
-        """An object's bytes."""
+    @cached_property
+    def client(self) -> Any:
+        """A boto3 client of its own."""
         import boto3
 
-        client = boto3.client(
+        return boto3.client(
             "s3",
             endpoint_url=self.url,
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
             region_name="us-east-1",
         )
-        body: bytes = client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def read(self, key: str) -> bytes:
+        """An object's bytes."""
+        body: bytes = self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
         return body
+
+    def keys(self, prefix: str = "") -> list[str]:
+        """Keys of the objects there."""
+        found = self.client.list_objects_v2(Bucket=self.bucket, Prefix=prefix)
+        return [one["Key"] for one in found.get("Contents", [])]
+
+    def unfinished_uploads(self) -> list[str]:
+        """Keys of multipart uploads that were neither completed nor aborted."""
+        found = self.client.list_multipart_uploads(Bucket=self.bucket)
+        return [one["Key"] for one in found.get("Uploads", [])]

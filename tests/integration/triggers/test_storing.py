@@ -1,0 +1,459 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results that the triggerer stores, over real sockets to a simulated ASO and an S3 server."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_async_provider._callbacks.mailbox import STORING_KEY
+from airflow_async_provider._callbacks.registration import from_stored
+from airflow_async_provider._download.destination.s3_multipart import MultipartUpload
+from airflow_async_provider._polling import policy
+from airflow_async_provider.errors import JobExpiredError, ResultLimitError
+from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
+from airflow_async_provider.simulators.aso import AsoSimulator
+from airflow_async_provider.simulators.frame import running as simulating
+from airflow_async_provider.triggers import _claim, _storing
+from tests.support.byte_server import running, status
+from tests.support.played_airflow import PlayedAirflow, airflow  # noqa: F401 - a fixture
+from tests.support.s3_servers import S3Server, _moto, moto_s3  # noqa: F401 - fixtures
+from tests.support.storing import GET, POST, Steps, connect, download
+
+MB = 1_000_000
+KEY = "items"
+
+Aso = Callable[..., AsoSimulator]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "SHORTEST_SLEEP", 0.02)
+    monkeypatch.setattr(_claim, "LOOK_EVERY", 0.02)
+    monkeypatch.setattr(_claim, "LEASE", 0.3)
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_STORE_BELOW", "900")
+    _storing._known.clear()  # of another test's server
+
+
+@pytest.fixture
+def aso(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aso]:
+    with ExitStack() as stack:
+
+        def start(**options: Any) -> AsoSimulator:
+            found = stack.enter_context(simulating(AsoSimulator(**{"processing_seconds": 0, **options})))
+            connect(monkeypatch, found)
+            return found
+
+        yield start
+
+
+@pytest.fixture
+def bucket(moto_s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", moto_s3.connection())
+    moto_s3.abort_all()
+    return moto_s3
+
+
+def uri(bucket: S3Server) -> str:
+    return f"s3://{bucket.bucket}/{KEY}"
+
+
+def sha256(bucket: S3Server) -> str:
+    return hashlib.sha256(bucket.content(KEY)).hexdigest()
+
+
+def noted(played: PlayedAirflow) -> dict[str, Any]:
+    return dict(from_stored(played.xcoms[STORING_KEY]))
+
+
+@pytest.mark.parametrize("request_", [GET, POST], ids=["GET", "POST"])
+@pytest.mark.parametrize("size", [5_000, 20 * MB], ids=["small", "multipart"])
+def test_a_short_lived_result_waits_for_no_worker(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, request_: dict[str, Any], size: int
+) -> None:
+    simulator = aso(result_bytes=size, result_expires=300)
+    steps = Steps(airflow, download(uri(bucket), **request_))
+    event = steps.wait()
+    assert event["state"] == "succeeded"
+
+    simulator.clock.advance(100_000)  # all workers were busy
+    result = steps.resume()
+
+    assert result["sha256"] == sha256(bucket) == simulator.sha256_of()
+    assert (result["uri"], result["bytes"], result["restarts"]) == (uri(bucket), size, 0)
+    assert simulator.journal.jobs_started == 1
+    assert simulator.journal.downloads == 1
+    assert bucket.unfinished_uploads() == []
+    assert noted(airflow)["over"]
+
+
+@pytest.mark.parametrize(
+    ("store_from", "expires", "below"), [("worker", 300, 900), (None, 1000, 900), (None, 300, 0)]
+)
+def test_a_worker_stores_everything_else(
+    airflow: PlayedAirflow,
+    aso: Aso,
+    bucket: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    store_from: Any,
+    expires: int,
+    below: int,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_STORE_BELOW", str(below))
+    simulator = aso(result_bytes=5_000, result_expires=expires)
+    steps = Steps(airflow, download(uri(bucket), store_from=store_from, **POST))
+    assert "stored" not in steps.wait()
+    assert bucket.stored_keys() == []
+    assert steps.resume()["sha256"] == simulator.sha256_of()
+
+
+def test_without_it_the_result_is_lost(airflow: PlayedAirflow, aso: Aso, bucket: S3Server) -> None:
+    simulator = aso(result_bytes=5_000, result_expires=300)
+    steps = Steps(airflow, download(uri(bucket), store_from="worker", **POST))
+    steps.wait()
+    simulator.clock.advance(1_000)
+    with pytest.raises(JobExpiredError):
+        steps.resume()
+
+
+def test_always_where_the_task_says_so(airflow: PlayedAirflow, aso: Aso, bucket: S3Server) -> None:
+    simulator = aso(result_bytes=5_000, result_expires=100_000)
+    steps = Steps(airflow, download(uri(bucket), store_from="triggerer"))
+    assert steps.wait()["stored"]["sha256"] == simulator.sha256_of()
+
+
+def test_nothing_secret_leaves_the_triggerer(airflow: PlayedAirflow, aso: Aso, bucket: S3Server) -> None:
+    simulator = aso(result_bytes=20 * MB)
+    steps = Steps(airflow, download(uri(bucket), store_from="triggerer"))
+    steps.wait()
+    url = simulator.job().result_url
+    assert url
+    for text in (json.dumps(steps.event), json.dumps(airflow.xcoms), json.dumps(steps.arguments)):
+        for secret in (url, url.partition("?")[2], "X-Amz", bucket.secret_key, "aso-token", "aso-key"):
+            assert secret not in text
+
+
+# -- ends in the middle
+
+
+async def halfway(steps: Steps, begun: Callable[[], bool]) -> asyncio.Task[Any]:
+    task = asyncio.ensure_future(steps.fired())
+    end = time.monotonic() + 20
+    while not begun():
+        assert not task.done(), task.result()
+        assert time.monotonic() < end
+        await asyncio.sleep(0.01)
+    return task
+
+
+def test_a_trigger_that_ends_leaves_nothing_behind(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server
+) -> None:
+    simulator = aso(result_bytes=60 * MB, result_rate=15 * MB)
+    steps = Steps(airflow, download(uri(bucket)))
+
+    async def cancelled() -> float:
+        task = await halfway(steps, lambda: bool(bucket.unfinished_uploads()))
+        began = time.monotonic()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert task.cancelled()
+        return time.monotonic() - began
+
+    assert asyncio.run(cancelled()) < _storing.STOPPED_WITHIN
+    assert bucket.unfinished_uploads() == bucket.stored_keys() == []
+    assert noted(airflow)["over"]
+
+    simulator.clock.advance(10)
+    began = time.monotonic()
+    assert steps.wait()["stored"]["sha256"] == sha256(bucket) == simulator.sha256_of()
+    assert time.monotonic() - began < 30
+    assert bucket.unfinished_uploads() == []
+
+
+def test_a_silent_source_holds_up_no_end(airflow: PlayedAirflow, aso: Aso, bucket: S3Server) -> None:
+    simulator = aso(result_bytes=5_000)
+    simulator.faults.add("result", "silence", seconds=30.0, after_bytes=1_000)
+    steps = Steps(airflow, download(uri(bucket)))
+
+    async def cancelled() -> float:
+        task = await halfway(steps, lambda: simulator.journal.downloads > 0)
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return time.monotonic() - began
+
+    assert asyncio.run(cancelled()) < _storing.STOPPED_WITHIN
+
+
+def test_the_next_triggerer_removes_what_a_killed_one_has_left(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = aso(result_bytes=20 * MB)
+    simulator.faults.add("result", "cut", after_bytes=18 * MB)
+    simulator.faults.add("result", "http_status", status=400, times=None)
+    steps = Steps(airflow, download(uri(bucket)))
+
+    async def silent(*_: Any) -> None:
+        """A process that is no more says nothing."""
+
+    with monkeypatch.context() as killed:
+        killed.setattr(MultipartUpload, "_give_up", lambda *_: None)
+        killed.setattr(_claim.Claim, "release", silent)
+        assert "stored" not in steps.wait()
+    assert bucket.unfinished_uploads() == [KEY]
+    assert noted(airflow)["upload"]["key"] == KEY
+    simulator.faults.clear()
+
+    assert steps.wait()["stored"]["sha256"] == sha256(bucket) == simulator.sha256_of()
+    assert bucket.unfinished_uploads() == []
+
+
+def test_an_upload_that_was_begun_and_not_noted_is_removed_too(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = aso(result_bytes=20 * MB)
+    place = {"Bucket": bucket.bucket, "Key": KEY}
+    before = bucket.client.create_multipart_upload(**place)["UploadId"]
+    bucket.client.upload_part(**place, UploadId=before, PartNumber=1, Body=b"somebody else's")
+    steps = Steps(airflow, download(uri(bucket)))
+
+    async def silent(*_: Any) -> None:
+        """A process that is no more says nothing."""
+
+    def died(*_: Any) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as killed:
+        killed.setattr(MultipartUpload, "_give_up", lambda *_: None)
+        killed.setattr(_claim.Claim, "release", silent)
+        killed.setattr(_claim.Claim, "began", died)
+        assert "stored" not in steps.wait()
+    assert len(bucket.unfinished_uploads()) == 2
+
+    assert steps.wait()["stored"]["sha256"] == sha256(bucket) == simulator.sha256_of()
+    assert bucket.unfinished_uploads() == [KEY]  # the one that is not ours
+    bucket.abort_all()
+
+
+def test_a_worker_removes_what_a_killed_triggerer_has_left(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = aso(result_bytes=20 * MB)
+    simulator.faults.add("result", "cut", after_bytes=18 * MB)
+    simulator.faults.add("result", "http_status", status=400, times=None)
+    steps = Steps(airflow, download(uri(bucket)))
+    with monkeypatch.context() as killed:
+        killed.setattr(MultipartUpload, "_give_up", lambda *_: None)
+        steps.wait()
+    assert bucket.unfinished_uploads() == [KEY]
+    simulator.faults.clear()
+
+    assert steps.resume()["sha256"] == sha256(bucket) == simulator.sha256_of()
+    assert bucket.unfinished_uploads() == []
+    assert noted(airflow) == {}
+
+
+def test_two_triggerers_are_never_at_the_same_object(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server
+) -> None:
+    """The first one has stood still, and another one has taken its trigger over."""
+    simulator = aso(result_bytes=60 * MB, result_rate=15 * MB)
+    steps = Steps(airflow, download(uri(bucket)))
+
+    async def both() -> tuple[dict[str, Any], dict[str, Any]]:
+        first = await halfway(steps, lambda: bool(bucket.unfinished_uploads()))
+        second = asyncio.ensure_future(steps.fired())
+        one = await first
+        assert bucket.unfinished_uploads() == bucket.stored_keys() == []
+        return one, await second
+
+    one, other = asyncio.run(asyncio.wait_for(both(), 60))
+    assert "stored" not in one
+    assert other["stored"]["sha256"] == sha256(bucket) == simulator.sha256_of()
+    assert bucket.unfinished_uploads() == []
+
+
+def test_what_is_stored_is_not_stored_again(airflow: PlayedAirflow, aso: Aso, bucket: S3Server) -> None:
+    """A triggerer that is killed before Airflow has its event."""
+    simulator = aso(result_bytes=5_000)
+    steps = Steps(airflow, download(uri(bucket)))
+    before = steps.wait()
+    assert steps.wait()["stored"] == before["stored"]
+    assert simulator.journal.downloads == 1
+
+
+def test_the_threads_take_turns(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_STORE_THREADS", "2")
+    simulator = aso(result_bytes=200_000, result_rate=400_000)
+    at_once, most = 0, 0
+    real = _storing._Storing._store
+
+    def counted(self: Any) -> Any:
+        nonlocal at_once, most
+        at_once += 1
+        most = max(most, at_once)
+        try:
+            return real(self)
+        finally:
+            at_once -= 1
+
+    monkeypatch.setattr(_storing._Storing, "_store", counted)
+    steps = Steps(airflow, download(uri(bucket)))
+
+    async def fired(number: int) -> dict[str, Any]:
+        trigger = steps.trigger()
+        trigger.task_instance = None  # six tasks, and none of them this one
+        trigger.store = {**steps.arguments["store"], "destination": f"{uri(bucket)}-{number}"}
+        (event,) = [event.payload async for event in trigger.run()]
+        return dict(event)
+
+    async def all_of_them() -> list[dict[str, Any]]:
+        return list(await asyncio.gather(*(fired(number) for number in range(6))))
+
+    events = asyncio.run(asyncio.wait_for(all_of_them(), 60))
+    assert most == 2
+    assert {event["stored"]["sha256"] for event in events} == {simulator.sha256_of()}
+    assert len(bucket.stored_keys()) == 6
+
+
+# -- what a worker makes of it
+
+
+def test_another_object_there_is_not_taken_for_the_result(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server
+) -> None:
+    simulator = aso(result_bytes=5_000)
+    steps = Steps(airflow, download(uri(bucket)))
+    steps.wait()
+    bucket.client.put_object(Bucket=bucket.bucket, Key=KEY, Body=b"x" * 5_000)
+    assert steps.resume()["sha256"] == sha256(bucket) == simulator.sha256_of()
+    assert simulator.journal.downloads == 2
+
+
+def test_an_object_that_is_gone_is_stored_again(airflow: PlayedAirflow, aso: Aso, bucket: S3Server) -> None:
+    simulator = aso(result_bytes=5_000)
+    steps = Steps(airflow, download(uri(bucket)))
+    steps.wait()
+    bucket.client.delete_object(Bucket=bucket.bucket, Key=KEY)
+    assert steps.resume()["sha256"] == sha256(bucket) == simulator.sha256_of()
+
+
+def test_a_storage_that_does_not_answer_takes_nothing_back(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = aso(result_bytes=5_000)
+    steps = Steps(airflow, download(uri(bucket), **POST))
+    steps.wait()
+    simulator.clock.advance(1_000)
+    away = json.loads(bucket.connection())
+    away["extra"]["endpoint_url"] = "http://127.0.0.1:9"
+    monkeypatch.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(away))
+    assert steps.resume()["sha256"] == simulator.sha256_of()
+
+
+def test_a_worker_tries_what_the_triggerer_could_not(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = aso(result_bytes=5_000)
+    steps = Steps(airflow, download(uri(bucket)))
+    with monkeypatch.context() as without:
+        useless = {"conn_type": "aws", "extra": {"region_name": 7}}
+        without.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(useless))
+        event = steps.wait()
+    assert (event["state"], event.get("stored")) == ("succeeded", None)
+    assert steps.resume()["sha256"] == sha256(bucket) == simulator.sha256_of()
+
+
+def test_the_limits_are_the_same(airflow: PlayedAirflow, aso: Aso, bucket: S3Server) -> None:
+    aso(result_bytes=20 * MB)
+    steps = Steps(airflow, download(uri(bucket), max_result_bytes=10 * MB))
+    assert "stored" not in steps.wait()
+    with pytest.raises(ResultLimitError):
+        steps.resume()
+    assert bucket.stored_keys() == bucket.unfinished_uploads() == []
+
+
+# -- directories that triggerers and workers share
+
+
+def test_a_shared_directory(
+    airflow: PlayedAirflow, aso: Aso, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_PATHS", str(tmp_path / "shared"))
+    simulator = aso(result_bytes=5_000)
+    target = tmp_path / "shared" / "items"
+    steps = Steps(airflow, download(str(target), **POST))
+    assert "stored" in steps.wait()
+    simulator.clock.advance(1_000)
+    result = steps.resume()
+    assert result["sha256"] == hashlib.sha256(target.read_bytes()).hexdigest() == simulator.sha256_of()
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_triggerer_that_does_not_share_it_writes_nothing(
+    airflow: PlayedAirflow, aso: Aso, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aso(result_bytes=5_000)
+    with monkeypatch.context() as worker:
+        worker.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_PATHS", str(tmp_path))
+        steps = Steps(airflow, download(str(tmp_path / "items")))
+    assert "store" in steps.arguments
+    assert "stored" not in steps.wait()
+    assert list(tmp_path.iterdir()) == []
+
+
+# -- other systems
+
+
+@pytest.mark.parametrize(
+    ("document", "stored"),
+    [
+        ({"state": "done", "url": "/file", "left": 300}, True),
+        ({"state": "done", "url": "/file", "left": 10_000}, False),
+        ({"state": "done", "url": "/file"}, False),
+    ],
+)
+def test_a_described_api_whose_urls_expire(
+    airflow: PlayedAirflow,
+    bucket: S3Server,
+    monkeypatch: pytest.MonkeyPatch,
+    document: dict[str, Any],
+    stored: bool,
+) -> None:
+    steps_of_server = [
+        status(202, b"", {"Location": "/status/7"}),
+        status(200, json.dumps(document).encode(), {"Content-Type": "application/json"}),
+        status(200, b"a,b\n1,2\n", {"Content-Type": "text/csv"}),
+    ]
+    with running(steps=steps_of_server) as server:
+        connection = {"conn_type": "http", "host": server.origin}
+        monkeypatch.setenv("AIRFLOW_CONN_HTTP_DEFAULT", json.dumps(connection))
+        description = {
+            "start": {"path": "jobs", "status_url": "header:Location"},
+            "outcome": {"state": "state", "succeeded": ["done"]},
+            "result": {"url": "url", "expires": "left"},
+        }
+
+        def make() -> HttpAsyncJobOperator:
+            return HttpAsyncJobOperator(
+                task_id="t", profile=description, destination=uri(bucket), poll_interval=0.05, timeout=30
+            )
+
+        steps = Steps(airflow, make)
+        assert ("stored" in steps.wait()) is stored
+        if stored:
+            result = steps.resume()
+            assert bucket.content(KEY) == b"a,b\n1,2\n"
+            assert (result["bytes"], result["via"]) == (8, "poll")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Downloads whose results live for a moment only, and what keeps every worker busy meanwhile."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from airflow.sdk import DAG, task
+
+from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator
+
+GET: dict[str, Any] = {"endpoint": "event/4711/apiItems/async"}
+POST: dict[str, Any] = {
+    "endpoint": "chost/1/user/2/template/3/apiEvent/async",
+    "method": "POST",
+    "json": {"eventName": "Steel"},
+}
+
+
+@task
+def busy(until_gone: str) -> None:
+    """Keep a worker for as long as a file is there."""
+    while Path(until_gone).exists():
+        time.sleep(0.5)
+
+
+with DAG("busy_workers", schedule=None, params={"file": "/nowhere"}, default_args={"retries": 0}):
+    busy.expand(until_gone=["{{ params.file }}"] * 8)
+
+for name, conn_id in (("short_lived", "aso_short_lived"), ("killed_triggerer", "aso_slow_results")):
+    with DAG(name, schedule=None, default_args={"retries": 0}, max_active_tasks=32):
+        common: dict[str, Any] = {
+            "poll_interval": 1,
+            "max_poll_interval": 2,
+            "timeout": 300,
+            "store_from": "triggerer",
+            "max_restarts": 0,
+        }
+        for number in range(10):
+            JaggaerAsoDownloadOperator(
+                task_id=f"get_{number}",
+                destination=f"s3://results/{name}/{{{{ run_id }}}}/{number}",
+                conn_id=f"{conn_id}_ches" if number % 2 else conn_id,
+                **(POST if number % 2 else GET),
+                **common,
+            )

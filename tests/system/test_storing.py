@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results that the triggerer stores, on a real Airflow: all workers are busy, and it is killed."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness.servers import S3Server, SimulatorProcess
+
+#: How long a result URL of ``short_lived`` is good (seconds).
+LIFE = 45
+JOBS = [f"get_{number}" for number in range(10)]
+
+
+@pytest.fixture(scope="module")
+def short_lived(real_airflow: RealAirflow) -> Iterator[SimulatorProcess]:
+    options = ("--processing-seconds", "none", "--result-expires", str(LIFE), "--result-bytes", "300000")
+    with SimulatorProcess("aso", *options) as simulator:
+        connect(real_airflow, "aso_short_lived", simulator)
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def slow_results(real_airflow: RealAirflow) -> Iterator[SimulatorProcess]:
+    options = ("--processing-seconds", "none", "--result-bytes", "40000000", "--result-rate", "8000000")
+    with SimulatorProcess("aso", *options) as simulator:
+        connect(real_airflow, "aso_slow_results", simulator)
+        yield simulator
+
+
+def connect(airflow: RealAirflow, conn_id: str, simulator: SimulatorProcess) -> None:
+    ches = {"accept": "application/vnd.sciquest.com.ches+json"}
+    for name, extra in ((conn_id, {}), (f"{conn_id}_ches", ches)):
+        airflow.client.put_connection(
+            name,
+            "jaggaer_aso",
+            host=simulator.url,
+            password="aso-token",
+            extra={"api_key": "aso-key", **extra},
+        )
+
+
+def deferred(airflow: RealAirflow, dag_id: str) -> str:
+    """A run whose tasks all wait in the triggerer."""
+    run_id = airflow.client.trigger(dag_id)
+    for task_id in JOBS:
+        airflow.client.wait_task(dag_id, run_id, task_id, "deferred", timeout=180)
+    return run_id
+
+
+def check(
+    airflow: RealAirflow, s3_server: S3Server, simulator: SimulatorProcess, dag_id: str, run_id: str
+) -> None:
+    """All results are there, whole, once, and nothing else is."""
+    reports: list[dict[str, Any]] = [airflow.client.xcom(dag_id, run_id, task_id) for task_id in JOBS]
+    stored = [s3_server.read(report["uri"].removeprefix("s3://results/")) for report in reports]
+    found = [hashlib.sha256(content).hexdigest() for content in stored]
+    assert found == [report["sha256"] for report in reports]
+    assert set(found) == simulator.served()
+    assert len(set(found)) == len(JOBS)
+    assert [report["restarts"] for report in reports] == [0] * len(JOBS)
+    assert simulator.journal()["counts"]["job_started"] == len(JOBS)
+    assert s3_server.unfinished_uploads() == []
+
+
+def test_no_result_is_lost_while_all_workers_are_busy(
+    real_airflow: RealAirflow, s3_server: S3Server, short_lived: SimulatorProcess, tmp_path: Path
+) -> None:
+    client = real_airflow.client
+    run_id = deferred(real_airflow, "short_lived")
+    there = tmp_path / "busy"
+    there.touch()
+    try:
+        busy = client.trigger("busy_workers", {"file": str(there)})
+        wait_until(lambda: states(real_airflow, busy).count("running") == 8, "all workers to be busy", 120)
+        short_lived.finish_all()
+        ended = time.monotonic()
+        prefix = f"short_lived/{run_id}/"
+        wait_until(lambda: len(s3_server.keys(prefix)) == len(JOBS), "all results to be stored", LIFE)
+        time.sleep(max(0.0, ended + LIFE + 2 - time.monotonic()))
+        assert states(real_airflow, busy).count("running") == 8
+    finally:
+        there.unlink()
+    assert client.wait_run("short_lived", run_id, timeout=180) == "success"
+    check(real_airflow, s3_server, short_lived, "short_lived", run_id)
+    assert short_lived.journal()["counts"]["result"] == len(JOBS)
+
+
+def states(airflow: RealAirflow, run_id: str) -> list[str]:
+    return [task["state"] for task in airflow.client.tasks("busy_workers", run_id)]
+
+
+def test_a_triggerer_killed_in_the_middle_leaves_nothing_behind(
+    restored: RealAirflow, s3_server: S3Server, slow_results: SimulatorProcess
+) -> None:
+    run_id = deferred(restored, "killed_triggerer")
+    slow_results.finish_all()
+    wait_until(lambda: len(s3_server.unfinished_uploads()) >= 2, "some to be half stored", 60, interval=0.1)
+
+    restored.kill("triggerer")
+    assert s3_server.unfinished_uploads() != []
+    restored.start("triggerer")
+
+    assert restored.client.wait_run("killed_triggerer", run_id, timeout=300) == "success"
+    check(restored, s3_server, slow_results, "killed_triggerer", run_id)
