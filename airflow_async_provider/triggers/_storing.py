@@ -35,9 +35,6 @@ if TYPE_CHECKING:
     from airflow_async_provider._download.destination.s3 import S3Object
     from airflow_async_provider._download.source.base import ByteSource
 
-#: Less life of a URL is not worth the claim (seconds).
-SHORTEST_USEFUL_LIFE = 2.0
-
 #: A thread that was told to stop is waited for so long (seconds), and Airflow so long to take note of that:
 #: when a triggerer ends, it listens no more.
 STOPPED_WITHIN = 5.0
@@ -144,11 +141,12 @@ async def stored_result(
         claim = Claim(task, f"{handle.protocol}/{handle.job_id}/{handle.submitted_at}")
         if (stored := await claim.take()) is not None:
             return dict(stored)
-        facts = None
+        facts, work = None, _Storing(request, handle, status, conn_id, claim, log)
         try:
-            facts = await _in_thread(_Storing(request, handle, status, conn_id, claim, log))
+            facts = await _in_thread(work)
         finally:
-            await _released(claim, facts, log)
+            if work.over.is_set():  # else the next one waits until the claim has run out
+                await _released(claim, facts, log)
     return facts
 
 
@@ -174,7 +172,7 @@ async def _released(claim: Claim, facts: Mapping[str, Any] | None, log: Log) -> 
     try:
         async with asyncio.timeout(NOTED_WITHIN):
             await claim.release(facts)
-    except Exception as e:  # noqa: BLE001 - then the next one waits until the claim has run out
+    except Exception as e:  # noqa: BLE001 - whatever Airflow raises: the claim runs out by itself
         log.info("Whether the result is stored could not be noted (%s).", type(e).__name__)
 
 
