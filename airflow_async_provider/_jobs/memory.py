@@ -220,9 +220,11 @@ class TaskUploadMemory:
     def left(self) -> Mapping[str, str] | None:
         """What a triggerer or an earlier try has begun and not ended."""
         if self._triggerer:
-            left = self._asked(lambda: look_storing(key_of(self._ti)).get("upload"))
-            if (known := _upload(left)) is not None:
+            noted = self._asked(lambda: look_storing(key_of(self._ti))) or {}
+            if (known := _upload(noted.get("upload"))) is not None:
                 return known
+            if noted.get("owner") and not noted.get("over"):
+                return {}
             self._triggerer = False
         if self._store is None or self._first_try:
             return None

@@ -16,7 +16,6 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import TimeoutError as NotYet
-from functools import partial
 from typing import Any, TypeVar
 
 from airflow_async_provider._callbacks.address import TaskKey
@@ -56,8 +55,8 @@ class Claim:
         self._loop = asyncio.get_running_loop()
         self._stopped = threading.Event()
         self._upload: Mapping[str, str] | None = None
-        #: Since when uploads may have been begun that nobody has noted (epoch seconds); 0: there are none.
-        self._since = 0.0
+        #: Whether an upload may have been begun that nobody has noted.
+        self._unnoted = False
         self._known_at = 0.0
 
     # -- in the event loop --------------------------------------------------------------------------------
@@ -76,11 +75,9 @@ class Claim:
         self._upload = there.get("upload")
         if (stored := self._stored(there)) is not None:
             return stored
-        left = bool(there.get("owner")) and not there.get("over")
-        begun = float(there.get("since") or 0.0) if left else 0.0
-        await self._note(since=begun or time.time())
-        if left:
-            self._since = begun
+        self._unnoted = bool(there.get("owner")) and not there.get("over")
+        await self._note()
+        if self._unnoted:
             await asyncio.sleep(LEASE)
             there = await alook_storing(self._task)
             if (stored := self._stored(there)) is not None:
@@ -144,9 +141,7 @@ class Claim:
 
     def left(self) -> Mapping[str, str] | None:
         """What an earlier triggerer has begun and not ended."""
-        if self._upload is not None or not self._since:
-            return self._upload
-        return {"since": str(self._since)}
+        return {} if self._upload is None and self._unnoted else self._upload
 
     def began(self, upload: Mapping[str, str]) -> None:
         """Remember an upload; one that would not be remembered is not begun."""
@@ -154,13 +149,12 @@ class Claim:
 
     def ended(self) -> None:
         """Forget it."""
-        self._since = 0.0
         self._remember(None)
 
     def _remember(self, upload: Mapping[str, str] | None) -> None:
-        self._upload = upload
+        self._upload, self._unnoted = upload, False
         if self._task is not None:
-            self._ask(partial(self._note, since=time.time()))
+            self._ask(self._note)
 
     def _ask(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What the event loop says; it may have ended before it does."""

@@ -24,8 +24,7 @@ class UploadMemory(Protocol):
         """
         What an earlier process has begun and not ended, None for nothing.
 
-        With ``since`` (epoch seconds) alone it is not known whether one was begun: the process was killed
-        after that time.
+        An empty one: the process was killed, and may have begun an upload that it could not remember.
         """
 
     def began(self, upload: Mapping[str, str]) -> None:

@@ -32,9 +32,6 @@ CONSOLES = {
     "aws-us-gov": "https://console.amazonaws-us-gov.com",
 }
 
-#: A storage's clock may be so much behind ours (seconds).
-CLOCK_TOLERANCE = 60.0
-
 #: User metadata of an object that was to be a new one: a value of the writer's own, to know it again by.
 MARK = "airflow-async-write"
 
@@ -287,8 +284,8 @@ class S3Object(Destination):
         left = self.uploads.left() if self.uploads is not None else None
         if self.uploads is None or left is None:
             return
-        if "since" in left:
-            self._remove_unnoted(client, float(left["since"]))
+        if not left:
+            self._remove_unnoted(client)
             return
         try:
             client.abort_multipart_upload(Bucket=left["bucket"], Key=left["key"], UploadId=left["upload_id"])
@@ -302,21 +299,19 @@ class S3Object(Destination):
                 return
         self.uploads.ended()
 
-    def _remove_unnoted(self, client: Any, since: float) -> None:
+    def _remove_unnoted(self, client: Any) -> None:
         """
         Remove what a process has left that was killed between beginning an upload and noting it.
 
-        It waits for the note before it sends a part, so only uploads of this very key without any are
-        looked at. Who may not list uploads leaves it to a lifecycle rule.
+        It sends no part before it is noted, so that is an upload of this very key without any. Who may not
+        list uploads leaves it to a lifecycle rule.
         """
         place = {"Bucket": self.bucket, "Key": self.key}
         try:
             found = client.list_multipart_uploads(Bucket=self.bucket, Prefix=self.key).get("Uploads", [])
             for upload in found:
-                if upload["Key"] != self.key or upload["Initiated"].timestamp() < since - CLOCK_TOLERANCE:
-                    continue
                 named = {**place, "UploadId": upload["UploadId"]}
-                if not client.list_parts(**named, MaxParts=1).get("Parts"):
+                if upload["Key"] == self.key and not client.list_parts(**named, MaxParts=1).get("Parts"):
                     client.abort_multipart_upload(**named)
                     log.info("Removed an upload that was begun and not noted at %s", self.uri)
         except Exception as error:  # noqa: BLE001 - the result matters more than what may be left
