@@ -12,10 +12,14 @@ from typing import Any
 import pytest
 
 from tests.support.harness import RealAirflow, wait_until
+from tests.support.harness.airflow_config import PATIENT
 from tests.support.harness.servers import S3Server, SimulatorProcess
 
 #: How long a result URL of ``short_lived`` is good (seconds).
 LIFE = 45
+#: All of Airflow's workers.
+WORKERS = PATIENT["core"]["parallelism"]
+
 JOBS = [f"get_{number}" for number in range(10)]
 
 
@@ -67,29 +71,33 @@ def check(
     assert len(set(found)) == len(JOBS)
     assert [report["restarts"] for report in reports] == [0] * len(JOBS)
     assert simulator.journal()["counts"]["job_started"] == len(JOBS)
-    assert s3_server.unfinished_uploads() == []
+    assert uploads(s3_server, dag_id) == []
+
+
+def uploads(s3_server: S3Server, dag_id: str) -> list[str]:
+    return [key for key in s3_server.unfinished_uploads() if key.startswith(f"{dag_id}/")]
 
 
 def test_no_result_is_lost_while_all_workers_are_busy(
-    real_airflow: RealAirflow, s3_server: S3Server, short_lived: SimulatorProcess, tmp_path: Path
+    restored: RealAirflow, s3_server: S3Server, short_lived: SimulatorProcess, tmp_path: Path
 ) -> None:
-    client = real_airflow.client
-    run_id = deferred(real_airflow, "short_lived")
+    client = restored.client
+    run_id = deferred(restored, "short_lived")
     there = tmp_path / "busy"
     there.touch()
     try:
         busy = client.trigger("busy_workers", {"file": str(there)})
-        wait_until(lambda: states(real_airflow, busy).count("running") == 8, "all workers to be busy", 120)
+        wait_until(lambda: states(restored, busy).count("running") == WORKERS, "all workers to be busy", 180)
         short_lived.finish_all()
         ended = time.monotonic()
         prefix = f"short_lived/{run_id}/"
         wait_until(lambda: len(s3_server.keys(prefix)) == len(JOBS), "all results to be stored", LIFE)
         time.sleep(max(0.0, ended + LIFE + 2 - time.monotonic()))
-        assert states(real_airflow, busy).count("running") == 8
+        assert states(restored, busy).count("running") == WORKERS
     finally:
         there.unlink()
     assert client.wait_run("short_lived", run_id, timeout=180) == "success"
-    check(real_airflow, s3_server, short_lived, "short_lived", run_id)
+    check(restored, s3_server, short_lived, "short_lived", run_id)
     assert short_lived.journal()["counts"]["result"] == len(JOBS)
 
 
@@ -102,10 +110,11 @@ def test_a_triggerer_killed_in_the_middle_leaves_nothing_behind(
 ) -> None:
     run_id = deferred(restored, "killed_triggerer")
     slow_results.finish_all()
-    wait_until(lambda: len(s3_server.unfinished_uploads()) >= 2, "some to be half stored", 60, interval=0.1)
+    some = lambda: len(uploads(s3_server, "killed_triggerer")) >= 2  # noqa: E731 - one line
+    wait_until(some, "some to be half stored", 120, interval=0.1)
 
     restored.kill("triggerer")
-    assert s3_server.unfinished_uploads() != []
+    assert uploads(s3_server, "killed_triggerer") != []
     restored.start("triggerer")
 
     assert restored.client.wait_run("killed_triggerer", run_id, timeout=300) == "success"
