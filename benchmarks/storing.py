@@ -83,11 +83,11 @@ async def side(
         await asyncio.sleep(0)
     await asyncio.sleep(max(0.0, begun + interval - time.monotonic()))
     rows = [await measured("nothing is stored", jobs, seconds, [])]
-    for name, source in sources.items():
-        connection_environment("plain", conn_type="jaggaer_aso", host=source, password="t")
-        await store(source, 1024, "first")  # what is imported once
+    for conn_id, (name, source) in zip(("fast", "slow"), sources.items(), strict=True):
+        connection_environment(conn_id, conn_type="jaggaer_aso", host=source, password="t")
+        await store(conn_id, source, 1024, "first")  # what is imported once
         stored: list[int] = []
-        ways = [asyncio.create_task(keep_storing(source, size, n, stored)) for n in range(THREADS)]
+        ways = [asyncio.create_task(keep_storing(conn_id, source, size, n, stored)) for n in range(THREADS)]
         await asyncio.sleep(1)
         rows.append(await measured(f"{THREADS} results, {name}", jobs, seconds, stored))
         for way in ways:
@@ -123,24 +123,24 @@ async def measured(what: str, jobs: int, seconds: float, stored: list[int]) -> d
     }
 
 
-async def keep_storing(source: str, size: int, number: int, stored: list[int]) -> None:
+async def keep_storing(conn_id: str, source: str, size: int, number: int, stored: list[int]) -> None:
     while True:
-        await store(source, size, str(number))
+        await store(conn_id, source, size, str(number))
         stored.append(size)
 
 
-async def store(source: str, size: int, key: str) -> None:
+async def store(conn_id: str, source: str, size: int, key: str) -> None:
     """One result, as a trigger stores it."""
     from airflow_async_provider.hooks._registry import hook_for
     from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result
     from airflow_async_provider.triggers._storing import StoreRequest, stored_result
 
     handle = JobHandle("jaggaer_aso", key, 0.0, f"{source}/status")
-    handle = await hook_for(handle, "plain").abound(handle)
+    handle = await hook_for(handle, conn_id).abound(handle)
     status = JobStatus(JobState.SUCCEEDED, result=Result(url=f"{source}/bytes/{size}"))
     request = StoreRequest(destination=f"s3://bucket/{key}", options={})
     log = logging.getLogger("storing")
-    await stored_result(request, handle, status, conn_id="plain", task=None, log=log)
+    await stored_result(request, handle, status, conn_id=conn_id, task=None, log=log)
 
 
 if __name__ == "__main__":
