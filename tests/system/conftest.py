@@ -32,6 +32,7 @@ from tests.support.harness.together import MARK, Begun, fixture_names, in_backgr
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = Path(__file__).parent / "dags"
 BEGUN = pytest.StashKey[Begun]()
+DEMO = pytest.StashKey["Future[Outcome]"]()
 
 AUTOMIC_PASSWORD = "p\u00e4ss\u00a7word-4c1f"
 
@@ -130,7 +131,7 @@ def real_airflow(world: World) -> RealAirflow:
 
 
 @pytest.fixture(scope="session")
-def demo(world: World) -> Callable[[], Outcome]:
+def demo(request: pytest.FixtureRequest, world: World) -> Callable[[], Outcome]:
     """The demo's runs, begun; a call waits for their end and gives what came of them."""
     told: list[str] = []
 
@@ -140,7 +141,7 @@ def demo(world: World) -> Callable[[], Outcome]:
             outcome.problems += told
         return outcome
 
-    future: Future[Outcome] = in_background(all_of_it, "demo")
+    request.session.stash[DEMO] = future = in_background(all_of_it, "demo")
     return future.result
 
 
@@ -233,7 +234,10 @@ def airflow_with_users() -> Iterator[AirflowWithUsers]:
 @pytest.fixture
 def restored(request: pytest.FixtureRequest, real_airflow: RealAirflow) -> Iterator[RealAirflow]:
     """The shared Airflow for tests that kill parts of it: what is missing afterwards is started again."""
-    if (begun := request.session.stash.get(BEGUN, None)) is not None:
+    stash = request.session.stash
+    if (begun := stash.get(BEGUN, None)) is not None:
         begun.wait()
+    if (demo := stash.get(DEMO, None)) is not None:
+        demo.exception()
     yield real_airflow
     real_airflow.start_missing()

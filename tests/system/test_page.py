@@ -66,16 +66,17 @@ def connect(airflow: AirflowWithUsers, aso: SimulatorProcess, automic: Simulator
 
 
 @pytest.fixture(scope="module", name="waiting")
-def waiting_fixture(airflow: AirflowWithUsers) -> tuple[str, str]:
-    """Runs of both DAGs, whose tasks wait and have been polled."""
+def waiting_fixture(airflow: AirflowWithUsers) -> tuple[str, str, str]:
+    """Runs of the three DAGs, whose tasks wait and have been polled."""
     conf = {"exports": 26, "runs": 25} if SCREENSHOTS else {"exports": 2, "runs": 1}
     many = airflow.client.trigger("nightly_exports", conf=conf)
     one = airflow.client.trigger("single_export")
-    count = sum(conf.values()) + 1
+    acted_on = airflow.client.trigger("single_run")
+    count = sum(conf.values()) + 2
     wait_until(
         lambda: len([j for j in airflow.jobs() if j["polls"]]) == count, "all to be polled", 300, interval=1
     )
-    return many, one
+    return many, one, acted_on
 
 
 @pytest.fixture(scope="module", name="browser")
@@ -125,7 +126,7 @@ def take(browser: Browser, name: str) -> None:
         browser.screenshot(Path(SCREENSHOTS) / f"{name}.png")
 
 
-def test_rights_are_airflows_own(airflow: AirflowWithUsers, waiting: tuple[str, str]) -> None:
+def test_rights_are_airflows_own(airflow: AirflowWithUsers, waiting: tuple[str, str, str]) -> None:
     assert airflow.page("jobs", user=None).status_code == 401
     found = airflow.page("jobs", user="viewer").json()
     assert found["total"] == len(airflow.jobs())
@@ -135,7 +136,7 @@ def test_rights_are_airflows_own(airflow: AirflowWithUsers, waiting: tuple[str, 
 
 
 def test_the_list_answers_what_a_person_asks_at_night(
-    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
     take(browser, "remote_jobs")
@@ -153,7 +154,7 @@ def test_the_list_answers_what_a_person_asks_at_night(
 
 
 def test_refreshing_keeps_the_place(
-    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
     inside(
@@ -168,7 +169,7 @@ def test_refreshing_keeps_the_place(
 
 
 def test_it_is_searched_and_sorted_with_the_keyboard(
-    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
     inside(browser, "() => { document.getElementById('search').focus(); return 1; }")
@@ -190,7 +191,7 @@ def test_it_is_searched_and_sorted_with_the_keyboard(
 
 
 def test_it_is_light_and_dark_as_airflow_is(
-    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
     switch = """t => {
@@ -208,7 +209,7 @@ def test_it_is_light_and_dark_as_airflow_is(
 
 
 def test_a_narrow_window_shows_the_same(
-    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser
 ) -> None:
     browser.resize(520, 900)
     try:
@@ -224,7 +225,7 @@ def test_a_narrow_window_shows_the_same(
 
 
 def test_a_link_leads_to_the_task_in_airflows_own_page(
-    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
     press = """t => {
@@ -239,7 +240,7 @@ def test_a_link_leads_to_the_task_in_airflows_own_page(
 
 
 def test_the_tab_of_a_task_shows_its_job_and_timeline(
-    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser
 ) -> None:
     run = quote(waiting[1], safe="")
     browser.open(
@@ -253,7 +254,7 @@ def test_the_tab_of_a_task_shows_its_job_and_timeline(
 
 
 def test_the_tab_of_a_run_shows_the_runs_own(
-    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+    airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser
 ) -> None:
     run = quote(waiting[0], safe="")
     browser.open(f"{airflow.root}/dags/nightly_exports/runs/{run}/plugin/remote-jobs-dag-run")
@@ -261,10 +262,12 @@ def test_the_tab_of_a_run_shows_the_runs_own(
     assert "single_export" not in shown_in(browser, "tbody")
 
 
-def test_a_person_polls_now_and_cancels(airflow: AirflowWithUsers, browser: Browser, simulators: Any) -> None:
+def test_a_person_polls_now_and_cancels(
+    airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser, simulators: Any
+) -> None:
     automic = simulators[1]
     before = automic.journal()["counts"].get("job_cancelled", 0)
-    run_id = airflow.client.trigger("single_run")
+    run_id = waiting[2]
     job = wait_until(lambda: waiting_for(airflow, 0.0), "the task to wait", 300, interval=0.5)
     run = quote(run_id, safe="")
     browser.open(f"{airflow.root}/dags/single_run/runs/{run}/tasks/run/plugin/remote-jobs-task-instance")
@@ -306,7 +309,7 @@ def do(browser: Browser, action: str) -> None:
 
 
 def test_nothing_secret_is_on_the_page_or_in_its_data(
-    airflow: AirflowWithUsers, waiting: tuple[str, str]
+    airflow: AirflowWithUsers, waiting: tuple[str, str, str]
 ) -> None:
     said = airflow.page("jobs", params={"limit": 200}).text
     for secret in ("aso-token", "aso-key", "word-of-page"):
