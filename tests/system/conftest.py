@@ -32,7 +32,7 @@ from tests.support.harness.together import MARK, Begun, fixture_names, in_backgr
 ROOT = Path(__file__).resolve().parents[2]
 DAGS = Path(__file__).parent / "dags"
 BEGUN = pytest.StashKey[Begun]()
-DEMO = pytest.StashKey["Future[Outcome]"]()
+DEMO = pytest.StashKey[Future[Outcome]]()
 
 AUTOMIC_PASSWORD = "p\u00e4ss\u00a7word-4c1f"
 
