@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-CPU of the whole Airflow for waiting sensors, with and without a worker at their end, beside the HTTP sensor.
+CPU of the whole Airflow for waiting tasks, with and without a worker at their end, beside the HTTP provider.
 
-A real Airflow on PostgreSQL with LocalExecutor. Each side is a DAG of ``--tasks`` mapped sensors, whose jobs
-all end ``--seconds`` after the last has deferred. Counted is the CPU of all processes of Airflow, dead ones
-with them, from the start of the run to its end, less what Airflow needs in that time with nothing to do.
+A real Airflow on PostgreSQL with LocalExecutor. Each side is a DAG of ``--tasks`` mapped sensors, or of
+operators that start a job and return its result. Their jobs all end ``--seconds`` after the last has
+deferred; the HTTP provider's operator cannot poll, so its request is answered only then. Counted is the CPU
+of all processes of Airflow, dead ones with them, from the start of the run to its end, less what Airflow
+needs in that time with nothing to do.
 """
 
 from __future__ import annotations
@@ -25,41 +27,68 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tests.support.harness import Postgres, RealAirflow, wait_until
 
 SIDES = {
-    "in_triggerer": "ours, ended in the triggerer",
-    "on_worker": "ours, end_from_trigger=False",
-    "peer": "HttpSensor(deferrable=True)",
+    "sensor": "our sensor, ended in the triggerer",
+    "sensor_on_worker": "our sensor, end_from_trigger=False",
+    "http_sensor": "HttpSensor(deferrable=True)",
+    "operator": "our operator, ended in the triggerer",
+    "operator_on_worker": "our operator, end_from_trigger=False",
+    "http_operator": "HttpOperator(deferrable=True)",
 }
 
 DAGS = """
+from airflow.providers.http.operators.http import HttpOperator
 from airflow.providers.http.sensors.http import HttpSensor
 from airflow.sdk import DAG
 
+from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.sensors.http_async import HttpAsyncJobSensor
 
 NUMBERS = range(__TASKS__)
 
 
-def ours(**options):
+def numbered(what):
+    return {"endpoint": [f"{what}/{n}" for n in NUMBERS]}
+
+
+def sensor(**options):
     HttpAsyncJobSensor.partial(task_id="t", http_conn_id="remote", poke_interval=5, **options).expand(
-        endpoint=[f"status/{n}" for n in NUMBERS]
+        **numbered("status")
     )
 
 
-with DAG("in_triggerer", schedule=None, catchup=False):
-    ours()
+def operator(**options):
+    HttpAsyncJobOperator.partial(
+        task_id="t", http_conn_id="remote", profile="location", poll_interval=5, max_poll_interval=5,
+        **options,
+    ).expand(**numbered("jobs"))
 
-with DAG("on_worker", schedule=None, catchup=False):
-    ours(end_from_trigger=False)
 
-with DAG("peer", schedule=None, catchup=False):
+with DAG("sensor", schedule=None, catchup=False):
+    sensor()
+
+with DAG("sensor_on_worker", schedule=None, catchup=False):
+    sensor(end_from_trigger=False)
+
+with DAG("http_sensor", schedule=None, catchup=False):
     HttpSensor.partial(task_id="t", http_conn_id="remote", poke_interval=5, deferrable=True).expand(
-        endpoint=[f"missing/{n}" for n in NUMBERS]
+        **numbered("missing")
+    )
+
+with DAG("operator", schedule=None, catchup=False):
+    operator()
+
+with DAG("operator_on_worker", schedule=None, catchup=False):
+    operator(end_from_trigger=False)
+
+with DAG("http_operator", schedule=None, catchup=False):
+    HttpOperator.partial(task_id="t", http_conn_id="remote", method="GET", deferrable=True).expand(
+        **numbered("held")
     )
 """
 
 
 class Remote:
-    """Says "running", or 404 to the HTTP sensor, until it is told that all jobs are done."""
+    """Says "running" until it is told that all jobs are done: in words, 202, 404, or by silence."""
 
     def __init__(self) -> None:
         self.done = False
@@ -68,10 +97,23 @@ class Remote:
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.reply(202, {}, Location=self.path)
+
             def do_GET(self) -> None:
+                while self.path.startswith("/held") and not remote.done:
+                    time.sleep(0.2)
                 waits = not remote.done
-                body = json.dumps({"status": "running" if waits else "done"}).encode()
-                self.send_response(404 if waits and self.path.startswith("/missing") else 200)
+                statuses = {"missing": 404, "jobs": 202} if waits else {}
+                status = statuses.get(self.path.split("/")[1], 200)
+                self.reply(status, {"status": "running" if waits else "done"})
+
+            def reply(self, status: int, document: Any, **headers: str) -> None:
+                body = json.dumps(document).encode()
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
@@ -89,7 +131,7 @@ class Remote:
 
 
 def main() -> None:
-    options = arguments(__doc__ or "", tasks=100, seconds=20.0)
+    options = arguments(__doc__ or "", tasks=100, seconds=20.0, sides=list(SIDES))
     tasks, seconds = (3, 2.0) if options.smoke else (options.tasks, options.seconds)
     remote = Remote()
     limits = {"core": {"parallelism": 8, "max_active_tasks_per_dag": tasks}}
@@ -99,10 +141,10 @@ def main() -> None:
     ):
         airflow.client.put_connection("remote", "http", host="127.0.0.1", port=remote.port, schema="http")
         airflow.write_dag("ending.py", DAGS.replace("__TASKS__", str(tasks)))
-        for dag in SIDES:
+        for dag in options.sides:
             airflow.client.wait_dag(dag)
         idle = idle_share(airflow, 3.0 if options.smoke else 30.0)
-        rows = [side(airflow, remote, dag, tasks, seconds, idle) for dag in SIDES]
+        rows = [side(airflow, remote, dag, tasks, seconds, idle) for dag in options.sides]
     report("ending", rows, smoke=options.smoke, tasks=tasks, idle_cpu_share=idle)
 
 

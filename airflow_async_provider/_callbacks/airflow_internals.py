@@ -310,6 +310,42 @@ def resume(session: Session, task_instance: Any, event: dict[str, Any]) -> None:
     handle_event_submit(TriggerEvent(event), task_instance=task_instance, session=session)
 
 
+def trigger_arguments_of(task_instance: Any) -> dict[str, Any]:
+    """What a deferred task's trigger has been given; empty where it cannot be read (another key)."""
+    try:
+        return dict(task_instance.trigger.kwargs)
+    except Exception as e:  # noqa: BLE001 - whatever is wrong with the row, its task is resumed
+        log.warning("The arguments of a trigger cannot be read (%s).", type(e).__name__)
+        return {}
+
+
+def end(session: Session, task_instance: Any, value: Any) -> bool:
+    """
+    End a deferred task with success, as the triggerer does for a trigger that ends it (Airflow >= 3.3).
+
+    Airflow's own event with values would open a second session, which waits for the lock of this one for
+    ever (seen on PostgreSQL), so the value is stored with this one.
+
+    :param value: its return value; None: it has none
+    :return: False where that cannot be done, and then nothing has changed
+    """
+    if not ENDS_FROM_TRIGGER:
+        return False
+    try:
+        with session.begin_nested():
+            from airflow.models.trigger import handle_event_submit
+            from airflow.sdk.serde import serialize
+            from airflow.triggers.base import TaskSuccessEvent
+
+            if value is not None:
+                _put_xcom(session, task_instance, "return_value", serialize(value))
+            handle_event_submit(TaskSuccessEvent(), task_instance=task_instance, session=session)
+    except Exception as e:  # noqa: BLE001 - such as a value with NUL, which PostgreSQL refuses
+        log.warning("A callback's task could not be ended, so a worker does that: %s", type(e).__name__)
+        return False
+    return True
+
+
 def team_of(dag_id: str) -> str | None:
     """The team that owns a DAG, where ``[core] multi_team`` is on and there is one."""
     from airflow.configuration import conf

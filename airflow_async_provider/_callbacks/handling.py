@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-From a received request to a task that goes on: authenticate, read, store and wake in one transaction.
+From a received request to a task that goes on or ends: authenticate, read, store and wake in one transaction.
 
 Knows nothing of HTTP servers; runs in a thread, as Airflow's database access blocks.
 """
@@ -32,12 +32,13 @@ from airflow_async_provider._callbacks.registration import (
     plain,
     too_deep,
 )
+from airflow_async_provider._polling.task_end import NeedsWorkerError, TaskEnd
 from airflow_async_provider._settings import callback_protocols
 from airflow_async_provider.errors import AsyncJobError, CallbackError, ConfigurationError
 from airflow_async_provider.hooks._registry import GENERIC, HOOKS
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import Headers
-from airflow_async_provider.protocols._job import JobState
+from airflow_async_provider.protocols._job import JobHandle, JobState
 from airflow_async_provider.protocols._registry import PROTOCOLS, protocol_for
 from airflow_async_provider.protocols._signature_forms import scheme_from
 
@@ -66,6 +67,7 @@ class Verdict(Enum):
 
     ACCEPTED = "accepted"
     WOKEN = "woken"
+    ENDED = "ended"
     HEARTBEAT = "heartbeat"
     DUPLICATE = "duplicate"
     LATE = "late"
@@ -162,7 +164,7 @@ def signature_fits(callback: AuthenticatedCallback, headers: Headers, body: byte
 
 def take(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> Verdict:
     """
-    Read an authentic callback, store it, and wake its task if it is deferred: one transaction.
+    Read an authentic callback, store it, and wake or end its task if it is deferred: one transaction.
 
     :raises Exception: what the database raises; nothing was stored then
     """
@@ -243,7 +245,7 @@ def refuse_size(callback: AuthenticatedCallback) -> Verdict:
 
 
 def deliver(callback: AuthenticatedCallback, delivery: Delivery) -> Verdict:
-    """Put a delivery into the mailbox of its task and wake it, in one transaction."""
+    """Put a delivery into the mailbox of its task, and wake or end the task, in one transaction."""
     task, registration = callback.task, callback.registration
     delivery = replace(delivery, submission=registration.submission)
     with internals.transaction() as session:
@@ -267,11 +269,40 @@ def deliver(callback: AuthenticatedCallback, delivery: Delivery) -> Verdict:
             return Verdict.DUPLICATE
         # One that is repeated, came during this wait and finds the task still waiting: nobody has taken it
         # out, perhaps because no triggerer is there to do so.
+        if waiting_since is not None and _end(session, registration, task_instance, merged.delivery):
+            return Verdict.ENDED
         # Too early: the task's own trigger takes the delivery out when the settle time is over.
         if waiting_since is None or waiting_since.timestamp() + registration.settle > time.time():
             return Verdict.DUPLICATE if merged.repeated else Verdict.ACCEPTED
         internals.resume(session, task_instance, merged.delivery.to_event())
         return Verdict.WOKEN
+
+
+def _end(session: Session, registration: Registration, task_instance: Any, delivery: Delivery) -> bool:
+    """
+    End a waiting task at once, where its callback brings all that it waits for.
+
+    Its worker has said when it deferred that nothing else would be left to do. Everything but a plain
+    success, and a value that no XCom holds, goes to a worker. There is no settle time: Airflow's scheduler
+    takes no task for failed that has ended.
+    """
+    if not registration.keep_body or delivery.kept or delivery.error or delivery.state != JobState.SUCCEEDED:
+        return False
+    if delivery.value is None and registration.pollable:
+        return False  # the remote system has the result
+    wait = internals.trigger_arguments_of(task_instance)
+    end = TaskEnd.from_dict(wait.get("end"))
+    if end is None or not end.by_receiver or wait.get("submission") != registration.submission:
+        return False
+    try:
+        handle = JobHandle.from_dict(wait.get("job"))
+        if delivery.job_id not in (None, handle.job_id):
+            return False
+        value = end.value(handle, delivery.to_status())
+    except (NeedsWorkerError, AsyncJobError, ValueError) as e:
+        log.info("A worker ends the task of a callback (%s).", type(e).__name__)
+        return False
+    return internals.end(session, task_instance, value)
 
 
 def _store(session: Session, callback: AuthenticatedCallback, task_instance: Any, delivery: Delivery) -> None:

@@ -8,7 +8,10 @@ same rows in the database and knows no backend.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from airflow_async_provider._callbacks.address import TaskKey, attempt_of
@@ -26,6 +29,9 @@ from airflow_async_provider._callbacks.registration import (
 
 #: Who stores the task's result in a triggerer, and how far that is.
 STORING_KEY = "async_job_storing"
+
+#: Pushes the values of tasks that end in the triggerer; not asyncio's own pool, which looks up host names.
+_pushing = ThreadPoolExecutor(4, thread_name_prefix="async-provider-xcom")
 
 
 def expect(task: TaskKey, registration: Registration, *, empty: bool = True) -> None:
@@ -140,15 +146,25 @@ async def apush_return_value(task: TaskKey, value: Any, *, mapped_over: bool) ->
     """
     Push the return value of a task that its trigger ends, as its worker would have done (Airflow >= 3.3).
 
-    Not with the event that ends the task: Airflow encodes such values twice (seen in 3.3, read in 3.4).
+    Not with the event that ends the task: Airflow encodes such values twice (seen in 3.3, read in 3.4). In a
+    thread, as a large value takes its time to be encoded, and a backend may write it to a bucket.
 
     :param mapped_over: a task below is expanded over the value
-    :raises Exception: Airflow did not answer
+    :raises Exception: Airflow did not answer, or cannot hold the value
     """
     from airflow.sdk.execution_time.xcom import XCom  # the configured backend: others read this value
 
     length = {"_mapped_length": len(value)} if mapped_over else {}
-    await XCom.aset(key=XCom.XCOM_RETURN_KEY, value=value, **_where(task), **length)
+    push = partial(XCom.set, XCom.XCOM_RETURN_KEY, value, **_where(task), **length)
+    await asyncio.get_running_loop().run_in_executor(_pushing, push)
+
+
+def has_own_xcoms() -> bool:
+    """Whether values are stored by an XCom backend of somebody's own, and not in Airflow's own form."""
+    from airflow.sdk.bases.xcom import BaseXCom
+    from airflow.sdk.execution_time.xcom import XCom
+
+    return XCom is not BaseXCom
 
 
 def delivery_for(submission: str, stored: Any) -> Delivery | None:

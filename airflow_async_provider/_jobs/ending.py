@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Whether a task whose job succeeds needs a worker once more, or its trigger may end it.
+Whether a task whose job succeeds needs a worker once more, or its trigger, or the receiver, may end it.
 
 What a worker does at the end of a task, and a trigger cannot (seen in Airflow 3.3): callbacks for success,
 listeners such as OpenLineage's, ``post_execute``, events of the task's outlets. So the worker that defers
@@ -10,14 +10,33 @@ looks for them, and everything else than a plain success goes to a worker all th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._callbacks.airflow_internals import ENDS_FROM_TRIGGER, has_listeners
+from airflow_async_provider._callbacks.mailbox import has_own_xcoms
 from airflow_async_provider.protocols._job import JobHandle
 from airflow_async_provider.protocols._registry import protocol_of
 
+if TYPE_CHECKING:
+    from airflow_async_provider._jobs.run import JobRun
+
 #: Methods of a task that a worker calls when its job has succeeded.
 AT_THE_END = ("interpret", "continued_by", "before_end", "process_result", "execute_complete")
+
+
+def prepare_end(run: JobRun) -> dict[str, Any]:
+    """The same as :func:`end_arguments`; and the task's memory knows that no worker may see its end."""
+    arguments = end_arguments(run.task, run.context, run.handle)
+    if getattr(run.task, "reattach", False):
+        run.memory.note_end(elsewhere=bool(arguments))
+    return arguments
+
+
+def ends_here(run: JobRun) -> None:
+    """A worker has the task again, and with it its end."""
+    if getattr(run.task, "reattach", False) and ENDS_FROM_TRIGGER:
+        run.memory.note_end(elsewhere=False)
 
 
 def end_arguments(task: Any, context: Mapping[str, Any], handle: JobHandle) -> dict[str, Any]:
@@ -39,7 +58,10 @@ def end_arguments(task: Any, context: Mapping[str, Any], handle: JobHandle) -> d
     is_mapped_over = not mapped and task.has_dag() and any(True for _ in task.iter_mapped_dependants())
     if not task.do_xcom_push and is_mapped_over:
         return {}  # the worker has the error for that
-    return {"end": {"push": bool(task.do_xcom_push), "mapped_over": is_mapped_over}}
+    end = replace(task.value_at_end(), push=bool(task.do_xcom_push), mapped_over=is_mapped_over)
+    if end.max_bytes is not None and not is_mapped_over and not has_own_xcoms():
+        end = replace(end, by_receiver=True)
+    return {"end": end.to_dict()}
 
 
 def _needs_worker(task: Any, handle: JobHandle) -> str:
@@ -49,10 +71,11 @@ def _needs_worker(task: Any, handle: JobHandle) -> str:
     post_execute = getattr(task.post_execute, "__func__", None)
     for is_there, what in (
         (not ENDS_FROM_TRIGGER, "this needs Airflow 3.3"),
-        (not task.hands_over_handle(), "its result is made on a worker"),
+        (task.value_at_end() is None, "its result is made on a worker"),
         (task.outlets, "it has outlets"),
         (task.on_success_callback, "it has an on_success_callback"),
         (task.multiple_outputs, "it has multiple outputs"),
+        (getattr(task, "returns_dag_result", False), "its result is the result of the DAG"),
         (post_execute is not BaseOperator.post_execute or task._post_execute_hook, "it has a post_execute"),
         (protocol_of(handle).delete(handle) is not None, "its job is deleted afterwards"),
         (has_listeners(), "a listener wants to know of its success"),

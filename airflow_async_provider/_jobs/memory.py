@@ -58,6 +58,7 @@ class Remembered:
     :param arguments: digests of the arguments that it was started with
     :param done: its result is where it shall be
     :param blocked: it was left to a person, who will resolve it and then clear the task
+    :param ends_elsewhere: with its success the task is ended without a worker, which could note ``done``
     :param callbacks: registrations of the last submissions, the newest first; the receiver reads them
     """
 
@@ -72,6 +73,7 @@ class Remembered:
     arguments: Mapping[str, str] = field(default_factory=dict)
     done: bool = False
     blocked: bool = False
+    ends_elsewhere: bool = False
     callbacks: tuple[Mapping[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -150,6 +152,11 @@ class TaskMemory:
         """Remember further facts about the job, unless it is forgotten already."""
         if self.now.handle is not None:
             self.save(replace(self.now, **facts))
+
+    def note_end(self, *, elsewhere: bool) -> None:
+        """Remember whether the triggerer or the receiver ends the task when its job has succeeded."""
+        if self.works and self.now.ends_elsewhere is not elsewhere:
+            self.add(ends_elsewhere=elsewhere)
 
     def forget(self) -> None:
         """Forget the job: the next run of this task starts a new one."""

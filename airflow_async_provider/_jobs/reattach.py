@@ -146,6 +146,13 @@ def _after_clearing(
         if run.can_cancel(handle):
             run.cancel(handle)
         return None
+    if remembered.ends_elsewhere and status.state is JobState.SUCCEEDED:
+        run.log.info(
+            "The %s has succeeded, and the task with it; a person has cleared the task since: a new job is "
+            "started.",
+            handle.describe(),
+        )
+        return None
     # Clearing cancels; the trigger may not have come to it, or the remote system takes its time. But a job
     # that was left to a person, who has then cleared the task, is wanted.
     if not status.state.ended and not remembered.blocked and run.can_cancel(handle):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 from airflow_async_provider._jobs import airflow_exceptions, asking, display, messages
 from airflow_async_provider._jobs.by_hand import settled_by_hand
 from airflow_async_provider._jobs.callback import CallbackPart
-from airflow_async_provider._jobs.ending import end_arguments
+from airflow_async_provider._jobs.ending import ends_here, prepare_end
 from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import Remembered, TaskMemory, clearings_of, digests_of, was_cleared
 from airflow_async_provider._jobs.reattach import take_up
@@ -319,7 +319,7 @@ class JobRun:
             "settle": settle_seconds(),
             "cancel_on_kill": self.task.cancel_on_kill,
             **(self.callback.trigger_arguments() if self.callback else {}),
-            **end_arguments(self.task, self.context, record.handle),
+            **prepare_end(self),
             **store_arguments(self.task, callback=self.callback is not None and bool(record.submission)),
         }
         if self.settings.worker_poll_interval is not None:
@@ -348,6 +348,7 @@ class JobRun:
         if isinstance(event, str):
             event = {"state": JobState.SUCCEEDED.value}
         self._set(JobRecord.from_dict(record))
+        ends_here(self)
         self._display(push=False)
         with self._cancelled_at_timeout():
             if asking.is_answer(event):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from airflow_async_provider._callbacks.registration import DEFAULT_MAX_BYTES
 from airflow_async_provider._polling.policy import PollPolicy
+from airflow_async_provider._polling.task_end import TaskEnd
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
@@ -92,8 +93,8 @@ class WatchingTask(Protocol):
     def callback_settings(self) -> CallbackSettings | None:
         """Whether it asks for a callback; None where it does not."""
 
-    def hands_over_handle(self) -> bool:
-        """Whether the task's value is its job's handle, and a success leaves nothing else to be done."""
+    def value_at_end(self) -> TaskEnd | None:
+        """The task's value, where a success leaves nothing else to be done; None: a worker makes it."""
 
     def interpret(self, status: JobStatus) -> JobStatus:
         """Let the task's arguments decide what a status means (Automic's "did not run")."""

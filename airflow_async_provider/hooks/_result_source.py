@@ -46,14 +46,7 @@ def check_body(handle: JobHandle, result: Result, destination: str | None = None
 def _expected(result: Result, destination: str | None) -> Expected:
     from airflow_async_provider._download.source.expected import Expected
 
-    return Expected.named(
-        destination,
-        result.name,
-        result.url,
-        media_types=result.media_types,
-        states=result.second,
-        key="result.media_type",
-    )
+    return Expected.of(result, destination)
 
 
 def url_source(

@@ -19,6 +19,7 @@ from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain
 from airflow_async_provider._polling.policy import DEFAULT_MAX_OUTAGE, PollPolicy
+from airflow_async_provider._polling.task_end import TaskEnd
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
@@ -61,7 +62,8 @@ class AsyncJobOperator(BaseOperator):
         job never pays for the round trip through the triggerer
     :param end_from_trigger: let the triggerer end the task when the job has succeeded, without a worker. None
         (default): where nothing would be lost by that, see the page on common arguments; False: never. Needs
-        Airflow 3.3, and a task whose result is its job's handle.
+        Airflow 3.3, and a task that stores nothing: its value is its job's handle, the last answer's result,
+        or nothing.
     :param cancel_on_kill: cancel the remote job, where that can be done, when the task is killed, cleared or
         marked while it waits, and when the deadline passes. While deferred this needs Airflow 3.3.
     :param reattach: on a retry, go on with the job of the earlier try instead of starting another (needs
@@ -206,9 +208,9 @@ class AsyncJobOperator(BaseOperator):
         """Turn a succeeded job into the task's return value; here its handle."""
         return run.handle.to_dict()
 
-    def hands_over_handle(self) -> bool:
-        """Whether the return value is the job's handle, and a success leaves nothing else to be done."""
-        return uses(type(self), AsyncJobOperator, *AT_THE_END)
+    def value_at_end(self) -> TaskEnd | None:
+        """The job's handle, where a success leaves nothing else to be done."""
+        return TaskEnd() if uses(type(self), AsyncJobOperator, *AT_THE_END) else None
 
     def failure_hint(self, status: JobStatus) -> str:
         """What the reader of the task log can do after a bad end."""

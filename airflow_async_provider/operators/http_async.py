@@ -27,6 +27,7 @@ from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.results.store_from import StoreFrom, checked_store_from
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
+from airflow_async_provider._polling.task_end import TaskEnd
 from airflow_async_provider.errors import ConfigurationError, DownloadError, SubmitUnknownError
 from airflow_async_provider.hooks._descriptions import Profile, profile_of
 from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
@@ -377,9 +378,13 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             return JobStatus(JobState.EXPIRED, message="it ended at once, and its answer was not kept")
         return super().status_of_earlier_job(run, handle)
 
-    def hands_over_handle(self) -> bool:
-        """Whether the return value is the job's handle, and a success leaves nothing else to be done."""
-        return self.result == "handle" and uses(type(self), HttpAsyncJobOperator, *AT_THE_END)
+    def value_at_end(self) -> TaskEnd | None:
+        """The job's handle, or the result in the last answer; what goes to a destination needs a worker."""
+        if not uses(type(self), HttpAsyncJobOperator, *AT_THE_END, "hook"):
+            return None
+        if self.result == "handle":
+            return TaskEnd()
+        return TaskEnd(max_bytes=self.max_xcom_bytes) if self.destination is None else None
 
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """

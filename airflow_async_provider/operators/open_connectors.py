@@ -18,11 +18,13 @@ from airflow_async_provider._download.limits import (
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.arguments import method_of, query_of
 from airflow_async_provider._jobs.callback import base_url_for
+from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
+from airflow_async_provider._polling.task_end import TaskEnd
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks.open_connectors import OpenConnectorsHook
 from airflow_async_provider.operators._base import AsyncJobOperator, ended_for_sure
@@ -246,6 +248,13 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
             "repeats a refused webhook after 8, 64, 512, 4096 and 32768 s. The request itself can neither be "
             "polled nor cancelled; a retry of this task goes on waiting for it."
         )
+
+    def value_at_end(self) -> TaskEnd | None:
+        """The response in the callback; what goes to a destination needs a worker."""
+        own = (*AT_THE_END, "hook")
+        if self.destination is not None or not uses(type(self), OpenConnectorsAsyncRequestOperator, *own):
+            return None
+        return TaskEnd(max_bytes=self.callback_max_bytes, may_be_nothing=True)
 
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Return the response, or write it to its destination."""

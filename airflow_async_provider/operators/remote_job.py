@@ -18,6 +18,7 @@ from airflow_async_provider._download.limits import (
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
 from airflow_async_provider._jobs.arguments import seconds
+from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
@@ -25,6 +26,7 @@ from airflow_async_provider._jobs.results.returned import DEFAULT_MAX_XCOM_BYTES
 from airflow_async_provider._jobs.results.store import ResultStore
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
+from airflow_async_provider._polling.task_end import TaskEnd
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError, SubmitUnknownError
 from airflow_async_provider.hooks._descriptions import Profile
 from airflow_async_provider.hooks._remote_job import RemoteJob, RemoteJobHook
@@ -348,6 +350,12 @@ class RemoteJobOperator(AsyncJobOperator):
     def may_start_again(self, status: JobStatus) -> bool:
         """After somebody said that the job has failed, a retry starts another one."""
         return self.repeatable or ended_for_sure(status)
+
+    def value_at_end(self) -> TaskEnd | None:
+        """What the callback or the last answer brings; what goes to a destination needs a worker."""
+        if self.destination is not None or not uses(type(self), RemoteJobOperator, *AT_THE_END, "hook"):
+            return None
+        return TaskEnd(max_bytes=self.max_xcom_bytes, may_be_nothing=True)
 
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """

@@ -17,6 +17,7 @@ from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain
 from airflow_async_provider._polling.policy import DEFAULT_MAX_OUTAGE, PollPolicy
+from airflow_async_provider._polling.task_end import TaskEnd
 from airflow_async_provider.errors import (
     AsyncJobError,
     ConfigurationError,
@@ -162,9 +163,9 @@ class JobSensor(BaseSensorOperator):
         """The sensor's return value: the job's handle."""
         return run.handle.to_dict()
 
-    def hands_over_handle(self) -> bool:
-        """Whether a success leaves nothing to be done but to return the handle."""
-        return uses(type(self), JobSensor, *AT_THE_END)
+    def value_at_end(self) -> TaskEnd | None:
+        """The job's handle, where a success leaves nothing else to be done."""
+        return TaskEnd() if uses(type(self), JobSensor, *AT_THE_END) else None
 
     def failure_hint(self, status: JobStatus) -> str:
         """What the reader can do; a task that has not started the job cannot start another."""

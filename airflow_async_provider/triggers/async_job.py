@@ -25,6 +25,7 @@ from airflow_async_provider._page.report import JobReport, reported
 from airflow_async_provider._polling.loop import DUE, HEARTBEAT_LOST, STORED, Outcome, awatch
 from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import PollPolicy, Wait
+from airflow_async_provider._polling.task_end import NeedsWorkerError, TaskEnd
 from airflow_async_provider._polling.wait_log import Heartbeat, format_duration
 from airflow_async_provider._transport.triggerer import pool
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
@@ -78,8 +79,8 @@ class AsyncJobTrigger(BaseTrigger):
     :param callback: a callback is expected too: look into the mailbox
     :param last_delivery_at: epoch seconds of the last callback that the operator has dealt with already
     :param submission: name of the submission whose callback counts
-    :param end: how to end the task when the job has succeeded, without a worker: whether its return value is
-        pushed, and mapped over; None where a worker shall end it
+    :param end: how to end the task when the job has succeeded, without a worker, see
+        :class:`~airflow_async_provider._polling.task_end.TaskEnd`; None where a worker shall end it
     :param heartbeat_timeout: how long the callbacks' sender may give no sign of life (seconds); None: it need
         give none
     :param alive_at: the last sign of life that was seen before this wait, by its sender's clock
@@ -106,7 +107,7 @@ class AsyncJobTrigger(BaseTrigger):
         callback: bool = False,
         last_delivery_at: float = 0.0,
         submission: str = "",
-        end: Mapping[str, bool] | None = None,
+        end: Mapping[str, Any] | None = None,
         heartbeat_timeout: float | None = None,
         alive_at: float = 0.0,
         silent_for: float = 0.0,
@@ -208,7 +209,8 @@ class AsyncJobTrigger(BaseTrigger):
         except Exception as e:  # noqa: BLE001 - a trigger that raises fails its task without execute_complete
             self.log.warning("Watching the job broke off: %s", _describe_error(e))
             event = Outcome("error", error=e).to_event()
-        if self.end is not None and await self._pushed(event, self.end):
+        end = TaskEnd.from_dict(self.end)
+        if end is not None and await self._ended(event, end):
             yield TaskSuccessEvent()
             return
         await asyncio.sleep(self._until_settled())
@@ -225,27 +227,34 @@ class AsyncJobTrigger(BaseTrigger):
             )
         yield TriggerEvent(event)
 
-    async def _pushed(self, event: Mapping[str, Any], end: Mapping[str, bool]) -> bool:
+    async def _ended(self, event: Mapping[str, Any], end: TaskEnd) -> bool:
         """Whether the task can be ended here: its job has succeeded, and its return value is pushed."""
         if event["state"] != JobState.SUCCEEDED.value or event["via"] != "poll" or self.task_instance is None:
             return False
-        handle = JobHandle.from_dict(self.job)
+        handle, answer = JobHandle.from_dict(self.job), self._answer
         if url := event.get("status_url"):
             handle = replace(handle, status_url=url)
         try:
-            if end.get("push"):
-                where, mapped_over = key_of(self.task_instance), bool(end.get("mapped_over"))
-                await apush_return_value(where, handle.to_dict(), mapped_over=mapped_over)
+            if end.max_bytes is None or answer is None:
+                value = end.value(handle, answer)
+            else:
+                answer = replace(answer, result_request=protocol_of(handle).result_request(handle, answer))
+                value = await asyncio.to_thread(end.value, handle, answer)
+            if value is not None:
+                await apush_return_value(key_of(self.task_instance), value, mapped_over=end.mapped_over)
+        except (NeedsWorkerError, AsyncJobError) as e:
+            self.log.info("Job %s: a worker ends the task: %s", handle.shown_id, e)
+            return False
         except Exception as e:  # noqa: BLE001 - whatever Airflow raises: then a worker ends the task
             self.log.warning(
                 "Job %s: a worker ends the task, as it could not be ended here: %s",
-                handle.job_id,
+                handle.shown_id,
                 _describe_error(e),
             )
             return False
         self.log.info(
             "Job %s: succeeded after %d polls; the task ends here, without a worker.",
-            handle.job_id,
+            handle.shown_id,
             event["polls"],
         )
         return True
@@ -416,8 +425,8 @@ class AsyncJobTrigger(BaseTrigger):
         if self.callback and await self._look() is not None:
             # Airflow calls this also when the receiver has resumed the task: nobody has killed anything.
             self.log.info(
-                "Job %s: its callback has resumed the task. The line above about a user action is Airflow's "
-                "word for that; nothing is cancelled.",
+                "Job %s: its callback has resumed or ended the task. The line above about a user action is "
+                "Airflow's word for that; nothing is cancelled.",
                 self._shown_id,
             )
             return

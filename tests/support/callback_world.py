@@ -106,9 +106,16 @@ class Waiting:
 
     # What happens to it
 
-    def set(self, state: str | None, *, deferred_for: float | None = None, trigger: str = OURS) -> None:
-        """Another state; ``deferred_for`` seconds ago when it is deferred."""
-        self.world.set_state(self.key, state, deferred_for=deferred_for, trigger=trigger)
+    def set(
+        self,
+        state: str | None,
+        *,
+        deferred_for: float | None = None,
+        trigger: str = OURS,
+        arguments: dict[str, Any] | None = None,
+    ) -> None:
+        """Another state; ``deferred_for`` seconds ago when it is deferred, with these trigger arguments."""
+        self.world.set_state(self.key, state, deferred_for=deferred_for, trigger=trigger, arguments=arguments)
 
     def new_try(self) -> None:
         """A new try has begun: it is another row, or the worker has cleared the task's XComs."""
@@ -180,6 +187,7 @@ class World:
 
     def _insert(self, key: TaskKey) -> None:
         from airflow.models.dag import DagModel
+        from airflow.models.dag_version import DagVersion
         from airflow.models.dagbundle import DagBundleModel
         from airflow.models.dagrun import DagRun
         from airflow.models.taskinstance import TaskInstance
@@ -193,11 +201,15 @@ class World:
                 insert(DagModel.__table__).values(
                     dag_id=key.dag_id,
                     bundle_name="tests",
+                    relative_fileloc="tests.py",
                     max_active_tasks=1,
                     max_consecutive_failed_dag_runs=0,
                     has_task_concurrency_limits=False,
                 )
             )
+            version = DagVersion(dag_id=key.dag_id, version_number=1, bundle_name="tests")
+            session.add(version)
+            session.flush()
             session.execute(
                 insert(DagRun.__table__).values(
                     dag_id=key.dag_id, run_id=key.run_id, run_type="manual", run_after=now, state="running"
@@ -214,6 +226,8 @@ class World:
                     max_tries=1,
                     pool="default_pool",
                     pool_slots=1,
+                    queue="default",
+                    dag_version_id=version.id,
                     next_method="execute_complete",
                     next_kwargs={"run": {"job": {"job_id": "7"}}},
                     updated_at=now,
@@ -258,11 +272,9 @@ class World:
             made[-1].set("deferred", deferred_for=60.0)
         return made
 
-    def set_state(
-        self, key: TaskKey, state: str | None, *, deferred_for: float | None = None, trigger: str = OURS
-    ) -> None:
+    def set_state(self, key: TaskKey, state: str | None, **facts: Any) -> None:
         with self.session() as session:
-            self.change_state(session, key, state, deferred_for=deferred_for, trigger=trigger)
+            self.change_state(session, key, state, **facts)
 
     def change_state(
         self,
@@ -272,6 +284,7 @@ class World:
         *,
         deferred_for: float | None = None,
         trigger: str = OURS,
+        arguments: dict[str, Any] | None = None,
     ) -> None:
         from airflow.models.taskinstance import TaskInstance
         from airflow.models.trigger import Trigger
@@ -280,7 +293,7 @@ class World:
         trigger_id = None
         if deferred_for is not None:
             begun = datetime.now(UTC) - timedelta(seconds=deferred_for)
-            row = Trigger(classpath=trigger, kwargs={}, created_date=begun)
+            row = Trigger(classpath=trigger, kwargs=arguments or {}, created_date=begun)
             session.add(row)
             session.flush()
             trigger_id = row.id
@@ -289,6 +302,15 @@ class World:
             .where(*self._is(TaskInstance, key))
             .values(state=state, trigger_id=trigger_id)
         )
+
+    def trigger_arguments(self, key: TaskKey) -> dict[str, Any]:
+        """What the trigger of a deferred task was given."""
+        from airflow.models.trigger import Trigger
+        from sqlalchemy import select
+
+        with self.session() as session:
+            trigger = session.scalar(select(Trigger).where(Trigger.id == self.task_row(key)["trigger_id"]))
+            return dict(trigger.kwargs)
 
     def delete_task(self, key: TaskKey) -> None:
         from airflow.models.dagrun import DagRun

@@ -17,6 +17,7 @@ from airflow_async_provider.protocols._http.no_result import ANYTHING, LARGEST, 
 from airflow_async_provider.protocols._http.sniffing import is_login_page
 from airflow_async_provider.protocols._http.words import Meaning
 from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
+from airflow_async_provider.protocols._job import Result
 from airflow_async_provider.protocols._redaction import excerpt
 
 #: So much of it is looked at (bytes), one more than the largest document that is none.
@@ -57,6 +58,22 @@ class Expected:
         """
         paths = [urlsplit(n).path if "://" in n else n.partition("?")[0] for n in names if n]
         return cls(page=any(p.lower().endswith(_PAGES) for p in paths), **others)  # type: ignore[arg-type] # the fields
+
+    @classmethod
+    def of(cls, result: Result, destination: str | None = None) -> Expected:
+        """
+        What a job's result may be.
+
+        :param destination: where it goes
+        """
+        return cls.named(
+            destination,
+            result.name,
+            result.url,
+            media_types=result.media_types,
+            states=result.second,
+            key="result.media_type",
+        )
 
     def enough(self, beginning: bytes, length: int | None, encoding: str | None) -> bool:
         """Whether no more bytes are wanted for :meth:`look`."""

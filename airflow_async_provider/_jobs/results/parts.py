@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -161,11 +160,6 @@ def check_destination(handle: JobHandle, result: Result | None) -> Result:
             job=handle.shown_id,
         )
     return result
-
-
-def json_bytes(value: Any) -> bytes:
-    """A value as JSON, to see how large it is."""
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def options_for(result: Result, options: StoreOptions) -> StoreOptions:

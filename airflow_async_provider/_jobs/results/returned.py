@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider._jobs.results.parts import json_bytes, names_of_files
+from airflow_async_provider._jobs.results.parts import names_of_files
 from airflow_async_provider._jobs.results.store import stream_of
+from airflow_async_provider._polling.task_end import checked, too_large
 from airflow_async_provider.errors import DownloadError
 from airflow_async_provider.hooks._result_source import check_body
-from airflow_async_provider.protocols._http.values import body_value, check_for_xcom
+from airflow_async_provider.protocols._http.values import body_value
 from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
 from airflow_async_provider.protocols._registry import protocol_of
@@ -62,18 +63,7 @@ class ReturnedResult:
                 f"The result of the {handle.describe()} is neither JSON nor text: give a destination for it.",
                 job=handle.shown_id,
             )
-        return self.checked(handle, value)
-
-    def checked(self, handle: JobHandle, value: Any) -> Any:
-        """
-        A value that came in an answer, if XCom may have it.
-
-        :raises ResultError: it is too large, or no JSON
-        """
-        check_for_xcom(value, what=f"The result of the {handle.describe()}")
-        if len(json_bytes(value)) > self.max_xcom_bytes:
-            raise self._too_large(handle)
-        return value
+        return checked(handle, value, self.max_xcom_bytes)
 
     def _fetched(self, handle: JobHandle, status: JobStatus) -> Any:
         source = stream_of(self.hook, handle, status)
@@ -82,15 +72,8 @@ class ReturnedResult:
             while block := source.read():
                 content += block
                 if len(content) > self.max_xcom_bytes:
-                    raise self._too_large(handle)
+                    raise too_large(handle, self.max_xcom_bytes)
         finally:
             source.close()
         headers = Headers({"Content-Type": source.content_type or ""})
         return body_value(HttpResponse(200, headers, bytes(content), time.time()))
-
-    def _too_large(self, handle: JobHandle) -> DownloadError:
-        return DownloadError(
-            f"The result of the {handle.describe()} is larger than {self.max_xcom_bytes} bytes "
-            "(max_xcom_bytes): give a destination for it.",
-            job=handle.shown_id,
-        )

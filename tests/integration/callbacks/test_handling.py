@@ -21,6 +21,7 @@ import pytest
 
 from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks import handling
+from airflow_async_provider.protocols import JobHandle
 from airflow_async_provider.protocols._signature_forms import SCHEMES
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     MUTE,
@@ -461,3 +462,99 @@ def test_below_a_path_that_a_proxy_leaves_in_place_or_takes_away(world: World) -
             path = task.address.url_with_secret.removeprefix(world.url)
             assert task.post(ENDED, url=f"{url}{prefix}{path}", secret=None).status_code == 200
             assert task.state == "scheduled"
+
+
+# -- ended at once, where nothing is left for a worker
+
+RESPONSE = b'{"eventId": "e-1", "eventStatus": "completed", "response": {"rows": [1, 2]}}'
+ends = pytest.mark.skipif(not internals.ENDS_FROM_TRIGGER, reason="tasks end so from Airflow 3.3 on")
+
+
+def waiting_for_all(world: World, *, end: dict[str, Any] | None = None, **facts: Any) -> Waiting:
+    """A task that deferred a second ago, whose worker has said how it ends."""
+    task = world.task(**{**MUTE, "deferred_for": 1.0, **facts})
+    ending = {"push": True, "mapped_over": False, "max_bytes": 1000, "by_receiver": True, **(end or {})}
+    handle = JobHandle("open_connectors", "e-1", time.time()).to_dict()
+    arguments = {"job": handle, "submission": task.expect(**MUTE, **facts).submission, "end": ending}
+    task.set("deferred", deferred_for=facts.get("deferred_for", 1.0), arguments=arguments)
+    return task
+
+
+@ends
+def test_a_callback_that_brings_everything_ends_its_task_at_once(
+    world: World, wakes: list[dict[str, Any]]
+) -> None:
+    task = waiting_for_all(world)  # within its settle time, which is for tasks that go on
+    assert task.post(RESPONSE).status_code == 200
+    assert task.state == "success"
+    assert task.row["trigger_id"] is None
+    assert world.xcom(task.key, "return_value") == {"rows": [1, 2]}
+    assert task.delivery is not None  # by which the trigger knows that nobody has killed the task
+    assert task.post(RESPONSE).status_code == 200  # late, and harmless
+    assert task.state == "success"
+    assert wakes == []
+
+
+@ends
+def test_a_task_that_pushes_nothing_is_ended_without_a_value(world: World) -> None:
+    task = waiting_for_all(world, end={"push": False})
+    assert task.post(RESPONSE).status_code == 200
+    assert task.state == "success"
+    assert world.xcom(task.key, "return_value") is None
+
+
+@ends
+@pytest.mark.parametrize(
+    ("end", "body"),
+    [
+        ({"by_receiver": False}, RESPONSE),
+        ({"max_bytes": 5}, RESPONSE),
+        ({"mapped_over": True}, b'{"eventId": "e-1", "eventStatus": "completed", "response": 7}'),
+        ({"asked_for_by_a_later_version": True}, RESPONSE),
+        ({}, b'{"eventId": "e-1", "eventStatus": "failed", "response": {}}'),
+        ({}, b'{"eventId": "e-1", "eventStatus": "completed", "response": {"__classname__": "x"}}'),
+        ({}, b'{"eventId": "of another job", "eventStatus": "completed", "response": {}}'),
+        ({}, b"no JSON"),
+    ],
+)
+def test_what_is_no_plain_success_goes_to_a_worker(world: World, end: dict[str, Any], body: bytes) -> None:
+    early, settled = waiting_for_all(world, end=end), waiting_for_all(world, end=end)
+    settled.set("deferred", deferred_for=60.0, arguments=world.trigger_arguments(settled.key))
+    assert early.post(body).status_code == settled.post(body).status_code == 200
+    assert early.state == "deferred"
+    assert settled.state == "scheduled"
+    assert world.xcom(settled.key, "return_value") is None
+    assert settled.delivery is not None
+
+
+@ends
+def test_a_value_that_the_database_refuses_goes_to_a_worker(world: World) -> None:
+    task = waiting_for_all(world)
+    task.set("deferred", deferred_for=60.0, arguments=world.trigger_arguments(task.key))
+    nul = b'{"eventId": "e-1", "eventStatus": "completed", "response": {"text": "a\\u0000b"}}'
+    assert task.post(nul).status_code == 200
+    refused = world.dialect == "postgresql"
+    assert task.state == ("scheduled" if refused else "success")
+    assert task.delivery is not None
+
+
+@ends
+def test_a_callback_of_another_submission_ends_nothing(world: World) -> None:
+    task = waiting_for_all(world)
+    arguments = {**world.trigger_arguments(task.key), "submission": "another"}
+    task.set("deferred", deferred_for=60.0, arguments=arguments)
+    assert task.post(RESPONSE).status_code == 200
+    assert task.state == "scheduled"
+
+
+@ends
+def test_a_task_that_the_trigger_ends_at_the_same_moment_ends_once(world: World) -> None:
+    from airflow.models.trigger import Trigger  # noqa: TID251 - the triggerer's part is played here
+    from airflow.triggers.base import TaskSuccessEvent
+
+    task = waiting_for_all(world)
+    trigger_id = task.row["trigger_id"]
+    assert task.post(RESPONSE).status_code == 200
+    with world.session() as session:
+        Trigger.submit_event(trigger_id, TaskSuccessEvent(), session=session)
+    assert task.state == "success"

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from airflow_async_provider._callbacks.airflow_internals import ENDS_FROM_TRIGGER
 from airflow_async_provider._callbacks.registration import DURABLE_KEY
 from airflow_async_provider._download.destination.local_file import LocalFile
 from airflow_async_provider.errors import DownloadError, JobBlockedError, JobFailedError
@@ -248,3 +249,35 @@ def test_a_mended_file_is_sent_when_the_task_is_cleared(
     task.clear()
     task.run(upload("mended.csv", max_errors=4))
     assert sap.journal.jobs_started == 2
+
+
+# -- a task that was ended without a worker, which could have noted that
+
+
+def handed_over(**arguments: Any) -> Callable[[], HttpAsyncJobOperator]:
+    given = {"endpoint": "odata/Reports", "profile": "odata", "poll_interval": 0.1, **arguments}
+    return lambda: HttpAsyncJobOperator(task_id="t", **given)
+
+
+@pytest.mark.skipif(not ENDS_FROM_TRIGGER, reason="a trigger ends its task from Airflow 3.3 on")
+@pytest.mark.parametrize("arguments", [{"result": "handle"}, {}])
+def test_a_task_that_ended_without_a_worker_starts_a_new_job_when_it_is_cleared(
+    api: HttpAsyncSimulator, task: OneTask, arguments: dict[str, Any]
+) -> None:
+    api.script(processing_seconds=0.1)
+    deferral = task.begin(handed_over(**arguments))
+    assert task.wait(deferral)["state"] == "succeeded"  # and no worker is started
+    task.clear()
+    task.begin(handed_over(**arguments))
+    assert (api.journal.jobs_started, api.journal.cancels) == (2, 0)
+
+
+def test_one_whose_worker_could_not_hand_over_the_result_goes_on_with_its_job(
+    api: HttpAsyncSimulator, task: OneTask
+) -> None:
+    api.script(processing_seconds=0.1)
+    with pytest.raises(DownloadError, match="max_xcom_bytes"):
+        task.run(handed_over(max_xcom_bytes=1))
+    task.clear()
+    assert task.run(handed_over())
+    assert api.journal.jobs_started == 1

@@ -15,6 +15,8 @@ from airflow_async_provider.hooks._descriptions import profile_of
 from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator
+from airflow_async_provider.operators.open_connectors import OpenConnectorsAsyncRequestOperator
+from airflow_async_provider.operators.remote_job import RemoteJobOperator
 from airflow_async_provider.protocols import JobHandle
 from airflow_async_provider.sensors.async_job import AsyncJobSensor
 from airflow_async_provider.sensors.automic import AutomicExecutionSensor
@@ -56,6 +58,32 @@ class OwnPostExecute(AsyncJobSensor):
         """Does something."""
 
 
+class OwnHook(HttpAsyncJobOperator):
+    @property
+    def hook(self) -> Any:
+        """Asks in a way of its own."""
+        return None
+
+
+def test_a_task_whose_value_comes_with_the_last_answer_ends_there() -> None:
+    end = {"push": True, "mapped_over": False, "by_receiver": True}
+    made = HttpAsyncJobOperator(task_id="t", endpoint="jobs", max_xcom_bytes=7)
+    assert end_of(made) == {"end": {**end, "max_bytes": 7}}
+    any_function = RemoteJobOperator(task_id="t", start=print, max_xcom_bytes=7)
+    assert end_of(any_function) == {"end": {**end, "max_bytes": 7, "may_be_nothing": True}}
+    request = OpenConnectorsAsyncRequestOperator(task_id="t", endpoint="x", callback_max_bytes=7)
+    assert end_of(request) == {"end": {**end, "max_bytes": 7, "may_be_nothing": True}}
+
+
+def test_the_receiver_leaves_values_of_an_own_xcom_backend_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.sdk.bases.xcom import BaseXCom
+    from airflow.sdk.execution_time import xcom
+
+    monkeypatch.setattr(xcom, "XCom", type("OwnBackend", (BaseXCom,), {}))
+    made = HttpAsyncJobOperator(task_id="t", endpoint="jobs", max_xcom_bytes=7)
+    assert end_of(made) == {"end": {"push": True, "mapped_over": False, "max_bytes": 7}}
+
+
 @pytest.mark.parametrize(
     "made",
     [
@@ -68,7 +96,9 @@ class OwnPostExecute(AsyncJobSensor):
         lambda: OwnPostExecute(task_id="t", job=HANDLE.to_dict()),
         lambda: AutomicExecutionSensor(task_id="t", run_id="7"),
         lambda: AutomicExecuteOperator(task_id="t", object_name="JOBS.A"),
-        lambda: HttpAsyncJobOperator(task_id="t", endpoint="jobs"),
+        lambda: HttpAsyncJobOperator(task_id="t", endpoint="jobs", destination="/tmp/x"),
+        lambda: RemoteJobOperator(task_id="t", start=print, destination="/tmp/x"),
+        lambda: OwnHook(task_id="t", endpoint="jobs"),
         lambda: JaggaerAsoDownloadOperator(task_id="t", endpoint="jobs", destination="/tmp/x"),
     ],
 )
