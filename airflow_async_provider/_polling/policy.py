@@ -41,6 +41,7 @@ class PollPolicy:
     :param backoff: factor from one pause to the next while nothing changes; 1 keeps the pace
     :param jitter: part of a pause that is random, so that many jobs do not poll at the same moment
     :param max_outage: how long the remote may bring no readable answer until the wait is given up
+    :param safety_net: a callback is expected, so the remote's Retry-After makes pauses longer only
     """
 
     poll_interval: float = 10.0
@@ -48,6 +49,7 @@ class PollPolicy:
     backoff: float = 1.5
     jitter: float = 0.1
     max_outage: float = DEFAULT_MAX_OUTAGE
+    safety_net: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.poll_interval < math.inf:
@@ -175,7 +177,8 @@ class Wait:
         else:
             self._pause = min(self._pause * policy.backoff, policy.max_poll_interval)
         if retry_after is not None and 0 < retry_after < math.inf:  # 0 says nothing: then our own pace
-            pause = max(retry_after, min(self.floor, policy.poll_interval), SHORTEST_SLEEP)
+            least = self._pause if policy.safety_net else min(self.floor, policy.poll_interval)
+            pause = max(retry_after, least, SHORTEST_SLEEP)
             if self.errors_in_row > 1:
                 # It asked for too little: at that pace a short trouble would use up all our patience.
                 growth = min(policy.backoff, 10.0) ** min(self.errors_in_row - 1, 20)

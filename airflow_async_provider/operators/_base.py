@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 #: what the job is.
 NOT_OF_THE_JOB = frozenset({"conn_id", "http_conn_id", "callback_base_url", *STORE_TEMPLATE_FIELDS})
 
+
+#: While a callback is expected the pause between polls grows to so many times the first one: with the default
+#: of 120 seconds a job is polled ten times in its first hour, and six times in each later one.
+SAFETY_GROWTH = 5
 
 #: Arguments of a wait, which an operator that only starts a job does not take.
 WAIT_ARGUMENTS = frozenset(
@@ -266,7 +271,7 @@ class AsyncJobOperator(BaseOperator):
         :param protocol: reads the callback
         :param wanted: True, False, or None: where an address is set
         :param base_url: where the remote system reaches Airflow's API server
-        :param safety_poll_interval: pause between polls while a callback is expected (seconds)
+        :param safety_poll_interval: first pause between polls while a callback is expected (seconds)
         :param max_bytes: largest body
         :param protocol_name: name of the protocol where it is not its class's
         """
@@ -275,9 +280,12 @@ class AsyncJobOperator(BaseOperator):
         return CallbackSettings(
             wanted=wanted or None,
             base_url=base_url,
-            policy=self.pace(
-                max(safety_poll_interval, self.poll_interval),
-                max(safety_poll_interval, self.max_poll_interval),
+            policy=replace(
+                self.pace(
+                    max(safety_poll_interval, self.poll_interval),
+                    max(safety_poll_interval * SAFETY_GROWTH, self.max_poll_interval),
+                ),
+                safety_net=True,
             ),
             protocol=protocol,
             protocol_name=protocol_name or protocol.name,

@@ -64,7 +64,8 @@ class _BulkOperator(AsyncJobOperator):
     :param callback: True asks for a callback, False never does; None (default) does when an address is set
     :param callback_base_url: where SAP reaches Airflow's API server
     :param callback_max_bytes: largest callback body (bytes); a larger one fails the job with that reason
-    :param safety_poll_interval: pause between polls while a callback is expected (seconds or timedelta)
+    :param safety_poll_interval: first pause between polls while a callback is expected (seconds or
+        timedelta); it grows to five times that
     :param conn_id: Airflow connection
     """
 

@@ -71,7 +71,8 @@ class AutomicExecuteOperator(AsyncJobOperator):
     :param callback: True asks for a callback, False never does; None (default) does when an address is set:
         ``callback_base_url``, the one in the connection's extra or ``[async_provider] callback_base_url``
     :param callback_base_url: where Automic reaches Airflow's API server
-    :param safety_poll_interval: pause between polls while a callback is expected (seconds or timedelta)
+    :param safety_poll_interval: first pause between polls while a callback is expected (seconds or
+        timedelta); it grows to five times that
     :param on_not_run: what to do when Automic says that the run ended well without having run (inactive,
         skipped, empty, timed out: 1910 to 1944): ``skip`` the task, ``success``, or ``fail``
     :param on_blocked: when the run is blocked or held (1560 to 1564), so that neither an end nor a callback

@@ -98,7 +98,7 @@ def test_a_callback_is_asked_for_where_wanted_or_where_an_address_is_set(wanted:
     assert (settings.wanted, settings.base_url, settings.protocol) == (kept, "https://x", PROTOCOL)
     assert settings.protocol_name == "http_location"
     # While a callback is expected nothing is polled more often than without one.
-    assert (settings.policy.poll_interval, settings.policy.max_poll_interval) == (200, 300)
+    assert (settings.policy.poll_interval, settings.policy.max_poll_interval) == (200, 600)
 
 
 def test_polls_get_rarer_while_a_callback_is_expected() -> None:
@@ -107,7 +107,8 @@ def test_polls_get_rarer_while_a_callback_is_expected() -> None:
         PROTOCOL, wanted=None, base_url=None, safety_poll_interval=120, protocol_name="x.y.Z"
     )
     assert settings is not None
-    assert (settings.policy.poll_interval, settings.policy.max_poll_interval) == (120, 120)
+    assert (settings.policy.poll_interval, settings.policy.max_poll_interval) == (120, 600)
+    assert settings.policy.safety_net
     assert settings.protocol_name == "x.y.Z"
 
 

@@ -355,3 +355,28 @@ def test_an_endless_trouble_ends(policy: PollPolicy, wait_for: int) -> None:
         before = now
     assert step == Stop("error", step.error)
     assert before - NOW < policy.max_outage <= now - NOW
+
+
+# -- the safety net beside a callback
+
+SAFETY = PollPolicy(poll_interval=120, max_poll_interval=600, safety_net=True)
+
+
+@pytest.mark.parametrize("retry_after", [None, 5.0])
+@pytest.mark.parametrize("seed", range(20))
+def test_ten_polls_an_hour_and_none_after_the_deadline(seed: int, retry_after: float | None) -> None:
+    wait = Wait(SAFETY, NOW + DAY, _random=random.Random(seed))
+    now, polls = NOW, []
+    step = wait.first(now)
+    while isinstance(step, Sleep):
+        now += step.seconds
+        polls.append(now)
+        step = running(wait, now, retry_after=retry_after)
+    assert step == Stop("timeout")
+    assert polls[-1] == pytest.approx(NOW + DAY)  # what has ended unnoticed is noticed then
+    hours = [sum(NOW + h * 3600 <= poll < NOW + (h + 1) * 3600 for poll in polls) for h in range(24)]
+    assert max(hours) <= 10
+
+
+def test_a_remote_that_wants_longer_pauses_gets_them_beside_a_callback_too() -> None:
+    assert seconds(running(a_wait(SAFETY), retry_after=1000.0)) >= 1000.0
