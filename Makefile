@@ -33,7 +33,8 @@ PIP := $(BIN)/python $(INSTALL)
 RUNTIME := requirements/runtime-$(AIRFLOW).txt
 PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 # What make bench runs; each can be run alone, and with --smoke.
-BENCHMARKS := poll_cpu bad_neighbours waiting ending automic_batch storing triggerer callback_wake forged_callbacks download_disk \
+BENCHMARKS := poll_cpu bad_neighbours waiting outage ending automic_batch storing triggerer callback_wake callback_end \
+	forged_callbacks download_disk \
 	download_s3 download_files download_ranges imports page_reports
 # What differs most between releases of Airflow.
 SYSTEM_SHORT := tests/system/test_harness.py tests/system/test_callbacks.py tests/system/test_asset_watcher.py \
