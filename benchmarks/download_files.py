@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Many small files to S3 in one task: ours, eight at once and one by one, and ``HttpToS3Operator`` for each.
+Many small files to S3 in one task: ours, eight at once and one by one, rclone, ``HttpToS3Operator`` for each.
 
 1,000 files of 1 MiB (``--count``, ``--size``), hashed, with a journal and a manifest. Source and S3 server
 are two more processes on the same machine that cost little, as in ``download_s3.py``. The memory of ours must
 not grow with the number of files: ``--more`` gives a second number for ours alone. The peer gets fewer files
-(``--peer-count``), as it looks up its connections anew for each.
+(``--peer-count``), as it looks up its connections anew for each. rclone, also with eight at once, copies
+from its HTTP backend and makes neither hashes of its own nor a journal.
 """
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from bench import arguments, report, server
-from download_s3 import BUCKET, environment
-from measured import measure, middle, parse_sizes, python, shown
+from download_s3 import BUCKET, environment, program
+from measured import Measured, measure, middle, parse_sizes, python, shown
 
 OURS = "store_files (ours)"
 
@@ -38,19 +41,37 @@ def main() -> None:
             figures = middle([measure(command, **environment(endpoint)) for _ in range(options.turns)])
             if figures.said["files"] != count:
                 raise RuntimeError(f"{who} stored {figures.said['files']} files of {count}")
-            rows.append(
-                {
-                    "who": who,
-                    "files": count,
-                    "size": shown(size),
-                    "seconds": figures.seconds,
-                    "files_per_s": count / figures.seconds,
-                    "cpu_s": figures.cpu_seconds,
-                    "peak_mib": figures.peak_mib,
-                    "of_that_before_mib": figures.said.get("peak_before_mib"),
-                }
-            )
+            rows.append(row(who, count, size, figures))
+        if rclone := program("rclone"):
+            turns = [by_rclone(rclone, source, endpoint, size, options.count) for _ in range(options.turns)]
+            rows.append(row("rclone copy, 8 at once", options.count, size, middle(turns)))
     report("download_files", rows, smoke=options.smoke, turns=options.turns)
+
+
+def row(who: str, count: int, size: int, figures: Measured) -> dict[str, Any]:
+    """One line of the table."""
+    return {
+        "who": who,
+        "files": count,
+        "size": shown(size),
+        "seconds": figures.seconds,
+        "files_per_s": count / figures.seconds,
+        "cpu_s": figures.cpu_seconds,
+        "peak_mib": figures.peak_mib,
+        "of_that_before_mib": figures.said.get("peak_before_mib"),
+    }
+
+
+def by_rclone(rclone: str, source: str, endpoint: str, size: int, count: int) -> Measured:
+    """The same files with rclone, which finds their sizes by a HEAD each."""
+    with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
+        names = Path(folder) / "names"
+        names.write_text("".join(f"{size}/{number:05d}\n" for number in range(count)), encoding="utf-8")
+        command = [
+            *(rclone, "copy", "--http-url", f"{source}/bytes", "--files-from-raw", str(names)),
+            *("--no-traverse", "--no-check-dest", "--transfers", "8", ":http:", f"target:{BUCKET}/rclone"),
+        ]
+        return measure(command, **environment(endpoint))
 
 
 if __name__ == "__main__":
