@@ -88,6 +88,8 @@ class Remote:
 def main() -> None:
     options = arguments(__doc__ or "", jobs=2000, interval=30.0, away=60.0)
     jobs, interval, away = (50, 2.0, 4.0) if options.smoke else (options.jobs, options.interval, options.away)
+    import airflow_async_provider.triggers.async_job  # noqa: F401 # Airflow sets up its logging here
+
     quiet()
     rows = [asyncio.run(outage(how, jobs, interval, away)) for how in ("refuses", "silent")]
     report(

@@ -475,7 +475,7 @@ def waiting_for_all(world: World, *, end: dict[str, Any] | None = None, **facts:
     task = world.task(**{**MUTE, "deferred_for": 1.0, **facts})
     ending = {"push": True, "mapped_over": False, "max_bytes": 1000, "by_receiver": True, **(end or {})}
     handle = JobHandle("open_connectors", "e-1", time.time()).to_dict()
-    arguments = {"job": handle, "submission": task.expect(**MUTE, **facts).submission, "end": ending}
+    arguments = {"job": handle, "submission": task.expect(**MUTE).submission, "end": ending}
     task.set("deferred", deferred_for=facts.get("deferred_for", 1.0), arguments=arguments)
     return task
 
@@ -558,3 +558,11 @@ def test_a_task_that_the_trigger_ends_at_the_same_moment_ends_once(world: World)
     with world.session() as session:
         Trigger.submit_event(trigger_id, TaskSuccessEvent(), session=session)
     assert task.state == "success"
+
+
+def test_before_airflow_3_3_the_task_is_resumed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(internals, "ENDS_FROM_TRIGGER", False)
+    task = waiting_for_all(world, deferred_for=60.0)
+    assert task.post(RESPONSE).status_code == 200
+    assert task.state == "scheduled"
+    assert world.xcom(task.key, "return_value") is None

@@ -10,6 +10,7 @@ import pytest
 from airflow.sdk import DAG, Asset, task
 
 from airflow_async_provider._callbacks.airflow_internals import ENDS_FROM_TRIGGER
+from airflow_async_provider._jobs import ending
 from airflow_async_provider._jobs.ending import end_arguments
 from airflow_async_provider.hooks._descriptions import profile_of
 from airflow_async_provider.operators.automic import AutomicExecuteOperator
@@ -21,7 +22,7 @@ from airflow_async_provider.protocols import JobHandle
 from airflow_async_provider.sensors.async_job import AsyncJobSensor
 from airflow_async_provider.sensors.automic import AutomicExecutionSensor
 
-pytestmark = pytest.mark.skipif(not ENDS_FROM_TRIGGER, reason="a trigger ends its task from Airflow 3.3 on")
+ends = pytest.mark.skipif(not ENDS_FROM_TRIGGER, reason="a trigger ends its task from Airflow 3.3 on")
 
 HANDLE = JobHandle("jaggaer_aso", "7", 0.0, "https://aso.example/jobs/7")
 PUSHED = {"end": {"push": True, "mapped_over": False}}
@@ -37,6 +38,7 @@ def end_of(made: Any, map_index: int = -1, handle: JobHandle = HANDLE) -> dict[s
     return end_arguments(made, {"ti": SimpleNamespace(map_index=map_index)}, handle)
 
 
+@ends
 def test_a_sensor_and_a_task_that_hands_over_its_handle_end_there() -> None:
     assert end_of(sensor()) == PUSHED
     assert end_of(sensor(do_xcom_push=False)) == {"end": {"push": False, "mapped_over": False}}
@@ -65,6 +67,7 @@ class OwnHook(HttpAsyncJobOperator):
         return None
 
 
+@ends
 def test_a_task_whose_value_comes_with_the_last_answer_ends_there() -> None:
     end = {"push": True, "mapped_over": False, "by_receiver": True}
     made = HttpAsyncJobOperator(task_id="t", endpoint="jobs", max_xcom_bytes=7)
@@ -75,6 +78,7 @@ def test_a_task_whose_value_comes_with_the_last_answer_ends_there() -> None:
     assert end_of(request) == {"end": {**end, "max_bytes": 7, "may_be_nothing": True}}
 
 
+@ends
 def test_the_receiver_leaves_values_of_an_own_xcom_backend_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
     from airflow.sdk.bases.xcom import BaseXCom
     from airflow.sdk.execution_time import xcom
@@ -84,6 +88,7 @@ def test_the_receiver_leaves_values_of_an_own_xcom_backend_to_others(monkeypatch
     assert end_of(made) == {"end": {"push": True, "mapped_over": False, "max_bytes": 7}}
 
 
+@ends
 @pytest.mark.parametrize(
     "made",
     [
@@ -106,16 +111,19 @@ def test_a_worker_ends_what_it_has_to_do_more_for(made: Any) -> None:
     assert end_of(made()) == {}
 
 
+@ends
 def test_a_subclass_that_changes_nothing_at_the_end_ends_there() -> None:
     assert end_of(Silent(task_id="t", job=HANDLE.to_dict())) == PUSHED
 
 
+@ends
 def test_who_asks_for_it_is_told_why_it_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
     made = sensor(end_from_trigger=True, outlets=[Asset("a")])
     assert end_of(made) == {}
     assert "as it has outlets" in capsys.readouterr().out
 
 
+@ends
 def test_the_length_is_told_where_a_task_is_expanded_over_the_value() -> None:
     @task
     def each(item: Any) -> None:
@@ -130,6 +138,7 @@ def test_the_length_is_told_where_a_task_is_expanded_over_the_value() -> None:
     assert end_of(made) == {}  # the worker raises Airflow's own error
 
 
+@ends
 def test_a_job_that_is_deleted_afterwards_needs_a_worker() -> None:
     described = {
         "start": {"path": "jobs", "id": "id"},
@@ -142,3 +151,12 @@ def test_a_job_that_is_deleted_afterwards_needs_a_worker() -> None:
     url = "https://api.example/jobs/7"
     handle = JobHandle(profile.registered_name, "7", 0.0, url, options=profile.options())
     assert end_of(made, handle=handle) == {}
+
+
+def test_before_airflow_3_3_a_worker_ends_every_task(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(ending, "ENDS_FROM_TRIGGER", False)
+    assert end_of(sensor(end_from_trigger=True)) == {}
+    assert "as this needs Airflow 3.3" in capsys.readouterr().out
+    assert end_of(HttpAsyncJobOperator(task_id="t", endpoint="jobs")) == {}
