@@ -3,7 +3,8 @@
 Many waiting jobs whose remote was away: what it gets to do when it is back, and how late ends are seen.
 
 ``--jobs`` triggers wait in one event loop, polling every ``--interval`` seconds. Then the remote refuses
-connections, or takes them and stays silent, for ``--away`` seconds, in which all jobs end. Counted is from
+connections, or takes them and stays silent (a third of the interval is the connection's ``timeout``), for
+``--away`` seconds, in which all jobs end. Counted is from
 the moment in which it answers again: requests in the busiest second, beside the connection's budget
 (``max_requests_per_minute``), and when the last end has been noticed.
 """
@@ -23,10 +24,13 @@ from typing import Any
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="benchmark-"))
 
 from bench import arguments, connection_environment, quiet, report
-from tiny_server import ENDED, STILL_PROCESSING
+from tiny_server import STILL_PROCESSING, answer
 
 #: Requests a minute to the remote's host: the default of a connection.
 BUDGET = 6000
+
+#: An end that needs no result URL.
+ENDED = answer("200 OK", b'{"status": "failed"}')
 
 
 class Remote:
@@ -107,7 +111,7 @@ async def outage(how: str, jobs: int, interval: float, away: float) -> dict[str,
     """One outage."""
     remote = Remote()
     host = f"http://127.0.0.1:{remote.port}"
-    extra = {"max_requests_per_minute": BUDGET}
+    extra = {"max_requests_per_minute": BUDGET, "timeout": interval / 3}
     connection_environment(f"aso_{how}", conn_type="jaggaer_aso", host=host, password="t", extra=extra)
     noticed: list[float] = []
     tasks = [

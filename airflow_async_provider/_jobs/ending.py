@@ -35,7 +35,7 @@ def prepare_end(run: JobRun) -> dict[str, Any]:
 
 def ends_here(run: JobRun) -> None:
     """A worker has the task again, and with it its end."""
-    if getattr(run.task, "reattach", False) and ENDS_FROM_TRIGGER:
+    if getattr(run.task, "reattach", False) and ENDS_FROM_TRIGGER and run.task.value_at_end() is not None:
         run.memory.note_end(elsewhere=False)
 
 

@@ -154,9 +154,20 @@ class TaskMemory:
             self.save(replace(self.now, **facts))
 
     def note_end(self, *, elsewhere: bool) -> None:
-        """Remember whether the triggerer or the receiver ends the task when its job has succeeded."""
-        if self.works and self.now.ends_elsewhere is not elsewhere:
-            self.add(ends_elsewhere=elsewhere)
+        """
+        Remember whether the triggerer or the receiver ends the task when its job has succeeded.
+
+        Read anew and not kept: what the next try writes meanwhile must not be overwritten later.
+        """
+        known = self.__dict__.get("now")
+        if not self.works or (known is not None and known.ends_elsewhere is elsewhere):
+            return
+        stored = Remembered.from_dict(self._store.get(DURABLE_KEY))
+        if stored.handle is None or stored.owner != self.owner or stored.ends_elsewhere is elsewhere:
+            return
+        self._store.set(DURABLE_KEY, replace(stored, ends_elsewhere=elsewhere).to_dict())
+        if known is not None:
+            self.now = replace(known, ends_elsewhere=elsewhere)
 
     def forget(self) -> None:
         """Forget the job: the next run of this task starts a new one."""

@@ -278,4 +278,4 @@ async def test_airflow_s_word_about_a_user_is_explained(lines: Callable[[], str]
 
     arguments = a_trigger().serialize()[1]
     await asyncio.wait_for(Answered(**arguments).on_kill(), 10)
-    assert "Job 7: its callback has resumed the task" in lines()
+    assert "Job 7: its callback has resumed or ended the task" in lines()
