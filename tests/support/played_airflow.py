@@ -42,6 +42,9 @@ from airflow_async_provider._callbacks.registration import (
 
 LONGEST = 20.0
 
+#: In place of an event: the task has been ended without a worker.
+ENDED: dict[str, Any] = {"ended": True}
+
 
 class Store(dict[str, Any]):
     """Airflow's task_state_store as the worker sees it."""
@@ -116,6 +119,9 @@ class PlayedAirflow:
             except TaskDeferred as deferral:
                 self.deferrals += 1
                 event = asyncio.run(asyncio.wait_for(self._wait(deferral), LONGEST))
+                if event == ENDED:
+                    self.state = "success"
+                    return self.xcoms.get("return_value")
                 kwargs = json.loads(json.dumps(deferral.kwargs))
                 self.state, self.deferred_at = "running", None
                 method = deferral.method_name
@@ -141,7 +147,8 @@ class PlayedAirflow:
                     return self.woken.get_nowait()
                 if fired.done():
                     self.state = "scheduled"
-                    return dict(fired.result().payload)
+                    ended = fired.result().payload == "success"  # a TaskSuccessEvent
+                    return ENDED if ended else dict(fired.result().payload)
                 await asyncio.sleep(0.01)
         finally:
             fired.cancel()
@@ -152,6 +159,13 @@ class PlayedAirflow:
     def resume(self, session: Any, task_instance: Any, event: dict[str, Any]) -> None:
         self.state = "scheduled"
         self.woken.put(json.loads(json.dumps(event)))
+
+    def end(self, session: Any, task_instance: Any, value: Any) -> bool:
+        if value is not None:
+            self.xcoms["return_value"] = json.loads(json.dumps(value))
+        self.state = "success"
+        self.woken.put(ENDED)
+        return True
 
     def put_delivery(self, session: Any, task_instance: Any, stored: str) -> None:
         self.xcoms[MAILBOX_KEY] = stored
@@ -198,6 +212,8 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedAirflow]:
         "put_delivery": played.put_delivery,
         "keep_delivery": played.keep_delivery,
         "resume": played.resume,
+        "trigger_arguments_of": lambda ti: ti.triggers[-1].serialize()[1],
+        "end": played.end,
         "connection_of": played.connection_of,
         "team_of": lambda dag_id: None,
     }
