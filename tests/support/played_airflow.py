@@ -121,7 +121,7 @@ class PlayedAirflow:
                 event = asyncio.run(asyncio.wait_for(self._wait(deferral), LONGEST))
                 if event == ENDED:
                     self.state = "success"
-                    return self.xcoms.get("return_value")
+                    return self.xcoms.pop("return_value", None)
                 kwargs = json.loads(json.dumps(deferral.kwargs))
                 self.state, self.deferred_at = "running", None
                 method = deferral.method_name
