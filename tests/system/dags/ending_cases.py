@@ -54,9 +54,13 @@ with DAG("ending_with_value", schedule=None, params={"told": ""}, default_args={
     )
     names.override(task_id="each_row").expand(pair=rows.output)
     HttpAsyncJobOperator(
-        task_id="too_large", http_conn_id="ending_remote", endpoint="large", profile="location", poll_interval=1,
-        max_xcom_bytes=10, retries=0,
-    )  # fmt: skip
+        task_id="too_large",
+        http_conn_id="ending_remote",
+        endpoint="large",
+        profile="location",
+        poll_interval=1,
+        max_xcom_bytes=10,
+    )
 
 with DAG("ending_by_callback", schedule=None, params={"told": ""}, default_args={"retries": 0}):
     called = RemoteJobOperator(task_id="called", start=tell)
