@@ -53,19 +53,19 @@ def test_the_documentation_says_the_same() -> None:
     says = documented()
     assert len(says) == 11
     old = {
-        "a retry goes on with the job of the try before": "Automic only, by alias",
-        "a submission that must not be repeated is not repeated by a retry": "no: set `retries=0`",
+        "a retry continues with the job of the previous try": "Automic only, by alias",
+        "a retry does not repeat a submission that must not be repeated": "no: set `retries=0`",
         "cancel when a **deferred** task is cleared or marked": "no",
     }
-    told = says.pop("`params` of a task told from the DAG's")
+    told = says.pop("`params` of a task distinguished from the DAG's")
     assert told == ("exactly" if LINE >= (3, 2) else "by name and value")
-    assert says.pop("mapped `params` told from the DAG's") == "by name and value"
+    assert says.pop("mapped `params` distinguished from the DAG's") == "by name and value"
     for row, lacking in old.items():
         assert (says.pop(row) == lacking) is (LINE < (3, 3)), row
     since = {
-        "asset watchers share one stream, and remember what has fired": ("no", (3, 3)),
+        "asset watchers share one stream of polls, and store the last event": ("no", (3, 3)),
         "`queue` of an asset watcher": ("ignored", (3, 4)),
-        "a callback finds its own iteration of a task loop": ("there are none", (3, 4)),
+        "a callback finds its iteration of a task loop": ("no loops", (3, 4)),
         "signature keys from a team's own connections (`[core] multi_team`)": ("no", (3, 2)),
     }
     for row, (lacking, line) in since.items():
