@@ -2,8 +2,8 @@
 """
 Remote jobs from a terminal: ``python -m airflow_async_provider try PROFILE --conn-id ID``.
 
-See docs/trying_a_description.md; docs/remote_jobs_page.md for ``list``, ``show``, ``poll``, ``cancel``;
-docs/push_for_assets.md for ``push-sources`` and ``deliveries``.
+See docs/trying_a_description.md; docs/remote_jobs_page.md for ``list``, ``show``, ``poll`` and others;
+docs/push_for_assets.md for ``push-sources``.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser, commands = command_line.new_parser()
     add_push_commands(commands)
     arguments = parser.parse_args(argv)
-    if arguments.command in ("push-sources", "deliveries"):  # imports are after --help, which needs nothing
+    if arguments.command == "push-sources":  # imports are after --help, which needs nothing
         from airflow_async_provider._cli.push import run_push
 
-        return run_push(arguments, getattr(arguments, "action", arguments.command))
+        return run_push(arguments, arguments.action)
     if arguments.command != "try":
         from airflow_async_provider._cli.jobs import run_jobs
 

@@ -9,7 +9,7 @@ where the database is; each function has a test on each supported Airflow versio
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -132,19 +132,64 @@ def find_log(session: Session, event: str, owner: str, part: str) -> Any:
     ).first()
 
 
-def logs(session: Session, events: str, limit: int, **where: Any) -> list[dict[str, Any]]:
+_SHOWN = ("id", "dttm", "event", "owner", "dag_id", "task_id", "run_id", "map_index", "extra")
+
+
+def logs(
+    session: Session, events: str, limit: int, *, exact: bool = False, **where: Any
+) -> list[dict[str, Any]]:
     """
     The last rows, newest first.
 
-    :param events: how the event begins
+    :param events: how the event begins, or its whole name
+    :param where: columns and what they hold; of several values one
     """
     from airflow.models.log import Log
     from sqlalchemy import select
 
-    which = [Log.event.startswith(events, autoescape=True), *(getattr(Log, n) == v for n, v in where.items())]
-    rows = session.scalars(select(Log).where(*which).order_by(Log.id.desc()).limit(limit)).all()
-    names = ("dttm", "event", "owner", "dag_id", "task_id", "run_id", "map_index", "extra")
-    return [{name: getattr(row, name) for name in names} for row in rows]
+    named = Log.event == events if exact else Log.event.startswith(events, autoescape=True)
+    columns = {name: getattr(Log, name) for name in where}
+    which = [
+        columns[name] == value if isinstance(value, str | int) else columns[name].in_(value)
+        for name, value in where.items()
+    ]
+    rows = session.scalars(select(Log).where(named, *which).order_by(Log.id.desc()).limit(limit)).all()
+    return [{name: getattr(row, name) for name in _SHOWN} for row in rows]
+
+
+def last_logs(
+    session: Session, event: str, tasks: Collection[tuple[str, str, str, int]]
+) -> list[dict[str, Any]]:
+    """The last row of each task, named by DAG, run, task and map index."""
+    from airflow.models.log import Log
+    from sqlalchemy import and_, func, or_, select
+
+    names = ("dag_id", "run_id", "task_id", "map_index")
+    each = [and_(*(getattr(Log, n) == v for n, v in zip(names, t, strict=True))) for t in tasks]
+    latest = (
+        select(func.max(Log.id))
+        .where(Log.event == event, or_(*each))
+        .group_by(*(getattr(Log, n) for n in names))
+    )
+    rows = session.scalars(select(Log).where(Log.id.in_(latest))).all()
+    return [{name: getattr(row, name) for name in _SHOWN} for row in rows]
+
+
+def log_row(session: Session, number: int) -> dict[str, Any] | None:
+    """A row by its number; None when there is none."""
+    from airflow.models.log import Log
+
+    row = session.get(Log, number)
+    return None if row is None else {name: getattr(row, name) for name in _SHOWN}
+
+
+def event_of(session: Session, number: int) -> tuple[Any, dict[str, Any]] | None:
+    """The asset of an event and what the event holds; None where either is gone."""
+    from airflow.models.asset import AssetEvent, AssetModel
+
+    event = session.get(AssetEvent, number)
+    asset = None if event is None else session.get(AssetModel, event.asset_id)
+    return None if event is None or asset is None else (asset, dict(event.extra or {}))
 
 
 # -- the connections of sources

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._callbacks import airflow_assets as assets
@@ -30,6 +32,9 @@ SOURCE_EVENT = "async_push:"
 #: Owners of the rows: of a task's, and of a source's that made events and that did not.
 TASK_OWNER = "callback"
 MADE, OTHER = "push", "push, no event"
+
+#: A task as rows name it: DAG, run, task and map index.
+Task = tuple[str, str, str, int]
 
 #: So many rows of one task stay, and of one source: those that made events are its memory for repeats.
 KEEP_TASK = 20
@@ -53,8 +58,9 @@ def record_for_task(task: TaskKey, outcome: str, size: int, delivery_id: str) ->
         "run_id": task.run_id,
         "map_index": task.map_index,
     }
+    facts = _facts(outcome, size, delivery_id, attempt=task.attempt)
     with internals.transaction() as session:
-        assets.add_log(session, TASK_EVENT, TASK_OWNER, _facts(outcome, size, delivery_id), **where)
+        assets.add_log(session, TASK_EVENT, TASK_OWNER, facts, **where)
         assets.trim_logs(session, TASK_EVENT, TASK_OWNER, KEEP_TASK, **where)
 
 
@@ -72,7 +78,15 @@ def record_for_source(name: str, outcome: str, size: int, delivery_id: str, team
 
 
 def record_event(
-    session: Session, name: str, size: int, delivery_id: str, *, team: str | None, key: str, **more: Any
+    session: Session,
+    name: str,
+    size: int,
+    delivery_id: str,
+    *,
+    team: str | None,
+    key: str,
+    outcome: str = "event",
+    **more: Any,
 ) -> None:
     """
     Write down a delivery that made events, in their transaction.
@@ -80,7 +94,7 @@ def record_event(
     :param key: what a repeated delivery has again; empty: none is recognised
     """
     event = f"{SOURCE_EVENT}{name}"
-    facts = _facts("event", size, delivery_id, key=key, **more)
+    facts = _facts(outcome, size, delivery_id, key=key, **more)
     assets.add_log(session, event, MADE, facts, team_name=team)
     assets.trim_logs(session, event, MADE, KEEP_MADE, MIN_AGE)
 
@@ -96,31 +110,81 @@ def is_repeated(session: Session, name: str, key: str) -> bool:
 
 
 def last(
-    limit: int, *, source: str | None = None, task: dict[str, Any] | None = None
+    limit: int,
+    *,
+    source: str | None = None,
+    task: dict[str, Any] | None = None,
+    dag_ids: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """
     The last deliveries, newest first.
 
     :param source: of this push source; an empty text: of all of them
     :param task: of tasks with these ``dag_id``, ``task_id``, ``run_id``, ``map_index``, as far as given
+    :param dag_ids: of tasks of these DAGs only
     """
     events = TASK_EVENT if source is None else f"{SOURCE_EVENT}{source}"
+    where = {**(task or {}), **({"dag_id": dag_ids} if dag_ids is not None and source is None else {})}
     with internals.transaction() as session:
-        rows = assets.logs(session, events, limit, **(task or {}))
-    return [_shown(row) for row in rows if not source or row["event"] == events]
+        rows = assets.logs(session, events, limit, exact=bool(source is None or source), **where)
+    return [_shown(row) for row in rows]
 
 
-def _shown(row: dict[str, Any]) -> dict[str, Any]:
+def last_of_each(session: Session, tasks: Collection[Task]) -> dict[Task, dict[str, Any]]:
+    """The last delivery of each of some tasks, named by DAG, run, task and map index."""
+    rows = assets.last_logs(session, TASK_EVENT, tasks) if tasks else []
+    return {(row["dag_id"], row["run_id"], row["task_id"], row["map_index"]): _shown(row) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """
+    One row of the record.
+
+    :param source: of which push source it is; empty for a task's
+    :param task: whose callback it was; None for a source's
+    :param facts: what the row holds, with what is not shown
+    """
+
+    source: str
+    task: TaskKey | None
+    facts: Mapping[str, Any]
+
+
+def find(session: Session, number: int) -> Recorded | None:
+    """The delivery with a number; None where there is none."""
+    row = assets.log_row(session, number)
+    if row is None:
+        return None
+    facts = _facts_of(row)
+    if row["event"].startswith(SOURCE_EVENT):
+        return Recorded(row["event"].removeprefix(SOURCE_EVENT), None, facts)
+    if row["event"] != TASK_EVENT:
+        return None
+    named = (row["dag_id"], row["run_id"], row["task_id"], row["map_index"])
+    return Recorded("", TaskKey(*named, str(facts.get("attempt", ""))), facts)
+
+
+def _facts_of(row: Mapping[str, Any]) -> dict[str, Any]:
     try:
-        facts = json.loads(row["extra"] or "{}")
+        found = json.loads(row["extra"] or "{}")
     except ValueError:
-        facts = {}
-    facts.pop("key", None)
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+#: What is kept of a delivery and is nobody's affair.
+_HIDDEN = ("key", "attempt", "events")
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    facts = {name: value for name, value in _facts_of(row).items() if name not in _HIDDEN}
     of_task = row["event"] == TASK_EVENT
     names = ("dag_id", "task_id", "run_id", "map_index") if of_task else ()
     about = {name: row[name] for name in names}
     about |= {} if of_task else {"source": row["event"].removeprefix(SOURCE_EVENT)}
-    return {"received_at": row["dttm"].isoformat(timespec="seconds"), **about, **facts}
+    moment = row["dttm"].isoformat(timespec="seconds")
+    return {"number": row["id"], "received_at": moment, **about, **facts}
 
 
 def _facts(outcome: str, size: int, delivery_id: str, **more: Any) -> str:

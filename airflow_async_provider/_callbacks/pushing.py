@@ -41,6 +41,7 @@ DUPLICATE = "duplicate"
 IGNORED = "ignored"
 NO_ASSET = "no_asset"
 TOO_MANY = "too_many"
+REPLAYED = "replayed"
 
 #: Outcomes that are written down in the transaction of the event.
 RECORDED = frozenset({EVENT, DUPLICATE})
@@ -131,18 +132,63 @@ def _make_events(
             return Outcome(NO_ASSET)
         if deliveries.is_repeated(session, source.name, key):
             return Outcome(DUPLICATE)
-        for asset in found:
-            assets.add_event(session, asset, extra, source.team, later)
+        made = [assets.add_event(session, asset, extra, source.team, later) for asset in found]
         told = [asset.name for asset in found]
         deliveries.record_event(
-            session, source.name, len(body), delivery_id, team=source.team, key=key, assets=told
+            *(session, source.name, len(body), delivery_id),
+            team=source.team,
+            key=key,
+            assets=told,
+            events=made,
         )
+    _tell(later)
+    return Outcome(EVENT)
+
+
+def _tell(later: list[Callable[[], None]]) -> None:
     for notify in later:
         try:
             notify()
         except Exception as e:  # noqa: BLE001 - a listener; the event is there whatever it does
             log.warning("A listener for asset events failed: %s", type(e).__name__)
-    return Outcome(EVENT)
+
+
+def replay(number: int, by: str) -> list[str]:
+    """
+    Make the events of a recorded delivery once more: what it brought lies in the events that it made.
+
+    :param number: of the delivery in the record
+    :param by: the name of the user who wants it
+    :return: names of the assets that have a new event; empty where the delivery made none, or they are gone
+    :raises Exception: what the database raises; nothing was made then
+    """
+    later: list[Callable[[], None]] = []
+    with internals.transaction() as session:
+        row = deliveries.find(session, number)
+        if row is None or row.task is not None:
+            return []
+        facts = row.facts
+        before = [assets.event_of(session, event) for event in facts.get("events") or []]
+        held = {asset.name: extra for asset, extra in filter(None, before)}
+        found = assets.lock_assets(session, list(held)) if held else []
+        source = _sources.get(row.source, MAX_AGE)
+        team = source.team if source else None
+        again = {"replayed_at": datetime.now(UTC).isoformat(timespec="milliseconds"), "replayed_by": by}
+        made = [assets.add_event(session, a, {**held[a.name], **again}, team, later) for a in found]
+        told = [asset.name for asset in found]
+        if told:
+            deliveries.record_event(
+                *(session, row.source, int(facts.get("bytes", 0)), str(facts.get("id", ""))),
+                team=team,
+                key="",
+                outcome=REPLAYED,
+                assets=told,
+                events=made,
+                replay_of=number,
+                by=by,
+            )
+    _tell(later)
+    return told
 
 
 def _key(source: Source, delivery_id: str, headers: Headers, body: bytes) -> str:

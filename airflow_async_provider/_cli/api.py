@@ -46,16 +46,26 @@ class Api:
         """
         return self._ask("GET", f"remote-jobs/{path}", params=_given(query))
 
-    def act(self, job: Mapping[str, Any], action: str) -> str:
+    def act(self, job: Mapping[str, Any], action: str, value: Any = None) -> str:
         """
         Take an action.
 
         :param job: as :meth:`get` has told it
+        :param value: the result, for what is completed by hand
         :return: what happens now
         """
         named = {n: job[n] for n in ("dag_id", "run_id", "task_id", "map_index", "ti_id")}
-        answer = self._ask("POST", "remote-jobs/act", params=named, json={"action": action})
+        wanted = {"action": action, "value": value}
+        answer = self._ask("POST", "remote-jobs/act", params=named, json=wanted)
         return str(answer.get("detail", ""))
+
+    def post(self, path: str, **query: Any) -> dict[str, Any]:
+        """
+        Ask the page to do something.
+
+        :param path: below the page's own address
+        """
+        return self._ask("POST", f"remote-jobs/{path}", params=_given(query))
 
     def _ask(self, method: str, path: str, **options: Any) -> dict[str, Any]:
         if "Authorization" not in self._session.headers:

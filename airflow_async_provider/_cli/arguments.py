@@ -103,11 +103,26 @@ def job_commands() -> dict[str, tuple[str, Settings]]:
         (("--limit",), {"type": int, "default": 1000, "help": "so many at most, 1000 by default"}),
     ]
     sure: Settings = [(("--yes",), {"action": "store_true", "help": "do not ask"})]
+    value: Settings = [(("--value",), {"type": json_or_file, "help": "the result: JSON, or @FILE"})]
+    came: Settings = [
+        *chosen[:3],
+        (("--map-index",), {"type": int, "help": "only of this index"}),
+        (("--source",), {"help": "of this push source, instead of tasks"}),
+        (("--all-sources",), {"action": "store_true", "help": "of all push sources, instead of tasks"}),
+        (("--limit",), {"type": int, "default": 20, "help": "number of rows, 20 by default, 200 at most"}),
+    ]
+    one: Settings = [(("number",), {"type": int, "help": "of the delivery, as deliveries shows it"})]
     return {
         "list": ("List waiting remote jobs", [*chosen, *where]),
-        "show": ("Show one waiting remote job and its timeline", [*task, *where]),
+        "show": ("Show one waiting remote job, its timeline and its deliveries", [*task, *where]),
         "poll": ("Poll a job now", [*task, *where]),
         "cancel": ("Cancel a job at the remote system", [*task, *sure, *where]),
+        "complete": (
+            "Go on as if the callback had said that the job succeeded",
+            [*task, *value, *sure, *where],
+        ),
+        "deliveries": ("Show the last deliveries: time, outcome, size, id", [*came, *where]),
+        "replay": ("Replay a delivery to its task, or make the events of a source's again", [*one, *where]),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from functools import partial
 from typing import Any
 
 from airflow_async_provider._cli.arguments import job_commands, try_arguments
@@ -24,7 +25,7 @@ def remote_jobs() -> list[Any]:
         ActionCommand(
             name=name,
             help=words,
-            func=lazy_load_command(f"{__name__}.{name}_jobs"),
+            func=partial(_jobs, name=name),
             args=tuple(Arg(flags, **given) for flags, given in settings),
         )
         for name, (words, settings) in job_commands().items()
@@ -41,28 +42,8 @@ def attempt(arguments: Namespace) -> None:
     sys.exit(run_try(arguments))
 
 
-def _jobs(name: str, arguments: Namespace) -> None:
+def _jobs(arguments: Namespace, name: str) -> None:
     from airflow_async_provider._cli.jobs import run_jobs
 
     arguments.command = name
     sys.exit(run_jobs(arguments))
-
-
-def list_jobs(arguments: Namespace) -> None:
-    """Run ``airflow remote-jobs list``."""
-    _jobs("list", arguments)
-
-
-def show_jobs(arguments: Namespace) -> None:
-    """Run ``airflow remote-jobs show``."""
-    _jobs("show", arguments)
-
-
-def poll_jobs(arguments: Namespace) -> None:
-    """Run ``airflow remote-jobs poll``."""
-    _jobs("poll", arguments)
-
-
-def cancel_jobs(arguments: Namespace) -> None:
-    """Run ``airflow remote-jobs cancel``."""
-    _jobs("cancel", arguments)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``list``, ``show``, ``poll`` and ``cancel``: what the page Remote jobs shows and does, in a terminal."""
+"""``list``, ``show``, ``poll``, ``deliveries`` and others: what the page Remote jobs shows and does."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from airflow_async_provider._cli.api import Api
@@ -23,6 +24,12 @@ PAGE = 200
 
 COLUMNS = ("task", "system", "job", "state", "waiting", "last poll", "next poll", "deadline", "polls")
 
+#: What is asked before it is done.
+QUESTIONS = {
+    "cancel": "Cancel the {}? The task fails and is not retried. [y/N] ",
+    "complete": "Go on as if a callback had said that the {} succeeded? [y/N] ",
+}
+
 Tell = Callable[[str], None]
 
 
@@ -34,7 +41,7 @@ def run_jobs(arguments: Namespace, tell: Tell | None = None) -> int:
     :return: the exit code
     """
     tell = tell or _print
-    command = {"list": _list, "show": _show, "poll": _act, "cancel": _act}[arguments.command]
+    command = COMMANDS[arguments.command]
     try:
         return command(Api(arguments), arguments, tell)
     except AsyncJobError as e:
@@ -79,6 +86,7 @@ def _show(api: Api, arguments: Namespace, tell: Tell) -> int:
         "asked at": job.get("remote_url"),
         "last failure": job.get("last_error"),
         "callback": "expected" if job.get("callback") else "not expected",
+        "last delivery": _last_delivery(job, now),
         "triggerer": job.get("triggerer") if job["waits"] else None,
         "may be": ", ".join(job["actions"]) if job["may_act"] else None,
     }
@@ -90,16 +98,44 @@ def _show(api: Api, arguments: Namespace, tell: Tell) -> int:
             tell(f"{name:{width}}  {one_line(value, 500)}")
     for event in job["timeline"]:
         tell(f"{_moment(event.get('at'))}  {one_line(event.get('text', ''), 400)}")
+    for one in job.get("deliveries", ()):
+        what = f"delivery {one['number']}: {one.get('outcome')}, {one.get('bytes', 0)} bytes"
+        tell(f"{one['received_at']}  {what}")
+    return DONE
+
+
+def _deliveries(api: Api, arguments: Namespace, tell: Tell) -> int:
+    query = {n: getattr(arguments, n) for n in ("dag_id", "run_id", "task_id", "map_index", "limit")}
+    of_source = arguments.source is not None or arguments.all_sources
+    source = "*" if arguments.all_sources else arguments.source
+    found = api.get("deliveries", **query, source=source)["deliveries"]
+    if arguments.output == "json":
+        tell(json.dumps(found, indent=2))
+        return DONE
+    about = ("source",) if of_source else ("dag_id", "task_id", "run_id", "map_index")
+    columns = ("number", "received_at", *about, "outcome", "bytes", "id", "repeated", "assets", "by")
+    for line in table([columns, *([_cell(one.get(name)) for name in columns] for one in found)]):
+        tell(line)
+    return DONE
+
+
+def _cell(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
+
+
+def _replay(api: Api, arguments: Namespace, tell: Tell) -> int:
+    told = str(api.post(f"deliveries/{arguments.number}/replay").get("detail", ""))
+    tell(json.dumps({"detail": told}) if arguments.output == "json" else told)
     return DONE
 
 
 def _act(api: Api, arguments: Namespace, tell: Tell) -> int:
     job = _named(api, arguments)
-    if arguments.command == "cancel" and not arguments.yes:
-        what = f"{job.get('system')} job {job.get('job_id')} of {_task(job)}"
-        if input(f"Cancel the {one_line(what)}? The task fails and is not retried. [y/N] ").lower() != "y":
+    if arguments.command in QUESTIONS and not arguments.yes:
+        what = one_line(f"{job.get('system')} job {job.get('job_id')} of {_task(job)}")
+        if input(QUESTIONS[arguments.command].format(what)).lower() != "y":
             return LEFT_ALONE
-    told = api.act(job, arguments.command)
+    told = api.act(job, arguments.command, getattr(arguments, "value", None))
     tell(json.dumps({"detail": told}) if arguments.output == "json" else told)
     return DONE
 
@@ -142,6 +178,14 @@ def _cells(job: Mapping[str, Any], now: float) -> tuple[str, ...]:
     )
 
 
+def _last_delivery(job: Mapping[str, Any], now: float) -> str:
+    came = next(iter(job.get("deliveries") or ()), None)
+    if came is None:
+        return ""
+    at = datetime.fromisoformat(came["received_at"]).timestamp()
+    return f"{came.get('outcome')}, {_past(at, now, ' ago')}"
+
+
 def _past(at: float | None, now: float, after: str) -> str:
     return "" if at is None else f"{format_duration(max(0, round(now - at)))}{after}"
 
@@ -168,6 +212,17 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
+
+
+COMMANDS: Mapping[str, Callable[[Api, Namespace, Tell], int]] = {
+    "list": _list,
+    "show": _show,
+    "poll": _act,
+    "cancel": _act,
+    "complete": _act,
+    "deliveries": _deliveries,
+    "replay": _replay,
+}
 
 
 def _print(line: str) -> None:

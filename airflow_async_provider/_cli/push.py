@@ -29,7 +29,7 @@ def run_push(arguments: Namespace, action: str) -> int:
     """
     Run one command and write what it says to the standard output.
 
-    :param action: ``deliveries``, or a command of ``push-sources``
+    :param action: a command of ``push-sources``
     :return: the exit code
     """
     commands: dict[str, Callable[[Namespace], int]] = {
@@ -128,7 +128,11 @@ def deliveries(arguments: Namespace) -> int:
     source = "" if arguments.all_sources else arguments.source
     found = record.last(arguments.limit, source=source, task=task)
     about = ("source",) if source is not None else ("dag_id", "task_id", "run_id", "map_index")
-    _show(found, arguments.output, ("received_at", *about, "outcome", "bytes", "id", "repeated", "assets"))
+    _show(
+        found,
+        arguments.output,
+        ("number", "received_at", *about, "outcome", "bytes", "id", "repeated", "assets"),
+    )
     return DONE
 
 

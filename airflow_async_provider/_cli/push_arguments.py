@@ -151,12 +151,11 @@ DELIVERIES: tuple[str, list[Argument]] = (
 
 
 def add_push_commands(commands: Any) -> None:
-    """Add ``push-sources`` and ``deliveries`` to a command line."""
+    """Add ``push-sources`` to a command line."""
     sources = commands.add_parser("push-sources", help="addresses that belong to assets")
     actions = sources.add_subparsers(dest="action", required=True)
-    for name, (text, arguments) in PUSH_SOURCES.items():
+    for name, (text, arguments) in {**PUSH_SOURCES, "deliveries": DELIVERIES}.items():
         _add(actions.add_parser(name, help=text), arguments)
-    _add(commands.add_parser("deliveries", help=DELIVERIES[0]), DELIVERIES[1])
 
 
 def _add(parser: ArgumentParser, arguments: list[Argument]) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_async_provider._callbacks import airflow_internals as receiver_internals
 from airflow_async_provider._callbacks.address import TaskKey, attempt_of
 from airflow_async_provider._callbacks.handling import AuthenticatedCallback, Verdict, deliver
+from airflow_async_provider._callbacks.mailbox import delivery_for
 from airflow_async_provider._callbacks.registration import (
     DEEPEST_VALUE,
     Delivery,
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 COMPLETE = "complete"
+REPLAY = "replay"
 
 #: What each of them is called in the audit log.
 EVENTS = {POLL: "remote_job.poll", CANCEL: "remote_job.cancel", COMPLETE: "remote_job.complete"}
+REPLAYED = "remote_job.replay"
 
 
 class NotNowError(Exception):
@@ -105,9 +108,46 @@ def act(task: TaskKey, wish: Wish) -> str:
     )
 
 
+def replay(task: TaskKey, by: str) -> str:
+    """
+    Resume a task with the delivery that lies in its mailbox, which nobody has taken out.
+
+    That happens where no triggerer took it out when the settle time was over. It is what a sender who repeats
+    the delivery brings about, without the sender.
+
+    :param task: whose delivery it is; the try may be an earlier one
+    :param by: the name of the user
+    :return: what happens now, in words
+    :raises NotNowError: it cannot be done, and nothing was
+    """
+    with internals.transaction() as session:
+        found = receiver_internals.lock_task(session, task)
+        arguments = _waiting_arguments(found)
+        delivery = delivery_for(
+            str(arguments.get("submission") or ""), receiver_internals.delivery_of(session, task)
+        )
+        if delivery is None or delivery.heartbeat:
+            raise NotNowError("No delivery that would resume the task lies in its mailbox.")
+        if delivery.received_at <= float(arguments.get("last_delivery_at") or 0.0):
+            raise NotNowError(
+                "The task has dealt with its last delivery and waits on: poll now, if it can be."
+            )
+        note = {"trigger": found.trigger_id, "by": by, "wish": REPLAY}
+        receiver_internals.put_by_hand(session, found, as_stored(note))
+        receiver_internals.resume(session, found, delivery.to_event())
+        internals.note_action(session, found, REPLAYED, by)
+    return "The task is resumed with the delivery, as if it had come just now."
+
+
 def _arguments(found: Any, task: TaskKey) -> dict[str, Any]:
     if found is None or attempt_of(found.id) != task.attempt:
         raise NotNowError("The task has begun another try meanwhile: look again.")
+    return _waiting_arguments(found)
+
+
+def _waiting_arguments(found: Any) -> dict[str, Any]:
+    if found is None:
+        raise NotNowError("There is no such task any more.")
     since = receiver_internals.deferred_at(found)
     if since is None:
         raise NotNowError("The task does not wait for its job any more.")
@@ -157,4 +197,4 @@ def _handle(arguments: Mapping[str, Any]) -> JobHandle | None:
         return None
 
 
-__all__ = ["BY_HAND", "COMPLETE", "EVENTS", "NotNowError", "Wish", "act", "possible"]
+__all__ = ["BY_HAND", "COMPLETE", "EVENTS", "NotNowError", "Wish", "act", "possible", "replay"]

@@ -100,14 +100,35 @@ def note_action(session: Any, task_instance: Any, event: str, by: str) -> None:
 
 def may_change(user: Any, dag_id: str) -> bool:
     """Whether a user may change task instances of a DAG: what Airflow asks for marking one."""
+    return _may(user, "PUT", "TASK_INSTANCE", dag_id)
+
+
+def may_replay(user: Any, dag_id: str) -> bool:
+    """Whether a user may edit runs of a DAG: what is asked for a replay, and for an address to test."""
+    return _may(user, "PUT", "RUN", dag_id)
+
+
+def may_read_log(user: Any, dag_id: str | None = None) -> bool:
+    """Whether a user may read the audit log, of a DAG or of what belongs to none: deliveries lie there."""
+    return _may(user, "GET", "AUDIT_LOG", dag_id)
+
+
+def _may(user: Any, method: str, entity: str, dag_id: str | None) -> bool:
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 
     return bool(
         get_auth_manager().is_authorized_dag(
-            method="PUT",
-            access_entity=DagAccessEntity.TASK_INSTANCE,
-            details=DagDetails(id=dag_id),
+            method=method,  # type: ignore[arg-type] # one of its literals
+            access_entity=DagAccessEntity[entity],
+            details=DagDetails(id=dag_id) if dag_id else None,
             user=user,
         )
     )
+
+
+def may_make_events(user: Any) -> bool:
+    """Whether a user may make events of assets: what Airflow asks for *Create asset event*."""
+    from airflow.api_fastapi.app import get_auth_manager
+
+    return bool(get_auth_manager().is_authorized_asset(method="POST", user=user))

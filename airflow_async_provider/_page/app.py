@@ -22,7 +22,7 @@ from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 
 from airflow_async_provider._callbacks.address import TaskKey
-from airflow_async_provider._page import actions, listing
+from airflow_async_provider._page import actions, history, listing
 from airflow_async_provider._page import airflow_internals as internals
 from airflow_async_provider._page.facts import read_report
 from airflow_async_provider._page.signing import HEADER, is_signed, report_keys
@@ -44,7 +44,10 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
 )
-FILES = {"page.js": "text/javascript", "page.css": "text/css"}
+FILES = {
+    "page.css": "text/css",
+    **dict.fromkeys(("page.js", "common.js", "deliveries.js"), "text/javascript"),
+}
 
 
 class Asked(BaseModel):
@@ -162,7 +165,12 @@ def _add_data(app: FastAPI, jobs: JobsTable) -> None:
             offset=offset,
         )
         dag_ids = internals.authorized_dag_ids(user)
-        return _with_table(jobs, lambda session: listed.page(session, query, dag_ids))
+
+        def found(session: Any) -> dict[str, Any]:
+            page = listed.page(session, query, dag_ids)
+            return {**page, "jobs": history.last_of_each(session, user, page["jobs"])}
+
+        return _with_table(jobs, found)
 
     @app.get("/job", dependencies=internals.access("GET"))
     def job(
@@ -174,7 +182,8 @@ def _add_data(app: FastAPI, jobs: JobsTable) -> None:
         found = _with_table(jobs, lambda session: listed.one(session, task, dag_ids))
         if found is None:
             raise HTTPException(404, "No remote job is known of this task.")
-        return {**found, "may_act": internals.may_change(user, dag_id)}
+        came = history.of_user(user, limit=history.ROWS, source=None, task=task)
+        return {**found, "may_act": internals.may_change(user, dag_id), "deliveries": came}
 
     @app.post("/act", dependencies=internals.access("PUT"))
     def do(
@@ -188,14 +197,51 @@ def _add_data(app: FastAPI, jobs: JobsTable) -> None:
         user: Any = user_dependency,
     ) -> dict[str, str]:
         """Poll a job now, cancel it, or complete it by hand; takes the right to change the task instance."""
-        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            raise HTTPException(403, "Another site has asked for this.")
+        _refuse_other_sites(request)
         key = TaskKey(dag_id, run_id, task_id, map_index, ti_id.hex)
         try:
             told = actions.act(key, actions.Wish(wish.action, str(user.get_name()), wish.value))
         except actions.NotNowError as e:
             raise HTTPException(409, str(e)) from None
         return {"detail": told}
+
+    _add_history(app, user_dependency)
+
+
+def _add_history(app: FastAPI, user_dependency: Any) -> None:
+    @app.get("/deliveries", dependencies=internals.access("GET"))
+    def came(
+        user: Any = user_dependency,
+        dag_id: str = "",
+        run_id: str = "",
+        task_id: str = "",
+        map_index: int | None = None,
+        source: str = Query("", max_length=40),
+        limit: int = Query(history.ROWS, ge=1, le=history.MAX_ROWS),
+    ) -> dict[str, Any]:
+        """The last deliveries of tasks, of a push source or of all of them (``*``), that the user may see."""
+        task = _task(dag_id, run_id, task_id, map_index)
+        chosen = {"": None, "*": ""}.get(source, source)
+        found = history.of_user(user, limit=limit, source=chosen, task=task)
+        return {"now": time.time(), "deliveries": found}
+
+    @app.post("/deliveries/{number}/replay")
+    def again(request: Request, number: int, user: Any = user_dependency) -> dict[str, str]:
+        """Replay one of them."""
+        _refuse_other_sites(request)
+        try:
+            return {"detail": history.replay(number, user)}
+        except history.UnknownError as e:
+            raise HTTPException(404, str(e)) from None
+        except history.NotAllowedError as e:
+            raise HTTPException(403, str(e)) from None
+        except actions.NotNowError as e:
+            raise HTTPException(409, str(e)) from None
+
+
+def _refuse_other_sites(request: Request) -> None:
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise HTTPException(403, "Another site has asked for this.")
 
 
 def _task(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> dict[str, Any]:

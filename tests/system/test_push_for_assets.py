@@ -68,6 +68,7 @@ def test_a_delivery_from_outside_starts_a_run_and_its_repetition_none(
     begun = datetime.fromisoformat(client.get(f"/dags/{DAG_ID}/dagRuns/{run['dag_run_id']}")["queued_at"])
     record_testsuite_property("seconds_to_the_queued_run", round(begun.timestamp() - sent, 2))
 
-    rows = json.loads(command(real_airflow, "deliveries", "--source", "orders", "--output", "json"))
+    shown = command(real_airflow, "push-sources", "deliveries", "--source", "orders", "--output", "json")
+    rows = json.loads(shown)
     assert [(row["outcome"], row.get("repeated")) for row in rows] == [("event", 1), ("bad_signature", None)]
     canaries |= {address.rpartition("/")[2], KEY}

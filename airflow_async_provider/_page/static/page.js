@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page "Remote jobs": a table of waiting jobs, or one job. Every text goes in as text, never as HTML.
 
-const $ = (id) => document.getElementById(id);
-const framed = window.parent !== window;
+import {
+  $, ago, ask, duration, follow, framed, leave, link, make, moment, openOutside, query, Refused, say, small, taskName,
+  taskPath, until,
+} from "./common.js";
+import { drawDeliveries, lastDelivery, showDeliveries } from "./deliveries.js";
+
 const NEAR = 3600;
 
 // -- where we are ---------------------------------------------------------------------------------------
@@ -22,62 +26,11 @@ function given() {
 const here = given();
 const scope = {};
 for (const name of ["dag_id", "run_id", "task_id", "map_index"]) if (here[name]) scope[name] = here[name];
-const single = Boolean(scope.dag_id && scope.run_id && scope.task_id);
-const root = location.pathname.replace(/remote-jobs\/?$/, "");
-
-function taskPath(job) {
-  const part = encodeURIComponent;
-  const mapped = job.map_index >= 0 ? `/mapped/${job.map_index}` : "";
-  return `${root}dags/${part(job.dag_id)}/runs/${part(job.run_id)}/tasks/${part(job.task_id)}${mapped}`;
-}
-
-/** Go somewhere in Airflow's own page around this one, whose links the frame's sandbox does not let through. */
-function leave(event, path) {
-  if (!framed || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  parent.history.pushState({}, "", path);
-  parent.dispatchEvent(new PopStateEvent("popstate", { state: {} }));
-}
-
-/** Open another site in a tab of its own: a link of Airflow's page may do what one in here may not. */
-function openOutside(event, address) {
-  if (!framed) return;
-  event.preventDefault();
-  const link = parent.document.createElement("a");
-  Object.assign(link, { href: address, target: "_blank", rel: "noopener noreferrer" });
-  link.click();
-}
-
-// -- light and dark, as Airflow's switch says ---------------------------------------------------------------
-
-function follow() {
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const outer = framed ? parent.document.documentElement : null;
-  const set = () => {
-    const names = outer ? outer.className.split(/\s+/) : [];
-    const isDark = names.includes("dark") || (!names.includes("light") && dark.matches);
-    document.documentElement.dataset.theme = isDark ? "dark" : "light";
-  };
-  set();
-  dark.addEventListener("change", set);
-  if (outer) new MutationObserver(set).observe(outer, { attributes: true, attributeFilter: ["class"] });
-}
+const ofHistory = here.view === "deliveries";
+const single = !ofHistory && Boolean(scope.dag_id && scope.run_id && scope.task_id);
 
 // -- words ------------------------------------------------------------------------------------------------
 
-function duration(seconds) {
-  const s = Math.max(0, Math.round(seconds));
-  if (s < 90) return `${s} s`;
-  const minutes = Math.round(s / 60);
-  if (minutes < 90) return `${minutes} min`;
-  const hours = Math.floor(minutes / 60);
-  if (hours < 48) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
-  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
-}
-
-const ago = (at, now) => (at == null ? "" : now - at < 1 ? "just now" : `${duration(now - at)} ago`);
-const until = (at, now) => (at == null ? "" : at >= now ? `in ${duration(at - now)}` : `${duration(now - at)} ago`);
-const moment = (at) => (at == null ? "" : new Date(at * 1000).toLocaleString());
 const percent = (job) => (job.progress == null ? "" : `${Math.round(job.progress * 100)} %`);
 
 function lastPoll(job, now) {
@@ -104,18 +57,6 @@ function deadline(job, now) {
 
 // -- elements -----------------------------------------------------------------------------------------------
 
-function make(tag, content = "", options = {}) {
-  const found = Object.assign(document.createElement(tag), options);
-  if (content) found.textContent = content;
-  return found;
-}
-
-function link(text, href, onclick) {
-  const found = make("a", text, { href });
-  found.addEventListener("click", onclick);
-  return found;
-}
-
 function remote(job) {
   const id = job.job_id || "unknown";
   if (!job.remote_link) return [make("span", id)];
@@ -125,18 +66,11 @@ function remote(job) {
   return [found];
 }
 
-function taskName(job) {
-  const index = job.map_index >= 0 ? ` [${job.map_label || job.map_index}]` : "";
-  return `${job.dag_id}.${job.task_id}${index}`;
-}
-
 const details = (job) => {
   const query = ["dag_id", "run_id", "task_id", "map_index"]
     .map((n) => `${n}=${encodeURIComponent(job[n])}`).join("&");
   return make("a", "Details", { href: `./?${query}&back=1`, ariaLabel: `Details of ${taskName(job)}` });
 };
-
-const small = (text, name = "") => (text ? [make("small", text, { className: name })] : []);
 
 // -- the table ----------------------------------------------------------------------------------------------
 
@@ -177,7 +111,9 @@ const COLUMNS = [
     cls: "narrow",
     nodes: () => [make("span", String(j.polls ?? "")), ...small(j.failures ? `${j.failures} failed` : "", "bad")],
   })],
-  ["", "Callback", (j) => ({ nodes: () => [make("span", j.callback ? "expected" : "")] })],
+  ["", "Callback", (j, now) => ({
+    nodes: () => [make("span", j.callback ? "expected" : ""), ...small(lastDelivery(j, now))],
+  })],
   ["triggerer", "Triggerer", (j) => ({
     nodes: () => [make("span", j.triggerer || (j.triggerer_id ? String(j.triggerer_id) : "none yet"),
       { className: j.triggerer_id ? "" : "warn" })],
@@ -266,25 +202,7 @@ function draw(answer) {
   $("note").textContent = "No triggerer has reported yet, so last and next polls are not known, and search finds tasks only.";
 }
 
-// -- asking -------------------------------------------------------------------------------------------------
-
-class Refused extends Error {}
-
-async function ask(path, options = {}) {
-  const answer = await fetch(path, { credentials: "same-origin", cache: "no-store", ...options });
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) return body;
-  const said = typeof body.detail === "string" ? body.detail : `Airflow answered HTTP ${answer.status}.`;
-  throw new Refused(answer.status === 401 ? "You are not signed in to Airflow any more: load the page again." : said);
-}
-
-function say(text, bad = false) {
-  if ($("status").textContent !== text) $("status").textContent = text;
-  $("status").className = bad ? "bad" : "";
-}
-
-const query = (values) => Object.entries(values).filter(([, v]) => v !== "" && v != null)
-  .map(([n, v]) => `${n}=${encodeURIComponent(v)}`).join("&");
+// -- loading ------------------------------------------------------------------------------------------------
 
 async function load(byHand = false) {
   clearTimeout(timer);
@@ -356,6 +274,9 @@ function drawOne(job, mine) {
     line.append(when, make("span", ` ${event.text}`, { className: event.kind === "failure" ? "bad" : "" }));
     return line;
   }));
+  $("deliveries").hidden = !job.deliveries.length;
+  const came = job.deliveries.map((d) => ({ ...d, replay: d.replay && job.waits }));
+  drawDeliveries($("task-deliveries"), came, now, false, load);
   actions(job);
 }
 
@@ -409,13 +330,20 @@ async function act(name, job, words) {
 
 function begin() {
   follow();
-  $("list").hidden = single;
+  $("list").hidden = single || ofHistory;
   $("one").hidden = !single;
   $("back").hidden = !here.back;
+  $("to-history").hidden = single || ofHistory;
+  $("to-history").firstElementChild.href = `./?${query({ ...scope, view: "deliveries" })}`;
   const words = [["DAG", scope.dag_id], ["run", scope.run_id], ["task", scope.task_id]].filter(([, v]) => v);
   if (words.length && !single) {
     $("scope").hidden = false;
     $("scope").textContent = `of ${words.map(([n, v]) => `${n} ${v}`).join(", ")}`;
+  }
+  if (ofHistory) {
+    $("to-list").href = `./?${query(scope)}`;
+    showDeliveries(scope);
+    return;
   }
   if (!single) {
     head();

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``list``, ``show``, ``poll`` and ``cancel`` against the page's own app."""
+"""``list``, ``show``, ``poll``, ``deliveries`` and others against the page's own app."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 from airflow_async_provider.__main__ import main
 from airflow_async_provider._cli import api
 from airflow_async_provider._cli.jobs import DONE, LEFT_ALONE, REFUSED, table
-from tests.support.callback_world import Waiting
+from tests.support.callback_world import MUTE, Waiting
 from tests.support.page_world import (  # noqa: F401 - fixtures
     ONLY,
     PASSWORD,
@@ -90,6 +90,45 @@ def test_a_job_is_polled_and_cancelled(waiting: Waiting, capsys: Any) -> None:
     assert waiting.event["wish"] == "cancel"
     assert main(["poll", *named(waiting)]) == REFUSED
     assert "HTTP 409: The task does not wait" in capsys.readouterr().err
+
+
+def test_deliveries_are_shown_and_replayed(page: PageWorld, capsys: Any) -> None:
+    waiting = page.task(deferred_for=1.0)
+    registration = waiting.expect(settle=10.0)
+    page.trigger(waiting, job=JOB, callback=True, submission=registration.submission)
+    assert waiting.post().status_code == 200
+    page.report(facts(waiting, callback=True))
+    assert main(["deliveries", "--dag-id", waiting.key.dag_id]) == DONE
+    names, line = capsys.readouterr().out.splitlines()
+    assert names.split()[:3] == ["number", "received_at", "dag_id"]
+    assert f"{waiting.key.dag_id}  wait " in line
+    assert "accepted  16" in line
+    number = line.split()[0]
+    assert main(["show", *named(waiting)]) == DONE
+    shown = capsys.readouterr().out
+    assert re.search(r"last delivery +accepted, \d+ s ago", shown), shown
+    assert f"delivery {number}: accepted, 16 bytes" in shown
+    assert main(["replay", number]) == DONE
+    assert "resumed with the delivery" in capsys.readouterr().out
+    assert waiting.state == "scheduled"
+    assert main(["replay", number]) == REFUSED
+    assert "HTTP 409" in capsys.readouterr().err
+    assert main(["deliveries", "--all-sources", "--output", "json"]) == DONE
+    assert isinstance(json.loads(capsys.readouterr().out), list)
+
+
+def test_what_only_a_callback_completes_is_completed_by_hand(
+    page: PageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = page.task(**MUTE)
+    job = {"protocol": "open_connectors", "job_id": "7", "submitted_at": 1.0}
+    page.trigger(waiting, job=job, callback=True)
+    monkeypatch.setattr("builtins.input", lambda words: "n")
+    assert main(["complete", *named(waiting), "--value", '{"rows": 3}']) == LEFT_ALONE
+    assert waiting.state == "deferred"
+    assert main(["complete", *named(waiting), "--value", '{"rows": 3}', "--yes"]) == DONE
+    assert waiting.state == "scheduled"
+    assert waiting.event["state"] == "succeeded"
 
 
 @pytest.mark.parametrize(("said", "code"), [("n", LEFT_ALONE), ("", LEFT_ALONE), ("y", DONE)])

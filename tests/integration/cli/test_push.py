@@ -87,10 +87,10 @@ def test_a_source_from_its_making_to_its_end(world: World, terminal: Terminal, n
     assert terminal.run("push-sources", "rotate", name, "--drop-old-keys") == 0
     assert (send(second, key="new", body=b"[]"), send(second, body=b"[] ")) == ([200], [401])
 
-    assert terminal.run("deliveries", "--source", name, "--output", "json") == 0
+    assert terminal.run("push-sources", "deliveries", "--source", name, "--output", "json") == 0
     assert {row["outcome"] for row in json.loads(terminal.said)} == {"event", "bad_signature"}
-    assert terminal.run("deliveries", "--source", name) == 0
-    assert terminal.said.splitlines()[0].split()[:3] == ["received_at", "source", "outcome"]
+    assert terminal.run("push-sources", "deliveries", "--source", name) == 0
+    assert terminal.said.splitlines()[0].split()[:4] == [*("number", "received_at", "source", "outcome")]
     secret = second.rpartition("/")[2]
     assert not [word for word in (KEY, "new", secret) if word in terminal.said]
     assert terminal.run("push-sources", "remove", name) == 0
@@ -101,7 +101,7 @@ def test_a_source_from_its_making_to_its_end(world: World, terminal: Terminal, n
 def test_what_came_for_a_task_is_shown(world: World, terminal: Terminal) -> None:
     task = world.task()
     task.post()
-    assert terminal.run("deliveries", "--dag-id", task.key.dag_id, "--output", "json") == 0
+    assert terminal.run("push-sources", "deliveries", "--dag-id", task.key.dag_id, "--output", "json") == 0
     (row,) = json.loads(terminal.said)
     assert (row["task_id"], row["outcome"]) == ("wait", "woken")
 

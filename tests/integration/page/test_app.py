@@ -12,7 +12,7 @@ def test_an_anonymous_one_gets_401_and_the_empty_page(page: PageWorld) -> None:
     waiting = page.task()
     assert page.request("GET", "jobs", user=None).status_code == 401
     assert page.job(waiting, user=None).status_code == 401
-    for path in ("", "static/page.js", "static/page.css"):
+    for path in ("", "static/page.js", "static/common.js", "static/deliveries.js", "static/page.css"):
         answer = page.request("GET", path, user=None)
         assert answer.status_code == 200
         assert waiting.key.dag_id not in answer.text

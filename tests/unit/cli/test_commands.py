@@ -12,7 +12,7 @@ from airflow_async_provider._cli import commands
 from airflow_async_provider._cli.arguments import build_parser
 from airflow_async_provider.provider_info import get_provider_info
 
-NAMES = ["try", "list", "show", "poll", "cancel"]
+NAMES = ["try", "list", "show", "poll", "cancel", "complete", "deliveries", "replay"]
 
 
 def test_airflow_finds_the_commands_where_the_provider_says() -> None:
@@ -33,6 +33,9 @@ def test_airflow_finds_the_commands_where_the_provider_says() -> None:
         ("show", ["d", "r", "t", "--map-index", "3"]),
         ("poll", ["d", "r", "t", "--url", "https://airflow.example.com"]),
         ("cancel", ["d", "r", "t", "--yes", "--user", "ada"]),
+        ("complete", ["d", "r", "t", "--value", '{"rows": 3}']),
+        ("deliveries", ["--dag-id", "d", "--source", "orders", "--limit", "5"]),
+        ("replay", ["7", "--output", "json"]),
     ],
 )
 def test_they_take_the_same_arguments(name: str, line: list[str]) -> None:

@@ -26,9 +26,9 @@ def test_a_source_is_described_by_its_arguments() -> None:
 
 
 def test_deliveries_are_of_tasks_or_of_sources() -> None:
-    assert parsed("deliveries").source is None
-    assert parsed("deliveries", "--all-sources").all_sources
-    assert parsed("deliveries", "--source", "orders", "--limit", "5").limit == 5
+    assert parsed("push-sources", "deliveries").source is None
+    assert parsed("push-sources", "deliveries", "--all-sources").all_sources
+    assert parsed("push-sources", "deliveries", "--source", "orders", "--limit", "5").limit == 5
     for text in ("0", "1001", "x", "-1"):
         with pytest.raises(ArgumentTypeError):
             limit(text)
