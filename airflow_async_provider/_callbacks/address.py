@@ -183,7 +183,15 @@ def source_proof(name: str) -> str:
 
 
 def _new_secret(proven: str) -> str:
-    secret = secrets.token_urlsafe(RANDOM_LENGTH * 3 // 4)
+    return with_proof(proven, secrets.token_urlsafe(RANDOM_LENGTH * 3 // 4))
+
+
+def with_proof(proven: str, secret: str) -> str:
+    """
+    A secret with its proof, where there is a key.
+
+    :param proven: what the proof is made over
+    """
     keys = proof_keys()
     return f"{secret}.{_proof(keys[0], proven, secret)}" if keys else secret
 

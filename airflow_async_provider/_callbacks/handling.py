@@ -124,6 +124,22 @@ def authenticate(token: str, secret: str | None) -> AuthenticatedCallback | None
     return AuthenticatedCallback(task, found) if found else None
 
 
+def expected(token: str) -> AuthenticatedCallback | None:
+    """
+    What a task expects, for whoever has proved otherwise that it may be tried; None where it expects nothing.
+
+    :param token: path segment that names the task
+    """
+    task = TaskKey.decode(token)
+    if task is None:
+        return None
+    with internals.transaction() as session:
+        registration = Registration.from_dict(internals.registration_of(session, task))
+    if registration is None or registration.hash_for(task.party) == NO_HASH:
+        return None
+    return AuthenticatedCallback(task, registration)
+
+
 def _whose(secret: str | None, stored: list[Any], number: int, party: int) -> Registration | None:
     """
     Which of the stored callbacks a secret is for, the first such one.
@@ -172,6 +188,27 @@ def take(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> Verd
     if delivery is None:
         return Verdict.IGNORED
     return deliver(callback, delivery)
+
+
+def try_out(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> tuple[str, Delivery | None]:
+    """
+    What a callback would bring about, in words, and what it says; nothing is stored.
+
+    :raises Exception: what the database raises
+    """
+    delivery = _read(callback.registration, headers, body)
+    if delivery is None:
+        return "be ignored: it is no news", None
+    with internals.transaction() as session:
+        task_instance = internals.lock_task(session, callback.task)
+        if not _is_awaited(session, callback, task_instance):
+            return "be too late: the task does not wait for it any more", delivery
+        known = _known(session, callback)
+        merged = merge(callback.registration, known, delivery, callback.task.party)
+        session.rollback()
+    if not merged.wakes:
+        return ("be a sign of life" if delivery.heartbeat else "wait for what others say"), delivery
+    return ("be a duplicate" if merged.repeated else "resume the task"), delivery
 
 
 def take_answer(callback: AuthenticatedCallback, answer: str, state: str, message: str) -> Verdict:
@@ -253,11 +290,7 @@ def deliver(callback: AuthenticatedCallback, delivery: Delivery) -> Verdict:
         if not _is_awaited(session, callback, task_instance):
             return Verdict.LATE
         waiting_since = internals.deferred_at(task_instance)
-        known = delivery_for(registration.submission, internals.delivery_of(session, task))
-        if registration.parties and (known is None or known.kept):
-            # What the others have sent lies in the task's memory, also after a new try has begun.
-            known = delivery_for(registration.submission, internals.kept_delivery_of(session, task)) or known
-        merged = merge(registration, known, delivery, task.party)
+        merged = merge(registration, _known(session, callback), delivery, task.party)
         if merged.news:
             _store(session, callback, task_instance, merged.delivery)
         if not merged.wakes:
@@ -303,6 +336,16 @@ def _end(session: Session, registration: Registration, task_instance: Any, deliv
         log.info("A worker ends the task of a callback (%s).", type(e).__name__)
         return False
     return internals.end(session, task_instance, value)
+
+
+def _known(session: Session, callback: AuthenticatedCallback) -> Delivery | None:
+    """What the mailbox holds of this submission."""
+    task, registration = callback.task, callback.registration
+    known = delivery_for(registration.submission, internals.delivery_of(session, task))
+    if registration.parties and (known is None or known.kept):
+        # What the others have sent lies in the task's memory, also after a new try has begun.
+        return delivery_for(registration.submission, internals.kept_delivery_of(session, task)) or known
+    return known
 
 
 def _store(session: Session, callback: AuthenticatedCallback, task_instance: Any, delivery: Delivery) -> None:

@@ -81,6 +81,15 @@ def authenticate(name: str, secret: str | None, *, proven: bool) -> Source | Non
     return None
 
 
+def known(name: str) -> Source | None:
+    """
+    A source, for whoever has proved otherwise that it may be tried; None where there is none.
+
+    :raises Exception: what a secrets backend or the database raises
+    """
+    return _sources.get(name, MIN_AGE)
+
+
 def signature_fits(source: Source, headers: Headers, body: bytes) -> bool:
     """Whether a delivery is signed as its source has it, where it has a key."""
     for max_age in (MAX_AGE, MIN_AGE):
@@ -110,6 +119,29 @@ def take(source: Source, headers: Headers, body: bytes) -> Outcome:
     if not names:
         return Outcome(NO_ASSET)
     return _make_events(source, document, names, headers, body)
+
+
+def try_out(source: Source, headers: Headers, body: bytes) -> tuple[str, list[str] | None, Any]:
+    """
+    What a delivery would bring about, in words, for which assets, and with which payload; nothing is made.
+
+    :raises Exception: what the database raises
+    """
+    document = source.document(headers, body)
+    if _challenge(source, document):
+        return "have its challenge answered", None, None
+    if not source.counts(document):
+        return "be ignored: no condition holds", None, None
+    with internals.transaction() as session:
+        found = [asset.name for asset in assets.lock_assets(session, source.assets_of(document))]
+        key = _key(source, source.id_of(document), headers, body)
+        repeated = deliveries.was_seen(session, source.name, key)
+        session.rollback()
+    payload, truncated = source.payload_of(document)
+    if not found:
+        return "make no event: no DAG knows an asset of this name", source.assets_of(document), payload
+    would = "be a duplicate" if repeated else "make an event of each asset"
+    return would + (", without its payload, which is too large" if truncated else ""), found, payload
 
 
 def _make_events(

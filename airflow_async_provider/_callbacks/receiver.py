@@ -23,7 +23,7 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 
 from airflow_async_provider._callbacks import airflow_internals as internals
-from airflow_async_provider._callbacks import confirm, handling, support
+from airflow_async_provider._callbacks import confirm, handling, support, trials
 from airflow_async_provider._callbacks.address import (
     CONFIRM,
     HEALTH,
@@ -45,6 +45,7 @@ from airflow_async_provider._callbacks.admission import (
 )
 from airflow_async_provider._callbacks.doors import DOORS, TASKS, Door, split
 from airflow_async_provider._callbacks.handling import KeyMissingError
+from airflow_async_provider._callbacks.trials import Trial
 from airflow_async_provider._metrics import count, timing
 from airflow_async_provider._settings import callback_max_bytes
 from airflow_async_provider.protocols._http_messages import Headers
@@ -273,7 +274,7 @@ class _Receiver:
             return _come_again()
         if callback is None:
             return await self.refuse(request.receive)
-        asked = callback.registration.page
+        asked = None if isinstance(callback, Trial) else callback.registration.page
         if asked is None:
             return Response(status_code=404)
         return confirm.page(asked, callback.party)
@@ -283,6 +284,8 @@ class _Receiver:
         lane = self._proven if proven else self._unproven
         with lane.place(token):
             whose = await lane.run(door.authenticate, token, secret, proven)
+            if whose is None and proven:
+                whose = await lane.run(trials.authenticate, door, token, secret)
         if whose is None and not proven:
             self._refusals.count()
         return whose
@@ -298,7 +301,11 @@ class _Receiver:
         whose = await self._authenticated(door, request, token, secret)
         if whose is None:
             return await self.refuse(request.receive)
-        if on_page and whose.registration.page is None:
+        if isinstance(whose, Trial):
+            door, whose, has_page = whose.door, whose.whose, False
+        else:
+            has_page = on_page and whose.registration.page is not None
+        if on_page and not has_page:
             return Response(status_code=404)
         body = _Body(request, self._buffered)
         try:

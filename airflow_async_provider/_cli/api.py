@@ -106,6 +106,25 @@ class Api:
         raise ApiError(f"HTTP {answer.status_code}: {words}")
 
 
+def send(url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
+    """
+    Send what somebody outside would send, and say what was answered.
+
+    :raises ApiError: there was no answer
+    """
+    import requests
+
+    try:
+        answer = requests.post(url, data=body, headers=headers, timeout=MAX_WAIT, allow_redirects=False)
+    except requests.RequestException as e:
+        raise ApiError(f"{shown(url)} was not reached ({type(e).__name__}).") from None
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    return answer.status_code, found if isinstance(found, dict) else {}
+
+
 def _address(given: str | None) -> str:
     url = given or os.environ.get(URL) or settings.api_base_url() or "http://localhost:8080"
     if not is_plain_base(url):

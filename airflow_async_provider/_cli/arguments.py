@@ -111,6 +111,15 @@ def job_commands() -> dict[str, tuple[str, Settings]]:
         (("--all-sources",), {"action": "store_true", "help": "of all push sources, instead of tasks"}),
         (("--limit",), {"type": int, "default": 20, "help": "number of rows, 20 by default, 200 at most"}),
     ]
+    body: Settings = [
+        (
+            ("--party",),
+            {"type": int, "default": -1, "help": "which of several, from 0; else the first"},
+        ),
+        (("--json",), {"type": json_or_file, "help": "JSON body, or @FILE; none by default"}),
+        (("--data",), {"type": bytes_or_file, "help": "raw body, or @FILE"}),
+        (("--header",), {"action": "append", "default": [], "type": pair, "metavar": "NAME=VALUE"}),
+    ]
     one: Settings = [(("number",), {"type": int, "help": "of the delivery, as deliveries shows it"})]
     return {
         "list": ("List waiting remote jobs", [*chosen, *where]),
@@ -122,6 +131,10 @@ def job_commands() -> dict[str, tuple[str, Settings]]:
             [*task, *value, *sure, *where],
         ),
         "deliveries": ("Show the last deliveries: time, outcome, size, id", [*came, *where]),
+        "test-delivery": (
+            "Send a test to a waiting task or a push source, and show what it would have done",
+            [*came[:5], *body, *where],
+        ),
         "replay": ("Replay a delivery to its task, or make the events of a source's again", [*one, *where]),
     }
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from airflow_async_provider._cli.api import Api
+from airflow_async_provider._cli.api import Api, send
 from airflow_async_provider._polling.wait_log import format_duration
 from airflow_async_provider.errors import AsyncJobError
 from airflow_async_provider.protocols._redaction import one_line
@@ -119,6 +119,25 @@ def _deliveries(api: Api, arguments: Namespace, tell: Tell) -> int:
     return DONE
 
 
+def _test(api: Api, arguments: Namespace, tell: Tell) -> int:
+    names = ("dag_id", "run_id", "task_id", "map_index", "source", "party")
+    made = api.post("test-address", **{name: getattr(arguments, name) for name in names})
+    headers = {"Authorization": made["authorization"], **dict(arguments.header)}
+    body = arguments.data or b""
+    if arguments.json is not None:
+        body = json.dumps(arguments.json).encode()
+        headers.setdefault("Content-Type", "application/json")
+    status, answer = send(made["url"], headers, body)
+    found = answer.get("test") or {"would": f"be answered with HTTP {status}"}
+    if arguments.output == "json":
+        tell(json.dumps({"status": status, **found}, indent=2))
+    else:
+        for name, value in found.items():
+            shown = ", ".join(f"{n}: {v}" for n, v in value.items()) if isinstance(value, dict) else value
+            tell(f"{name.replace('_', ' '):10} {one_line(_cell(shown), 500)}")
+    return DONE if status == 200 and "would" in found else REFUSED
+
+
 def _cell(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
@@ -222,6 +241,7 @@ COMMANDS: Mapping[str, Callable[[Api, Namespace, Tell], int]] = {
     "complete": _act,
     "deliveries": _deliveries,
     "replay": _replay,
+    "test-delivery": _test,
 }
 
 

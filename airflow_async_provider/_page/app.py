@@ -10,7 +10,8 @@ dependencies (anonymous: 401); reports prove themselves by their signature; the 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -21,12 +22,16 @@ from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
 from starlette.concurrency import run_in_threadpool
 
+from airflow_async_provider import _settings as settings
+from airflow_async_provider._callbacks import trials
 from airflow_async_provider._callbacks.address import TaskKey
+from airflow_async_provider._callbacks.registration import MAX_PARTIES
 from airflow_async_provider._page import actions, history, listing
 from airflow_async_provider._page import airflow_internals as internals
 from airflow_async_provider._page.facts import read_report
 from airflow_async_provider._page.signing import HEADER, is_signed, report_keys
 from airflow_async_provider._page.table import JobsTable
+from airflow_async_provider.errors import ConfigurationError
 
 log = logging.getLogger(__name__)
 
@@ -229,14 +234,40 @@ def _add_history(app: FastAPI, user_dependency: Any) -> None:
     def again(request: Request, number: int, user: Any = user_dependency) -> dict[str, str]:
         """Replay one of them."""
         _refuse_other_sites(request)
-        try:
+        with _refusals():
             return {"detail": history.replay(number, user)}
-        except history.UnknownError as e:
-            raise HTTPException(404, str(e)) from None
-        except history.NotAllowedError as e:
-            raise HTTPException(403, str(e)) from None
-        except actions.NotNowError as e:
-            raise HTTPException(409, str(e)) from None
+
+    @app.post("/test-address")
+    def test_address(
+        request: Request,
+        user: Any = user_dependency,
+        dag_id: str = "",
+        run_id: str = "",
+        task_id: str = "",
+        map_index: int = -1,
+        party: int = Query(-1, ge=-1, lt=MAX_PARTIES),
+        source: str = Query("", max_length=40),
+    ) -> dict[str, Any]:
+        """An address for a test delivery, which does nothing but answer what it would have done."""
+        _refuse_other_sites(request)
+        base = settings.callback_base_url() or settings.api_base_url()
+        base = base or str(request.base_url).rstrip("/").removesuffix(request.scope.get("root_path", ""))
+        task = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id, "map_index": map_index}
+        with _refusals():
+            made = history.trial_address(user, base, source=source, task=task, party=party)
+        return {"url": made.url, "authorization": made.authorization, "good_for": trials.GOOD_FOR}
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except history.UnknownError as e:
+        raise HTTPException(404, str(e)) from None
+    except history.NotAllowedError as e:
+        raise HTTPException(403, str(e)) from None
+    except (actions.NotNowError, ConfigurationError) as e:
+        raise HTTPException(409, str(e)) from None
 
 
 def _refuse_other_sites(request: Request) -> None:

@@ -9,10 +9,12 @@ delivery needs the right to edit the DAG run; one of a source's makes events, an
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._callbacks import airflow_internals as receiver_internals
-from airflow_async_provider._callbacks import deliveries, pushing
+from airflow_async_provider._callbacks import deliveries, handling, pushing, trials
+from airflow_async_provider._callbacks.address import CallbackAddress, TaskKey
 from airflow_async_provider._page import actions
 from airflow_async_provider._page import airflow_internals as internals
 from airflow_async_provider._page.actions import NotNowError
@@ -79,6 +81,37 @@ def last_of_each(session: Session, user: Any, jobs: Collection[Mapping[str, Any]
 
 def _named(job: Mapping[str, Any]) -> deliveries.Task:
     return (job["dag_id"], job["run_id"], job["task_id"], job["map_index"])
+
+
+def test_address(
+    user: Any, base_url: str, *, source: str, task: Mapping[str, Any], party: int
+) -> CallbackAddress:
+    """
+    Where a test delivery goes for a waiting task or a push source.
+
+    :param base_url: where the API server is reached from outside
+    :param task: ``dag_id``, ``run_id``, ``task_id``, ``map_index``; not looked at where there is a source
+    :param party: which of several parties is tried; -1: the first one
+    :raises UnknownError: there is no such source, or no callback is expected
+    :raises NotAllowedError: the user may not
+    :raises ConfigurationError: there is no key, or the base URL is no plain one
+    """
+    if source:
+        if not internals.may_make_events(user):
+            raise NotAllowedError("A test delivery needs the right to make events of assets.")
+        if pushing.known(source) is None:
+            raise UnknownError("There is no such push source.")
+        return trials.new_address(base_url, source)
+    key = TaskKey(task["dag_id"], task["run_id"], task["task_id"], task.get("map_index", -1))
+    if key.dag_id not in internals.authorized_dag_ids(user):
+        raise UnknownError("There is no such task.")
+    if not internals.may_replay(user, key.dag_id):
+        raise NotAllowedError("A test delivery needs the right to edit the DAG run.")
+    one, of_several = key, replace(key, party=max(party, 0))
+    for about in (one, of_several) if party < 0 else (of_several,):
+        if handling.expected(about.encode()) is not None:
+            return trials.new_address(base_url, about)
+    raise UnknownError("This task expects no callback.")
 
 
 def replay(number: int, user: Any) -> str:

@@ -19,6 +19,7 @@ const MEANING = {
   too_many: "asked to come again",
   event: "made an event of each asset",
   no_asset: "no DAG knows an asset of this name",
+  test: "a test, which did nothing",
   replayed: "its events were made once more",
 };
 
@@ -60,12 +61,13 @@ function cells(delivery, now, named, after) {
   ];
 }
 
-/** Fill a table; a row that is there stays, so nobody loses the place. */
+/** Fill a table where something has changed; who stands on a button of it stays there. */
 export function drawDeliveries(table, found, now, named, after) {
   const wanted = found.map((d) => cells(d, now, named, after));
   const print = JSON.stringify(found.map((d) => [d, duration(now - secondsOf(d))]));
-  if (table.dataset.print === print || table.contains(document.activeElement)) return;
+  if (table.dataset.print === print) return;
   table.dataset.print = print;
+  const focused = table.contains(document.activeElement) ? document.activeElement.ariaLabel : null;
   const titles = ["Came", ...(named ? ["For"] : []), "Outcome", "Size", "Sender's id", ""];
   table.tHead.rows[0].replaceChildren(...titles.map((t) => make("th", t, { scope: "col" })));
   table.tBodies[0].replaceChildren(...wanted.map((row) => {
@@ -78,6 +80,7 @@ export function drawDeliveries(table, found, now, named, after) {
     }
     return line;
   }));
+  if (focused) [...table.querySelectorAll("button")].find((b) => b.ariaLabel === focused)?.focus();
 }
 
 function replay(delivery, after) {

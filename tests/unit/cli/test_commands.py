@@ -12,7 +12,7 @@ from airflow_async_provider._cli import commands
 from airflow_async_provider._cli.arguments import build_parser
 from airflow_async_provider.provider_info import get_provider_info
 
-NAMES = ["try", "list", "show", "poll", "cancel", "complete", "deliveries", "replay"]
+NAMES = ["try", "list", "show", "poll", "cancel", "complete", "deliveries", "test-delivery", "replay"]
 
 
 def test_airflow_finds_the_commands_where_the_provider_says() -> None:
@@ -35,6 +35,7 @@ def test_airflow_finds_the_commands_where_the_provider_says() -> None:
         ("cancel", ["d", "r", "t", "--yes", "--user", "ada"]),
         ("complete", ["d", "r", "t", "--value", '{"rows": 3}']),
         ("deliveries", ["--dag-id", "d", "--source", "orders", "--limit", "5"]),
+        ("test-delivery", ["--source", "orders", "--json", "{}", "--header", "a=b"]),
         ("replay", ["7", "--output", "json"]),
     ],
 )
