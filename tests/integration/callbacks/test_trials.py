@@ -20,7 +20,6 @@ from airflow_async_provider.simulators._signing import FORMS, Message
 from tests.support.callback_world import (  # noqa: F401 - fixtures
     Waiting,
     World,
-    postgres_fixture,
     world_fixture,
 )
 from tests.support.push_world import KEY, make_asset, make_source
@@ -143,10 +142,10 @@ def test_too_large_a_test_tells_the_task_nothing(world: World) -> None:
 
 
 def test_a_confirm_page_answers_nothing_for_a_test(world: World) -> None:
-    task = world.task(**JSON_FORM, page={"question": "Go?", "answers": [["Yes", "succeeded"]]})
+    task = world.task(**JSON_FORM, page={"subject": "Go?", "body": "", "options": {"Yes": "succeeded"}})
     address = trials.new_address(world.url, task.key)
     for method in ("GET", "POST"):
-        answer = task.post(b"answer=0", url=address.confirm_url, secret=None, method=method)
+        answer = task.post(b"answer=Yes", url=address.confirm_url, secret=None, method=method)
         assert answer.status_code == 404
     assert task.state == "deferred"
 

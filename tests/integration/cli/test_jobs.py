@@ -131,6 +131,24 @@ def test_what_only_a_callback_completes_is_completed_by_hand(
     assert waiting.event["state"] == "succeeded"
 
 
+def test_a_test_delivery_says_what_it_would_have_done(
+    page: PageWorld, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_BASE_URL", page.url)
+    waiting = page.task(**{**MUTE, "protocol": "remote_job"})
+    key = waiting.key
+    task = ["--dag-id", key.dag_id, "--run-id", key.run_id, "--task-id", key.task_id]
+    assert main(["test-delivery", *task, "--json", '{"state": "failed", "message": "disk full"}']) == DONE
+    shown = capsys.readouterr().out
+    for words in ("signature  not wanted", "would      resume the task", "state: failed", "disk full"):
+        assert words in shown, shown
+    assert main(["test-delivery", *task, "--data", "x" * 2_000_000]) == REFUSED
+    assert "HTTP 413" in capsys.readouterr().out
+    assert main(["test-delivery", "--source", "no-such-source"]) == REFUSED
+    assert "no such push source" in capsys.readouterr().err
+    assert waiting.state == "deferred"
+
+
 @pytest.mark.parametrize(("said", "code"), [("n", LEFT_ALONE), ("", LEFT_ALONE), ("y", DONE)])
 def test_a_person_is_asked_before_a_job_is_cancelled(
     waiting: Waiting, monkeypatch: pytest.MonkeyPatch, said: str, code: int

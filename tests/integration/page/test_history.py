@@ -12,7 +12,7 @@ import pytest
 
 from airflow_async_provider._callbacks import pushing
 from airflow_async_provider._callbacks.registration import BY_HAND_KEY, from_stored
-from tests.support.callback_world import MUTE, Waiting, postgres_fixture  # noqa: F401 - a fixture
+from tests.support.callback_world import MUTE, Waiting
 from tests.support.page_world import ONLY, PageWorld, facts, page_world_fixture  # noqa: F401 - fixtures
 from tests.support.push_world import Pushed, make_asset, make_source
 
@@ -148,3 +148,37 @@ def test_a_delivery_that_made_no_event_has_nothing_to_replay(page: PageWorld) ->
     assert (row["outcome"], row["replay"]) == ("no_asset", False)
     assert replay(page, row["number"]).status_code == 409
     assert replay(page, 10**9).status_code == 404
+
+
+def address(page: PageWorld, *, user: str = "admin", role: str = "ADMIN", **query: Any) -> Any:
+    return page.request("POST", "test-address", user=user, role=role, params=query)
+
+
+def test_who_may_edit_the_run_gets_an_address_for_a_test(
+    page: PageWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_BASE_URL", page.url)
+    waiting = page.task(**{**MUTE, "protocol": "remote_job"})
+    key = waiting.key
+    named = {"dag_id": key.dag_id, "run_id": key.run_id, "task_id": key.task_id}
+    assert address(page, user="viewer", role="VIEWER", **named).status_code == 403
+    assert address(page, user=ONLY + "another", **named).status_code == 404
+    made = address(page, **named).json()
+    answer = waiting.post({"state": "succeeded"}, url=made["url"], secret=made["authorization"][7:])
+    assert answer.json()["test"]["would"] == "resume the task"
+    assert waiting.state == "deferred"
+    quiet = page.task()
+    other = {"dag_id": quiet.key.dag_id, "run_id": quiet.key.run_id, "task_id": "no_such_task"}
+    assert address(page, **other).status_code == 404
+
+
+def test_who_may_make_events_gets_one_for_a_source(page: PageWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_BASE_URL", page.url)
+    monkeypatch.setattr(pushing, "_sources", pushing._Sources())
+    pushed = make_source(page, f"unknown_{uuid.uuid4().hex[:8]}")
+    name = pushed.source.name
+    assert address(page, user="viewer", role="VIEWER", source=name).status_code == 403
+    assert address(page, source="no-such-source").status_code == 404
+    made = address(page, source=name).json()
+    told = page.task().post({"id": 1}, url=made["url"], secret=made["authorization"][7:]).json()["test"]
+    assert "no DAG knows" in told["would"]
