@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The questions of somebody who is woken at three in the morning, each answered by the command, the page's
+data and the task log: which job, how old, when asked last and next, until when, where, what can be done.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from airflow_async_provider.__main__ import main
+from airflow_async_provider._cli import api
+from airflow_async_provider._polling.policy import PollPolicy, Sleep, Wait
+from airflow_async_provider._polling.wait_log import FIRST_HEARTBEAT, WaitLogger
+from airflow_async_provider.errors import TransientError
+from airflow_async_provider.protocols import JobHandle, JobState, JobStatus
+from tests.support.callback_world import Waiting
+from tests.support.page_world import PageWorld, facts, page_world_fixture  # noqa: F401 - fixtures
+
+JOB = {"protocol": "automic", "job_id": "7", "submitted_at": 1.0, "options": {"client": "100"}}
+
+#: Question -> what the command prints, and what the page is told.
+QUESTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], bool]]] = {
+    "which job": (r"^job +job-7 \(/exports\)$", lambda j: (j["job_id"], j["label"]) == ("job-7", "/exports")),
+    "which system": (r"^system +HTTP API$", lambda j: (j["system"], j["conn_id"]) == ("HTTP API", "api")),
+    "how old": (r"^waiting +\d+ s$", lambda j: 50 < j["now"] - j["waiting_since"] < 600),
+    "how is it": (
+        r"^state +IN_PROGRESS 25%$",
+        lambda j: (j["remote_status"], j["progress"]) == ("IN_PROGRESS", 0.25),
+    ),
+    "asked when last": (
+        r"^last poll +\d+ s ago, failed \(2 in a row\)$",
+        lambda j: 0 < j["now"] - j["last_poll_at"] < 500 and j["failures_in_row"] == 2,
+    ),
+    "what went wrong": (r"^last failure +TransientError: HTTP 503$", lambda j: "HTTP 503" in j["last_error"]),
+    "asked when next": (r"^next poll +(in \d+ (s|min)|due)$", lambda j: j["next_poll_at"] > j["now"] - 600),
+    "until when": (r"^deadline +in (1 h \d+ min|2 h)$", lambda j: 6000 < j["deadline"] - j["now"] < 7201),
+    "where": (
+        r"^asked at +https://api\.example\.com/exports/7$",
+        lambda j: j["remote_url"] == "https://api.example.com/exports/7" and j["remote_link"],
+    ),
+    "what can I do": (
+        r"^may be +poll, cancel$",
+        lambda j: j["may_act"] and j["actions"] == ["poll", "cancel"],
+    ),
+}
+
+
+@pytest.fixture(scope="module", name="waiting")
+def waiting_fixture(page: PageWorld) -> Waiting:
+    waiting = page.task()
+    page.trigger(waiting, job=JOB)
+    bad = {"failures": 2, "failures_in_row": 2, "last_error": "TransientError: HTTP 503"}
+    assert page.report(facts(waiting, **bad, next_poll_at=120)).status_code == 204
+    return waiting
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_command_answers(
+    page: PageWorld, waiting: Waiting, question: str, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.setenv(api.URL, page.url)
+    monkeypatch.setenv(api.TOKEN, page.token())
+    key = waiting.key
+    assert main(["show", key.dag_id, key.run_id, key.task_id]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(QUESTIONS[question][0], shown, re.MULTILINE), shown
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_the_page_is_told(page: PageWorld, waiting: Waiting, question: str) -> None:
+    job = page.job(waiting).json()
+    assert QUESTIONS[question][1](job), job
+
+
+class Lines(list[str]):
+    """A task log."""
+
+    def info(self, event: str, /, *args: Any) -> None:
+        self.append(event % args)
+
+    warning = info
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        ("which job", r"^Job 7: "),
+        ("how old", r"after 1\d min; "),
+        ("how is it", r"still IN_PROGRESS, 25%"),
+        ("asked how often, and what went wrong", r"3 polls, 2 failed \(2 x HTTP 503\)"),
+        ("asked when next", r"next poll in 45 s"),
+        ("until when", r"deadline in 1 h 59 min|deadline in 2 h"),
+    ],
+)
+def test_each_sign_of_life_in_the_log_answers(
+    question: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, wait = Lines(), Wait(PollPolicy(), time.time() + 7200)
+    logger = WaitLogger(log, JobHandle("http_api", "7", 0.0), wait, time.time)
+    for _ in range(2):
+        error = TransientError("HTTP 503", http_status=503)
+        wait.failed(time.time(), error)
+        logger.failed(error, Sleep(45))
+    wait.answered(time.time(), ended=False, remote_status="IN_PROGRESS")
+    logger.status(JobStatus(JobState.RUNNING, "IN_PROGRESS", progress=0.25), Sleep(45))
+    begun = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: begun + FIRST_HEARTBEAT + 660)
+    logger.alive(Sleep(45))
+    assert re.search(words, log[-1]), (question, log[-1])
