@@ -308,6 +308,16 @@ def do(browser: Browser, action: str) -> None:
     inside(browser, "() => { document.getElementById('yes').click(); return true; }")
 
 
+def test_what_has_come_is_a_click_away(
+    airflow: AirflowWithUsers, waiting: tuple[str, str], browser: Browser
+) -> None:
+    show(browser, airflow)
+    inside(browser, "() => { document.querySelector('#to-history a').click(); return 1; }")
+    see_inside(browser, "Nothing has come.")
+    assert airflow.page("deliveries", user=None).status_code == 401
+    assert airflow.page("deliveries", user="viewer").json()["deliveries"] == []
+
+
 def test_nothing_secret_is_on_the_page_or_in_its_data(
     airflow: AirflowWithUsers, waiting: tuple[str, str, str]
 ) -> None:

@@ -72,13 +72,19 @@ const details = (job) => {
   return make("a", "Details", { href: `./?${query}&back=1`, ariaLabel: `Details of ${taskName(job)}` });
 };
 
+function whichRun(job) {
+  const found = make("small", "", { className: "run", title: job.run_id });
+  found.append(details(job), ` ${job.run_id}`);
+  return found;
+}
+
 // -- the table ----------------------------------------------------------------------------------------------
 
 const COLUMNS = [
   ["task", "Task", (j) => ({
     cls: "task", key: j.run_id,
     nodes: () => [
-      link(taskName(j), taskPath(j), (e) => leave(e, taskPath(j))), ...small(j.run_id), details(j),
+      link(taskName(j), taskPath(j), (e) => leave(e, taskPath(j))), whichRun(j),
     ],
   })],
   ["system", "System", (j) => ({ nodes: () => [make("span", j.system || "not reported yet"), ...small(j.conn_id)] })],
@@ -134,7 +140,7 @@ function keep() {
 function head() {
   for (const [name, title] of COLUMNS) {
     const cell = make("th", "", { scope: "col" });
-    if (!name) { cell.append(make("button", title, { disabled: true, type: "button" })); } else {
+    if (!name) { cell.append(make("span", title)); } else {
       const button = make("button", title, { type: "button" });
       button.addEventListener("click", () => {
         view.sort = view.sort === name ? `-${name}` : name;
