@@ -110,6 +110,13 @@ def may_replay(user: Any, dag_id: str) -> bool:
 
 def may_read_log(user: Any, dag_id: str | None = None) -> bool:
     """Whether a user may read the audit log, of a DAG or of what belongs to none: deliveries lie there."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+
+    # Before Airflow 3.4 whoever may read the log of DAGs reads what belongs to none as well.
+    view = None if dag_id else getattr(AccessView, "AUDIT_LOGS_ALL", None)
+    if view is not None:
+        return bool(get_auth_manager().is_authorized_view(access_view=view, user=user))
     return _may(user, "GET", "AUDIT_LOG", dag_id)
 
 

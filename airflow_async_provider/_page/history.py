@@ -83,7 +83,7 @@ def _named(job: Mapping[str, Any]) -> deliveries.Task:
     return (job["dag_id"], job["run_id"], job["task_id"], job["map_index"])
 
 
-def test_address(
+def trial_address(
     user: Any, base_url: str, *, source: str, task: Mapping[str, Any], party: int
 ) -> CallbackAddress:
     """

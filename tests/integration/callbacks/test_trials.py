@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,6 +27,14 @@ from tests.support.push_world import KEY, make_asset, make_source
 
 JSON_FORM: dict[str, Any] = {"protocol": "remote_job", "pollable": False, "keep_body": True}
 HOOK = "airflow_async_provider.hooks.http_async.HttpAsyncJobHook"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def key_fixture() -> Iterator[None]:
+    """The receiver's server reads the key when it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AIRFLOW__ASYNC_PROVIDER__CALLBACK_KEY", "a-key-of-tests")
+        yield
 
 
 @pytest.fixture(autouse=True)
