@@ -22,7 +22,7 @@ from airflow_async_provider.simulators._sending import NO_ANSWER, Sender
 from tests.support.callback_world import Waiting, World, world_fixture  # noqa: F401 - fixtures
 from tests.support.push_world import make_asset, make_source
 
-OWN: dict[str, Any] = {"protocol": "remote_job", "pollable": False, "keep_body": True}
+OWN: dict[str, Any] = {"protocol": "remote_job", "options": {}, "pollable": False, "keep_body": True}
 JSON = {"Content-Type": "application/json"}
 
 

@@ -25,7 +25,7 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
 )
 from tests.support.push_world import KEY, make_asset, make_source
 
-JSON_FORM: dict[str, Any] = {"protocol": "remote_job", "pollable": False, "keep_body": True}
+JSON_FORM: dict[str, Any] = {"protocol": "remote_job", "options": {}, "pollable": False, "keep_body": True}
 HOOK = "airflow_async_provider.hooks.http_async.HttpAsyncJobHook"
 
 
