@@ -3,12 +3,13 @@
 
 import { $, ago, ask, duration, leave, link, make, moment, query, Refused, say, small, taskName, taskPath } from "./common.js";
 
-const GOOD = new Set(["woken", "event", "replayed"]);
+const GOOD = new Set(["woken", "ended", "event", "replayed"]);
 const BAD = new Set(["bad_signature", "too_large", "too_slow", "too_many", "refused"]);
 
 const MEANING = {
   accepted: "stored; its task takes it out by itself",
   woken: "stored, and its task goes on",
+  ended: "its task has succeeded with it",
   heartbeat: "a sign of life",
   duplicate: "said before, and harmless",
   late: "nobody waited for it any more",
