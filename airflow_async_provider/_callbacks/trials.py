@@ -124,7 +124,8 @@ class TrialDoor:
         fits = self._door.signature_fits(whose, headers, body)
         told: dict[str, Any] = {"signature": ("fits" if fits else "does not fit") if signed else "not wanted"}
         read = _of_source if isinstance(whose, Source) else _of_task
-        return Outcome(TEST, {TEST: told | (read(whose, headers, body) if fits else {"would": "be refused"})})
+        became = read(whose, headers, body) if fits else {"would": "be refused"}
+        return Outcome(TEST, {TEST: {**told, **became}})
 
     def refuse_size(self, whose: Any) -> None:
         """The task is not told: this was a test."""
