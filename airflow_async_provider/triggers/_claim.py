@@ -34,6 +34,11 @@ LEASE = 10.0
 NOTICED = 0.2
 
 
+async def lease_over() -> None:
+    """Wait until whoever had the claim before must have noticed that it is another one's."""
+    await asyncio.sleep(LEASE)
+
+
 class StoppedError(DownloadError):
     """Storing was stopped: the trigger has ended, or another triggerer does it."""
 
@@ -78,7 +83,7 @@ class Claim:
         self._unnoted = bool(there.get("owner")) and not there.get("over")
         await self._note()
         if self._unnoted:
-            await asyncio.sleep(LEASE)
+            await lease_over()
             there = await alook_storing(self._task)
             if (stored := self._stored(there)) is not None:
                 return stored
