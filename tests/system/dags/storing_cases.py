@@ -34,7 +34,7 @@ for name, conn_id in (("short_lived", "aso_short_lived"), ("killed_triggerer", "
         common: dict[str, Any] = {
             "poll_interval": 1,
             "max_poll_interval": 2,
-            "timeout": 300,
+            "timeout": 1800,
             "store_from": "triggerer",
             "max_restarts": 0,
         }
