@@ -107,10 +107,18 @@ def test_when_there_are_many_refusals_only_the_proven_are_listened_to(
     task, proven = keyed.task(), keyed.task()
     monkeypatch.setenv(KEY, "of another worker")
     unproven = keyed.task()
+    waits, wait_for_turn = [], Refusals.wait_for_turn
+
+    async def counted(refusals: Refusals, receive: Any) -> None:
+        waits.append(receive)
+        await wait_for_turn(refusals, receive)
+
+    monkeypatch.setattr(Refusals, "wait_for_turn", counted)
 
     answers = [forged(task).split(b" ")[1] for _ in range(6)]
 
     assert answers == [b"401"] * 3 + [b"503"] * 3
+    assert len(waits) == 6  # each for its turn, whatever it is told then
     assert unproven.post(ENDED).status_code == 503  # it comes again
     assert proven.post(ENDED).status_code == 200
     assert proven.state == "scheduled"
