@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from airflow_async_provider.errors import DescriptionError, DownloadError, UnreadableAnswerError
 from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http.assembly import Description
 from airflow_async_provider.protocols._http.description import Pages
+from airflow_async_provider.protocols._http.incomplete import whole
 from airflow_async_provider.protocols._http.no_result import (
     ANYTHING,
     NoResult,
@@ -44,6 +46,8 @@ from airflow_async_provider.protocols._responses import NotReadyError, retry_aft
 
 #: More pages than this, known beforehand, are a mistake or an attack.
 MAX_PAGES = 10_000
+
+_UNLESS: Final = "Nothing was stored. Say how to get them with result.pages; if the answer holds all, say result.whole: true."
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,8 @@ class ResultReader:
         """
         self._ready(answer, job)
         self._whole(answer, job)
+        if not self._places:
+            self._no_part(answer, [Place.parse("$", "result.from")], job)
         found = self._named(answer, lookup, job=job) if self._places else self._body(answer, is_status=False)
         result = replace(found.result or Result(body=b""), second=True)
         pages = self.spec.pages
@@ -201,11 +207,23 @@ class ResultReader:
                 if spec.optional:
                     return Found()
                 raise self._nowhere(answer, str(spec.value), job)
-            whole = [(p.source, p.pattern) for p in spec.value.places] == [("$", None)]
-            if whole:
+            if [(p.source, p.pattern) for p in spec.value.places] == [("$", None)]:
                 return self._body(answer, is_status=False)
+            if isinstance(value, list | dict):
+                self._no_part(answer, spec.value.places, job)
             return Found() if value is None else Found(Result(value=value))
         return self._addresses(answer, lookup, job=job)
+
+    def _no_part(self, answer: Answer, places: Iterable[Place], job: str) -> None:
+        """
+        Refuse the first of several pages as the result, where the description knows of no pages.
+
+        :raises DescriptionError: the answer says that there is more
+        """
+        if self.spec.whole or self.spec.pages is not None:
+            return
+        for place in places:
+            whole(answer, place, job=job, what="parts of the result", unless=_UNLESS)
 
     def _addresses(self, answer: Answer, lookup: Lookup, *, job: str) -> Found:
         seconds = seconds_of(self.spec.expires.read(answer)) if self.spec.expires else None
@@ -239,6 +257,8 @@ class ResultReader:
             value = place.read(answer)
             there = there or value is not MISSING
             many = many or isinstance(value, list)
+            if place.many or isinstance(value, list):
+                self._no_part(answer, [place], job)
             found += self._all_of(place, value, answer, job) if isinstance(value, list) else [value]
         if not there and not self.spec.optional:
             raise self._nowhere(answer, " or ".join(p.text for p in places), job)
@@ -276,7 +296,9 @@ class ResultReader:
                 continue
             for name in template.names:
                 if "[*]" in name and isinstance(values := lookup(name), list):
-                    self._all_of(Place.parse(name, "result.path"), values, answer, job)
+                    place = Place.parse(name, "result.path")
+                    self._no_part(answer, [place], job)
+                    self._all_of(place, values, answer, job)
             urls += filled(template.fill_all, lookup, job=job, where="result.path")
         missing = [n for t in templates for n in t.names if lookup(n) is MISSING]
         if not urls and missing and len(missing) == sum(len(t.names) for t in templates):

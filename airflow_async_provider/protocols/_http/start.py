@@ -200,6 +200,17 @@ class Start:
     @staticmethod
     def _id(places: Places, answer: Answer, data: dict[str, Any]) -> str | None:
         found = places.read(answer)
+        if (
+            count := max((p.picks_one_of(answer) for p in places.places if "[-" not in p.source), default=1)
+        ) > 1:
+            raise DescriptionError(
+                f"HTTP {answer.response.status}: the remote has started {count} jobs, and {str(places)!r} names "
+                "one of them, so nobody would wait for the others. Start one job with each task, or name one "
+                "that stands for all. The answer began: "
+                f"{excerpt(answer.response.body)!r}",
+                http_status=answer.response.status,
+                request_id=request_id(answer.response.headers),
+            )
         if isinstance(found, int) and not isinstance(found, bool):
             data["id_number"] = True
         return id_text(found)

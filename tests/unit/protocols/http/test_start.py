@@ -227,3 +227,13 @@ def test_an_id_that_is_asked_for_and_not_placed_is_at_id() -> None:
     elsewhere = HttpResponse(202, Headers(), b'{"key": 3}', 0.0, "https://api.example/t")
     with pytest.raises(DescriptionError, match="nothing usable at 'id' for the id"):
         profile.read_submit(elsewhere)
+
+
+def test_one_of_several_jobs_is_not_the_job() -> None:
+    options = {"id_field": "value[0].Id", "status_path": "jobs/{job_id}"}
+    with pytest.raises(DescriptionError, match="has started 2 jobs"):
+        StatusFieldProtocol(**options).read_submit(answer(201, {"value": [{"Id": 1}, {"Id": 2}]}))
+    one = StatusFieldProtocol(**options).read_submit(answer(201, {"value": [{"Id": 1}]}))
+    assert one.handle.job_id == "1"
+    chosen = StatusFieldProtocol(**{**options, "id_field": "/value/0/Id"})  # who writes this means it
+    assert chosen.read_submit(answer(201, {"value": [{"Id": 1}, {"Id": 2}]})).handle.job_id == "1"
