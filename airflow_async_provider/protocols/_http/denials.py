@@ -93,6 +93,7 @@ _OUTCOMES: Final = _set("results entries responses outcomes")
 
 #: Fields that hold a state, and words that say "not yet" and mean nothing else, wherever they stand.
 _STATE_FIELDS: Final = _set("status state phase jobstatus jobstate runstatus runstate taskstatus taskstate")
+_PART_STATES: Final = _STATE_FIELDS | _set("delivery deliverystatus filestatus outcome .tag")
 _RUNS: Final = _set("running pending queued inprogress processing executing inqueue notstarted")
 
 #: Simple elements of an XML document, and how many characters of it are looked at.
@@ -211,26 +212,28 @@ def _inside(name: str, value: Any, ignored: Collection[str]) -> list[Denial]:
                 found.append(Denial(Kind.COUNT, f"{name}.{denied.text}"))
     elif isinstance(value, list) and bare in _PARTS | _OUTCOMES:
         parts = [part for part in value[:1000] if isinstance(part, dict)]
-        told = [said for part in parts if (said := _failed_part(part, states=bare in _PARTS))]
+        told = [said for part in parts if (said := failed_part(part, states=bare in _PARTS))]
         if told:
             found.append(Denial(Kind.COUNT, f"{name}: {len(told)} of {len(value)} {told[0]}"))
     return found
 
 
-def _failed_part(part: dict[str, Any], *, states: bool) -> str | None:
-    """What one part of a job says against its success: a state, a truth value, or nothing but an error."""
-    if states and (word := _failed_state(part)):
+def failed_part(part: dict[str, Any], *, states: bool) -> str | None:
+    """
+    What one part of a job says against its success.
+
+    :param states: it is a part for certain: a failed state counts, and an error beside data does not
+    """
+    if word := _failed_state(part, _PART_STATES if states else _set(".tag")):  # a union of Dropbox's
         return word
-    if (word := part.get(".tag")) and isinstance(word, str) and known_meaning(word[:100]) is Meaning.FAILED:
-        return one_line(word, 40)  # a union of Dropbox's
     denials = [d for n, v in list(part.items())[:_MOST] if (d := _field(str(n), v))]
     truth = next((d.text for d in denials if d.kind is Kind.TRUTH), None)
     return truth or (next((d.text for d in denials if d.kind is Kind.ERROR), None) if not states else None)
 
 
-def _failed_state(document: dict[str, Any]) -> str | None:
+def _failed_state(document: dict[str, Any], fields: frozenset[str] = _STATE_FIELDS) -> str | None:
     for name, value in list(document.items())[:_MOST]:
-        says = plain(str(name)) in _STATE_FIELDS and isinstance(value, str)
+        says = (plain(str(name)) in fields or name in fields) and isinstance(value, str)
         if says and known_meaning(value[:100]) in (Meaning.FAILED, Meaning.EXPIRED):
             return one_line(value, 40)
     return None

@@ -2,7 +2,8 @@
 """
 Whether an answer says that it is a part of what there is: a token, a link or a flag of a further page.
 
-The first page of the states is not the state, and the first page of the files is not the result.
+The first page of the states is not the state, the first page of the files is not the result, and neither is
+a list of files of which one has failed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from airflow_async_provider.errors import DescriptionError
 from airflow_async_provider.protocols import _json_path as json_path
+from airflow_async_provider.protocols._http.denials import failed_part
 from airflow_async_provider.protocols._http.places import Answer, Place
 from airflow_async_provider.protocols._http.values import one_line
 from airflow_async_provider.protocols._http.words import plain
@@ -48,11 +50,32 @@ def whole(answer: Answer, place: Place, *, job: str, what: str, unless: str) -> 
     if (more := _follows(answer, place)) is None:
         return
     raise DescriptionError(
-        f"HTTP {answer.response.status} for {job}: {more} says that further {what} follow on another page, and "
-        f"a part of them says nothing of the rest. {unless}",
+        f"HTTP {answer.response.status} for {job}: {more} says that further {what} follow on another page, "
+        f"and a part of them says nothing of the rest. {unless}",
         job=job,
         http_status=answer.response.status,
     )
+
+
+def none_failed(answer: Answer, place: Place, *, job: str) -> None:
+    """
+    Refuse a list of files of which one says that it has failed, whatever lies at its address.
+
+    :raises DescriptionError: one says so
+    """
+    head, _, name = place.source.rpartition("[*]")
+    if not name:
+        return
+    elements = Place.parse(f"{head}[*]", "result").read(answer)
+    files = [f for f in elements if isinstance(f, dict)] if isinstance(elements, list) else []
+    told = [said for f in files if (said := failed_part(f, states=True))]
+    if told:
+        raise DescriptionError(
+            f"HTTP {answer.response.status} for {job}: {len(told)} of {len(files)} files say {told[0]!r}. "
+            "Nothing was stored. To take them all the same, say outcome.partial: succeeded.",
+            job=job,
+            http_status=answer.response.status,
+        )
 
 
 def _follows(answer: Answer, place: Place) -> str | None:

@@ -12,7 +12,7 @@ from airflow_async_provider.errors import DescriptionError, DownloadError, Unrea
 from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http.assembly import Description
 from airflow_async_provider.protocols._http.description import Pages
-from airflow_async_provider.protocols._http.incomplete import whole
+from airflow_async_provider.protocols._http.incomplete import none_failed, whole
 from airflow_async_provider.protocols._http.no_result import (
     ANYTHING,
     NoResult,
@@ -47,7 +47,10 @@ from airflow_async_provider.protocols._responses import NotReadyError, retry_aft
 #: More pages than this, known beforehand, are a mistake or an attack.
 MAX_PAGES = 10_000
 
-_UNLESS: Final = "Nothing was stored. Say how to get them with result.pages; if the answer holds all, say result.whole: true."
+_UNLESS: Final = (
+    "Nothing was stored. Say how to get them with result.pages; if the answer holds all, say "
+    "result.whole: true."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,14 +219,16 @@ class ResultReader:
 
     def _no_part(self, answer: Answer, places: Iterable[Place], job: str) -> None:
         """
-        Refuse the first of several pages as the result, where the description knows of no pages.
+        Refuse a part of the result, or what its own list says is no good.
 
-        :raises DescriptionError: the answer says that there is more
+        :raises DescriptionError: the answer says that there is more, or that one of the files has failed
         """
-        if self.spec.whole or self.spec.pages is not None:
-            return
+        pages = self.spec.pages is not None
         for place in places:
-            whole(answer, place, job=job, what="parts of the result", unless=_UNLESS)
+            if not self.spec.whole and not pages:
+                whole(answer, place, job=job, what="parts of the result", unless=_UNLESS)
+            if self.description.outcome.partial == "failed":
+                none_failed(answer, place, job=job)
 
     def _addresses(self, answer: Answer, lookup: Lookup, *, job: str) -> Found:
         seconds = seconds_of(self.spec.expires.read(answer)) if self.spec.expires else None

@@ -117,3 +117,14 @@ def test_a_second_document_may_be_a_page_too() -> None:
 def test_an_answer_that_is_its_own_result_may_have_links() -> None:
     taken = poll({"result": {"value": "$"}}, {"status": "done", "links": {"next": "/jobs/8"}})
     assert taken.state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("said", [{"delivery": "failed"}, {"status": "FAILED"}, {"success": False}])
+def test_a_file_that_says_that_it_has_failed_is_no_file(said: dict[str, Any]) -> None:
+    good = {"location": "https://x/1", "delivery": "success", "status": "ok", "error": "a column"}
+    options = {"result": {"url": "_links.results[*].location"}}
+    assert poll(options, {"status": "done", "_links": {"results": [good, good]}}).result is not None
+    body = {"status": "done", "_links": {"results": [good, {**good, **said}]}}
+    with pytest.raises(DescriptionError, match=r"1 of 2 files say .*outcome\.partial: succeeded"):
+        poll(options, body)
+    assert poll({**options, "outcome": {"partial": "succeeded"}}, body).result is not None

@@ -237,3 +237,19 @@ def test_one_of_several_jobs_is_not_the_job() -> None:
     assert one.handle.job_id == "1"
     chosen = StatusFieldProtocol(**{**options, "id_field": "/value/0/Id"})  # who writes this means it
     assert chosen.read_submit(answer(201, {"value": [{"Id": 1}, {"Id": 2}]})).handle.job_id == "1"
+
+
+@pytest.mark.parametrize(
+    "cancel", ["POST jobs/{job_id}/cancel", {"path": "stop", "json": {"ids": ["{job_id}"]}}]
+)
+def test_a_cancellation_by_id_needs_the_remotes_own_id(cancel: Any) -> None:
+    profile = LocationProtocol(cancel=cancel)
+    named = profile.read_submit(answer(202, {"id": 7}, Location="/monitors/x")).handle
+    request = profile.cancel(named)
+    assert request is not None
+    assert (request.url, request.json) in (("jobs/7/cancel", None), ("stop", {"ids": [7]}))
+    # The job goes on, and what we call it ourselves is nobody's address.
+    unnamed = profile.read_submit(answer(202, Location="/monitors/x")).handle
+    assert profile.status(unnamed).url == "https://api.example/monitors/x"
+    with pytest.raises(DescriptionError, match=r"cannot be named to the remote.*start\.id"):
+        profile.cancel(unnamed)
