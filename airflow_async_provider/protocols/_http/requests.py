@@ -42,8 +42,8 @@ def values_of(description: Description, handle: JobHandle | None, answer: Answer
         if name == "job_id" and handle is not None and not handle.named:
             # An id of our own making, which the remote has never seen, is nobody's address.
             raise DescriptionError(
-                f"Job {handle.shown_id} cannot be named to the remote: its start has answered no id. Say where "
-                "it is with id_field (start.id).",
+                f"Job {handle.shown_id} cannot be named to the remote: its start has answered no id. Say "
+                "where it is with id_field (start.id).",
                 job=handle.shown_id,
             )
         if name in known:
