@@ -18,6 +18,7 @@ from airflow_async_provider.protocols._http.denials import failed_part
 from airflow_async_provider.protocols._http.places import Answer, Place
 from airflow_async_provider.protocols._http.values import one_line
 from airflow_async_provider.protocols._http.words import plain
+from airflow_async_provider.protocols._http_messages import HttpResponse
 
 #: Fields that hold something only where another page follows.
 _NEXT: Final = frozenset((
@@ -82,10 +83,14 @@ def _follows(answer: Answer, place: Place) -> str | None:
     """The field that announces a further page of what stands at a place, None where there is none."""
     if place.source.startswith(("header:", "http:")):
         return None
-    for name, value in answer.response.headers.items():
-        if name.lower() == "link" and _LINK.search(value[:4000]):
-            return "the header Link"
+    if _LINK.search(answer.response.headers.get("Link", "")[:4000]):
+        return "the header Link"
     return next((said for d in _objects(answer, place) if (said := _announced(d))), None)
+
+
+def announced(response: HttpResponse) -> str | None:
+    """What in a whole answer, or in its headers, says that it is one page of several."""
+    return _follows(Answer(response), Place.parse("$", "result"))
 
 
 def _objects(answer: Answer, place: Place) -> Iterable[dict[str, Any]]:

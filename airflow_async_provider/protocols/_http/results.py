@@ -360,6 +360,7 @@ class ResultReader:
             headers=headers,
             media_types=self._media_types,
             second=bool(spec.url or spec.path or spec.source),
+            alone=bool(spec.url or spec.path) and spec.pages is None and not spec.whole,
         )
 
     def authorized(self, answer: Answer, url: str, response: HttpResponse) -> bool:

@@ -383,6 +383,25 @@ def test_a_second_document_that_is_one_page_of_several(remote: Remote, target: P
     assert run({"from": "GET jobs/{job_id}/rows", "value": "rows", "whole": True}) == [1, 2]
 
 
+PAGES = {
+    "a token in the document": reply({"rows": [1], "nextPageToken": "t"}),
+    "a link in the document": reply({"rows": [1], "links": {"next": "/jobs/7/file?page=2"}}),
+    "a header": reply(GOOD, kind="text/csv", Link='</jobs/7/file?page=2>; rel="next"'),
+    "a header of much": reply(GOOD * 5000, kind="text/csv", Link="</jobs/7/file?page=2>; rel=next"),
+}
+
+
+@pytest.mark.parametrize("case", PAGES)
+def test_a_file_that_is_one_page_of_several(case: str, remote: Remote, target: Path | None) -> None:
+    remote.answers["/jobs/7/file"] = [PAGES[case]]
+    with pytest.raises(DownloadError, match="one page of several"):
+        run(FILE, target)
+    assert target is None or not target.exists()
+    run({**FILE, "whole": True}, target)
+    if target is not None:
+        assert target.read_bytes() == PAGES[case][2]
+
+
 # -- the plain download -------------------------------------------------------------------------------------
 
 
