@@ -158,6 +158,7 @@ class Result:
     :param media_types: what it is, as the description says (``text/csv``, ``text/*``, ``*/*``); none:
         anything but a page for people or an error
     :param second: it takes a request of its own, so a document that only says how a job is is no result
+    :param alone: nobody knows of further pages of it, so one that announces another is a part of the result
     :param more: another document with more files of this result (see ``JobProtocol.read_result``)
     """
 
@@ -179,6 +180,7 @@ class Result:
     is_status: bool = False
     media_types: tuple[str, ...] = ()
     second: bool = False
+    alone: bool = False
     more: HttpRequest | None = field(default=None, repr=False)
 
 

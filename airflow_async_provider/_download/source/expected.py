@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from airflow_async_provider.errors import DownloadError
 from airflow_async_provider.protocols._html import is_html_page
+from airflow_async_provider.protocols._http.incomplete import announced
 from airflow_async_provider.protocols._http.no_result import ANYTHING, LARGEST, no_result
 from airflow_async_provider.protocols._http.sniffing import is_login_page
 from airflow_async_provider.protocols._http.words import Meaning
@@ -41,12 +42,14 @@ class Expected:
         anything but a page for people and a document that is nothing but an error
     :param page: its name says that it is a page
     :param states: a document that only says how a job is is none
+    :param alone: an answer that announces a further page is a part of it, and so none
     :param key: how somebody says otherwise, for messages
     """
 
     media_types: tuple[str, ...] = ()
     page: bool = False
     states: bool = False
+    alone: bool = False
     key: str = "media_type"
 
     @classmethod
@@ -72,6 +75,7 @@ class Expected:
             result.url,
             media_types=result.media_types,
             states=result.second,
+            alone=result.alone,
             key="result.media_type",
         )
 
@@ -108,6 +112,11 @@ class Expected:
             raise DownloadError(
                 f"{where} answered with an error in place of the result: {found.text!r}. Nothing was stored. "
                 f"If that is the result, say {self.key}: {ANYTHING!r}. {_began(body)}"
+            )
+        if self.alone and (more := announced(HttpResponse(200, headers, body if whole else b"", 0.0))):
+            raise DownloadError(
+                f"{where} answered with one page of several: {more} says that another follows. Nothing was "
+                "stored. Say how to get the others with result.pages; if this is all, say result.whole: true."
             )
         if self.media_types and kind not in _UNTYPED and not self._takes(kind):
             wanted = " or ".join(self.media_types)

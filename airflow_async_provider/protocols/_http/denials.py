@@ -47,7 +47,8 @@ def _set(words: str) -> frozenset[str]:
 _FALSE: Final = _set("success succeeded successful issuccess issucceeded issuccessful wassuccessful ok isok")
 _TRUE: Final = _set(
     "failed failure isfailed isfailure hasfailed hasfailure hasfailures error iserror haserror haserrors "
-    "errored faulted isfaulted"
+    "errored faulted isfaulted cancelled canceled iscancelled iscanceled wascancelled wascanceled aborted "
+    "isaborted expired isexpired timedout istimedout hastimedout killed"
 )
 #: Numbers that are 0 when all is well.
 _CODES: Final = _set("exitcode exitstatus returncode errorcode errcode")
@@ -65,12 +66,21 @@ _UNITS: Final = _set(
 _TELLING: Final = _set(
     "message messages msg reason text description detail details code type result string info cause object"
 )
+#: Words that make a name that of a setting, or of what has been got over.
+_OF_OTHERS: Final = _set(
+    "allowed allow max maximum min minimum threshold limit limits tolerance tolerated tolerate last previous "
+    "prior login before over on if timeout seconds policy action actions handler handlers notify "
+    "notification notifications email emails webhook webhooks url urls uri link path pattern patterns "
+    "condition conditions config settings options strategy ignored ignore expected known handled suppressed "
+    "resolved fixed recovered retried retry retries tries attempt attempts continue stop rate percent ratio "
+    "behavior behaviour mode type types code codes non not no without"
+)
 #: Texts of such a field that say "none".
 _NOTHING: Final = _set("0 none null ok success noerror noerrors na n/a no false") | {""}
 #: Objects that hold the counts of a job.
 _COUNTERS: Final = _set(
-    "stats statistics summary counts counters requestcounts totals metrics result progress report response "
-    "meta"
+    "stats statistics summary counts counters requestcounts totals metrics result results progress report "
+    "response meta"
 )
 
 #: Objects that speak of the job, and lists of its parts: a failed state in them is the job's own affair.
@@ -78,9 +88,12 @@ _INNER: Final = _set("job task run operation execution")
 _PARTS: Final = _set(
     "items tasks jobs parts steps stages batches chunks shards children subtasks subjobs files activities"
 )
+#: Lists of what came of each part of a job: there a failure must be told by more than a column "status".
+_OUTCOMES: Final = _set("results entries responses outcomes")
 
 #: Fields that hold a state, and words that say "not yet" and mean nothing else, wherever they stand.
 _STATE_FIELDS: Final = _set("status state phase jobstatus jobstate runstatus runstate taskstatus taskstate")
+_PART_STATES: Final = _STATE_FIELDS | _set("delivery deliverystatus filestatus outcome .tag")
 _RUNS: Final = _set("running pending queued inprogress processing executing inqueue notstarted")
 
 #: Simple elements of an XML document, and how many characters of it are looked at.
@@ -102,7 +115,7 @@ _MOST = 200
 @lru_cache(maxsize=1024)
 def _named(name: str) -> Kind | None:
     """Whether a name is that of an error or of something that has failed, by its words."""
-    words = _words(name)
+    words = set(_words(name))
     if words & _BAD and words & _UNITS and words <= _BAD | _UNITS:
         return Kind.COUNT
     if not words & (_FAIL | _ERROR):
@@ -112,14 +125,35 @@ def _named(name: str) -> Kind | None:
     return Kind.ERROR if words & (_ERROR | _TELLING) else Kind.COUNT
 
 
-def _words(name: str) -> set[str]:
-    return {w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^A-Za-z\W_]+", name[:100])}
+@lru_cache(maxsize=1024)
+def _counted(name: str, *, holds: bool) -> Kind | None:
+    """
+    Whether a name is that of things that have failed, whatever they are called: ``failedTickets``.
+
+    :param holds: it holds them, and not their number
+    """
+    words = _words(name)
+    if not words or set(words) & _OF_OTHERS:
+        return None
+    first, last = words[0], words[-1]
+    if holds and last in _ERROR:
+        return Kind.ERROR
+    many = last in _UNITS or last.endswith("s")
+    if (first in _FAIL and (holds or many)) or last in _FAIL:
+        return Kind.COUNT
+    if not holds and last == "errors":
+        return Kind.COUNT
+    return Kind.COUNT if not holds and first in _BAD and last in ("count", "counts") else None
+
+
+def _words(name: str) -> list[str]:
+    return [w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^A-Za-z\W_]+", name[:100])]
 
 
 @lru_cache(maxsize=1024)
 def names_a_state(name: str) -> bool:
     """Whether a name is that of the job's own state: ``status_detail``, but not ``last_status``."""
-    words = _words(name)
+    words = set(_words(name))
     return bool(words & _STATE) and words <= _STATE | _OF_THE_JOB
 
 
@@ -169,22 +203,37 @@ def fields_of_text(answer: Answer) -> list[dict[str, Any]]:
 def _inside(name: str, value: Any, ignored: Collection[str]) -> list[Denial]:
     """What an object that speaks of the job, its counters, or a list of its parts say against a success."""
     bare, found = plain(name), []
-    if isinstance(value, dict) and bare in _INNER | _COUNTERS:
+    google = bare == "metadata" and isinstance(value, dict) and "@type" in value  # AIP-151
+    if isinstance(value, dict) and (google or bare in _INNER | _COUNTERS):
         if word := _failed_state(value):
             found.append(Denial(Kind.COUNT, f"{name}: {word}"))
         for inner, count in list(value.items())[:_MOST] if bare in _COUNTERS else ():
-            if inner not in ignored and _named(str(inner)) and _some(count):
-                found.append(Denial(Kind.COUNT, f"{name}.{inner}: {_short(count)}"))
-    elif isinstance(value, list) and bare in _PARTS:
-        states = [word for part in value[:1000] if isinstance(part, dict) and (word := _failed_state(part))]
-        if states:
-            found.append(Denial(Kind.COUNT, f"{name}: {len(states)} of {len(value)} {states[0]}"))
+            if inner not in ignored and (denied := _field(str(inner), count)):
+                found.append(Denial(Kind.COUNT, f"{name}.{denied.text}"))
+    elif isinstance(value, list) and bare in _PARTS | _OUTCOMES:
+        parts = [part for part in value[:1000] if isinstance(part, dict)]
+        told = [said for part in parts if (said := failed_part(part, states=bare in _PARTS))]
+        if told:
+            found.append(Denial(Kind.COUNT, f"{name}: {len(told)} of {len(value)} {told[0]}"))
     return found
 
 
-def _failed_state(document: dict[str, Any]) -> str | None:
+def failed_part(part: dict[str, Any], *, states: bool) -> str | None:
+    """
+    What one part of a job says against its success.
+
+    :param states: it is a part for certain: a failed state counts, and an error beside data does not
+    """
+    if word := _failed_state(part, _PART_STATES if states else _set(".tag")):  # a union of Dropbox's
+        return word
+    denials = [d for n, v in list(part.items())[:_MOST] if (d := _field(str(n), v))]
+    truth = next((d.text for d in denials if d.kind is Kind.TRUTH), None)
+    return truth or (next((d.text for d in denials if d.kind is Kind.ERROR), None) if not states else None)
+
+
+def _failed_state(document: dict[str, Any], fields: frozenset[str] = _STATE_FIELDS) -> str | None:
     for name, value in list(document.items())[:_MOST]:
-        says = plain(str(name)) in _STATE_FIELDS and isinstance(value, str)
+        says = (plain(str(name)) in fields or name in fields) and isinstance(value, str)
         if says and known_meaning(value[:100]) in (Meaning.FAILED, Meaning.EXPIRED):
             return one_line(value, 40)
     return None
@@ -205,7 +254,7 @@ def _field(name: str, value: Any) -> Denial | None:
         return None
     if bare in _CODES and isinstance(value, int):
         return Denial(Kind.TRUTH, f"{name}: {value}") if value not in (0, 200) else None
-    kind = _named(name)
+    kind = _named(name) or _counted(name, holds=isinstance(value, list | dict))
     if kind is None:
         return None
     if _some(value):
@@ -214,7 +263,7 @@ def _field(name: str, value: Any) -> Denial | None:
             f"{name}: {_short(value)}",
         )
     if isinstance(value, dict) and says_something(value):
-        return Denial(Kind.ERROR, name)
+        return Denial(kind, f"{name}: {len(value)} of them" if kind is Kind.COUNT else name)
     telling = kind is Kind.ERROR or bare == "failure"
     if telling and isinstance(value, str) and not value.isdigit() and plain(value.strip()) not in _NOTHING:
         return Denial(Kind.ERROR, name)

@@ -119,6 +119,7 @@ class Outcome:
     message: Places | None = key(place)
     progress: tuple[Place, ...] = key(progress, ())
     total: Places | None = key(place)
+    whole: bool = key(flag, False)
     redirect: str = key(one_of("result", "error"), "result")
 
     #: the lists of words, by what they mean
@@ -208,6 +209,7 @@ class ResultPlace:
     again: bool = key(flag, False)
     once: bool = key(flag, False)
     optional: bool = key(flag, False)
+    whole: bool = key(flag, False)
     pages: Pages | None = key(pages)
 
     @property

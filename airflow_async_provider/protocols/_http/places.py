@@ -31,6 +31,9 @@ MAX_VALUES = 10_000
 #: A regular expression sees no more than this of a text (characters).
 MAX_SEARCHED = 2000
 
+#: Of a text in which all matches count, no more than this is looked at (characters).
+MAX_SEARCHED_FOR_ALL = 200_000
+
 _HTTP = ("http:status", "http:url")
 
 
@@ -170,6 +173,20 @@ class Place:
             return MISSING
         return match[1] if match.re.groups else match[0]
 
+    def matches(self, text: str) -> list[str]:
+        """All that the regular expression finds in a text, in pieces of what it may see at a time."""
+        found: list[str] = []
+        at, text = 0, text[:MAX_SEARCHED_FOR_ALL]
+        while self.pattern is not None and at < len(text) and len(found) < MAX_VALUES:
+            match = self.pattern.search(text, at, at + MAX_SEARCHED)
+            if match is None:
+                at += MAX_SEARCHED // 2
+                continue
+            if (part := match[1] if match.re.groups else match[0]) is not None:
+                found.append(part)
+            at = max(match.end(), at + 1)
+        return found
+
     def picks_one_of(self, answer: Answer) -> int:
         """Of how many elements an index such as ``urls[0]`` picks one; 1 where there is no choice."""
         # A JSON Pointer is what whoever really wants the first writes.
@@ -229,6 +246,17 @@ class Places:
                 return found
             last = None if found is None else last
         return last
+
+    def every_match(self, answer: Answer) -> list[str] | None:
+        """
+        All that a regular expression finds in a body of text, None where that is not what is there.
+
+        A document of text that holds several states is judged by all of them, as a list is.
+        """
+        there = next((p for p in self.places if p.read(answer) not in (MISSING, None)), None)
+        if there is None or there.source != "$" or there.pattern is None:
+            return None
+        return there.matches(answer.body) if isinstance(answer.body, str) else None
 
     def __str__(self) -> str:
         return " or ".join(p.text for p in self.places)

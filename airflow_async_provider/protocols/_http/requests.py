@@ -25,7 +25,7 @@ from airflow_async_provider.protocols._job import JobHandle
 
 def values_of(description: Description, handle: JobHandle | None, answer: Answer | None = None) -> Lookup:
     """
-    What ``{name}`` stands for.
+    What ``{name}`` stands for; it raises :class:`DescriptionError` for the id of a job that has none.
 
     :param handle: brings ``{job_id}``, ``{status_url}``, and what the start has kept
     :param answer: the answer in which any other name is a JSON path
@@ -39,6 +39,13 @@ def values_of(description: Description, handle: JobHandle | None, answer: Answer
         known["status_url"] = handle.status_url or MISSING
 
     def lookup(name: str) -> Any:
+        if name == "job_id" and handle is not None and not handle.named:
+            # An id of our own making, which the remote has never seen, is nobody's address.
+            raise DescriptionError(
+                f"Job {handle.shown_id} cannot be named to the remote: its start has answered no id. Say "
+                "where it is with id_field (start.id).",
+                job=handle.shown_id,
+            )
         if name in known:
             return known[name]
         return MISSING if answer is None else Place.parse(name, "a template").read(answer)
@@ -61,7 +68,10 @@ def filled(template_fill: Any, lookup: Lookup, *, job: str, where: str) -> Any:
 def headers_of(description: Description, request: Request | None, lookup: Lookup) -> dict[str, str]:
     """The headers of every request of the description, and those of this one."""
     given = {**description.headers, **(request.headers if request else {})}
-    return {k: fill_text(v, lookup) for k, v in given.items() if not is_unrendered(v)}
+    filled_in = {k: fill_text(v, lookup) for k, v in given.items() if not is_unrendered(v)}
+    if broken := next((k for k, v in filled_in.items() if not v.isprintable()), None):
+        raise ValueError(f"a value with control characters cannot stand in the header {broken}")
+    return filled_in
 
 
 def made(
@@ -92,13 +102,14 @@ def made(
     query, headers = filled(rest, lookup, job=job, where=where)
     # What the remote has put into its own address stays as it is.
     query = {k: v for k, v in query.items() if query_value(url, k) is None}
-    content = None if request.json is None else fill_body(request.json, lookup)
+    content = filled(lambda v: _content(request, v), lookup, job=job, where=where)
     body: bytes | None = None
     if request.form is not None:
-        body = urlencode({k: fill_text(v, lookup) for k, v in request.form.items()}).encode()
+        body = urlencode(content).encode()
         headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
+        content = None
     elif request.text is not None:
-        body = str(fill_body(request.text, lookup)).encode()
+        body, content = str(content).encode(), None
     return HttpRequest(
         request.method or request.default_method,
         url,
@@ -111,13 +122,32 @@ def made(
     )
 
 
+def _content(request: Request, lookup: Lookup) -> Any:
+    """The body of a request: a form's fields, a text, or JSON."""
+    if request.form is not None:
+        return {k: fill_text(v, lookup) for k, v in request.form.items()}
+    body = request.json if request.text is None else request.text
+    return None if body is None else fill_body(body, lookup)
+
+
 def asks_by_id(description: Description) -> bool:
     """Whether the job's id is part of what is asked: of the polls, or of where the result is."""
     result = description.result
     names = {n for template in result.path or () for n in template.names} | names_in(result.query)
-    for request in (description.poll, result.source, description.delete):
+    names |= _names(description.poll, result.source, description.delete)
+    return "job_id" in names or description.poll.by is not None
+
+
+def cancels_by_id(description: Description) -> bool:
+    """Whether the job's id is part of a cancellation; a job without one goes on, but cannot be cancelled."""
+    return "job_id" in _names(*(r for c in description.cancel for r in (c, c.source)))
+
+
+def _names(*requests: Request | None) -> set[str]:
+    names: set[str] = set()
+    for request in requests:
         if request is not None:
             names |= set(request.path.names) if request.path else set()
             for part in (request.query, request.headers, request.json, request.form, request.text):
                 names |= names_in(part)
-    return "job_id" in names or description.poll.by is not None
+    return names

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from airflow_async_provider.errors import DescriptionError, DownloadError, UnreadableAnswerError
 from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http.assembly import Description
 from airflow_async_provider.protocols._http.description import Pages
+from airflow_async_provider.protocols._http.incomplete import none_failed, whole
 from airflow_async_provider.protocols._http.no_result import (
     ANYTHING,
     NoResult,
@@ -44,6 +46,11 @@ from airflow_async_provider.protocols._responses import NotReadyError, retry_aft
 
 #: More pages than this, known beforehand, are a mistake or an attack.
 MAX_PAGES = 10_000
+
+_UNLESS: Final = (
+    "Nothing was stored. Say how to get them with result.pages; if the answer holds all, say "
+    "result.whole: true."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,8 @@ class ResultReader:
         """
         self._ready(answer, job)
         self._whole(answer, job)
+        if not self._places:
+            self._no_part(answer, [Place.parse("$", "result.from")], job)
         found = self._named(answer, lookup, job=job) if self._places else self._body(answer, is_status=False)
         result = replace(found.result or Result(body=b""), second=True)
         pages = self.spec.pages
@@ -201,11 +210,25 @@ class ResultReader:
                 if spec.optional:
                     return Found()
                 raise self._nowhere(answer, str(spec.value), job)
-            whole = [(p.source, p.pattern) for p in spec.value.places] == [("$", None)]
-            if whole:
+            if [(p.source, p.pattern) for p in spec.value.places] == [("$", None)]:
                 return self._body(answer, is_status=False)
+            if isinstance(value, list | dict):
+                self._no_part(answer, spec.value.places, job)
             return Found() if value is None else Found(Result(value=value))
         return self._addresses(answer, lookup, job=job)
+
+    def _no_part(self, answer: Answer, places: Iterable[Place], job: str) -> None:
+        """
+        Refuse a part of the result, or what its own list says is no good.
+
+        :raises DescriptionError: the answer says that there is more, or that one of the files has failed
+        """
+        pages = self.spec.pages is not None
+        for place in places:
+            if not self.spec.whole and not pages:
+                whole(answer, place, job=job, what="parts of the result", unless=_UNLESS)
+            if self.description.outcome.partial == "failed":
+                none_failed(answer, place, job=job)
 
     def _addresses(self, answer: Answer, lookup: Lookup, *, job: str) -> Found:
         seconds = seconds_of(self.spec.expires.read(answer)) if self.spec.expires else None
@@ -239,6 +262,8 @@ class ResultReader:
             value = place.read(answer)
             there = there or value is not MISSING
             many = many or isinstance(value, list)
+            if place.many or isinstance(value, list):
+                self._no_part(answer, [place], job)
             found += self._all_of(place, value, answer, job) if isinstance(value, list) else [value]
         if not there and not self.spec.optional:
             raise self._nowhere(answer, " or ".join(p.text for p in places), job)
@@ -276,7 +301,9 @@ class ResultReader:
                 continue
             for name in template.names:
                 if "[*]" in name and isinstance(values := lookup(name), list):
-                    self._all_of(Place.parse(name, "result.path"), values, answer, job)
+                    place = Place.parse(name, "result.path")
+                    self._no_part(answer, [place], job)
+                    self._all_of(place, values, answer, job)
             urls += filled(template.fill_all, lookup, job=job, where="result.path")
         missing = [n for t in templates for n in t.names if lookup(n) is MISSING]
         if not urls and missing and len(missing) == sum(len(t.names) for t in templates):
@@ -333,6 +360,7 @@ class ResultReader:
             headers=headers,
             media_types=self._media_types,
             second=bool(spec.url or spec.path or spec.source),
+            alone=bool(spec.url or spec.path) and spec.pages is None and not spec.whole,
         )
 
     def authorized(self, answer: Answer, url: str, response: HttpResponse) -> bool:

@@ -17,7 +17,7 @@ from airflow_async_provider.protocols._http.denials import refused
 from airflow_async_provider.protocols._http.description import Step
 from airflow_async_provider.protocols._http.monitor import MonitorReader
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Places
-from airflow_async_provider.protocols._http.requests import asks_by_id, made, values_of
+from airflow_async_provider.protocols._http.requests import asks_by_id, cancels_by_id, made, values_of
 from airflow_async_provider.protocols._http.sniffing import candidates, sniffed
 from airflow_async_provider.protocols._http.submission import IDEMPOTENT_METHODS
 from airflow_async_provider.protocols._http.urls import absolute, digest
@@ -165,7 +165,8 @@ class Start:
         data: dict[str, Any] = {}
         if kept := _kept(step, answer):
             data["kept"] = kept
-        asked = DEFAULT_ID if step.id is None and asks_by_id(self.profile.description) else step.id
+        by_id = asks_by_id(self.profile.description) or cancels_by_id(self.profile.description)
+        asked = DEFAULT_ID if step.id is None and by_id else step.id
         job_id = self._id(asked, answer, data) if asked else None
         url = self._monitor(step, answer, job_id, data)
         seconds = seconds_of(step.expires.read(answer)) if step.expires else None
@@ -200,6 +201,15 @@ class Start:
     @staticmethod
     def _id(places: Places, answer: Answer, data: dict[str, Any]) -> str | None:
         found = places.read(answer)
+        picked = (p.picks_one_of(answer) for p in places.places if "[-" not in p.source)
+        if (count := max(picked, default=1)) > 1:
+            raise DescriptionError(
+                f"HTTP {answer.response.status}: the remote has started {count} jobs, and {str(places)!r} "
+                "names one of them, so nobody would wait for the others. Start one job with each task, or "
+                f"name one that stands for all. The answer began: {excerpt(answer.response.body)!r}",
+                http_status=answer.response.status,
+                request_id=request_id(answer.response.headers),
+            )
         if isinstance(found, int) and not isinstance(found, bool):
             data["id_number"] = True
         return id_text(found)

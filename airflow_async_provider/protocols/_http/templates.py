@@ -21,6 +21,9 @@ from airflow_async_provider.protocols._http.places import MISSING, as_text
 _PLACEHOLDER = re.compile(r"\{(\+?)([^{}]*)\}")
 _NAME = re.compile(r"\{(\+?)([A-Za-z_][^{}\s:\"]*)\}")
 
+#: What ends a quoted text of GraphQL or an element of XML: an id with one of these would be an instruction.
+_BREAKS = frozenset('"\\<>')
+
 #: What ``{name}`` stands for: a value, or :data:`MISSING`.
 Lookup = Callable[[str], Any]
 
@@ -161,7 +164,11 @@ def fill_text(text: str, lookup: Lookup) -> str:
 
 
 def fill_body(value: Any, lookup: Lookup) -> Any:
-    """A JSON body with its placeholders replaced; braces that name nothing stay, as in GraphQL."""
+    """
+    A JSON body with its placeholders replaced; braces that name nothing stay, as in GraphQL.
+
+    :raises ValueError: a value that would end the text around it
+    """
     if isinstance(value, Mapping):
         return {k: fill_body(v, lookup) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -175,7 +182,12 @@ def fill_body(value: Any, lookup: Lookup) -> Any:
 
     def one(match: re.Match[str]) -> str:
         found = lookup(match[2])
-        return match[0] if found is MISSING else as_text(found)
+        if found is MISSING:
+            return match[0]
+        text = as_text(found)
+        if any(c in _BREAKS or not c.isprintable() for c in text):
+            raise ValueError(f"the value of {match[0]} cannot stand inside a text of the body")
+        return text
 
     return _NAME.sub(one, value)
 

@@ -26,6 +26,7 @@ from airflow_async_provider.protocols._http.denials import (
     runs_for_sure,
 )
 from airflow_async_provider.protocols._http.description import Outcome
+from airflow_async_provider.protocols._http.incomplete import whole
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Place, as_text, says_something
 from airflow_async_provider.protocols._http.values import error_text, one_line
 from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain, worst
@@ -39,6 +40,12 @@ NOTHING_YET: Final = "nothing yet"
 
 #: Fields of an object that are looked at.
 MAX_FIELDS = 200
+
+#: What to say where a list of states announces another page of them.
+_UNLESS: Final = (
+    "Ask for all of them at once, with a query parameter of poll; if the answer holds them all, say "
+    "outcome.whole: true."
+)
 
 #: More states than this are those of nobody's job.
 MAX_STATES = 10_000
@@ -103,6 +110,8 @@ class Judge:
         if isinstance(found, list) and (place := self._many(answer)) is not None:
             return self._each(found, place.elements(answer))
         values = found if isinstance(found, list) else [found]
+        if not isinstance(found, list) and (each := state.every_match(answer)) is not None:
+            values = each
         made = [w for v in values for w in _word(v)]
         return None if not made and values else made[:MAX_STATES]
 
@@ -164,6 +173,8 @@ class Judge:
 
     def _all_there(self, answer: Answer, words: list[str], job: str) -> None:
         """Refuse to judge by a part of the states, such as the first page of them."""
+        if (many := self._many(answer)) is not None and not self.outcome.whole:
+            whole(answer, many, job=job, what="states", unless=_UNLESS)
         total = self.outcome.total.read(answer) if self.outcome.total else None
         if isinstance(total, int) and not isinstance(total, bool) and total > len(words):
             raise DescriptionError(

@@ -344,6 +344,64 @@ def test_where_no_result_is_the_fields_that_were_seen_are_named(
     assert "SECRET" not in str(caught.value)
 
 
+# -- a part of the result, and parts that have failed --------------------------------------------------------
+
+PARTS = {
+    "first page of files": ({"files": ["/f"], "hasMore": True}, {"url": "files[*]"}, "hasMore"),
+    "first page of rows": ({"rows": [1], "nextToken": "t"}, {"value": "rows"}, "nextToken"),
+    "a file that has failed": (
+        {"files": [{"u": "/f", "status": "ok"}, {"u": "/f", "status": "failed"}]},
+        {"url": "files[*].u"},
+        "1 of 2",
+    ),
+    "a part that has failed": (
+        {"results": [{"success": True}, {"index": 1, "error": "gone"}]},
+        {"value": "results"},
+        "results: 1 of 2",
+    ),
+    "those that have failed": ({"failedTickets": {"7": ["x"]}, "n": 1}, {"value": "n"}, "failedTickets"),
+    "an end that is none": ({"expired": True, "n": 1}, {"value": "n"}, "expired: true"),
+}
+
+
+@pytest.mark.parametrize("case", PARTS)
+def test_a_part_is_no_result(case: str, remote: Remote, target: Path | None) -> None:
+    done, result, said = PARTS[case]
+    remote.done.update(done)
+    remote.answers["/f"] = [CSV]
+    with pytest.raises(AsyncJobError) as caught:
+        run(result, target)
+    assert said in str(caught.value)
+    assert target is None or not target.exists()
+
+
+def test_a_second_document_that_is_one_page_of_several(remote: Remote, target: Path | None) -> None:
+    remote.answers["/jobs/7/rows"] = [reply({"rows": [1, 2], "next_page_token": "t"})]
+    for result in ({"value": "rows"}, {}):
+        with pytest.raises(DescriptionError, match="'next_page_token' says that further parts"):
+            run({"from": "GET jobs/{job_id}/rows", **result}, target)
+    assert run({"from": "GET jobs/{job_id}/rows", "value": "rows", "whole": True}) == [1, 2]
+
+
+PAGES = {
+    "a token in the document": reply({"rows": [1], "nextPageToken": "t"}),
+    "a link in the document": reply({"rows": [1], "links": {"next": "/jobs/7/file?page=2"}}),
+    "a header": reply(GOOD, kind="text/csv", Link='</jobs/7/file?page=2>; rel="next"'),
+    "a header of much": reply(GOOD * 5000, kind="text/csv", Link="</jobs/7/file?page=2>; rel=next"),
+}
+
+
+@pytest.mark.parametrize("case", PAGES)
+def test_a_file_that_is_one_page_of_several(case: str, remote: Remote, target: Path | None) -> None:
+    remote.answers["/jobs/7/file"] = [PAGES[case]]
+    with pytest.raises(DownloadError, match="one page of several"):
+        run(FILE, target)
+    assert target is None or not target.exists()
+    run({**FILE, "whole": True}, target)
+    if target is not None:
+        assert target.read_bytes() == PAGES[case][2]
+
+
 # -- the plain download -------------------------------------------------------------------------------------
 
 

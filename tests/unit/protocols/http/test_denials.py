@@ -36,6 +36,27 @@ from airflow_async_provider.protocols._http.denials import Kind, denial, refused
         ({"rejected_rows": 3}, Kind.COUNT),
         ({"request_counts": {"completed": 3, "failed": 1}}, Kind.COUNT),
         ({"summary": {"errors": 2}}, Kind.COUNT),
+        # things of any name
+        ({"failedAccessibleIssues": {"10001": ["no permission"]}}, Kind.COUNT),
+        ({"failedTickets": 3}, Kind.COUNT),
+        ({"envelopesFailed": "2"}, Kind.COUNT),
+        ({"invalidOrInaccessibleIssueCount": 3}, Kind.COUNT),
+        ({"validation_errors": 2}, Kind.COUNT),
+        ({"bulkErrors": [{"errorMessages": ["x"]}]}, Kind.ERROR),
+        ({"partialFailureError": {"code": 3, "message": "x"}}, Kind.ERROR),
+        # ends that are none of a success
+        ({"cancelled": True}, Kind.TRUTH),
+        ({"expired": True}, Kind.TRUTH),
+        ({"timed_out": True}, Kind.TRUTH),
+        # what came of the parts
+        ({"results": [{"success": True}, {"success": False}]}, Kind.COUNT),
+        ({"results": [{"id": 1}, {"index": 1, "error": "TicketNotFound"}]}, Kind.COUNT),
+        ({"results": {"success": False, "message": "no"}}, Kind.COUNT),
+        ({"results": {"errors": ["row 1"]}}, Kind.COUNT),
+        ({"result": {"partialFailureError": {"code": 3}}}, Kind.COUNT),
+        ({"entries": [{".tag": "success"}, {".tag": "failure", "failure": {}}]}, Kind.COUNT),
+        ({"items": [{"ok": False}]}, Kind.COUNT),
+        ({"metadata": {"@type": "x", "state": "FAILED"}}, Kind.COUNT),
     ],
 )
 def test_a_field_that_denies_a_success(field: dict[str, Any], kind: Kind) -> None:
@@ -68,6 +89,22 @@ def test_a_field_that_denies_a_success(field: dict[str, Any], kind: Kind) -> Non
         },
         {"error_file_url": "https://x/", "failed_webhook_url": "https://x/", "warnings": ["w"]},
         {"is_terror": True, "default": 3, "rows": {"failed": 3}},
+        {
+            "onFailureActions": ["mail"],
+            "failureConditions": ["x"],
+            "retriedErrors": [1],
+            "errorPatterns": ["x"],
+        },
+        {"maxFailedTasks": 3, "failed_login_count": 2, "lastErrors": ["x"], "ignoredFailures": [1]},
+        {"failureRate": 0.5, "failedTickets": 0, "failedAccessibleIssues": {}, "bulkErrors": []},
+        {"cancelled": False, "expired": False, "timed_out": False, "cancelledBy": None},
+        # rows of a result have columns of any name
+        {
+            "results": [{"status": "failed", "name": "x"}],
+            "data": [{"success": False}],
+            "rows": [{"error": "x"}],
+        },
+        {"items": [{"error": "x"}], "metadata": {"state": "FAILED"}, "results": [{"error": None}, "failed"]},
     ],
 )
 def test_a_field_that_denies_nothing(field: dict[str, Any]) -> None:

@@ -47,3 +47,23 @@ def test_a_value_that_is_not_there_is_told() -> None:
     handle = JobHandle("http_api", "7", 0.0, "m")
     with pytest.raises(DescriptionError, match=r"no value for \{region\}"):
         poll(handle, poll={"query": {"r": "{region}"}})
+
+
+@pytest.mark.parametrize("job_id", ['7") { id } deleteAll(id: "8', "7</id><id>8", "7\\", "7\n8"])
+def test_an_id_is_no_instruction_in_the_text_around_it(job_id: str) -> None:
+    handle = JobHandle("http_api", job_id, 0.0, "m")
+    for request in (
+        {"json": {"query": 'mutation { stop(id: "{job_id}") }'}},
+        {"text": "<stop><id>{job_id}</id></stop>"},
+    ):
+        with pytest.raises(DescriptionError, match="cannot stand inside a text of the body"):
+            poll(handle, poll={"method": "POST", **request})
+    # Alone it is a value like any other, and a field of a form is encoded.
+    assert poll(handle, poll={"method": "POST", "json": {"id": "{job_id}"}}).json == {"id": job_id}
+    assert b"&" not in poll(handle, poll={"method": "POST", "form": {"id": "{job_id}"}}).body
+
+
+def test_a_value_ends_no_header() -> None:
+    handle = JobHandle("http_api", "7", 0.0, "m", data={"kept": {"region": "eu\r\nX-Admin: 1"}})
+    with pytest.raises(DescriptionError, match="cannot stand in the header X-Region"):
+        poll(handle, poll={"headers": {"X-Region": "{region}"}})

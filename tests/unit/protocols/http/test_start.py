@@ -227,3 +227,29 @@ def test_an_id_that_is_asked_for_and_not_placed_is_at_id() -> None:
     elsewhere = HttpResponse(202, Headers(), b'{"key": 3}', 0.0, "https://api.example/t")
     with pytest.raises(DescriptionError, match="nothing usable at 'id' for the id"):
         profile.read_submit(elsewhere)
+
+
+def test_one_of_several_jobs_is_not_the_job() -> None:
+    options = {"id_field": "value[0].Id", "status_path": "jobs/{job_id}"}
+    with pytest.raises(DescriptionError, match="has started 2 jobs"):
+        StatusFieldProtocol(**options).read_submit(answer(201, {"value": [{"Id": 1}, {"Id": 2}]}))
+    one = StatusFieldProtocol(**options).read_submit(answer(201, {"value": [{"Id": 1}]}))
+    assert one.handle.job_id == "1"
+    chosen = StatusFieldProtocol(**{**options, "id_field": "/value/0/Id"})  # who writes this means it
+    assert chosen.read_submit(answer(201, {"value": [{"Id": 1}, {"Id": 2}]})).handle.job_id == "1"
+
+
+@pytest.mark.parametrize(
+    "cancel", ["POST jobs/{job_id}/cancel", {"path": "stop", "json": {"ids": ["{job_id}"]}}]
+)
+def test_a_cancellation_by_id_needs_the_remotes_own_id(cancel: Any) -> None:
+    profile = LocationProtocol(cancel=cancel)
+    named = profile.read_submit(answer(202, {"id": 7}, Location="/monitors/x")).handle
+    request = profile.cancel(named)
+    assert request is not None
+    assert (request.url, request.json) in (("jobs/7/cancel", None), ("stop", {"ids": [7]}))
+    # The job goes on, and what we call it ourselves is nobody's address.
+    unnamed = profile.read_submit(answer(202, Location="/monitors/x")).handle
+    assert profile.status(unnamed).url == "https://api.example/monitors/x"
+    with pytest.raises(DescriptionError, match=r"cannot be named to the remote.*start\.id"):
+        profile.cancel(unnamed)

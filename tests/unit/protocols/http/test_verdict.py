@@ -343,3 +343,25 @@ def test_xml_and_json_lines_are_denied_as_json_is(text: str, kind: str, state: J
     profile = StatusFieldProtocol(outcome={"state": '$ ~ state[": >]+([A-Z]+)'})
     response = HttpResponse(200, Headers({"Content-Type": kind}), text.encode(), 0.0, MONITOR)
     assert profile.read_status(HANDLE, response).state is state
+
+
+XML = {"state": "$ ~ <state>([^<]+)"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "states", "state"),
+    [
+        (XML, ["Completed", "Completed"], OK),
+        (XML, ["Completed", "Failed"], BAD),
+        (XML, ["Completed", "InProgress"], RUNS),
+        # far behind what an expression sees at a time
+        (XML, [*["Completed"] * 400, "Failed"], BAD),
+        # an expression that says where it begins names one
+        ({"state": r"$ ~ \A[^<]*<l><b><state>([^<]+)"}, ["Completed", "Failed"], OK),
+    ],
+)
+def test_of_several_states_in_a_text_the_worst_counts(
+    outcome: dict[str, Any], states: list[str], state: JobState
+) -> None:
+    body = "<l>" + "".join(f"<b><state>{s}</state></b>" for s in states) + "</l>"
+    assert read(StatusFieldProtocol(outcome=outcome), body.encode()).state is state
