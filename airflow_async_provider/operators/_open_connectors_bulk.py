@@ -20,7 +20,7 @@ from airflow_async_provider._jobs.arguments import seconds
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
-from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import (
@@ -242,10 +242,6 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         )
         self.store_options.check(destination)
 
-    def existing_result(self, run: JobRun) -> Any:
-        """What is at the destination already need not be collected."""
-        return ResultStore.of_run(run).existing()
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for OpenLineage: the object in (the path of a bulk job is one a job), the file out."""
         return lineage_of(self, self.object_name)
@@ -270,7 +266,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         if error is not None:
             raise run.forget(error)
         try:
-            return ResultStore.of_run(run).store(
+            return run.results.store(
                 handle,
                 status,
                 since=run.record.started_at,

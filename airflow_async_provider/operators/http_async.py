@@ -23,7 +23,7 @@ from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
 from airflow_async_provider._jobs.results.returned import DEFAULT_MAX_XCOM_BYTES, ReturnedResult
-from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import lineage_of
 from airflow_async_provider._jobs.results.store_from import StoreFrom, checked_store_from
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
@@ -313,14 +313,9 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     # -- the way of a job ---------------------------------------------------------------------------------
 
-    def existing_result(self, run: JobRun) -> Any:
-        """What is at the destination already need not be made."""
-        return ResultStore.of_run(run).existing() if self.result == "auto" else None
-
-    def check_destination(self, run: JobRun) -> None:
-        """Look whether the result can be stored; a handle is not."""
-        if self.result == "auto":
-            super().check_destination(run)
+    def stores_result(self) -> bool:
+        """Whether the result goes to a destination; a handle does not."""
+        return self.result == "auto" and super().stores_result()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -401,9 +396,8 @@ class HttpAsyncJobOperator(AsyncJobOperator):
                     job=handle.shown_id,
                 )
             return handle.to_dict()
-        store = ResultStore.of_run(run) if self.destination is not None else None
-        if store is not None and run.stored is not None:
-            return store.store(handle, status, since=run.record.started_at, via=run.record.via)
+        if self.destination is not None and run.stored is not None:
+            return run.results.store(handle, status, since=run.record.started_at, via=run.record.via)
         result = self.hook.result(handle, status)
         status = replace(status, result=result)
         if status.no_data and self.on_no_data == "skip":
@@ -411,11 +405,11 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         if status.no_data:
             self.log.info("The %s succeeded, and there is no data.", handle.describe())
             value: Any = None
-        elif store is None:
+        elif self.destination is None:
             returned = ReturnedResult(self.hook, self.log, self.max_xcom_bytes)
             value = None if result is None else returned.value(handle, status)
         else:
             check_destination(handle, result)
             since, via = run.record.started_at, run.record.via
-            value = store.store(handle, status, since=since, via=via)
+            value = run.results.store(handle, status, since=since, via=via)
         return value

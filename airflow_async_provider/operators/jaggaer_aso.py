@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_async_provider._download.limits import (
     MAX_RESULT_BYTES,
@@ -18,7 +18,7 @@ from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, Stor
 from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import lineage_of
 from airflow_async_provider._jobs.results.store_from import StoreFrom, checked_store_from
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._metrics import count
@@ -152,6 +152,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
 
     template_fields: Sequence[str] = (*_JaggaerAsoOperator.template_fields, *STORE_TEMPLATE_FIELDS)
     operator_extra_links = (RemoteJobLink(), ResultLink())
+    facts_of_existing: ClassVar[Mapping[str, Any]] = {"restarts": 0}
 
     def __init__(
         self,
@@ -191,10 +192,6 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
         )
         self.max_restarts = max_restarts
 
-    def existing_result(self, run: JobRun) -> Any:
-        """What is at the destination already need not be prepared."""
-        return ResultStore.of_run(run).existing(restarts=0)
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
         return lineage_of(self, self.endpoint)
@@ -211,9 +208,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
             return self._start_again(run, "its result URL has expired")
         record = run.record
         try:
-            return ResultStore.of_run(run).store(
-                run.handle, status, since=record.started_at, restarts=record.restarts
-            )
+            return run.results.store(run.handle, status, since=record.started_at, restarts=record.restarts)
         except ResultExpiredError as e:
             return self._start_again(run, str(e))
 

@@ -21,7 +21,7 @@ from airflow_async_provider._jobs.callback import base_url_for
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider._polling.task_end import TaskEnd
@@ -185,10 +185,6 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
 
     # -- starting -----------------------------------------------------------------------------------------
 
-    def existing_result(self, run: JobRun) -> Any:
-        """What is at the destination already need not be asked for."""
-        return ResultStore.of_run(run).existing()
-
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
         return lineage_of(self, self.endpoint)
@@ -260,6 +256,4 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         """Return the response, or write it to its destination."""
         if self.destination is None:
             return None if status.result is None else status.result.value
-        return ResultStore.of_run(run).store(
-            run.handle, status, since=run.record.started_at, via=run.record.via
-        )
+        return run.results.store(run.handle, status, since=run.record.started_at, via=run.record.via)

@@ -23,7 +23,6 @@ from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
 from airflow_async_provider._jobs.results.returned import DEFAULT_MAX_XCOM_BYTES, ReturnedResult
-from airflow_async_provider._jobs.results.store import ResultStore
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._polling.task_end import TaskEnd
@@ -264,10 +263,6 @@ class RemoteJobOperator(AsyncJobOperator):
 
     # -- the way of a job ---------------------------------------------------------------------------------
 
-    def existing_result(self, run: JobRun) -> Any:
-        """What is at the destination already need not be made."""
-        return ResultStore.of_run(run).existing()
-
     def start(self, run: JobRun) -> Submitted:
         """
         Call the function.
@@ -369,9 +364,7 @@ class RemoteJobOperator(AsyncJobOperator):
         result = status.result
         if self.destination is not None and result is not None:
             check_destination(handle, result)
-            return ResultStore.of_run(run).store(
-                handle, status, since=run.record.started_at, via=run.record.via
-            )
+            return run.results.store(handle, status, since=run.record.started_at, via=run.record.via)
         returned = ReturnedResult(self.hook, self.log, self.max_xcom_bytes)
         if result is None or (result.value is None and result.url is None and not result.files):
             return None
