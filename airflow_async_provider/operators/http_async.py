@@ -15,9 +15,16 @@ from airflow_async_provider._download.limits import (
     MAX_RESULT_SECONDS,
     MIN_BYTES_PER_SECOND,
 )
-from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
-from airflow_async_provider._jobs.arguments import method_of, one_connection, one_of, query_of, seconds
+from airflow_async_provider._jobs.arguments import (
+    method_of,
+    one_connection,
+    one_of,
+    query_of,
+    seconds,
+    take_store_arguments,
+)
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
@@ -203,20 +210,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         self.on_no_data = one_of(on_no_data, "on_no_data", ("success", "skip"))
         self.max_xcom_bytes = max_xcom_bytes
         self.destination = destination
-        self.aws_conn_id = aws_conn_id
-        self.s3_extra_args = s3_extra_args
-        self.object_storage_options = object_storage_options
-        self.store_options = StoreOptions(
-            if_exists=if_exists,
-            s3_extra_args=s3_extra_args,
-            object_storage_options=object_storage_options,
-            max_result_bytes=max_result_bytes,
-            min_bytes_per_second=min_bytes_per_second,
-            max_result_seconds=max_result_seconds,
-            unpack=unpack,
-            charset=charset,
-        )
-        self.store_options.check(destination)
+        self.store_options = take_store_arguments(self, locals())
         self.store_from = checked_store_from(
             store_from,
             destination if result == "auto" else None,

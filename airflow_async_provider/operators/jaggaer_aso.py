@@ -14,8 +14,8 @@ from airflow_async_provider._download.limits import (
     MAX_RESULT_SECONDS,
     MIN_BYTES_PER_SECOND,
 )
-from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
-from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
+from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown, take_store_arguments
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store import lineage_of
@@ -173,20 +173,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.destination = destination
-        self.aws_conn_id = aws_conn_id
-        self.s3_extra_args = s3_extra_args
-        self.object_storage_options = object_storage_options
-        self.store_options = StoreOptions(
-            if_exists=if_exists,
-            s3_extra_args=s3_extra_args,
-            object_storage_options=object_storage_options,
-            max_result_bytes=max_result_bytes,
-            min_bytes_per_second=min_bytes_per_second,
-            max_result_seconds=max_result_seconds,
-            unpack=unpack,
-            charset=charset,
-        )
-        self.store_options.check(destination)
+        self.store_options = take_store_arguments(self, locals())
         self.store_from = checked_store_from(
             store_from, destination, self.store_options, deferrable=self.deferrable
         )
