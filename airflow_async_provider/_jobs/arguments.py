@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from datetime import timedelta
 from difflib import get_close_matches
 from typing import Any
 
 from airflow.sdk.definitions.param import ParamsDict
 
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
 from airflow_async_provider.errors import ConfigurationError
 
 #: More than this (seconds, about 30 years) is a mistake, such as milliseconds; JSON knows no infinity.
@@ -119,6 +121,24 @@ def with_retry_policy(arguments: Mapping[str, Any]) -> dict[str, Any]:
     if arguments.get("retry_policy") is None and is_available() and retry_policy():
         return {**arguments, "retry_policy": RemoteJobRetryPolicy()}
     return dict(arguments)
+
+
+def take_store_arguments(task: Any, given: Mapping[str, Any]) -> StoreOptions:
+    """
+    Take over what all operators with a destination have as arguments.
+
+    Each of them lists the arguments in its own signature: editors complete them there, ``partial()`` and the
+    reference read them there. What becomes of them is one thing: those that are templated are the task's
+    attributes, and all together say how the result is stored.
+
+    :param given: ``locals()`` of the operator's ``__init__``
+    :raises ConfigurationError: one of them cannot be, or does not fit the destination
+    """
+    for name in STORE_TEMPLATE_FIELDS:
+        setattr(task, name, given[name])
+    options = StoreOptions(**{field.name: given[field.name] for field in fields(StoreOptions)})
+    options.check(given["destination"])
+    return options
 
 
 def one_connection(conn_id: str | None, http_conn_id: str | None, default: str) -> str:

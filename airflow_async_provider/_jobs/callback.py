@@ -15,11 +15,13 @@ from airflow_async_provider._callbacks.mailbox import expect, key_of, look
 from airflow_async_provider._callbacks.registration import Delivery, Registration
 from airflow_async_provider._callbacks.support import unsupported_reason
 from airflow_async_provider._jobs.messages import SENTENCE_ENDS
+from airflow_async_provider._jobs.wait import heartbeat_lost
 from airflow_async_provider._metrics import timing
 from airflow_async_provider.errors import CallbackError, ConfigurationError
 from airflow_async_provider.hooks._connection import extra_of
 from airflow_async_provider.hooks._registry import GENERIC, HOOKS
 from airflow_async_provider.protocols._job import JobState, JobStatus
+from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
     from airflow_async_provider._jobs.run import JobRun
@@ -190,7 +192,7 @@ class CallbackPart:
             found = self._in_mailbox()
             delivery = self._news(found)
             if delivery is None and heartbeat.is_late(found, time.monotonic()):
-                raise self._run.heartbeat_lost(heartbeat.last_words)
+                raise heartbeat_lost(self._run, heartbeat.last_words)
         return delivery
 
     def resumed(self, event: Mapping[str, Any]) -> None:
@@ -199,6 +201,21 @@ class CallbackPart:
             took = max(0.0, time.time() - received_at)
             timing("callback.wake", took)
             self._run.log.info("Resumed by a callback, %.2f s after it was received.", took)
+
+    def told(self, *, askable: bool) -> JobStatus | None:
+        """
+        What the callback said of the job, where its own word counts.
+
+        :param askable: whether the remote system can be asked
+        """
+        if not self.decides or (askable and not self._run.record.submission):
+            return None  # or none was asked for, as there is no address for it
+        told = self.fetch_status()
+        without_result = told.result is None or told.result.value is None
+        if told.state is JobState.SUCCEEDED and without_result and protocol_of(self._run.handle).pollable:
+            # The description says where the result is, and in which answer.
+            return JobStatus(JobState.RUNNING, remote_status=told.remote_status)
+        return told
 
     def fetch_status(self) -> JobStatus:
         """

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._callbacks.mailbox import (
     delivery_for,
@@ -30,6 +30,9 @@ from airflow_async_provider._callbacks.registration import (
 from airflow_async_provider._polling.wait_log import Log
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols._job import JobHandle
+
+if TYPE_CHECKING:
+    from airflow_async_provider.hooks._base import AsyncApiHook
 
 VERSION = 1
 
@@ -141,6 +144,44 @@ class TaskMemory:
                 "person clears or marks the task while it is deferred."
             )
         return Remembered.from_dict(self._store.get(DURABLE_KEY) if self.works else None)
+
+    @property
+    def cleared(self) -> bool | None:
+        """Whether a person has cleared the task since; None when that is not known."""
+        return was_cleared(self.now, self._context)
+
+    def note(
+        self,
+        correlation_id: str,
+        hook: AsyncApiHook,
+        arguments: Mapping[str, Any],
+        *,
+        handle: JobHandle | None = None,
+        restarts: int = 0,
+    ) -> None:
+        """
+        Note the intent to start a job, or the job.
+
+        :param correlation_id: our own name for it
+        :param hook: by whose connection it is started
+        :param arguments: what says what the job is
+        :param handle: the job, once it is known
+        :param restarts: how often the job was started anew within its try
+        """
+        max_tries, clear_number = clearings_of(self._context)
+        self.save(
+            Remembered(
+                correlation_id=correlation_id,
+                handle=handle,
+                owner=self.owner,
+                restarts=restarts,
+                conn_id=hook.conn_id,
+                origin=hook.origin,
+                arguments=digests_of(arguments),
+                max_tries=max_tries,
+                clear_number=clear_number,
+            )
+        )
 
     def save(self, remembered: Remembered) -> None:
         """Remember this, and the callbacks that may still come."""

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider._polling.policy import PollPolicy
-from airflow_async_provider._polling.wait_log import format_duration, format_range
+from airflow_async_provider._polling.wait_log import format_duration
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthenticationError,
@@ -32,7 +31,6 @@ from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 
 if TYPE_CHECKING:
     from airflow_async_provider._jobs.record import JobRecord
-    from airflow_async_provider._jobs.task import WaitSettings
 
 #: Redirects that ask for the same request at another address, so that nothing was done at this one (RFC 9110
 #: §15.4). After a POST, 302 and 303 may as well lead to what it has brought about.
@@ -96,12 +94,14 @@ def timeout_error(
     cancelled: bool,
     hint: str = "",
     unknown: Sequence[str] = (),
+    cause: RemoteError | None = None,
 ) -> JobTimeoutError:
     """
     The deadline has passed.
 
     :param hint: what else the reader should know
     :param unknown: words of the last status that are not known ones
+    :param cause: why the status could not be read at the end
     """
     fate = (
         "It was cancelled at the remote system."
@@ -109,9 +109,10 @@ def timeout_error(
         else "It was not cancelled and may still be running at the remote system."
     )
     strange = f" No list of words holds {', '.join(map(repr, unknown))}: is it an end?" if unknown else ""
+    unread = f" The last poll failed: {cause}" if cause else ""
     return JobTimeoutError(
         f"The {handle.describe()} did not end within its timeout of {timeout:g} s; last status "
-        f"{remote_status!r}.{strange} {hint or fate} Give it more time with the argument timeout.",
+        f"{remote_status!r}.{strange}{unread} {hint or fate} Give it more time with the argument timeout.",
         job=handle.shown_id,
         state="timeout",
         remote_status=remote_status,
@@ -145,25 +146,6 @@ def gave_up_error(
         "on with it. A longer outage is waited out with the argument max_outage.",
         job=handle.shown_id,
     )
-
-
-def describe_polling(settings: WaitSettings, with_callback: PollPolicy | None, *, pollable: bool) -> str:
-    """
-    How the end of the job will be noticed, in words.
-
-    :param with_callback: the pace of the polls while a callback is expected
-    :param pollable: whether the remote system can be asked
-    """
-    if with_callback is not None and not pollable:
-        return "Its callback resumes this task; this API cannot be polled."
-    if with_callback is not None and settings.deferrable:
-        pace = format_range(with_callback.poll_interval, with_callback.max_poll_interval)
-        return f"Its callback resumes this task; in case it is lost, the triggerer polls every {pace}."
-    pace = format_range(settings.policy.poll_interval, settings.policy.max_poll_interval)
-    if not settings.deferrable:
-        return f"This worker waits and polls every {pace}."
-    first = f"This worker polls for {format_duration(settings.linger)} first. " if settings.linger else ""
-    return f"{first}The triggerer polls every {pace}."
 
 
 def how_it_went(record: JobRecord, now: float) -> str:

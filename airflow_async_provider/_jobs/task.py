@@ -125,6 +125,8 @@ class StartingTask(WatchingTask, Protocol):
     """A task that starts its job."""
 
     reattach: bool
+    #: Further entries of the return value where the result was there already.
+    facts_of_existing: Mapping[str, Any]
 
     def job_arguments(self) -> Mapping[str, Any]:
         """The arguments that say what the job is."""
@@ -132,15 +134,8 @@ class StartingTask(WatchingTask, Protocol):
     def job_label(self) -> str:
         """What the job is for a person: an endpoint, an object name."""
 
-    def existing_result(self, run: JobRun) -> Any:
-        """The return value when there is nothing to do, as the result is there already; else None."""
-
-    def check_destination(self, run: JobRun) -> None:
-        """
-        Look whether the result can be stored, before the job is started; nothing where none is stored.
-
-        :raises ConfigurationError: it cannot
-        """
+    def stores_result(self) -> bool:
+        """Whether the result goes to the task's destination, which is looked at before a job is started."""
 
     def start(self, run: JobRun) -> Submitted:
         """Start the job; ``run`` has the correlation id and, where it is expected, the callback."""

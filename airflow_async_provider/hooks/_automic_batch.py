@@ -176,7 +176,7 @@ class SharedList:
             # Those who wait must not wait much longer than for one request.
             while walk.next and pages < MAX_PAGES and time.monotonic() < began + self._endpoint.timeout:
                 response = await send(self._endpoint, walk.next)
-                records |= {number(record["run_id"]) or 0: record for record in walk.take(response)}
+                records |= {number(row["run_id"]) or 0: row for row in walk.take(response)}
                 pages += 1
         except AsyncJobError as e:
             self._failed(e)

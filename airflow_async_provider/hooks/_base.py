@@ -121,15 +121,16 @@ class AsyncApiHook(BaseHook):
         return self.origin_of(self.endpoint)
 
     def bound(self, handle: JobHandle) -> JobHandle:
-        """A handle that knows its connection and where that points; one that does already stays as it is."""
-        return handle if handle.origin is not None else self._bound_to(handle, self.endpoint)
+        """A handle that knows its connection (where there is one) and where that points."""
+        known = handle.origin is not None or not self.conn_id
+        return handle if known else self._bound_to(handle, self.endpoint)
 
     async def abound(self, handle: JobHandle) -> JobHandle:
         """Async twin of :meth:`bound`."""
         return self._bound_to(handle, await self.aendpoint())
 
     def _bound_to(self, handle: JobHandle, endpoint: Endpoint) -> JobHandle:
-        if handle.origin is not None:
+        if handle.origin is not None or not self.conn_id:
             return handle
         return replace(handle, conn_id=self.conn_id, origin=self.origin_of(endpoint))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from airflow.sdk import Connection
 
@@ -15,9 +15,6 @@ from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.protocols._job import Cancellation, JobHandle, JobState, JobStatus
 from airflow_async_provider.protocols._registry import protocol_of
 from airflow_async_provider.protocols._remote_job import STATES, read_word
-
-if TYPE_CHECKING:
-    from airflow_async_provider._transport.endpoint import Endpoint
 
 #: Keys in a handle's data that are ours and not the function's.
 KEY_OF_DATA, KEY_OF_NAMES = "kept", "names"
@@ -86,13 +83,6 @@ class RemoteJobHook(HttpAsyncJobHook):
     def min_poll_interval(self) -> float:
         """As the connection has it."""
         return super().min_poll_interval if self.conn_id else 0.0
-
-    def _bound_to(self, handle: JobHandle, endpoint: Endpoint) -> JobHandle:
-        return super()._bound_to(handle, endpoint) if self.conn_id else handle
-
-    def bound(self, handle: JobHandle) -> JobHandle:
-        """A handle that knows its connection, where there is one."""
-        return super().bound(handle) if self.conn_id else handle
 
     def job_address(self, job: JobHandle | Mapping[str, Any]) -> str:
         """Where a description asks for the job; empty where none does."""

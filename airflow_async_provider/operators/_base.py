@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
@@ -78,6 +78,8 @@ class AsyncJobOperator(BaseOperator):
 
     template_fields: Sequence[str] = ("conn_id",)
     operator_extra_links: Sequence[Any] = (RemoteJobLink(),)
+    #: Further entries of the return value where the result was there already.
+    facts_of_existing: ClassVar[Mapping[str, Any]] = {}
     ui_color = "#d9ecf7"
 
     def __init__(
@@ -193,21 +195,9 @@ class AsyncJobOperator(BaseOperator):
     def before_end(self, run: JobRun, status: JobStatus) -> None:
         """The job has ended: put what a person wants to read into the log."""
 
-    def existing_result(self, run: JobRun) -> Any:
-        """The return value when the result is there already."""
-        return None
-
-    def check_destination(self, run: JobRun) -> None:
-        """
-        Look whether the result can be stored, before the job is started.
-
-        :raises ConfigurationError: it cannot: a connection, a bucket, credentials or rights are missing
-        :raises DownloadError: the destination is out of reach
-        """
-        if getattr(self, "destination", None) is not None:
-            from airflow_async_provider._jobs.results.store import ResultStore
-
-            ResultStore.of_run(run).check()
+    def stores_result(self) -> bool:
+        """Whether the result goes to a destination."""
+        return getattr(self, "destination", None) is not None
 
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Turn a succeeded job into the task's return value; here its handle."""

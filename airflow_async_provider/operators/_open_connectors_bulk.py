@@ -15,12 +15,12 @@ from airflow_async_provider._download.limits import (
     MAX_RESULT_SECONDS,
     MIN_BYTES_PER_SECOND,
 )
-from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
-from airflow_async_provider._jobs.arguments import seconds
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
+from airflow_async_provider._jobs.arguments import seconds, take_store_arguments
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
-from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import (
@@ -227,24 +227,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         self.where = where
         self.select_fields = select_fields
         self.job_criteria = job_criteria
-        self.aws_conn_id = aws_conn_id
-        self.s3_extra_args = s3_extra_args
-        self.object_storage_options = object_storage_options
-        self.store_options = StoreOptions(
-            if_exists=if_exists,
-            s3_extra_args=s3_extra_args,
-            object_storage_options=object_storage_options,
-            max_result_bytes=max_result_bytes,
-            min_bytes_per_second=min_bytes_per_second,
-            max_result_seconds=max_result_seconds,
-            unpack=unpack,
-            charset=charset,
-        )
-        self.store_options.check(destination)
-
-    def existing_result(self, run: JobRun) -> Any:
-        """What is at the destination already need not be collected."""
-        return ResultStore.of_run(run).existing()
+        self.store_options = take_store_arguments(self, locals())
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for OpenLineage: the object in (the path of a bulk job is one a job), the file out."""
@@ -270,7 +253,7 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         if error is not None:
             raise run.forget(error)
         try:
-            return ResultStore.of_run(run).store(
+            return run.results.store(
                 handle,
                 status,
                 since=run.record.started_at,

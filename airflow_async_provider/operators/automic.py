@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_async_provider._jobs.arguments import one_of, seconds
-from airflow_async_provider._jobs.asking import OnBlocked, check_on_blocked
+from airflow_async_provider._jobs.person import OnBlocked, check_on_blocked
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider.errors import ConfigurationError, SubmitUnknownError
@@ -244,7 +244,7 @@ class AutomicExecuteOperator(AsyncJobOperator):
             found = self.hook.look_up(protocol, self._mark(protocol, _name_of_try(run, number)))
             if found is None:
                 continue
-            handle = run.labelled(found)
+            handle = found.labelled(self.job_label())
             status = self.interpret(self.hook.status(handle))
             if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
                 self.log.info(

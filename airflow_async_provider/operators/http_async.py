@@ -15,15 +15,22 @@ from airflow_async_provider._download.limits import (
     MAX_RESULT_SECONDS,
     MIN_BYTES_PER_SECOND,
 )
-from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
-from airflow_async_provider._jobs.arguments import method_of, one_connection, one_of, query_of, seconds
+from airflow_async_provider._jobs.arguments import (
+    method_of,
+    one_connection,
+    one_of,
+    query_of,
+    seconds,
+    take_store_arguments,
+)
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
 from airflow_async_provider._jobs.results.returned import DEFAULT_MAX_XCOM_BYTES, ReturnedResult
-from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import lineage_of
 from airflow_async_provider._jobs.results.store_from import StoreFrom, checked_store_from
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
@@ -203,20 +210,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         self.on_no_data = one_of(on_no_data, "on_no_data", ("success", "skip"))
         self.max_xcom_bytes = max_xcom_bytes
         self.destination = destination
-        self.aws_conn_id = aws_conn_id
-        self.s3_extra_args = s3_extra_args
-        self.object_storage_options = object_storage_options
-        self.store_options = StoreOptions(
-            if_exists=if_exists,
-            s3_extra_args=s3_extra_args,
-            object_storage_options=object_storage_options,
-            max_result_bytes=max_result_bytes,
-            min_bytes_per_second=min_bytes_per_second,
-            max_result_seconds=max_result_seconds,
-            unpack=unpack,
-            charset=charset,
-        )
-        self.store_options.check(destination)
+        self.store_options = take_store_arguments(self, locals())
         self.store_from = checked_store_from(
             store_from,
             destination if result == "auto" else None,
@@ -313,14 +307,9 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     # -- the way of a job ---------------------------------------------------------------------------------
 
-    def existing_result(self, run: JobRun) -> Any:
-        """What is at the destination already need not be made."""
-        return ResultStore.of_run(run).existing() if self.result == "auto" else None
-
-    def check_destination(self, run: JobRun) -> None:
-        """Look whether the result can be stored; a handle is not."""
-        if self.result == "auto":
-            super().check_destination(run)
+    def stores_result(self) -> bool:
+        """Whether the result goes to a destination; a handle does not."""
+        return self.result == "auto" and super().stores_result()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -401,9 +390,8 @@ class HttpAsyncJobOperator(AsyncJobOperator):
                     job=handle.shown_id,
                 )
             return handle.to_dict()
-        store = ResultStore.of_run(run) if self.destination is not None else None
-        if store is not None and run.stored is not None:
-            return store.store(handle, status, since=run.record.started_at, via=run.record.via)
+        if self.destination is not None and run.stored is not None:
+            return run.results.store(handle, status, since=run.record.started_at, via=run.record.via)
         result = self.hook.result(handle, status)
         status = replace(status, result=result)
         if status.no_data and self.on_no_data == "skip":
@@ -411,11 +399,11 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         if status.no_data:
             self.log.info("The %s succeeded, and there is no data.", handle.describe())
             value: Any = None
-        elif store is None:
+        elif self.destination is None:
             returned = ReturnedResult(self.hook, self.log, self.max_xcom_bytes)
             value = None if result is None else returned.value(handle, status)
         else:
             check_destination(handle, result)
             since, via = run.record.started_at, run.record.via
-            value = store.store(handle, status, since=since, via=via)
+            value = run.results.store(handle, status, since=since, via=via)
         return value

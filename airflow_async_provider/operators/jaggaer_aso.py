@@ -7,18 +7,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from airflow_async_provider._download.limits import (
     MAX_RESULT_BYTES,
     MAX_RESULT_SECONDS,
     MIN_BYTES_PER_SECOND,
 )
-from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
-from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
+from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown, take_store_arguments
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import lineage_of
 from airflow_async_provider._jobs.results.store_from import StoreFrom, checked_store_from
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._metrics import count
@@ -152,6 +152,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
 
     template_fields: Sequence[str] = (*_JaggaerAsoOperator.template_fields, *STORE_TEMPLATE_FIELDS)
     operator_extra_links = (RemoteJobLink(), ResultLink())
+    facts_of_existing: ClassVar[Mapping[str, Any]] = {"restarts": 0}
 
     def __init__(
         self,
@@ -172,28 +173,11 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.destination = destination
-        self.aws_conn_id = aws_conn_id
-        self.s3_extra_args = s3_extra_args
-        self.object_storage_options = object_storage_options
-        self.store_options = StoreOptions(
-            if_exists=if_exists,
-            s3_extra_args=s3_extra_args,
-            object_storage_options=object_storage_options,
-            max_result_bytes=max_result_bytes,
-            min_bytes_per_second=min_bytes_per_second,
-            max_result_seconds=max_result_seconds,
-            unpack=unpack,
-            charset=charset,
-        )
-        self.store_options.check(destination)
+        self.store_options = take_store_arguments(self, locals())
         self.store_from = checked_store_from(
             store_from, destination, self.store_options, deferrable=self.deferrable
         )
         self.max_restarts = max_restarts
-
-    def existing_result(self, run: JobRun) -> Any:
-        """What is at the destination already need not be prepared."""
-        return ResultStore.of_run(run).existing(restarts=0)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -211,9 +195,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
             return self._start_again(run, "its result URL has expired")
         record = run.record
         try:
-            return ResultStore.of_run(run).store(
-                run.handle, status, since=record.started_at, restarts=record.restarts
-            )
+            return run.results.store(run.handle, status, since=record.started_at, restarts=record.restarts)
         except ResultExpiredError as e:
             return self._start_again(run, str(e))
 

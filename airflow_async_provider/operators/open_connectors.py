@@ -15,13 +15,13 @@ from airflow_async_provider._download.limits import (
     MAX_RESULT_SECONDS,
     MIN_BYTES_PER_SECOND,
 )
-from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
-from airflow_async_provider._jobs.arguments import method_of, query_of
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
+from airflow_async_provider._jobs.arguments import method_of, query_of, take_store_arguments
 from airflow_async_provider._jobs.callback import base_url_for
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
+from airflow_async_provider._jobs.results.store import lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
 from airflow_async_provider._polling.task_end import TaskEnd
@@ -141,20 +141,7 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         self.failure_rule = failure_rule
         self.success_rule = success_rule
         self.destination = destination
-        self.aws_conn_id = aws_conn_id
-        self.s3_extra_args = s3_extra_args
-        self.object_storage_options = object_storage_options
-        self.store_options = StoreOptions(
-            if_exists=if_exists,
-            s3_extra_args=s3_extra_args,
-            object_storage_options=object_storage_options,
-            max_result_bytes=max_result_bytes,
-            min_bytes_per_second=min_bytes_per_second,
-            max_result_seconds=max_result_seconds,
-            unpack=unpack,
-            charset=charset,
-        )
-        self.store_options.check(destination)
+        self.store_options = take_store_arguments(self, locals())
         self.pull_queued = pull_queued
         self.callback_base_url = callback_base_url
         self.callback_max_bytes = callback_max_bytes
@@ -184,10 +171,6 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         return f"{self.method.upper()} {self.endpoint}"
 
     # -- starting -----------------------------------------------------------------------------------------
-
-    def existing_result(self, run: JobRun) -> Any:
-        """What is at the destination already need not be asked for."""
-        return ResultStore.of_run(run).existing()
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
@@ -260,6 +243,4 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         """Return the response, or write it to its destination."""
         if self.destination is None:
             return None if status.result is None else status.result.value
-        return ResultStore.of_run(run).store(
-            run.handle, status, since=run.record.started_at, via=run.record.via
-        )
+        return run.results.store(run.handle, status, since=run.record.started_at, via=run.record.via)

@@ -15,15 +15,14 @@ from airflow_async_provider._download.limits import (
     MAX_RESULT_SECONDS,
     MIN_BYTES_PER_SECOND,
 )
-from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
-from airflow_async_provider._jobs.arguments import seconds
+from airflow_async_provider._jobs.arguments import seconds, take_store_arguments
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
 from airflow_async_provider._jobs.results.returned import DEFAULT_MAX_XCOM_BYTES, ReturnedResult
-from airflow_async_provider._jobs.results.store import ResultStore
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._polling.task_end import TaskEnd
@@ -178,20 +177,7 @@ class RemoteJobOperator(AsyncJobOperator):
         self.safety_poll_interval = seconds(safety_poll_interval, "safety_poll_interval", zero=False)
         self.max_xcom_bytes = max_xcom_bytes
         self.destination = destination
-        self.aws_conn_id = aws_conn_id
-        self.s3_extra_args = s3_extra_args
-        self.object_storage_options = object_storage_options
-        self.store_options = StoreOptions(
-            if_exists=if_exists,
-            s3_extra_args=s3_extra_args,
-            object_storage_options=object_storage_options,
-            max_result_bytes=max_result_bytes,
-            min_bytes_per_second=min_bytes_per_second,
-            max_result_seconds=max_result_seconds,
-            unpack=unpack,
-            charset=charset,
-        )
-        self.store_options.check(destination)
+        self.store_options = take_store_arguments(self, locals())
         self._check()
 
     def _check(self) -> None:
@@ -263,10 +249,6 @@ class RemoteJobOperator(AsyncJobOperator):
         return str(getattr(self.python_callable, "__name__", "") or type(self.python_callable).__name__)
 
     # -- the way of a job ---------------------------------------------------------------------------------
-
-    def existing_result(self, run: JobRun) -> Any:
-        """What is at the destination already need not be made."""
-        return ResultStore.of_run(run).existing()
 
     def start(self, run: JobRun) -> Submitted:
         """
@@ -369,9 +351,7 @@ class RemoteJobOperator(AsyncJobOperator):
         result = status.result
         if self.destination is not None and result is not None:
             check_destination(handle, result)
-            return ResultStore.of_run(run).store(
-                handle, status, since=run.record.started_at, via=run.record.via
-            )
+            return run.results.store(handle, status, since=run.record.started_at, via=run.record.via)
         returned = ReturnedResult(self.hook, self.log, self.max_xcom_bytes)
         if result is None or (result.value is None and result.url is None and not result.files):
             return None

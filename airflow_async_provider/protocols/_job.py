@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -80,6 +80,10 @@ class JobHandle:
         if age and self.submitted_at:
             about.append(f"{max(0, round(time.time() - self.submitted_at))} s old")
         return f"{self.protocol} job {self.shown_id}" + (f" ({', '.join(about)})" if about else "")
+
+    def labelled(self, label: str | None) -> JobHandle:
+        """The same handle, which says what the job is for a person; empty leaves it as it is."""
+        return replace(self, data={**self.data, "label": label}) if label else self
 
     def to_dict(self) -> dict[str, Any]:
         """The handle as a JSON-able dictionary with its version."""

@@ -116,7 +116,8 @@ class JobSensor(BaseSensorOperator):
         with _SoftFail(self):
             run.adopt(self.handle_to_watch())
             if self.cancel_on_kill and run.memory.now.owner != run.memory.owner:
-                run.remember(run.handle)  # else a kill would find the job to be nobody's
+                # Else a kill would find the job to be nobody's.
+                run.memory.note("", self.hook, {}, handle=run.handle)
             try:
                 status = self.interpret(run.refresh_status(tries=1))
             except (TransientError, UnreadableAnswerError) as e:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from airflow_async_provider._jobs.asking import OnBlocked, check_on_blocked
+from airflow_async_provider._jobs.person import OnBlocked, check_on_blocked
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider.hooks.automic import AutomicHook
 from airflow_async_provider.operators._automic_outcome import AutomicOutcome, FetchReports, OnNotRun

@@ -16,8 +16,8 @@ from airflow_async_provider._download.limits import (
     MAX_RESULT_SECONDS,
     MIN_BYTES_PER_SECOND,
 )
-from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
-from airflow_async_provider._jobs.arguments import refuse_unknown, with_retry_policy
+from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
+from airflow_async_provider._jobs.arguments import refuse_unknown, take_store_arguments, with_retry_policy
 from airflow_async_provider._jobs.messages import error_for
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
@@ -85,20 +85,7 @@ class AsyncResultDownloadOperator(BaseOperator):
         self.job = job
         self.destination = destination
         self.conn_id = conn_id
-        self.aws_conn_id = aws_conn_id
-        self.s3_extra_args = s3_extra_args
-        self.object_storage_options = object_storage_options
-        self.store_options = StoreOptions(
-            if_exists=if_exists,
-            s3_extra_args=s3_extra_args,
-            object_storage_options=object_storage_options,
-            max_result_bytes=max_result_bytes,
-            min_bytes_per_second=min_bytes_per_second,
-            max_result_seconds=max_result_seconds,
-            unpack=unpack,
-            charset=charset,
-        )
-        self.store_options.check(destination)
+        self.store_options = take_store_arguments(self, locals())
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

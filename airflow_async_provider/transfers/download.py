@@ -20,7 +20,7 @@ from airflow_async_provider._download.limits import (
 )
 from airflow_async_provider._download.locations import is_folder
 from airflow_async_provider._download.options import StoreOptions
-from airflow_async_provider._jobs.arguments import refuse_unknown, with_retry_policy
+from airflow_async_provider._jobs.arguments import refuse_unknown, take_store_arguments, with_retry_policy
 from airflow_async_provider._jobs.memory import TaskUploadMemory
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
@@ -115,15 +115,7 @@ class DownloadOperator(BaseOperator):
         self.destination = destination
         self.conn_id = conn_id
         self.headers = headers
-        self.aws_conn_id = aws_conn_id
-        self.if_exists = if_exists
-        self.s3_extra_args = s3_extra_args
-        self.object_storage_options = object_storage_options
-        self.max_result_bytes = max_result_bytes
-        self.min_bytes_per_second = min_bytes_per_second
-        self.max_result_seconds = max_result_seconds
-        self.unpack = unpack
-        self.charset = charset
+        self.store_options = take_store_arguments(self, locals())
         self.media_type = media_type
         self.files_at_once = files_at_once
         check_bound("files_at_once", files_at_once)
@@ -131,13 +123,12 @@ class DownloadOperator(BaseOperator):
         _check_headers(headers)
         for each in [url] if isinstance(url, str) else url if isinstance(url, list | tuple) else ():
             self._check_url(each)
-        self._options().check(destination)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Download."""
         begun = time.time()
         _check_headers(self.headers)
-        store = ResultStore(self, context, Destination(uri=self.destination, options=self._options()))
+        store = ResultStore.of(self, context)
         if isinstance(self.url, str) and not is_folder(self.destination):
             from airflow_async_provider._download.fetch import download
 
@@ -188,17 +179,7 @@ class DownloadOperator(BaseOperator):
         return None if self.conn_id is None else hook_for_connection(self.conn_id)
 
     def _options(self) -> StoreOptions:
-        return StoreOptions(
-            if_exists=self.if_exists,
-            aws_conn_id=self.aws_conn_id,
-            s3_extra_args=self.s3_extra_args,
-            object_storage_options=self.object_storage_options,
-            max_result_bytes=self.max_result_bytes,
-            min_bytes_per_second=self.min_bytes_per_second,
-            max_result_seconds=self.max_result_seconds,
-            unpack=self.unpack,
-            charset=self.charset,
-        )
+        return Destination.of(self).options
 
     def _check_url(self, url: Any) -> None:
         if not isinstance(url, str) or "{{" in url or "{%" in url:

@@ -13,6 +13,7 @@ from airflow_async_provider.operators._base import AsyncJobOperator
 from airflow_async_provider.protocols import JobHandle, JobState, JobStatus, Submitted
 from airflow_async_provider.protocols._job import Cancellation
 from airflow_async_provider.protocols._registry import protocol_of
+from tests.support.one_task import OneTask, TaskDeferred
 
 RUNNING, SUCCEEDED, FAILED, CANCELLED, BLOCKED = (
     JobState.RUNNING,
@@ -102,3 +103,9 @@ class SmallTask(AsyncJobOperator):
 
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         return run.handle.job_id
+
+
+def resume(task: OneTask, remote: SmallRemote, deferral: TaskDeferred, **event: Any) -> Any:
+    """What a worker does with the task after its trigger has ended."""
+    found = {"version": 1, "state": "succeeded", "via": "poll", "polls": 1, "errors": 0, **event}
+    return SmallTask(remote=remote).execute_complete(task.context, event=found, **deferral.kwargs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_async_provider._download.locations import is_folder
 from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._jobs.last_of import LastOf
-from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory, was_cleared
+from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory
 from airflow_async_provider._jobs.results import asset_events
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
 from airflow_async_provider._jobs.results.store_from import may_store, options_of
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from airflow_async_provider._download.fetch import DownloadReport
     from airflow_async_provider._download.files import FilesReport
     from airflow_async_provider._download.source.base import ByteSource
-    from airflow_async_provider._jobs.run import JobRun
 
     Stored = DownloadReport | FilesReport
 
@@ -39,12 +38,11 @@ class Destination:
     Where a result goes.
 
     :param uri: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
-        ObjectStoragePath opens, a prefix with a slash at its end for several files; None where the result is
-        returned instead
+        ObjectStoragePath opens, a prefix with a slash at its end for several files
     :param options: how it is stored
     """
 
-    uri: str | None
+    uri: str
     options: StoreOptions
 
     @classmethod
@@ -104,15 +102,6 @@ class ResultStore:
         """
         return cls(task, context, Destination.of(task), memory=memory, stored=stored)
 
-    @classmethod
-    def of_run(cls, run: JobRun) -> ResultStore:
-        """
-        The part of a run's task.
-
-        :raises ConfigurationError: options that cannot be
-        """
-        return cls.of(run.task, run.context, memory=run.memory, stored=run.stored)
-
     def existing(self, **facts: Any) -> dict[str, Any] | None:
         """
         The return value when what is there already is enough: then nothing is started.
@@ -120,8 +109,6 @@ class ResultStore:
         :param facts: further entries of the return value
         :raises DestinationExistsError: ``if_exists="fail"`` and something is there
         """
-        if self._to.uri is None:
-            return None
         options = self._to.options
         if options.if_exists == "fail" and self._stored_by_earlier_try():
             options = replace(options, if_exists="skip")
@@ -138,8 +125,6 @@ class ResultStore:
         :raises ConfigurationError: it cannot: a connection, a bucket, credentials or rights are missing
         :raises DownloadError: it is out of reach
         """
-        if self._to.uri is None:
-            return
         from airflow_async_provider._download.destination.opening import open_destination
         from airflow_async_provider._download.files import FilesWriter
 
@@ -153,10 +138,8 @@ class ResultStore:
 
     def _stored_by_earlier_try(self) -> bool:
         """Whether one has stored the result and was killed before Airflow knew."""
-        if self._memory is None:
-            return False
-        remembered = self._memory.now
-        return remembered.done and was_cleared(remembered, self._context) is False
+        memory = self._memory
+        return memory is not None and memory.now.done and memory.cleared is False
 
     def store(self, handle: JobHandle, status: JobStatus, *, since: float, **facts: Any) -> dict[str, Any]:
         """
@@ -174,7 +157,7 @@ class ResultStore:
                 self._task.hook,
                 handle,
                 status,
-                str(self._to.uri),
+                self._to.uri,
                 self._to.options,
                 uploads=TaskUploadMemory(self._context, self._task.log, triggerer=may_store(self._task)),
                 log=self._task.log,

@@ -70,7 +70,7 @@ def store_arguments(task: Any, *, callback: bool) -> dict[str, Any]:
     :param task: the operator or sensor, its templates rendered
     :param callback: whether a callback is expected
     """
-    if not may_store(task) or task.destination is None or task.hands_over_handle():
+    if not may_store(task) or task.destination is None or task.value_at_end() is not None:
         return {}
     options, always = options_of(task), task.store_from == "triggerer"
     why = "a callback resumes the task" if callback else _own_end(task)

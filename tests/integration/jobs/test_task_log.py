@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._callbacks.registration import Delivery
-from airflow_async_provider._jobs.messages import describe_polling
 from airflow_async_provider._jobs.task import WaitSettings
+from airflow_async_provider._jobs.wait import describe_polling
 from airflow_async_provider._polling import policy
 from airflow_async_provider._polling import wait_log as waiting
 from airflow_async_provider._polling.policy import PollPolicy

@@ -8,7 +8,6 @@ Written so that the same file passes on 3.1, 3.2 and 3.3: what an older one lack
 from __future__ import annotations
 
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +20,11 @@ from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoSubmitOperator
 from airflow_async_provider.triggers.async_job import AsyncJobTrigger
+from tests.support.harness import AIRFLOW as LINE
 from tests.support.one_task import OneTask
 
 pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
 
-LINE = tuple(map(int, version("apache-airflow-core").split(".")[:2]))
 REMEMBERS = CANCELS_WHILE_DEFERRED = LINE >= (3, 3)
 
 OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"

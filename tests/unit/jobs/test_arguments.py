@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+import pkgutil
+from dataclasses import fields
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +15,23 @@ import pytest
 from airflow.sdk import DAG, Param
 from airflow.sdk.definitions.param import ParamsDict
 
+import airflow_async_provider
+from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._jobs.arguments import query_of
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator, JaggaerAsoSubmitOperator
 from airflow_async_provider.protocols import JobHandle
 from airflow_async_provider.sensors.async_job import AsyncJobSensor, job_of
 from airflow_async_provider.transfers.async_result import AsyncResultDownloadOperator
+
+#: Operators that store a result.
+STORING = {
+    cls
+    for folder in ("operators", "transfers")
+    for module in pkgutil.iter_modules([f"{airflow_async_provider.__path__[0]}/{folder}"])
+    for cls in vars(importlib.import_module(f"airflow_async_provider.{folder}.{module.name}")).values()
+    if inspect.isclass(cls) and "destination" in getattr(cls, "template_fields", ())
+}
 
 HANDLE = JobHandle("jaggaer_aso", "abc", 1.0, "https://ees.example/s").to_dict()
 
@@ -157,3 +172,18 @@ def test_a_dag_s_param_without_a_value_is_not_asked_for() -> None:
 def test_what_is_no_job_is_said_to_be_none(job: Any) -> None:
     with pytest.raises(ConfigurationError, match="argument job"):
         job_of(job)
+
+
+@pytest.mark.parametrize("cls", sorted(STORING, key=lambda cls: cls.__name__), ids=lambda cls: cls.__name__)
+def test_all_operators_that_store_a_result_have_the_same_arguments_for_it(cls: type) -> None:
+    parameters = inspect.signature(cls).parameters
+    assert {field.name: parameters[field.name].default for field in fields(StoreOptions)} == {
+        field.name: field.default for field in fields(StoreOptions)
+    }
+
+
+def test_a_template_reaches_the_options_once_it_is_rendered() -> None:
+    operator = AsyncResultDownloadOperator(task_id="t", job=HANDLE, destination="{{ ds }}", unpack="gzip")
+    assert operator.store_options.unpack == "gzip"
+    assert (operator.destination, operator.aws_conn_id) == ("{{ ds }}", "aws_default")
+    assert JaggaerAsoDownloadOperator in STORING

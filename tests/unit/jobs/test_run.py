@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -17,17 +16,11 @@ from airflow_async_provider.errors import (
     JobCancelledError,
     JobElsewhereError,
     JobFailedError,
-    JobTimeoutError,
 )
 from airflow_async_provider.protocols import JobHandle, JobStatus, Submitted
 from airflow_async_provider.protocols._job import Cancellation
 from tests.support.one_task import OneTask, TaskDeferred
-from tests.support.small_remote import BLOCKED, FAILED, SUCCEEDED, SmallRemote, SmallTask
-
-
-def resume(task: OneTask, remote: SmallRemote, deferral: TaskDeferred, **event: Any) -> Any:
-    found = {"version": 1, "state": "succeeded", "via": "poll", "polls": 1, "errors": 0, **event}
-    return SmallTask(remote=remote).execute_complete(task.context, event=found, **deferral.kwargs)
+from tests.support.small_remote import BLOCKED, FAILED, SUCCEEDED, SmallRemote, SmallTask, resume
 
 
 def test_a_job_is_started_once_and_its_result_returned() -> None:
@@ -84,75 +77,6 @@ def test_after_a_bad_end_a_retry_starts_another_after_a_block_it_does_not(
         with pytest.raises(error):
             task.run(lambda: SmallTask(remote=remote))
         assert list(remote.jobs) == ["7"]
-
-
-def test_what_the_worker_has_seen_while_it_lingered_goes_along_with_the_deferral() -> None:
-    remote, task = SmallRemote(), OneTask()
-    remote.moves_to = "https://a.example/moved/7"
-    deferral = task.begin(lambda: SmallTask(remote=remote, linger=0.05))
-    asked = len(remote.asked)
-    assert asked >= 1
-    assert deferral.kwargs["run"]["polls"] == asked
-    assert deferral.kwargs["run"]["handle"]["status_url"] == remote.moves_to
-    assert deferral.trigger.serialize()[1]["job"]["status_url"] == remote.moves_to
-
-
-def test_a_worker_lingers_no_longer_than_the_task_has_time() -> None:
-    remote, task = SmallRemote(), OneTask()
-    task.begin(lambda: SmallTask(remote=remote, timeout=0.05, linger=2))
-    assert len(remote.asked) <= 2
-
-
-@pytest.mark.parametrize("cancel", [True, False])
-def test_a_passed_deadline_cancels_where_it_may(cancel: bool) -> None:
-    remote, task = SmallRemote(), OneTask()
-    arguments = {"timeout": 0.05, "deferrable": False, "cancel_on_kill": cancel}
-    with pytest.raises(JobTimeoutError):
-        task.run(lambda: SmallTask(remote=remote, **arguments))
-    assert remote.cancelled == (["7"] if cancel else [])
-
-
-def test_after_a_cancellation_at_the_deadline_a_retry_starts_another_job() -> None:
-    """The remote system takes its time to cancel: who waited for that end would fail because of it."""
-
-    class Slow(SmallRemote):
-        def cancel(self, handle: JobHandle) -> Cancellation:
-            self.cancelled.append(handle.job_id)
-            return Cancellation(True)
-
-    remote, task = Slow(), OneTask()
-    with pytest.raises(JobTimeoutError):
-        task.run(lambda: SmallTask(remote=remote, timeout=0.05, deferrable=False))
-    task.begin(lambda: SmallTask(remote=remote))
-    assert remote.cancelled == ["7"]
-    assert list(remote.jobs) == ["7", "8"]
-
-
-def test_a_clock_that_is_ahead_ends_nobody_s_wait() -> None:
-    """The triggerer says that the time is over; the worker's clock says otherwise, and counts."""
-    remote, task = SmallRemote(), OneTask()
-    deferral = task.begin(lambda: SmallTask(remote=remote, timeout=86_400))
-    with pytest.raises(TaskDeferred) as again:
-        resume(task, remote, deferral, state="timeout")
-    assert remote.cancelled == []
-    assert again.value.kwargs["run"]["clock_trusted"] is False
-    assert again.value.kwargs["run"]["deadline"] > time.time() + 80_000
-
-
-def test_a_deferral_carries_what_its_trigger_and_the_next_try_count_with() -> None:
-    remote, task = SmallRemote(), OneTask()
-    deferral = task.begin(lambda: SmallTask(remote=remote, cancel_on_kill=False))
-    assert deferral.trigger.serialize()[1]["cancel_on_kill"] is False
-    deferral.kwargs["run"]["started_at"] -= 7200
-    began = time.time()
-    with pytest.raises(TaskDeferred) as second:
-        resume(task, remote, deferral, polls=3, via="callback", received_at=5.0)
-    with pytest.raises(TaskDeferred) as third:
-        resume(task, remote, second.value, polls=4)
-    assert third.value.trigger.serialize()[1]["deferred_at"] >= began
-    carried = third.value.kwargs["run"]
-    assert (carried["polls"], carried["last_delivery_at"]) == (7, 5.0)
-    assert carried["started_at"] < began - 7000
 
 
 # -- whose job it is

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
 from unittest.mock import patch
 
 import pytest
@@ -11,6 +10,7 @@ from airflow.triggers.base import BaseEventTrigger
 
 from airflow_async_provider.sensors.http_async import HttpAsyncJobSensor
 from airflow_async_provider.triggers.async_job_event import AsyncJobEventTrigger
+from tests.support.harness import AIRFLOW
 
 
 def parsed() -> tuple[str, dict[str, object]]:
@@ -46,7 +46,7 @@ def test_a_queue_says_which_triggerer_watches_and_makes_no_other_watcher(
     here, there = AsyncJobEventTrigger(job=job), AsyncJobEventTrigger(job=job, queue="europe")
 
     assert there.serialize() == here.serialize()
-    if tuple(map(int, version("apache-airflow-core").split(".")[:2])) >= (3, 4):
+    if AIRFLOW >= (3, 4):
         assert (here.queue, there.queue) == (None, "europe")
         assert caplog.text == ""
     else:

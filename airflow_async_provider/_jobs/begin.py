@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a try comes to the job of an earlier one: it goes on with it, leaves it alone, or cancels it."""
+"""
+How a try comes to its job.
+
+It goes on with that of an earlier try, leaves it alone, or cancels it; where there is none to go on with, it
+starts one, once.
+"""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from airflow_async_provider._jobs.cancel import can_cancel, cancel
 from airflow_async_provider._jobs.memory import Remembered, digests_of
-from airflow_async_provider._jobs.messages import error_for
+from airflow_async_provider._jobs.messages import error_for, surely_not_started
 from airflow_async_provider._metrics import count_decision
 from airflow_async_provider.errors import (
     AsyncJobError,
+    JobCancelledError,
     JobElsewhereError,
     RequestRefusedError,
     SubmitUnknownError,
@@ -77,7 +85,7 @@ def _take_up(run: JobRun) -> TakenUp | None:
 
 def _take_up_job(run: JobRun, remembered: Remembered, handle: JobHandle) -> TakenUp | None:
     changed = _changed_arguments(run, remembered)
-    cleared = run.cleared
+    cleared = run.memory.cleared
     if cleared is None:
         # Other arguments, or a result that is stored already: nothing but a clearing explains that.
         cleared = bool(changed) or remembered.done
@@ -119,8 +127,13 @@ def _take(run: JobRun, handle: JobHandle, status: JobStatus | None, *, restarts:
     run.adopt(handle, restarts=restarts)
     # It is this try's from now on: whoever clears the task once more means this job.
     run.correlation_id = run.memory.now.correlation_id
-    run.remember(run.handle, restarts=restarts)
+    _note(run, run.handle, restarts=restarts)
     return TakenUp(status)
+
+
+def _note(run: JobRun, handle: JobHandle | None = None, *, restarts: int) -> None:
+    arguments = run.starting.job_arguments()
+    run.memory.note(run.correlation_id, run.task.hook, arguments, handle=handle, restarts=restarts)
 
 
 def _after_clearing(
@@ -143,8 +156,8 @@ def _after_clearing(
             handle.describe(),
             e,
         )
-        if run.can_cancel(handle):
-            run.cancel(handle)
+        if can_cancel(run, handle):
+            cancel(run, handle)
         return None
     if remembered.ends_elsewhere and status.state is JobState.SUCCEEDED:
         run.log.info(
@@ -155,9 +168,9 @@ def _after_clearing(
         return None
     # Clearing cancels; the trigger may not have come to it, or the remote system takes its time. But a job
     # that was left to a person, who has then cleared the task, is wanted.
-    if not status.state.ended and not remembered.blocked and run.can_cancel(handle):
+    if not status.state.ended and not remembered.blocked and can_cancel(run, handle):
         run.log.info("A person has cleared this task: a new job is started.")
-        run.cancel(handle)
+        cancel(run, handle)
         return None
     return status
 
@@ -196,7 +209,7 @@ def _refuse_or_leave(run: JobRun, remembered: Remembered) -> None:
     hook, handle = run.task.hook, remembered.handle
     what = "A job" if handle is None else f"The {handle.describe()}"
     where = f"the connection {remembered.conn_id!r} at {remembered.origin}"
-    if run.cleared is not False:
+    if run.memory.cleared is not False:
         run.log.warning(
             "%s that an earlier try %s belongs to %s and is left alone; a new one is started by %r at %s.",
             what,
@@ -223,7 +236,7 @@ def _abandon(run: JobRun, handle: JobHandle, changed: list[str]) -> None:
         handle.describe(),
         ", ".join(changed),
     )
-    if not run.can_cancel(handle):
+    if not can_cancel(run, handle):
         return
     try:
         running = not _status_or_expired(run, handle).state.ended
@@ -231,13 +244,13 @@ def _abandon(run: JobRun, handle: JobHandle, changed: list[str]) -> None:
         run.log.warning("Whether it still runs is not known: %s", e)
         return
     if running:
-        run.cancel(handle)
+        cancel(run, handle)
 
 
 def _look_up(run: JobRun, remembered: Remembered) -> TakenUp | None:
     """Look for the job of a try that died between submitting it and noting the handle."""
     changed = _changed_arguments(run, remembered)
-    cleared = run.cleared if run.cleared is not None else bool(changed)
+    cleared = run.memory.cleared if run.memory.cleared is not None else bool(changed)
     try:
         found = run.starting.find_started(run, remembered.correlation_id)
     except SubmitUnknownError:
@@ -252,7 +265,7 @@ def _look_up(run: JobRun, remembered: Remembered) -> TakenUp | None:
         if cleared:
             run.memory.forget()
         return None
-    handle = run.labelled(run.task.hook.bound(found))
+    handle = run.task.hook.bound(found).labelled(run.starting.job_label())
     if cleared and changed:
         _abandon(run, handle, changed)
         run.memory.forget()
@@ -266,5 +279,60 @@ def _without_memory(run: JobRun) -> TakenUp | None:
     found = run.starting.find_without_memory(run)
     if found is None:
         return None
-    run.adopt(run.labelled(found))
+    run.adopt(found.labelled(run.starting.job_label()))
     return TakenUp(run.task.interpret(run.refresh_status()))
+
+
+# -- another job
+
+
+def submit(run: JobRun, *, restarts: int = 0) -> JobStatus | None:
+    """
+    Start a job and make it the run's.
+
+    :param restarts: how often one was started within this try before
+    :return: its status, where the remote system has told it with the submission
+    :raises AsyncJobError: it was not started, or nobody can tell
+    """
+    # The same intent on every try: where the remote can be searched by it, no job is started twice.
+    before = run.memory.now
+    doubtful = bool(before.correlation_id) and before.handle is None and run.memory.cleared is not True
+    run.correlation_id = before.correlation_id if doubtful else uuid.uuid4().hex
+    _ = run.task.hook.origin  # a connection that is missing or wrong leaves no doubt about a job
+    if run.starting.stores_result():
+        run.results.check()
+    _note(run, restarts=restarts)
+    try:
+        run.callback_address = run.callback.register() if run.callback else None
+        submitted = run.starting.start(run)
+    except AsyncJobError as e:
+        # Then the next try need not ask itself whether there is a job. What this error says nothing about
+        # is a try before this one that died while it submitted.
+        if surely_not_started(e) and not doubtful:
+            run.memory.forget()
+        raise
+    run.adopt(submitted.handle.labelled(run.starting.job_label()), restarts=restarts)
+    run.memory.save(replace(run.memory.now, handle=run.handle))
+    if run.killed and (submitted.status is None or not submitted.status.state.ended):
+        _cancel_killed(run)
+    return submitted.status
+
+
+def _cancel_killed(run: JobRun) -> None:
+    """
+    Cancel a job whose task was killed while it was being started: that could not be done at that moment.
+
+    :raises JobCancelledError: so it was
+    """
+    if not run.task.cancel_on_kill:
+        return
+    if cancel(run, run.handle):
+        run.memory.forget()
+        fate = "It was cancelled at the remote system."
+    else:
+        fate = "It could not be cancelled; a retry of this task goes on with it."
+    raise JobCancelledError(
+        f"The task was killed while it started the {run.handle.describe(age=False)}. {fate}",
+        job=run.handle.shown_id,
+        state=JobState.CANCELLED.value,
+    )

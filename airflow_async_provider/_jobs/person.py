@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A job that is blocked at the remote system asks a person what to do (Airflow 3.3 and later)."""
+"""
+What a person decides of a job.
+
+A job that is blocked at the remote system asks a person what to do (Required Actions in Airflow's UI, 3.3 and
+later); and on the page "Remote jobs" a person can resume a task.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +17,19 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from airflow_async_provider._callbacks.airflow_internals import CAN_ASK, ask_person
 from airflow_async_provider._jobs.airflow_exceptions import AirflowFailException
 from airflow_async_provider._jobs.arguments import one_of
+from airflow_async_provider._jobs.cancel import cancel
 from airflow_async_provider._jobs.display import facts_of
 from airflow_async_provider._jobs.messages import error_for
-from airflow_async_provider.errors import ConfigurationError, JobBlockedError, JobCancelledError
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
+from airflow_async_provider._polling.loop import BY_HAND
+from airflow_async_provider._polling.loop import CANCEL as CANCEL_WISH
+from airflow_async_provider.errors import (
+    ConfigurationError,
+    JobBlockedError,
+    JobCancelledError,
+    RemoteError,
+)
+from airflow_async_provider.protocols._job import JobState, JobStatus
+from airflow_async_provider.protocols._redaction import one_line
 
 if TYPE_CHECKING:
     from airflow_async_provider._jobs.run import JobRun
@@ -77,12 +91,26 @@ def ask(run: JobRun, status: JobStatus) -> NoReturn:
     )
 
 
-def is_answer(event: Mapping[str, Any]) -> bool:
-    """Whether a task was resumed by a person's answer, or because none came in time."""
-    return "chosen_options" in event or "error_type" in event
+def decided(run: JobRun, event: Mapping[str, Any]) -> tuple[Mapping[str, Any], JobStatus | None]:
+    """
+    Do what a person has decided, where one has.
+
+    :param event: with which the task was resumed
+    :return: the event with which the run goes on, and the status of a job that has ended before it could be
+        cancelled
+    :raises JobError: the task ends by that decision
+    """
+    if "chosen_options" in event or "error_type" in event:
+        _answered(run, event)
+        # A job that a person lets the task wait for, blocked or not.
+        options = {**run.handle.options, "fail_on_blocked": False}
+        run.change_handle(replace(run.handle, options=options))
+        run.memory.add(blocked=False)
+        return {"state": "answered"}, None
+    return event, _settled_by_hand(run, event) if event.get("via") == BY_HAND else None
 
 
-def answered(run: JobRun, event: Mapping[str, Any]) -> None:
+def _answered(run: JobRun, event: Mapping[str, Any]) -> None:
     """
     Do what a person has decided; returns where the task waits on.
 
@@ -98,7 +126,7 @@ def answered(run: JobRun, event: Mapping[str, Any]) -> None:
     run.log.info("%s chose %r for the %s.", who, choice, run.handle.describe())
     facts: dict[str, Any] = {"job": run.handle.shown_id, "state": JobState.BLOCKED.value}
     if choice == CANCEL:
-        cancelled = run.cancel(run.handle)
+        cancelled = cancel(run, run.handle)
         fate = "It was cancelled" if cancelled else "It could not be cancelled"
         error = CancelledDecisionError(
             f"The {run.handle.describe()} was blocked. {fate} at the remote system, as {who} decided.",
@@ -113,6 +141,30 @@ def answered(run: JobRun, event: Mapping[str, Any]) -> None:
         )
 
 
-def waiting_on(handle: JobHandle) -> JobHandle:
-    """The handle of a job that a person lets the task wait for, blocked or not."""
-    return replace(handle, options={**handle.options, "fail_on_blocked": False})
+def _settled_by_hand(run: JobRun, event: Mapping[str, Any]) -> JobStatus | None:
+    """
+    Do what a person has asked for on the page "Remote jobs".
+
+    :return: the status of a job that has ended before it could be cancelled; else None, and the task goes on
+        as after any other event
+    :raises AirflowFailException: the job was cancelled; a retry would start what nobody wants
+    """
+    by, wish = one_line(event.get("by", "")), event.get("wish")
+    run.log.info("Resumed by %s on the page Remote jobs, to %s the job.", by, wish)
+    if wish != CANCEL_WISH:
+        return None
+    try:
+        status = run.task.interpret(run.refresh_status())
+        if status.state.ended:
+            run.log.info("There is nothing to cancel.")
+            return status
+    except RemoteError as e:
+        run.log.warning("The status of the %s cannot be read just now: %s", run.handle.describe(), e)
+    if not cancel(run, run.handle):
+        return None
+    error = JobCancelledError(
+        f"The {run.handle.describe()} was cancelled by {by} on the page Remote jobs.",
+        job=run.handle.job_id,
+        state=JobState.CANCELLED.value,
+    )
+    raise AirflowFailException(str(error)) from run.forget(error)
