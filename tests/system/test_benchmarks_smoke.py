@@ -20,7 +20,7 @@ from tests.support.harness.postgres import MISSING, bin_directory
 pytestmark = pytest.mark.skipif(bin_directory() is None, reason=MISSING)
 
 
-@pytest.mark.parametrize("name", filter(shares_airflow, all_benchmarks()))
+@pytest.mark.parametrize("name", [*filter(shares_airflow, all_benchmarks())])
 def test_a_small_run_on_the_airflow_that_is_there_gives_a_table_and_json(
     name: str, tmp_path: Path, postgres: Postgres, restored: RealAirflow
 ) -> None:

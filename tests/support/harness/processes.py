@@ -9,6 +9,7 @@ that nothing is left running: not after an exception, not after Ctrl-C, not afte
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -31,11 +32,18 @@ class NotReadyError(RuntimeError):
     """Something did not come up in time; the message holds the end of its log."""
 
 
+#: Ports that no system gives to connections by itself: what is free here now is still free when a server that
+#: takes half a minute to start wants it.
+PORTS = range(15_000, 32_000)
+
+
 def free_port() -> int:
     """A TCP port of the loopback interface that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        port = random.choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def tail(path: Path, lines: int = 40) -> str:

@@ -127,6 +127,8 @@ class RealAirflow:
             self._spawn(name)
         for name in self._names:
             self._wait_ready(name, known[name])
+        for name in self.ended():
+            raise self._children[name].not_ready("ended after it was ready")
         self.seconds["ready"] = time.monotonic() - begin
 
     def stop(self) -> None:
