@@ -65,7 +65,10 @@ def test_a_task_is_seen_to_wait_and_to_go_on(world: World, demo: Runs) -> None:
         ("example_automic", "job"),
         *(("example_open_connectors", task_id) for task_id in ("copy_folder", "copy_reports", "contacts")),
     ):
-        assert states(dag_id, task_id) == ["running", "deferred", "running", "success"], task_id
+        # What comes with its callback needs no worker again.
+        again = [] if task_id == "copy_folder" else ["running", "success"]
+        assert states(dag_id, task_id) == ["running", "deferred", *again], task_id
+        assert world.airflow.client.task(dag_id, demo().run_ids(dag_id)[0], task_id)["state"] == "success"
 
 
 def test_automic_tells_what_became_of_its_runs(world: World, demo: Runs) -> None:
