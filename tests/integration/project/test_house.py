@@ -9,15 +9,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.timeout(600)  # half a minute where nothing else runs
 def test_a_job_is_followed_and_every_figure_is_there() -> None:
     done = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "house.py"), str(ROOT)],
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=560,
         check=False,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
