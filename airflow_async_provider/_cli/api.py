@@ -6,11 +6,14 @@ from __future__ import annotations
 import os
 from argparse import Namespace
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider import _settings as settings
 from airflow_async_provider._urls import is_plain_base, shown
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
+
+if TYPE_CHECKING:
+    import requests
 
 #: Where the address and the credentials come from, beside the command line; secrets never stand there.
 URL, TOKEN = "ASYNC_PROVIDER_API_URL", "ASYNC_PROVIDER_API_TOKEN"
@@ -87,23 +90,12 @@ class Api:
         return str(answer.get("access_token", ""))
 
     def _send(self, method: str, path: str, **options: Any) -> dict[str, Any]:
-        import requests
-
-        try:
-            answer = self._session.request(
-                method, f"{self._url}/{path}", timeout=MAX_WAIT, allow_redirects=False, **options
-            )
-        except requests.RequestException as e:
-            raise ApiError(f"{shown(self._url)} was not reached ({type(e).__name__}).") from None
-        try:
-            body = answer.json()
-        except ValueError:
-            body = None
-        if answer.status_code < 300 and isinstance(body, dict):
+        status, body = _exchange(self._session, method, f"{self._url}/{path}", where=self._url, **options)
+        if status < 300 and body is not None:
             return body
-        said = body.get("detail") if isinstance(body, dict) else None
-        words = said if isinstance(said, str) else _words(answer.status_code)
-        raise ApiError(f"HTTP {answer.status_code}: {words}")
+        said = body.get("detail") if body is not None else None
+        words = said if isinstance(said, str) else _words(status)
+        raise ApiError(f"HTTP {status}: {words}")
 
 
 def send(url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
@@ -114,15 +106,31 @@ def send(url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[s
     """
     import requests
 
+    with requests.Session() as session:
+        status, found = _exchange(session, "POST", url, where=url, data=body, headers=headers)
+    return status, found or {}
+
+
+def _exchange(
+    session: requests.Session, method: str, url: str, *, where: str, **options: Any
+) -> tuple[int, dict[str, Any] | None]:
+    """
+    One request: the status, and the answer if it is a JSON object.
+
+    :param where: what an error names
+    :raises ApiError: there was no answer
+    """
+    import requests
+
     try:
-        answer = requests.post(url, data=body, headers=headers, timeout=MAX_WAIT, allow_redirects=False)
+        answer = session.request(method, url, timeout=MAX_WAIT, allow_redirects=False, **options)
     except requests.RequestException as e:
-        raise ApiError(f"{shown(url)} was not reached ({type(e).__name__}).") from None
+        raise ApiError(f"{shown(where)} was not reached ({type(e).__name__}).") from None
     try:
         found = answer.json()
     except ValueError:
         found = None
-    return answer.status_code, found if isinstance(found, dict) else {}
+    return answer.status_code, found if isinstance(found, dict) else None
 
 
 def _address(given: str | None) -> str:
