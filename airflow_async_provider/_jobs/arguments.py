@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow.sdk.definitions.param import ParamsDict
 
-from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS, StoreOptions
+from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider.errors import ConfigurationError
 
 #: More than this (seconds, about 30 years) is a mistake, such as milliseconds; JSON knows no infinity.
@@ -123,19 +123,16 @@ def with_retry_policy(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return dict(arguments)
 
 
-def take_store_arguments(task: Any, given: Mapping[str, Any]) -> StoreOptions:
+def store_options_of(given: Mapping[str, Any]) -> StoreOptions:
     """
-    Take over what all operators with a destination have as arguments.
+    How a result is stored, from the arguments that all operators with a destination have.
 
     Each of them lists the arguments in its own signature: editors complete them there, ``partial()`` and the
-    reference read them there. What becomes of them is one thing: those that are templated are the task's
-    attributes, and all together say how the result is stored.
+    reference read them there. Those that are templated are also the task's attributes.
 
     :param given: ``locals()`` of the operator's ``__init__``
     :raises ConfigurationError: one of them cannot be, or does not fit the destination
     """
-    for name in STORE_TEMPLATE_FIELDS:
-        setattr(task, name, given[name])
     options = StoreOptions(**{field.name: given[field.name] for field in fields(StoreOptions)})
     options.check(given["destination"])
     return options

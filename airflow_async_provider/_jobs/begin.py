@@ -299,7 +299,7 @@ def submit(run: JobRun, *, restarts: int = 0) -> JobStatus | None:
     doubtful = bool(before.correlation_id) and before.handle is None and run.memory.cleared is not True
     run.correlation_id = before.correlation_id if doubtful else uuid.uuid4().hex
     _ = run.task.hook.origin  # a connection that is missing or wrong leaves no doubt about a job
-    if run.starting.stores_result():
+    if run.store_settings is not None:
         run.results.check()
     _note(run, restarts=restarts)
     try:

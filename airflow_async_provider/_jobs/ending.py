@@ -20,6 +20,7 @@ from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
     from airflow_async_provider._jobs.run import JobRun
+    from airflow_async_provider._jobs.task import WatchingTask
 
 #: Methods of a task that a worker calls when its job has succeeded.
 AT_THE_END = ("interpret", "continued_by", "before_end", "process_result", "execute_complete")
@@ -39,7 +40,7 @@ def ends_here(run: JobRun) -> None:
         run.memory.note_end(elsewhere=False)
 
 
-def end_arguments(task: Any, context: Mapping[str, Any], handle: JobHandle) -> dict[str, Any]:
+def end_arguments(task: WatchingTask, context: Mapping[str, Any], handle: JobHandle) -> dict[str, Any]:
     """
     The trigger's arguments: how it ends the task; none where a worker shall.
 
@@ -49,8 +50,9 @@ def end_arguments(task: Any, context: Mapping[str, Any], handle: JobHandle) -> d
     """
     if task.end_from_trigger is False:
         return {}
-    why = _needs_worker(task, handle)
-    if why:
+    end = task.value_at_end()
+    why = "its result is made on a worker" if end is None else _needs_worker(task, handle)
+    if end is None or why:
         if task.end_from_trigger:
             task.log.warning("end_from_trigger=True: this task ends on a worker all the same, as %s.", why)
         return {}
@@ -58,20 +60,19 @@ def end_arguments(task: Any, context: Mapping[str, Any], handle: JobHandle) -> d
     is_mapped_over = not mapped and task.has_dag() and any(True for _ in task.iter_mapped_dependants())
     if not task.do_xcom_push and is_mapped_over:
         return {}  # the worker has the error for that
-    end = replace(task.value_at_end(), push=bool(task.do_xcom_push), mapped_over=is_mapped_over)
+    end = replace(end, push=bool(task.do_xcom_push), mapped_over=is_mapped_over)
     if end.max_bytes is not None and not is_mapped_over and not has_own_xcoms():
         end = replace(end, by_receiver=True)
     return {"end": end.to_dict()}
 
 
-def _needs_worker(task: Any, handle: JobHandle) -> str:
+def _needs_worker(task: WatchingTask, handle: JobHandle) -> str:
     """What a trigger could not do for this task; empty where there is nothing."""
     from airflow.sdk import BaseOperator
 
     post_execute = getattr(task.post_execute, "__func__", None)
     for is_there, what in (
         (not ENDS_FROM_TRIGGER, "this needs Airflow 3.3"),
-        (task.value_at_end() is None, "its result is made on a worker"),
         (task.outlets, "it has outlets"),
         (task.on_success_callback, "it has an on_success_callback"),
         (task.multiple_outputs, "it has multiple outputs"),

@@ -7,7 +7,7 @@ Airflow kills a task, and asks for its links and its lineage, by that object alo
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -19,16 +19,16 @@ class LastOf(Generic[T]):
     """The last value of each task object of this process."""
 
     def __init__(self) -> None:
-        self._kept: dict[int, tuple[Any, T]] = {}
+        self._kept: dict[int, tuple[object, T]] = {}
 
-    def put(self, task: Any, value: T) -> None:
+    def put(self, task: object, value: T) -> None:
         """Keep a value, instead of the last one."""
         self._kept.pop(id(task), None)
         self._kept[id(task)] = (task, value)
         while len(self._kept) > MAX_TASKS:
             del self._kept[next(iter(self._kept))]
 
-    def get(self, task: Any) -> T | None:
+    def get(self, task: object) -> T | None:
         """The last value, None when there is none (any more)."""
         kept = self._kept.get(id(task))
         return kept[1] if kept is not None and kept[0] is task else None

@@ -93,6 +93,8 @@ class JobRun:
         self.context = context
         self.log = task.log
         self.settings = task.wait_settings()
+        #: Where the result goes; None: nowhere.
+        self.store_settings = task.store_settings()
         callback = task.callback_settings()
         self.memory = TaskMemory(context, task.log)
         self.correlation_id = ""
@@ -113,21 +115,25 @@ class JobRun:
         _runs.put(task, self)
 
     @staticmethod
-    def of(task: Any) -> JobRun | None:
+    def of(task: object) -> JobRun | None:
         """The last run of a task object in this process."""
         return _runs.get(task)
 
     @cached_property
     def results(self) -> ResultStore:
         """The part that stores the result, of a task that has a destination for it."""
-        return ResultStore.of(self.task, self.context, memory=self.memory, stored=self.stored)
+        if self.store_settings is None:
+            raise ValueError("the task has no destination")
+        return ResultStore(
+            self.task, self.context, self.store_settings, memory=self.memory, stored=self.stored
+        )
 
     # -- the ways of a job --------------------------------------------------------------------------------
 
     @_cancelled_at_timeout
     def begin(self) -> Any:
         """Take up the job of an earlier try or start one, then wait for it."""
-        if self.starting.stores_result():
+        if self.store_settings is not None:
             existing = self.results.existing(**self.starting.facts_of_existing)
             if existing is not None:
                 return existing

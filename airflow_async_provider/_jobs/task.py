@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -15,6 +15,7 @@ from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
 
 if TYPE_CHECKING:
+    from airflow_async_provider._jobs.results.settings import StoreSettings
     from airflow_async_provider._jobs.run import JobRun
 
 
@@ -72,26 +73,59 @@ class CallbackSettings:
     page: Mapping[str, Any] | None = None
 
 
-class WatchingTask(Protocol):
-    """A task that watches a job, as its run sees it: an operator or a sensor."""
-
-    cancel_on_kill: bool
-    #: True, False, or None: wherever nothing would be lost.
-    end_from_trigger: bool | None
+class DeliveringTask(Protocol):
+    """A task with something at a destination."""
 
     @property
     def log(self) -> Any:
         """Airflow's task log."""
 
     @property
+    def outlets(self) -> Any:
+        """The assets of the task."""
+
+
+class StoringTask(DeliveringTask, Protocol):
+    """A task that stores the result of a job."""
+
+    @property
     def hook(self) -> AsyncApiHook:
         """The hook; used on the worker only."""
+
+
+class AirflowTask(Protocol):
+    """What decides, of all that Airflow's ``BaseOperator`` has, whether a task may end without a worker."""
+
+    on_success_callback: Any
+    multiple_outputs: bool
+    do_xcom_push: bool
+    _post_execute_hook: Any
+
+    def has_dag(self) -> bool:
+        """Whether it belongs to a DAG."""
+
+    def iter_mapped_dependants(self) -> Iterator[Any]:
+        """The tasks that are mapped over its value."""
+
+    def post_execute(self, context: Any, result: Any = None) -> None:
+        """Called after ``execute``."""
+
+
+class WatchingTask(StoringTask, AirflowTask, Protocol):
+    """A task that watches a job, as its run sees it: an operator or a sensor."""
+
+    cancel_on_kill: bool
+    #: True, False, or None: wherever nothing would be lost.
+    end_from_trigger: bool | None
 
     def wait_settings(self) -> WaitSettings:
         """How it waits."""
 
     def callback_settings(self) -> CallbackSettings | None:
         """Whether it asks for a callback; None where it does not."""
+
+    def store_settings(self) -> StoreSettings | None:
+        """Where its result goes, which is looked at before a job is started; None: nowhere."""
 
     def value_at_end(self) -> TaskEnd | None:
         """The task's value, where a success leaves nothing else to be done; None: a worker makes it."""
@@ -133,9 +167,6 @@ class StartingTask(WatchingTask, Protocol):
 
     def job_label(self) -> str:
         """What the job is for a person: an endpoint, an object name."""
-
-    def stores_result(self) -> bool:
-        """Whether the result goes to the task's destination, which is looked at before a job is started."""
 
     def start(self, run: JobRun) -> Submitted:
         """Start the job; ``run`` has the correlation id and, where it is expected, the callback."""

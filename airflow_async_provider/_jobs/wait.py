@@ -159,7 +159,11 @@ def _defer(run: JobRun) -> NoReturn:
         "cancel_on_kill": run.task.cancel_on_kill,
         **(run.callback.trigger_arguments() if run.callback else {}),
         **prepare_end(run),
-        **store_arguments(run.task, callback=run.callback is not None and bool(record.submission)),
+        **store_arguments(
+            run.task,
+            run.store_settings,
+            callback=run.callback is not None and bool(record.submission),
+        ),
     }
     if run.settings.worker_poll_interval is not None:
         arguments["wake_after"] = run.settings.worker_poll_interval
@@ -228,7 +232,7 @@ def _note(run: JobRun, event: Mapping[str, Any]) -> None:
 
 def _stored_in(run: JobRun, event: Mapping[str, Any]) -> JobStatus | None:
     """The success whose result the triggerer has stored; its URL may be gone by now."""
-    run.stored = stored_by_triggerer(run.task, event)
+    run.stored = stored_by_triggerer(run.store_settings, event, run.log)
     if run.stored is None:
         return None
     return JobStatus(JobState.SUCCEEDED, remote_status=str(event.get("remote_status", "")))

@@ -16,6 +16,7 @@ from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.arguments import refuse_unknown, seconds, with_retry_policy
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
+from airflow_async_provider._jobs.results.settings import StoreSettings
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._jobs.tracebacks import make_plain
@@ -195,9 +196,9 @@ class AsyncJobOperator(BaseOperator):
     def before_end(self, run: JobRun, status: JobStatus) -> None:
         """The job has ended: put what a person wants to read into the log."""
 
-    def stores_result(self) -> bool:
-        """Whether the result goes to a destination."""
-        return getattr(self, "destination", None) is not None
+    def store_settings(self) -> StoreSettings | None:
+        """Where the result goes; here nowhere."""
+        return None
 
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Turn a succeeded job into the task's return value; here its handle."""

@@ -16,10 +16,11 @@ from airflow_async_provider._download.limits import (
     MIN_BYTES_PER_SECOND,
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
-from airflow_async_provider._jobs.arguments import seconds, take_store_arguments
+from airflow_async_provider._jobs.arguments import seconds, store_options_of
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
+from airflow_async_provider._jobs.results.settings import StoreSettings
 from airflow_async_provider._jobs.results.store import lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
@@ -227,7 +228,14 @@ class OpenConnectorsBulkDownloadOperator(_BulkOperator):
         self.where = where
         self.select_fields = select_fields
         self.job_criteria = job_criteria
-        self.store_options = take_store_arguments(self, locals())
+        self.aws_conn_id = aws_conn_id
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = store_options_of(locals())
+
+    def store_settings(self) -> StoreSettings | None:
+        """Where the result goes."""
+        return StoreSettings.of(self)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for OpenLineage: the object in (the path of a bulk job is one a job), the file out."""

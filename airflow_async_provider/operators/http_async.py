@@ -23,15 +23,16 @@ from airflow_async_provider._jobs.arguments import (
     one_of,
     query_of,
     seconds,
-    take_store_arguments,
+    store_options_of,
 )
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
 from airflow_async_provider._jobs.results.returned import DEFAULT_MAX_XCOM_BYTES, ReturnedResult
+from airflow_async_provider._jobs.results.settings import StoreFrom, StoreSettings
 from airflow_async_provider._jobs.results.store import lineage_of
-from airflow_async_provider._jobs.results.store_from import StoreFrom, checked_store_from
+from airflow_async_provider._jobs.results.store_from import checked_store_from
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._polling.task_end import TaskEnd
@@ -210,7 +211,10 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         self.on_no_data = one_of(on_no_data, "on_no_data", ("success", "skip"))
         self.max_xcom_bytes = max_xcom_bytes
         self.destination = destination
-        self.store_options = take_store_arguments(self, locals())
+        self.aws_conn_id = aws_conn_id
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = store_options_of(locals())
         self.store_from = checked_store_from(
             store_from,
             destination if result == "auto" else None,
@@ -307,9 +311,11 @@ class HttpAsyncJobOperator(AsyncJobOperator):
 
     # -- the way of a job ---------------------------------------------------------------------------------
 
-    def stores_result(self) -> bool:
-        """Whether the result goes to a destination; a handle does not."""
-        return self.result == "auto" and super().stores_result()
+    def store_settings(self) -> StoreSettings | None:
+        """Where the result goes; a handle goes nowhere."""
+        if self.destination is None or self.result != "auto":
+            return None
+        return StoreSettings.of(self, store_from=self.store_from)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""

@@ -15,11 +15,12 @@ from airflow_async_provider._download.limits import (
     MIN_BYTES_PER_SECOND,
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
-from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown, take_store_arguments
+from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown, store_options_of
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
+from airflow_async_provider._jobs.results.settings import StoreFrom, StoreSettings
 from airflow_async_provider._jobs.results.store import lineage_of
-from airflow_async_provider._jobs.results.store_from import StoreFrom, checked_store_from
+from airflow_async_provider._jobs.results.store_from import checked_store_from
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._metrics import count
 from airflow_async_provider.errors import JobExpiredError, ResultExpiredError, SubmitUnknownError
@@ -173,11 +174,18 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
     ) -> None:
         super().__init__(**kwargs)
         self.destination = destination
-        self.store_options = take_store_arguments(self, locals())
+        self.aws_conn_id = aws_conn_id
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = store_options_of(locals())
         self.store_from = checked_store_from(
             store_from, destination, self.store_options, deferrable=self.deferrable
         )
         self.max_restarts = max_restarts
+
+    def store_settings(self) -> StoreSettings | None:
+        """Where the result goes."""
+        return StoreSettings.of(self, store_from=self.store_from)
 
     def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""

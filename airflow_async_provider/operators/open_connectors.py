@@ -16,11 +16,12 @@ from airflow_async_provider._download.limits import (
     MIN_BYTES_PER_SECOND,
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
-from airflow_async_provider._jobs.arguments import method_of, query_of, take_store_arguments
+from airflow_async_provider._jobs.arguments import method_of, query_of, store_options_of
 from airflow_async_provider._jobs.callback import base_url_for
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
+from airflow_async_provider._jobs.results.settings import StoreSettings
 from airflow_async_provider._jobs.results.store import lineage_of
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings
@@ -141,7 +142,10 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
         self.failure_rule = failure_rule
         self.success_rule = success_rule
         self.destination = destination
-        self.store_options = take_store_arguments(self, locals())
+        self.aws_conn_id = aws_conn_id
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = store_options_of(locals())
         self.pull_queued = pull_queued
         self.callback_base_url = callback_base_url
         self.callback_max_bytes = callback_max_bytes
@@ -165,6 +169,10 @@ class OpenConnectorsAsyncRequestOperator(AsyncJobOperator):
             safety_poll_interval=self.poll_interval,
             max_bytes=self.callback_max_bytes,
         )
+
+    def store_settings(self) -> StoreSettings | None:
+        """Where the result goes, where there is a destination."""
+        return None if self.destination is None else StoreSettings.of(self)
 
     def job_label(self) -> str:
         """Method and endpoint."""

@@ -17,12 +17,13 @@ from airflow_async_provider._download.limits import (
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.airflow_exceptions import AirflowSkipException
-from airflow_async_provider._jobs.arguments import seconds, take_store_arguments
+from airflow_async_provider._jobs.arguments import seconds, store_options_of
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
 from airflow_async_provider._jobs.results.returned import DEFAULT_MAX_XCOM_BYTES, ReturnedResult
+from airflow_async_provider._jobs.results.settings import StoreSettings
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
 from airflow_async_provider._polling.task_end import TaskEnd
@@ -177,7 +178,10 @@ class RemoteJobOperator(AsyncJobOperator):
         self.safety_poll_interval = seconds(safety_poll_interval, "safety_poll_interval", zero=False)
         self.max_xcom_bytes = max_xcom_bytes
         self.destination = destination
-        self.store_options = take_store_arguments(self, locals())
+        self.aws_conn_id = aws_conn_id
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = store_options_of(locals())
         self._check()
 
     def _check(self) -> None:
@@ -243,6 +247,10 @@ class RemoteJobOperator(AsyncJobOperator):
             needed=self.needed,
             page=asked_page(self.confirm),
         )
+
+    def store_settings(self) -> StoreSettings | None:
+        """Where the result goes, where there is a destination."""
+        return None if self.destination is None else StoreSettings.of(self)
 
     def job_label(self) -> str:
         """Name of the function."""

@@ -164,6 +164,9 @@ class JobSensor(BaseSensorOperator):
         """The sensor's return value: the job's handle."""
         return run.handle.to_dict()
 
+    def store_settings(self) -> None:
+        """A sensor has no result to store."""
+
     def value_at_end(self) -> TaskEnd | None:
         """The job's handle, where a success leaves nothing else to be done."""
         return TaskEnd() if uses(type(self), JobSensor, *AT_THE_END) else None

@@ -17,10 +17,11 @@ from airflow_async_provider._download.limits import (
     MIN_BYTES_PER_SECOND,
 )
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
-from airflow_async_provider._jobs.arguments import refuse_unknown, take_store_arguments, with_retry_policy
+from airflow_async_provider._jobs.arguments import refuse_unknown, store_options_of, with_retry_policy
 from airflow_async_provider._jobs.messages import error_for
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
+from airflow_async_provider._jobs.results.settings import StoreSettings
 from airflow_async_provider._jobs.results.store import ResultStore, lineage_of
 from airflow_async_provider._jobs.tracebacks import make_plain
 from airflow_async_provider.errors import JobError
@@ -85,7 +86,10 @@ class AsyncResultDownloadOperator(BaseOperator):
         self.job = job
         self.destination = destination
         self.conn_id = conn_id
-        self.store_options = take_store_arguments(self, locals())
+        self.aws_conn_id = aws_conn_id
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = store_options_of(locals())
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -99,7 +103,7 @@ class AsyncResultDownloadOperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the job's state, then download."""
         begun = time.time()
-        store = ResultStore.of(self, context)
+        store = ResultStore(self, context, StoreSettings.of(self))
         if (existing := store.existing()) is not None:
             return existing
         handle = job_of(self.job)

@@ -20,11 +20,12 @@ from airflow_async_provider._download.limits import (
 )
 from airflow_async_provider._download.locations import is_folder
 from airflow_async_provider._download.options import StoreOptions
-from airflow_async_provider._jobs.arguments import refuse_unknown, take_store_arguments, with_retry_policy
+from airflow_async_provider._jobs.arguments import refuse_unknown, store_options_of, with_retry_policy
 from airflow_async_provider._jobs.memory import TaskUploadMemory
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
-from airflow_async_provider._jobs.results.store import Destination, ResultStore, stored_by
+from airflow_async_provider._jobs.results.settings import StoreSettings
+from airflow_async_provider._jobs.results.store import deliver, stored_by
 from airflow_async_provider._jobs.tracebacks import make_plain
 from airflow_async_provider._urls import origin, path_of, same_origin
 from airflow_async_provider.errors import ConfigurationError
@@ -115,7 +116,10 @@ class DownloadOperator(BaseOperator):
         self.destination = destination
         self.conn_id = conn_id
         self.headers = headers
-        self.store_options = take_store_arguments(self, locals())
+        self.aws_conn_id = aws_conn_id
+        self.s3_extra_args = s3_extra_args
+        self.object_storage_options = object_storage_options
+        self.store_options = store_options_of(locals())
         self.media_type = media_type
         self.files_at_once = files_at_once
         check_bound("files_at_once", files_at_once)
@@ -128,7 +132,6 @@ class DownloadOperator(BaseOperator):
         """Download."""
         begun = time.time()
         _check_headers(self.headers)
-        store = ResultStore.of(self, context)
         if isinstance(self.url, str) and not is_folder(self.destination):
             from airflow_async_provider._download.fetch import download
 
@@ -141,7 +144,7 @@ class DownloadOperator(BaseOperator):
             )
         else:
             report = self._store_files(context)
-        return store.deliver(report, since=begun)
+        return deliver(self, context, report, since=begun)
 
     def _store_files(self, context: Mapping[str, Any]) -> FilesReport:
         from airflow_async_provider._download.files import FileToStore, store_files
@@ -179,7 +182,7 @@ class DownloadOperator(BaseOperator):
         return None if self.conn_id is None else hook_for_connection(self.conn_id)
 
     def _options(self) -> StoreOptions:
-        return Destination.of(self).options
+        return StoreSettings.of(self).options
 
     def _check_url(self, url: Any) -> None:
         if not isinstance(url, str) or "{{" in url or "{%" in url:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._download.locations import is_folder
@@ -14,7 +14,7 @@ from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory
 from airflow_async_provider._jobs.results import asset_events
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
-from airflow_async_provider._jobs.results.store_from import may_store, options_of
+from airflow_async_provider._jobs.results.settings import StoreSettings
 from airflow_async_provider._metrics import count
 from airflow_async_provider.errors import AsyncJobError, ResultExpiredError
 from airflow_async_provider.hooks._base import AsyncApiHook
@@ -26,33 +26,11 @@ if TYPE_CHECKING:
     from airflow_async_provider._download.fetch import DownloadReport
     from airflow_async_provider._download.files import FilesReport
     from airflow_async_provider._download.source.base import ByteSource
+    from airflow_async_provider._jobs.task import DeliveringTask, StoringTask
 
     Stored = DownloadReport | FilesReport
 
 _reports: LastOf[Any] = LastOf()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Destination:
-    """
-    Where a result goes.
-
-    :param uri: ``s3://bucket/key``, an absolute path or ``file://`` URL, or any URL that Airflow's
-        ObjectStoragePath opens, a prefix with a slash at its end for several files
-    :param options: how it is stored
-    """
-
-    uri: str
-    options: StoreOptions
-
-    @classmethod
-    def of(cls, task: Any) -> Destination:
-        """
-        The destination that a task's arguments name, once its templates are rendered.
-
-        :raises ConfigurationError: options that cannot be
-        """
-        return cls(uri=task.destination, options=options_of(task))
 
 
 class ResultStore:
@@ -64,43 +42,25 @@ class ResultStore:
 
     :param task: the operator
     :param context: Airflow's task context
-    :param destination: where the result goes
+    :param settings: where the result goes
     :param memory: of the task's job, where it has one
     :param stored: what the triggerer has stored there already
     """
 
     def __init__(
         self,
-        task: Any,
+        task: StoringTask,
         context: Mapping[str, Any],
-        destination: Destination,
+        settings: StoreSettings,
         *,
         memory: TaskMemory | None = None,
         stored: DownloadReport | None = None,
     ) -> None:
         self._task = task
         self._context = context
-        self._to = destination
+        self._settings = settings
         self._memory = memory
         self._stored = stored
-
-    @classmethod
-    def of(
-        cls,
-        task: Any,
-        context: Mapping[str, Any],
-        *,
-        memory: TaskMemory | None = None,
-        stored: DownloadReport | None = None,
-    ) -> ResultStore:
-        """
-        The part of a task with the destination arguments, once its templates are rendered.
-
-        :param memory: of the task's job, where it has one
-        :param stored: what the triggerer has stored there already
-        :raises ConfigurationError: options that cannot be
-        """
-        return cls(task, context, Destination.of(task), memory=memory, stored=stored)
 
     def existing(self, **facts: Any) -> dict[str, Any] | None:
         """
@@ -109,14 +69,14 @@ class ResultStore:
         :param facts: further entries of the return value
         :raises DestinationExistsError: ``if_exists="fail"`` and something is there
         """
-        options = self._to.options
+        options = self._settings.options
         if options.if_exists == "fail" and self._stored_by_earlier_try():
             options = replace(options, if_exists="skip")
-        report = _existing(self._to.uri, options)
+        report = _existing(self._settings.destination, options)
         if report is None:
             return None
         self._task.log.info("%s exists already; nothing is started.", report.uri)
-        return self.deliver(report, **facts)
+        return deliver(self._task, self._context, report, **facts)
 
     def check(self) -> None:
         """
@@ -128,7 +88,7 @@ class ResultStore:
         from airflow_async_provider._download.destination.opening import open_destination
         from airflow_async_provider._download.files import FilesWriter
 
-        uri, options = self._to.uri, self._to.options
+        uri, options = self._settings.destination, self._settings.options
         place = FilesWriter(uri, options) if is_folder(uri) else open_destination(uri, options)
         try:
             place.check()
@@ -157,35 +117,46 @@ class ResultStore:
                 self._task.hook,
                 handle,
                 status,
-                self._to.uri,
-                self._to.options,
-                uploads=TaskUploadMemory(self._context, self._task.log, triggerer=may_store(self._task)),
+                self._settings.destination,
+                self._settings.options,
+                uploads=TaskUploadMemory(
+                    self._context, self._task.log, triggerer=self._settings.triggerer_may_store
+                ),
                 log=self._task.log,
             )
         except ResultExpiredError:
             count("results_expired", **tags)
             raise
         count("bytes_stored", report.bytes, **tags)
-        return self.deliver(report, since=since, **facts)
-
-    def deliver(self, report: Stored, *, since: float | None = None, **facts: Any) -> dict[str, Any]:
-        """
-        Tell everybody what lies at the destination.
-
-        :return: the return value: the report, ``seconds`` and the facts
-        """
-        _reports.put(self._task, report)
-        asset_events.add_to_outlets(self._context, self._task.outlets, report, self._task.log)
-        took = 0.0 if since is None else round(time.time() - since, 3)
-        return {**report.to_dict(), "seconds": took, **facts}
+        return deliver(self._task, self._context, report, since=since, **facts)
 
 
-def stored_by(task: Any) -> Stored | None:
+def deliver(
+    task: DeliveringTask,
+    context: Mapping[str, Any],
+    report: Stored,
+    *,
+    since: float | None = None,
+    **facts: Any,
+) -> dict[str, Any]:
+    """
+    Put what lies at the destination into the events of the task's outlets, its link and its lineage.
+
+    :param since: when the task set out for it (seconds since the epoch)
+    :return: the return value: the report, ``seconds`` and the facts
+    """
+    _reports.put(task, report)
+    asset_events.add_to_outlets(context, task.outlets, report, task.log)
+    took = 0.0 if since is None else round(time.time() - since, 3)
+    return {**report.to_dict(), "seconds": took, **facts}
+
+
+def stored_by(task: object) -> Stored | None:
     """What a task object has stored, or found at its destination, in this process."""
     return _reports.get(task)
 
 
-def lineage_of(task: Any, path: str) -> Any:
+def lineage_of(task: StoringTask, path: str) -> Any:
     """
     Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out.
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
 
 from airflow_async_provider._download.locations import is_folder
 from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._jobs.ending import AT_THE_END
+from airflow_async_provider._jobs.results.settings import StoreFrom, StoreSettings
 from airflow_async_provider._polling.loop import STORED
+from airflow_async_provider._polling.wait_log import Log
 from airflow_async_provider._settings import triggerer_store_below, triggerer_store_threads
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 from airflow_async_provider.triggers._storing import StoreRequest, in_reach
 
 if TYPE_CHECKING:
     from airflow_async_provider._download.fetch import DownloadReport
-
-StoreFrom = Literal["worker", "triggerer"]
+    from airflow_async_provider._jobs.task import WatchingTask
 
 #: Classes whose steps at the end of a job are known.
 OURS = "airflow_async_provider."
@@ -57,24 +58,18 @@ def checked_store_from(
     return value
 
 
-def may_store(task: Any) -> bool:
-    """Whether a triggerer may be asked to store the result of a task."""
-    store_from = getattr(task, "store_from", "worker")
-    return store_from == "triggerer" or (store_from is None and triggerer_store_below() > 0)
-
-
-def store_arguments(task: Any, *, callback: bool) -> dict[str, Any]:
+def store_arguments(task: WatchingTask, settings: StoreSettings | None, *, callback: bool) -> dict[str, Any]:
     """
     The trigger's arguments: what it stores; none where a worker does.
 
-    :param task: the operator or sensor, its templates rendered
+    :param settings: where the task's result goes; None: nowhere
     :param callback: whether a callback is expected
     """
-    if not may_store(task) or task.destination is None or task.value_at_end() is not None:
+    if settings is None or not settings.triggerer_may_store or task.value_at_end() is not None:
         return {}
-    options, always = options_of(task), task.store_from == "triggerer"
+    always = settings.store_from == "triggerer"
     why = "a callback resumes the task" if callback else _own_end(task)
-    why = why or _impossible(task.destination, options)
+    why = why or _impossible(settings.destination, settings.options)
     if not why and not triggerer_store_threads():
         why = "[async_provider] triggerer_store_threads is 0"
     if why:
@@ -82,58 +77,48 @@ def store_arguments(task: Any, *, callback: bool) -> dict[str, Any]:
             task.log.warning("store_from='triggerer': a worker stores the result all the same, as %s.", why)
         return {}
     request = StoreRequest(
-        destination=task.destination,
-        options=_differing(options),
+        destination=settings.destination,
+        options=_differing(settings.options),
         below=None if always else triggerer_store_below(),
     )
     return {"store": request.to_dict()}
 
 
-def stored_by_triggerer(task: Any, event: Mapping[str, Any]) -> DownloadReport | None:
+def stored_by_triggerer(
+    settings: StoreSettings | None, event: Mapping[str, Any], log: Log
+) -> DownloadReport | None:
     """
     What the triggerer has stored, if that lies at the task's destination; None where this worker stores it.
 
     Only an event of our own trigger holds it; a callback's holds nothing that its sender wrote of this kind.
+
+    :param settings: where the task's result goes; None: nowhere
+    :param log: the task's
     """
     facts = event.get(STORED)
-    if not isinstance(facts, Mapping):
+    if settings is None or not isinstance(facts, Mapping):
         return None
     from airflow_async_provider._download.destination.opening import open_destination
     from airflow_async_provider._download.fetch import DownloadReport
 
-    place = open_destination(str(task.destination), options_of(task))
+    place = open_destination(settings.destination, settings.options)
     expected = facts.get("fingerprint")
     if place.uri != facts.get("uri"):
-        task.log.warning("The triggerer stored the result at %s; it is stored again.", facts.get("uri"))
+        log.warning("The triggerer stored the result at %s; it is stored again.", facts.get("uri"))
         return None
     try:
         there = place.fingerprint() if expected is not None else None
     except AsyncJobError as e:
         # Of what was stored nothing is known to be gone, and it may be the last copy of the result.
-        task.log.warning("Whether the stored result is still there cannot be looked up: %s", e)
+        log.warning("Whether the stored result is still there cannot be looked up: %s", e)
         there = expected
     if there != expected:
-        task.log.warning("At %s lies something else than was stored there; it is stored again.", place.uri)
+        log.warning("At %s lies something else than was stored there; it is stored again.", place.uri)
         return None
     known = {f.name for f in fields(DownloadReport)}
     report = DownloadReport(**{**{k: v for k, v in facts.items() if k in known}, "link": place.link()})
-    task.log.info("The triggerer has stored the result at %s (%d bytes).", report.uri, report.bytes)
+    log.info("The triggerer has stored the result at %s (%d bytes).", report.uri, report.bytes)
     return report
-
-
-def options_of(task: Any) -> StoreOptions:
-    """
-    How a task's result is stored, once its templates are rendered.
-
-    :raises ConfigurationError: options that cannot be
-    """
-    options: StoreOptions = task.store_options
-    return replace(
-        options,
-        aws_conn_id=task.aws_conn_id,
-        s3_extra_args=task.s3_extra_args,
-        object_storage_options=task.object_storage_options,
-    )
 
 
 def _impossible(destination: str, options: StoreOptions) -> str:
@@ -155,7 +140,7 @@ def _impossible(destination: str, options: StoreOptions) -> str:
     return ""
 
 
-def _own_end(task: Any) -> str:
+def _own_end(task: WatchingTask) -> str:
     """Whether a class of somebody else's has a say in what a success is, or in what becomes of it."""
     own = [n for n in AT_THE_END if not getattr(type(task), n).__module__.startswith(OURS)]
     return f"{type(task).__name__} has a {own[0]} of its own" if own else ""

@@ -9,9 +9,8 @@ from typing import Any
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_async_provider._download.fetch import DownloadReport
-from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._jobs.results.link import ResultLink
-from airflow_async_provider._jobs.results.store import Destination, ResultStore
+from airflow_async_provider._jobs.results.store import deliver
 
 
 def a_task() -> Any:
@@ -19,9 +18,9 @@ def a_task() -> Any:
 
 
 def store(task: Any, **report: Any) -> None:
-    destination = Destination(uri="s3://b/k", options=StoreOptions())
-    told = DownloadReport(uri="s3://b/k", bytes=1, **report)
-    ResultStore(task, {"outlet_events": OutletEventAccessors()}, destination).deliver(told)
+    deliver(
+        task, {"outlet_events": OutletEventAccessors()}, DownloadReport(uri="s3://b/k", bytes=1, **report)
+    )
 
 
 def test_the_button_has_a_name() -> None:

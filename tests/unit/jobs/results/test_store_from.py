@@ -24,6 +24,10 @@ def http(**given: Any) -> HttpAsyncJobOperator:
     return HttpAsyncJobOperator(task_id="t", endpoint="jobs", **given)
 
 
+def given_to_trigger(task: Any, *, callback: bool = False) -> dict[str, Any]:
+    return store_arguments(task, task.store_settings(), callback=callback)
+
+
 @pytest.mark.parametrize("destination", [S3, "gs://conn@bucket/key", "/shared/a/b", "{{ target }}"])
 def test_it_may_be_the_triggerer(destination: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_PATHS", "/elsewhere, /shared/")
@@ -68,7 +72,7 @@ def test_what_the_trigger_is_given() -> None:
         max_result_seconds=None,
         s3_extra_args={"Tagging": {"team": "data"}},
     )
-    given = store_arguments(made, callback=False)
+    given = given_to_trigger(made)
     options = {
         "if_exists": "fail",
         "max_result_seconds": None,
@@ -83,7 +87,7 @@ def test_by_itself_it_is_a_matter_of_the_url_s_life(
     below: str, given: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_STORE_BELOW", below)
-    found = store_arguments(aso(), callback=False)
+    found = given_to_trigger(aso())
     assert found.get("store", {}).get("below") == given
 
 
@@ -107,16 +111,16 @@ class OwnEnd(JaggaerAsoDownloadOperator):
 )
 def test_everything_else_is_a_worker_s(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_STORE_BELOW", "900")
-    assert store_arguments(make(), callback=False) == {}
+    assert given_to_trigger(make()) == {}
 
 
 def test_a_callback_resumes_the_task_on_a_worker() -> None:
-    assert store_arguments(aso(store_from="triggerer"), callback=True) == {}
+    assert given_to_trigger(aso(store_from="triggerer"), callback=True) == {}
 
 
 def test_no_threads_no_storing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_STORE_THREADS", "0")
-    assert store_arguments(aso(store_from="triggerer"), callback=False) == {}
+    assert given_to_trigger(aso(store_from="triggerer")) == {}
 
 
 @pytest.mark.parametrize(
@@ -124,4 +128,5 @@ def test_no_threads_no_storing(monkeypatch: pytest.MonkeyPatch) -> None:
     [{}, {"stored": None}, {"stored": "x"}, {"stored": {"uri": "s3://bucket/another", "fingerprint": None}}],
 )
 def test_an_event_that_tells_of_nothing_here(event: dict[str, Any]) -> None:
-    assert stored_by_triggerer(aso(), event) is None
+    task = aso()
+    assert stored_by_triggerer(task.store_settings(), event, task.log) is None
