@@ -10,6 +10,7 @@ writes its figures only where ``--results`` says.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import contextlib
 import json
 import logging
@@ -18,9 +19,11 @@ import platform
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -165,6 +168,74 @@ def started(*command: str) -> Iterator[str]:
 def server(*options: str, script: str = "tiny_server.py") -> contextlib.AbstractContextManager[str]:
     """A server of this folder in a process of its own."""
     return started(str(HERE / script), *options)
+
+
+class HttpRemote:
+    """A remote system on loopback, in threads of this process; a benchmark defines what it answers."""
+
+    def __init__(self) -> None:
+        remote = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.reply(*remote.answer(self.path, json.loads(body or "{}")))
+
+            def do_GET(self) -> None:
+                self.reply(*remote.answer(self.path, None))
+
+            def reply(self, status: int, document: Any, headers: Mapping[str, str]) -> None:
+                body = json.dumps(document).encode()
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                """Quiet."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = int(server.server_address[1])
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def answer(self, path: str, posted: Any) -> tuple[int, Any, Mapping[str, str]]:
+        """
+        Status, JSON document and headers for a request.
+
+        :param posted: the JSON document of a POST, None for a GET
+        """
+        raise NotImplementedError
+
+
+def measured_in_child(script: str, cert: Path, settings: Mapping[str, Any], *, timeout: float) -> Any:
+    """
+    Run the side of a benchmark in a process of its own, which trusts a certificate; see :func:`main_or_side`.
+
+    :param script: ``__file__`` of the benchmark
+    :param settings: arguments of the side
+    :param timeout: seconds
+    :return: what the side measured
+    """
+    done = subprocess.run(
+        [sys.executable, script, "--side", json.dumps(settings)],
+        stdout=subprocess.PIPE,
+        check=True,
+        timeout=timeout,
+        env={**os.environ, "SSL_CERT_FILE": str(cert), "REQUESTS_CA_BUNDLE": str(cert)},
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main_or_side(main: Callable[[], None], side: Callable[..., Coroutine[Any, Any, Any]]) -> None:
+    """Run a benchmark, or, in a child of :func:`measured_in_child`, its side."""
+    logging.disable(logging.CRITICAL)
+    if sys.argv[1:2] == ["--side"]:
+        print(json.dumps(asyncio.run(side(**json.loads(sys.argv[2])))))
+    else:
+        main()
 
 
 def within(airflow_environment: dict[str, str], script: str, *options: str) -> str:

@@ -9,17 +9,15 @@ They are called back in turns, past the settle time, with random pauses.
 
 from __future__ import annotations
 
-import json
 import random
 import statistics
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import arguments, report
+from bench import HttpRemote, arguments, report
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -62,29 +60,16 @@ dag("resumed", end_from_trigger=False)
 """
 
 
-class Remote:
-    """Is told where to call back."""
+class Remote(HttpRemote):
+    """Notes where to call back."""
 
     def __init__(self) -> None:
         self.addresses: dict[str, str] = {}
-        remote = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                remote.addresses[body["run"]] = body["callback"]
-                self.send_response(204)
-                self.end_headers()
-
-            def log_message(self, *_: Any) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self.server.server_address[1])
+    def answer(self, path: str, posted: Any) -> tuple[int, Any, Mapping[str, str]]:
+        self.addresses[posted["run"]] = posted["callback"]
+        return 200, {}, {}
 
 
 def main() -> None:

@@ -15,13 +15,12 @@ import json
 import random
 import statistics
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import arguments, real_airflow, report, within
+from bench import HttpRemote, arguments, real_airflow, report, within
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -80,42 +79,19 @@ with DAG("burst", schedule=None, catchup=False, max_active_tasks=__BURST__ + 1):
 """
 
 
-class Remote:
-    """Accepts jobs, notes the address to call, says "running" until it has called."""
+class Remote(HttpRemote):
+    """Accepts jobs, notes the address to call, and reports each as running until it has called."""
 
     def __init__(self) -> None:
         self.addresses: dict[int, str] = {}
         self.done: set[int] = set()
-        remote = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                remote.addresses[body["number"]] = body["callback"]
-                self.reply(202, {"Location": f"/jobs/{body['number']}"})
-
-            def do_GET(self) -> None:
-                number = int(self.path.rsplit("/", 1)[1])
-                self.reply(200 if number in remote.done else 202, {})
-
-            def reply(self, status: int, headers: dict[str, str]) -> None:
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": "2"}.items():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(b"{}")
-
-            def log_message(self, *_: Any) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self.server.server_address[1])
+    def answer(self, path: str, posted: Any) -> tuple[int, Any, Mapping[str, str]]:
+        if posted is None:
+            return 200 if int(path.rsplit("/", 1)[1]) in self.done else 202, {}, {}
+        self.addresses[posted["number"]] = posted["callback"]
+        return 202, {}, {"Location": f"/jobs/{posted['number']}"}
 
 
 def main() -> None:

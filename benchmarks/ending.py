@@ -11,16 +11,14 @@ needs in that time with nothing to do.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import arguments, report
+from bench import HttpRemote, arguments, report
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -87,47 +85,22 @@ with DAG("http_operator", schedule=None, catchup=False):
 """
 
 
-class Remote:
-    """Says "running" until it is told that all jobs are done: in words, 202, 404, or by silence."""
+class Remote(HttpRemote):
+    """Reports all jobs as running until they are done: in words, by 202, by 404, or by silence."""
 
     def __init__(self) -> None:
         self.done = False
-        remote = self
+        super().__init__()
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self.reply(202, {}, Location=self.path)
-
-            def do_GET(self) -> None:
-                while self.path.startswith("/held") and not remote.done:
-                    time.sleep(0.2)
-                waits = not remote.done
-                statuses = {"missing": 404, "jobs": 202} if waits else {}
-                status = statuses.get(self.path.split("/")[1], 200)
-                self.reply(status, {"status": "running" if waits else "done"})
-
-            def reply(self, status: int, document: Any, **headers: str) -> None:
-                body = json.dumps(document).encode()
-                self.send_response(status)
-                for name, value in headers.items():
-                    self.send_header(name, value)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """Quiet."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self.server.server_address[1])
+    def answer(self, path: str, posted: Any) -> tuple[int, Any, Mapping[str, str]]:
+        headers = {"Content-Type": "application/json"}
+        if posted is not None:
+            return 202, {}, {**headers, "Location": path}
+        while path.startswith("/held") and not self.done:
+            time.sleep(0.2)
+        waits = not self.done
+        statuses = {"missing": 404, "jobs": 202} if waits else {}
+        return statuses.get(path.split("/")[1], 200), {"status": "running" if waits else "done"}, headers
 
 
 def main() -> None:

@@ -10,19 +10,25 @@ the machine goes, and at ``--rate`` bytes a second each. All of it shares the ma
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import os
 import resource
-import subprocess
-import sys
 import tempfile
 import time
 from typing import Any
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="benchmark-"))
 
-from bench import arguments, certificate, connection_environment, quiet, report, server
+from bench import (
+    arguments,
+    certificate,
+    connection_environment,
+    main_or_side,
+    measured_in_child,
+    quiet,
+    report,
+    server,
+)
 from waiting import _many_files, memory, ours, percentile, sample_lag, wait_for
 
 THREADS = 4
@@ -49,14 +55,8 @@ def main() -> None:
             "seconds": options.seconds,
             "size": options.mib * 1024 * 1024,
         }
-        answer = subprocess.run(
-            [sys.executable, __file__, "--side", json.dumps(settings)],
-            stdout=subprocess.PIPE,
-            check=True,
-            timeout=options.interval + options.seconds * 6 + 240,
-            env={**os.environ, "SSL_CERT_FILE": str(cert), "REQUESTS_CA_BUNDLE": str(cert)},
-        )
-    rows = json.loads(answer.stdout.splitlines()[-1])
+        longest = options.interval + options.seconds * 6 + 240
+        rows = measured_in_child(__file__, cert, settings, timeout=longest)
     report(
         "storing",
         rows,
@@ -144,8 +144,4 @@ async def store(conn_id: str, source: str, size: int, key: str) -> None:
 
 
 if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
-    if sys.argv[1:2] == ["--side"]:
-        print(json.dumps(asyncio.run(side(**json.loads(sys.argv[2])))))
-    else:
-        main()
+    main_or_side(main, side)

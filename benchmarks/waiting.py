@@ -15,11 +15,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import logging
 import os
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -29,7 +27,16 @@ from typing import Any
 
 os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="benchmark-"))
 
-from bench import arguments, certificate, connection_environment, quiet, report, server
+from bench import (
+    arguments,
+    certificate,
+    connection_environment,
+    main_or_side,
+    measured_in_child,
+    quiet,
+    report,
+    server,
+)
 
 #: Pause of the sleeper that measures the lag of the loop (seconds).
 TICK = 0.01
@@ -106,16 +113,9 @@ def measured(who: str, cert: Path, jobs: int, interval: float, seconds: float) -
         settings = {"who": who, "url": url, "jobs": jobs, "interval": interval, "seconds": seconds}
         longest = seconds * 2 + 60
         try:
-            answer = subprocess.run(
-                [sys.executable, __file__, "--side", json.dumps(settings)],
-                stdout=subprocess.PIPE,
-                check=True,
-                timeout=longest,
-                env={**os.environ, "SSL_CERT_FILE": str(cert), "REQUESTS_CA_BUNDLE": str(cert)},
-            )
+            result: dict[str, Any] = measured_in_child(__file__, cert, settings, timeout=longest)
         except (subprocess.SubprocessError, OSError) as e:
             return {"note": f"gave no figures within {longest:.0f} s ({type(e).__name__})"}
-    result: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     return result
 
 
@@ -308,8 +308,4 @@ def empty(url: str) -> Callable[[int, float], Any]:
 MAKERS = {"ours": ours, "peer": peer, "empty": empty}
 
 if __name__ == "__main__":
-    logging.disable(logging.CRITICAL)
-    if sys.argv[1:2] == ["--side"]:
-        print(json.dumps(asyncio.run(side(**json.loads(sys.argv[2])))))
-    else:
-        main()
+    main_or_side(main, side)
