@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from airflow_async_provider._polling.policy import Sleep, Stop, Wait
-from airflow_async_provider.errors import TransientError
+from airflow_async_provider.errors import AsyncJobError, TransientError
 from airflow_async_provider.protocols._job import JobHandle, JobStatus
 
 #: A sign of life in the task log after so many seconds, then at ever longer intervals (factor 2), but at
@@ -200,3 +201,14 @@ def format_range(first: float, last: float) -> str:
     """``10 s``, or ``10 s to 5 min``."""
     one, other = format_duration(first), format_duration(last)
     return one if one == other else f"{one} to {other}"
+
+
+def describe_error(error: Exception) -> str:
+    """An error for the log: ours speak for themselves; a foreign one may hold a URL, so only its place."""
+    if isinstance(error, AsyncJobError):
+        return str(error)
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where} (a defect: please report it)"

@@ -5,34 +5,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_async_provider._callbacks.heartbeats import HeartbeatWatch, words_of
-from airflow_async_provider._callbacks.mailbox import (
-    alook,
-    apush_return_value,
-    is_still_deferred,
-    key_of,
-    was_resumed_by_hand,
-)
+from airflow_async_provider._callbacks.mailbox import alook, apush_return_value, key_of
 from airflow_async_provider._callbacks.registration import Delivery
 from airflow_async_provider._page.report import JobReport, reported
 from airflow_async_provider._polling.loop import DUE, HEARTBEAT_LOST, STORED, Outcome, awatch
 from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import PollPolicy, Wait
 from airflow_async_provider._polling.task_end import NeedsWorkerError, TaskEnd
-from airflow_async_provider._polling.wait_log import Heartbeat, format_duration
+from airflow_async_provider._polling.wait_log import Heartbeat, describe_error, format_duration
 from airflow_async_provider._transport.triggerer import pool
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 from airflow_async_provider.protocols._registry import protocol_class, protocol_of
+from airflow_async_provider.triggers._cancelling import NOT_CANCELLED, KilledWait, cancel_beside
 from airflow_async_provider.triggers._storing import StoreRequest, is_short_lived, stored_result, why_not
 
 TRIGGER_VERSION = 1
@@ -42,16 +36,6 @@ SLACK = 1.5
 
 #: The longest pause between two looks into the mailbox (seconds): each crosses to the database.
 MAX_LOOK = 300.0
-
-#: A killed task gives us half a minute (``[triggerer] on_kill_timeout``), and cancelling is what counts.
-LOOK_BEFORE_CANCEL = 10.0
-
-
-#: Cancelling may take this long (seconds); Airflow's own limit, ``on_kill_timeout``, cannot hold it.
-MAX_CANCELLING = 60.0
-
-#: What cancels jobs beside the triggers that it began in; an event loop itself does not hold its tasks.
-_cancelling: set[asyncio.Task[None]] = set()
 
 #: Ends of a wait that no answer of the remote system told of.
 _NO_ANSWERS = ("timeout", "expired", "error", HEARTBEAT_LOST, DUE)
@@ -207,7 +191,7 @@ class AsyncJobTrigger(BaseTrigger):
                     if self._report is not None:
                         self._report.ended(event)
         except Exception as e:  # noqa: BLE001 - a trigger that raises fails its task without execute_complete
-            self.log.warning("Watching the job broke off: %s", _describe_error(e))
+            self.log.warning("Watching the job broke off: %s", describe_error(e))
             event = Outcome("error", error=e).to_event()
         end = TaskEnd.from_dict(self.end)
         if end is not None and await self._ended(event, end):
@@ -249,7 +233,7 @@ class AsyncJobTrigger(BaseTrigger):
             self.log.warning(
                 "Job %s: a worker ends the task, as it could not be ended here: %s",
                 handle.shown_id,
-                _describe_error(e),
+                describe_error(e),
             )
             return False
         self.log.info(
@@ -281,7 +265,7 @@ class AsyncJobTrigger(BaseTrigger):
             self.log.warning(
                 "Job %s: a worker stores the result, as it could not be stored here: %s",
                 self._shown_id,
-                _describe_error(e),
+                describe_error(e),
             )
             return {}
         return {STORED: facts}
@@ -386,7 +370,7 @@ class AsyncJobTrigger(BaseTrigger):
         try:
             delivery = await alook(key_of(self.task_instance), self.submission)
         except Exception as e:  # noqa: BLE001 - a look that fails must not end the wait; polls go on
-            self.log.warning("Could not look for a callback: %s", _describe_error(e))
+            self.log.warning("Could not look for a callback: %s", describe_error(e))
             return None
         if delivery is None or (delivery.heartbeat and not signs):
             return None
@@ -397,94 +381,19 @@ class AsyncJobTrigger(BaseTrigger):
         return max(0.0, self._started + self.settle - time.monotonic())
 
     async def on_kill(self) -> None:
-        """
-        Cancel the remote job when a user acted on the task, after a look at whether it still runs.
-
-        Airflow (3.3.2) tells a trigger about once a second to end, until it has ended, and each time cuts off
-        what runs here. When many tasks are marked at once, a second is not enough, so the work is a task of
-        its own, which is not cut off.
-        """
+        """Cancel the remote job when a user acted on the task."""
         if not self.cancel_on_kill:
             return
-        work = asyncio.create_task(self._cancel_job())
-        _cancelling.add(work)
-        work.add_done_callback(_cancelling.discard)
-        await asyncio.shield(work)
-
-    async def _cancel_job(self) -> None:
         try:
-            async with asyncio.timeout(MAX_CANCELLING):
-                await self._cancel_unless_alive()
-        except Exception as e:  # noqa: BLE001 - Airflow would log it whole, and a foreign one may hold a URL
-            job_id = self._shown_id
-            self.log.warning(
-                "Job %s may still be running: cancelling it failed: %s", job_id, _describe_error(e)
+            wait = KilledWait(
+                handle=self._handle,
+                hook=self._hook(),
+                task=None if self.task_instance is None else key_of(self.task_instance),
+                trigger_id=self.trigger_id,
+                look=self._look if self.callback else None,
+                log=self.log,
             )
-
-    async def _cancel_unless_alive(self) -> None:
-        if self.callback and await self._look() is not None:
-            # Airflow calls this also when the receiver has resumed the task: nobody has killed anything.
-            self.log.info(
-                "Job %s: its callback has resumed or ended the task. The line above about a user action is "
-                "Airflow's word for that; nothing is cancelled.",
-                self._shown_id,
-            )
-            return
-        job_id = self._shown_id
-        if await self._ask_airflow(was_resumed_by_hand, self.trigger_id):
-            self.log.info(
-                "Job %s: a person has resumed the task on the page Remote jobs. The line above about a user "
-                "action is Airflow's word for that; nothing is cancelled here.",
-                job_id,
-            )
-            return
-        if await self._ask_airflow(is_still_deferred):
-            self.log.info(
-                "Job %s: its task still waits, so another triggerer has taken it over. The line above about "
-                "a user action is Airflow's word for that; nothing is cancelled.",
-                job_id,
-            )
-            return
-        if await self._has_ended():
-            return
-        done = await self._hook().acancel(self._handle)
-        self.log.info("Job %s: %s", job_id, "cancelled" if done else f"it was not cancelled: {done}")
-
-    async def _ask_airflow(self, question: Callable[..., Awaitable[bool]], *more: Any) -> bool:
-        """Whether nobody has killed anything, by one of the signs of that."""
-        if self.task_instance is None:
-            return False
-        try:
-            return await question(key_of(self.task_instance), *more)
-        except Exception as e:  # noqa: BLE001 - in doubt a person has killed it, which is the usual reason
-            self.log.warning("Could not ask Airflow why the wait was ended: %s", _describe_error(e))
-            return False
-
-    async def _has_ended(self) -> bool:
-        """Whether there is nothing to cancel; False when that cannot be learned in a moment."""
-        handle = self._handle
-        if not protocol_of(handle).pollable:
-            return False
-        try:
-            async with asyncio.timeout(LOOK_BEFORE_CANCEL):
-                status = await self._hook().astatus(handle)
-        except (AsyncJobError, TimeoutError) as e:
-            self.log.warning(
-                "Could not read job %s before cancelling it: %s", handle.shown_id, _describe_error(e)
-            )
-            return False
-        if status.state in (JobState.RUNNING, JobState.BLOCKED):
-            return False
-        self.log.info("Job %s has ended (%s); nothing to cancel.", handle.shown_id, status.remote_status)
-        return True
-
-
-def _describe_error(error: Exception) -> str:
-    """An error for the log: ours speak for themselves; a foreign one may hold a URL, so only its place."""
-    if isinstance(error, AsyncJobError):
-        return str(error)
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" in {frames[-1].name}, line {frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{where} (a defect: please report it)"
+        except Exception as e:  # noqa: BLE001 - a handle of a later layout, a connection that is not there
+            self.log.warning(NOT_CANCELLED, self._shown_id, describe_error(e))
+        else:
+            await cancel_beside(wait)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -15,6 +16,8 @@ from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.protocols import JobHandle
 from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators.frame import running as simulating
+from airflow_async_provider.triggers.async_job import AsyncJobTrigger
+from tests.support.byte_server import ByteServer, running
 
 CONN_ID = "jaggaer_aso_default"
 FAST = {"poll_interval": 0.05, "max_poll_interval": 0.08}
@@ -44,3 +47,37 @@ def aso(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aso]:
 def submit() -> JobHandle:
     """Start a job."""
     return JaggaerAsoHook().submit("event/7/apiItems/async")
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ByteServer]]:
+    """Starts a server that answers with these steps, which the connection leads to."""
+    with ExitStack() as stack:
+
+        def start(*steps: Any) -> ByteServer:
+            found = stack.enter_context(running(steps=list(steps)))
+            connection = {"conn_type": "jaggaer_aso", "host": found.origin, "password": "token"}
+            monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection))
+            return found
+
+        yield start
+
+
+def a_trigger(
+    job: JobHandle | dict[str, Any],
+    *,
+    deadline: float = 60,
+    policy: dict[str, Any] | None = None,
+    **given: Any,
+) -> AsyncJobTrigger:
+    """A trigger that watches this job at a quick pace."""
+    arguments: dict[str, Any] = {
+        "job": job.to_dict() if isinstance(job, JobHandle) else job,
+        "conn_id": None,
+        "policy": {**FAST, **(policy or {})},
+        "deadline": time.time() + deadline,
+        "deferred_at": time.time(),
+        "settle": 0.0,
+        **given,
+    }
+    return AsyncJobTrigger(**json.loads(json.dumps(arguments)))
