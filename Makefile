@@ -2,7 +2,7 @@
 # Needs make and Python >= 3.11 with venv; everything else goes into $(VENV).
 #
 #   make PYTHON=/path/to/python3.13 test     takes that interpreter
-#   make AIRFLOW=3.4 system-short            takes the pins of requirements/runtime-3.4.txt
+#   make AIRFLOW=3.4 system-releases         takes the pins of requirements/runtime-3.4.txt
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -36,8 +36,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 BENCHMARKS := poll_cpu bad_neighbours waiting outage ending automic_batch storing triggerer callback_wake callback_end \
 	forged_callbacks download_disk \
 	download_s3 download_files download_ranges imports page_reports
+# Each vendor's example with its callbacks and stored results, what a person sees of waiting tasks, and no secret anywhere.
+SYSTEM_SHORT := tests/system/test_examples.py tests/system/test_waiting_seen.py tests/system/test_secrets.py
 # What differs most between releases of Airflow.
-SYSTEM_SHORT := tests/system/test_harness.py tests/system/test_callbacks.py tests/system/test_asset_watcher.py \
+SYSTEM_RELEASES := tests/system/test_harness.py tests/system/test_callbacks.py tests/system/test_asset_watcher.py \
 	tests/system/test_automic.py
 # The folders of unit and integration tests that meet Airflow's internals.
 AIRFLOWS_FOLDERS := callbacks page triggers jobs
@@ -63,9 +65,10 @@ lint: $(VENV)/dev.stamp  ## ruff: rules and format
 	$(BIN)/ruff format --check $(wildcard $(CODE))
 
 .PHONY: types
-types: $(VENV)/dev.stamp  ## mypy, strict: the package, and what a user's mypy sees of it
+types: $(VENV)/dev.stamp  ## mypy, strict: the package, what a user's mypy sees of it, and the benchmarks
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
+	MYPYPATH=benchmarks $(BIN)/mypy benchmarks
 
 .PHONY: unit
 unit: $(VENV)/dev.stamp  ## tests without a network
@@ -73,7 +76,7 @@ unit: $(VENV)/dev.stamp  ## tests without a network
 
 .PHONY: unit-fast
 unit-fast: $(VENV)/dev.stamp  ## the same without made-up inputs and starts of Airflow: under a minute
-	$(PYTEST) -q -p no:schemathesis -m "not hypothesis and not thorough" tests/unit
+	$(PYTEST) -q -p no:schemathesis -m "not hypothesis and not thorough and not bench" tests/unit
 
 .PHONY: changed
 changed: $(VENV)/dev.stamp  ## the inner loop: ruff and the tests of what differs from main, found by their paths
@@ -81,7 +84,7 @@ changed: $(VENV)/dev.stamp  ## the inner loop: ruff and the tests of what differ
 	$(BIN)/ruff format --check $(wildcard $(CODE))
 	@tests=$$($(BIN)/python requirements/changed.py); \
 	if [ -z "$$tests" ]; then echo "no test belongs to what has changed"; \
-	else $(PYTEST) -q -m "not thorough" $$tests; fi
+	else $(PYTEST) -q -m "not thorough and not bench" $$tests; fi
 
 .PHONY: release-notes
 release-notes: $(VENV)/dev.stamp  ## show what the next release brings (VERSION=0.2.0 writes it into CHANGELOG.md)
@@ -100,8 +103,16 @@ system: $(VENV)/dev.stamp  ## tests on a real Airflow, the demo's runs among the
 	$(BIN)/python -m pytest tests/system --durations=12
 
 .PHONY: system-short
-system-short: $(VENV)/dev.stamp  ## of these callbacks, deferral, cancelling and asset watching only (AIRFLOW=3.4)
+system-short: $(VENV)/dev.stamp  ## of these the examples of all vendors, what a person sees, and no secret (4 minutes)
 	$(BIN)/python -m pytest $(SYSTEM_SHORT) --durations=12
+
+.PHONY: system-releases
+system-releases: $(VENV)/dev.stamp  ## of these what differs most between releases of Airflow (AIRFLOW=3.4)
+	$(BIN)/python -m pytest $(SYSTEM_RELEASES) --durations=12
+
+.PHONY: bench-smoke
+bench-smoke: $(VENV)/dev.stamp  ## a small run of every benchmark, and of benchmarks/house.py
+	$(BIN)/python -m pytest -m bench tests/integration/project tests/system/test_benchmarks_smoke.py --durations=12
 
 .PHONY: covered
 covered: $(VENV)/dev.stamp  ## unit and integration tests with branch coverage, which must be 95 % or more

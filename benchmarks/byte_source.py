@@ -59,7 +59,8 @@ class Connection:
         if headers.get(b"if-match", ETAG) != ETAG:
             self.head("412 Precondition Failed", 0)
             return
-        start, end, further = 0, count, ()
+        start, end = 0, count
+        further: tuple[str, ...] = ()
         status = "200 OK"
         if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", headers.get(b"range", "")):
             start = int(asked[1])

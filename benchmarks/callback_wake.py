@@ -176,9 +176,10 @@ def together(airflow: RealAirflow, burst: int) -> list[dict[str, Any]]:
     airflow.terminate("scheduler")
     airflow.terminate("triggerer")
     secrets = make_waiting(airflow, run_id)
+    callbacks: list[tuple[str, str, dict[str, str], Any]] = [("POST", a, {}, {"json": {}}) for a in secrets]
     rows = []
     for what, task, state, requests_ in (
-        ("callback (ours)", "job", "deferred", [("POST", a, {}, {"json": {}}) for a in secrets]),
+        ("callback (ours)", "job", "deferred", callbacks),
         ("human-in-the-loop response", "person", "awaiting_input", responses(airflow, run_id, burst)),
     ):
         seconds, statuses = asyncio.run(send_all(requests_))

@@ -61,7 +61,7 @@ def compare(url: str, folder: Path, size: int, turns: int) -> list[dict[str, Any
         order = list(sides) if turn % 2 == 0 else list(reversed(sides))
         for who in order:
             done[who].append(one_turn(sides[who], path, size))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for who, results in done.items():
         figures = middle([m for m, _ in results])
         rows.append(
@@ -77,8 +77,9 @@ def compare(url: str, folder: Path, size: int, turns: int) -> list[dict[str, Any
             }
         )
     peer = next((row for row in rows if row["who"] == CURL), None)
-    for row in rows if peer else []:
-        row["speed_of_curl"] = peer["seconds"] / row["seconds"]
+    if peer is not None:
+        for row in rows:
+            row["speed_of_curl"] = peer["seconds"] / row["seconds"]
     return rows
 
 

@@ -74,10 +74,10 @@ def commands(url: str, key: str) -> dict[str, list[str] | None]:
     return {
         OURS: python("ours", url, f"s3://{BUCKET}/{key}"),
         "HttpToS3Operator": python("http_to_s3", url, f"s3://{BUCKET}/{key}"),
-        "rclone copyurl": rclone and [rclone, "copyurl", url, f"target:{BUCKET}/{key}"],
-        "curl | aws s3 cp -": aws
-        and shutil.which("curl")
-        and ["bash", "-c", pipe, "bash", url, aws, f"s3://{BUCKET}/{key}"],
+        "rclone copyurl": [rclone, "copyurl", url, f"target:{BUCKET}/{key}"] if rclone else None,
+        "curl | aws s3 cp -": ["bash", "-c", pipe, "bash", url, aws, f"s3://{BUCKET}/{key}"]
+        if aws and shutil.which("curl")
+        else None,
     }
 
 

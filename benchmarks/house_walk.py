@@ -187,7 +187,7 @@ def walk(name: str) -> dict[str, Any]:
             result, left, times = perform(lambda: operator(task_id="t", **quick, **arguments), deferred)
         finally:
             sys.setprofile(None)
-            threading.setprofile(None)  # type: ignore[arg-type]  # typeshed does not know that None ends it
+            threading.setprofile(None)
     assert times, "it did not defer"
     assert result, "it has no result"
     engine = [path for path in seen.files if is_engine(path)]

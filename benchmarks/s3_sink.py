@@ -40,7 +40,7 @@ class Connection:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
-        self.stream = sock.makefile("rb", buffering=64 * 1024)
+        self.stream: Any = sock.makefile("rb", buffering=64 * 1024)
         self.buffer = memoryview(bytearray(BUFFER))
 
     def serve(self) -> None:

@@ -17,7 +17,7 @@ from tests.support.harness.benchmarks import (
 )
 from tests.support.harness.postgres import MISSING, bin_directory
 
-pytestmark = pytest.mark.skipif(bin_directory() is None, reason=MISSING)
+pytestmark = [pytest.mark.bench, pytest.mark.skipif(bin_directory() is None, reason=MISSING)]
 
 
 @pytest.mark.parametrize("name", [*filter(shares_airflow, all_benchmarks())])

@@ -30,6 +30,8 @@ def test_a_waiting_task_shows_its_job_before_it_ends(
     assert links["extra_links"] == {"Remote job": job["url"]}
     task = client.task(SEEN, run_id, "waits", map_index=0)
     assert task["rendered_map_index"] == "JOBS.FOREVER"
+    listed = client.get("/remote-jobs/jobs", dag_id=SEEN, run_id=run_id)["jobs"]
+    assert [(row["task_id"], row["job_id"]) for row in listed] == [("waits", job["job_id"])]
     client.set_task_state(SEEN, run_id, "waits", "failed", map_index=0)
 
 

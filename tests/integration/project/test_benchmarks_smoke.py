@@ -11,6 +11,7 @@ import pytest
 from tests.support.harness.benchmarks import ROOT, all_benchmarks, smoke, starts_airflow
 
 
+@pytest.mark.bench
 @pytest.mark.timeout(400)  # seconds each where nothing else runs
 @pytest.mark.parametrize("name", [name for name in all_benchmarks() if not starts_airflow(name)])
 def test_a_small_run_gives_a_table_and_json(name: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 
 
+@pytest.mark.bench
 @pytest.mark.timeout(600)  # half a minute where nothing else runs
 def test_a_job_is_followed_and_every_figure_is_there() -> None:
     done = subprocess.run(

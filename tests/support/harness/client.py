@@ -66,12 +66,12 @@ class AirflowClient:
         """
         One request to ``/api/v2`` + path; a token is fetched when there is none or it has run out.
 
-        A path that begins with ``/ui`` is taken as it is: these are the answers that Airflow's pages show.
+        A path that begins with ``/ui`` or ``/remote-jobs`` is taken as it is: the answers that pages show.
 
         :raises AirflowApiError: for every status from 400 on
         """
         options.setdefault("timeout", 60)
-        url = f"{self.base_url}{'' if path.startswith('/ui/') else '/api/v2'}{path}"
+        url = f"{self.base_url}{'' if path.startswith(('/ui/', '/remote-jobs/')) else '/api/v2'}{path}"
         if "Authorization" not in self._session.headers:
             self._login()
         with self._at_once:

@@ -48,6 +48,15 @@ def test_a_job_ends_by_itself_and_runs_targets_that_exist(job: dict[str, Any]) -
 
 def test_a_push_is_told_within_a_quarter_of_an_hour() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
-    assert set(jobs) >= {"static", "tests", "airflow", "system", "chaos-and-demo", "package", "docs"}
+    assert set(jobs) >= {
+        "static",
+        "tests",
+        "airflow",
+        "system",
+        "benchmarks",
+        "chaos-and-demo",
+        "package",
+        "docs",
+    }
     assert all(job["timeout-minutes"] <= 15 for job in jobs.values())
     assert len(jobs["tests"]["strategy"]["matrix"]["python"]) == 3

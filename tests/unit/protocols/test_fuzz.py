@@ -13,7 +13,8 @@ import copy
 import json
 import math
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
 from typing import Any
 
@@ -45,6 +46,7 @@ from airflow_async_provider.protocols._open_connectors.protocol import OpenConne
 from airflow_async_provider.protocols._open_connectors.queue import OpenConnectorsQueueProtocol
 from airflow_async_provider.protocols._registry import PROTOCOLS
 from airflow_async_provider.protocols._remote_job import RemoteJobProtocol
+from tests.support.inputs import examples
 
 ASO, AUTOMIC = JaggaerAsoProtocol(), AutomicProtocol("100")
 REQUEST, BULK = OpenConnectorsProtocol(), OpenConnectorsBulkProtocol(object_name="contacts")
@@ -305,45 +307,57 @@ def tried(call: Callable[[], Any], protocol: JobProtocol) -> None:
 
 ids = lambda p: p.name + "-" + "-".join(map(str, p.options().values()))  # noqa: E731 - a name for parametrize
 over_all = pytest.mark.parametrize("protocol", PROTOCOL_SET, ids=ids)
-QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+MANY = settings(
+    max_examples=examples(100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+
+
+@contextmanager
+def told(protocol: JobProtocol, question: str) -> Iterator[None]:
+    """Who has failed at what, beside what has failed."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"{ids(protocol)}, answer to a {question}")
+        raise
 
 
 def test_none_is_forgotten() -> None:
     assert {p.name for p in PROTOCOL_SET} == set(PROTOCOLS)
 
 
-@over_all
-@QUICK
-@given(response=responses)
-def test_any_answer_to_a_submission(protocol: JobProtocol, response: HttpResponse) -> None:
-    tried(lambda: protocol.read_submit(response), protocol)
-
-
-@over_all
-@QUICK
+@MANY
 @given(handle=handles, response=responses)
-def test_any_answer_about_a_job(protocol: JobProtocol, handle: JobHandle, response: HttpResponse) -> None:
-    tried(lambda: protocol.read_status(handle, response), protocol)
+def test_any_answer_to_any_question(handle: JobHandle, response: HttpResponse) -> None:
+    """Making an answer up takes longer than reading it: all read each, as the answer to everything."""
+    for protocol in PROTOCOL_SET:
+        for question, read in (
+            ("submission", lambda p=protocol: p.read_submit(response)),
+            ("job", lambda p=protocol: p.read_status(handle, response)),
+            ("cancellation", lambda p=protocol: bool(p.read_cancel(handle, response))),
+        ):
+            with told(protocol, question):
+                tried(read, protocol)
+    for question, (protocol, read_other) in FURTHER.items():
+        with told(protocol, question):
+            tried(partial(read_other, handle, response), protocol)
+    for mark in ("x", "A#AF-0123456789ABCDEF"):
+        with told(AUTOMIC, f"search for {mark}"):
+            tried(partial(AUTOMIC.read_find, mark, response), AUTOMIC)
 
 
-@over_all
-@QUICK
-@given(handle=handles, response=responses)
-def test_any_answer_to_a_cancellation(
-    protocol: JobProtocol, handle: JobHandle, response: HttpResponse
-) -> None:
-    tried(lambda: bool(protocol.read_cancel(handle, response)), protocol)
-
-
-@over_all
-@QUICK
+@MANY
 @given(headers=headers, body=bodies)
-def test_any_callback(protocol: JobProtocol, headers: Headers, body: bytes) -> None:
-    if protocol is ASO:
-        return  # it has none
-    tried(lambda: protocol.read_callback(headers, body), protocol)
-    key = getattr(protocol, "delivery_id", lambda h, b: None)(headers, body)
-    assert key is None or isinstance(key, str)
+def test_any_callback(headers: Headers, body: bytes) -> None:
+    for protocol in PROTOCOL_SET:
+        if protocol is ASO:
+            continue  # it has none
+        with told(protocol, "callback"):
+            tried(partial(protocol.read_callback, headers, body), protocol)
+            key = getattr(protocol, "delivery_id", lambda h, b: None)(headers, body)
+            assert key is None or isinstance(key, str)
 
 
 @over_all
@@ -364,12 +378,6 @@ def test_every_extreme_and_every_real_answer(protocol: JobProtocol) -> None:
             tried(lambda b=body: protocol.read_callback(Headers(), b), protocol)
 
 
-@QUICK
-@given(response=responses, mark=st.sampled_from(["x", "A#AF-0123456789ABCDEF"]))
-def test_any_answer_to_a_search(response: HttpResponse, mark: str) -> None:
-    tried(lambda: AUTOMIC.read_find(mark, response), AUTOMIC)
-
-
 FURTHER: dict[str, tuple[JobProtocol, Callable[[JobHandle, HttpResponse], Any]]] = {
     "automic restarts": (AUTOMIC, lambda h, r: AUTOMIC.read_restarts(AUTOMIC.handle(7, at=0), r)),
     "automic execution": (AUTOMIC, lambda h, r: AUTOMIC.read_execution(7, r)),
@@ -383,14 +391,6 @@ FURTHER: dict[str, tuple[JobProtocol, Callable[[JobHandle, HttpResponse], Any]]]
     "automic health": (AUTOMIC, lambda h, r: AUTOMIC.read_health(r)),
     "bulk errors": (BULK, lambda h, r: BULK.read_errors(h, r)),
 }
-
-
-@pytest.mark.parametrize("name", FURTHER)
-@QUICK
-@given(handle=handles, response=responses)
-def test_any_answer_to_any_other_question(name: str, handle: JobHandle, response: HttpResponse) -> None:
-    protocol, read = FURTHER[name]
-    tried(lambda: read(handle, response), protocol)
 
 
 # -- time and memory: what the transport lets through is at most some megabytes; a part shows the growth

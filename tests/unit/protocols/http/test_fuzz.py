@@ -8,10 +8,11 @@ Here with options; without any, the conventions are tried beside all other proto
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_async_provider.errors import AsyncJobError
@@ -22,6 +23,7 @@ from airflow_async_provider.protocols._http.location import LocationProtocol
 from airflow_async_provider.protocols._http.odata import ODataProtocol
 from airflow_async_provider.protocols._http.profile import HttpProfile
 from airflow_async_provider.protocols._http.status_field import StatusFieldProtocol
+from tests.support.inputs import examples
 
 PLAIN: list[HttpProfile] = [
     LocationProtocol(),
@@ -131,9 +133,20 @@ def check(status: JobStatus) -> None:
         assert "://" not in (status.request_id or "")
 
 
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
-@given(response=responses)
-def test_any_answer_to_a_submission(profile: HttpProfile, response: HttpResponse) -> None:
+MANY = settings(max_examples=examples(100))
+
+
+@contextmanager
+def told(profile: HttpProfile) -> Iterator[None]:
+    """Who has failed, beside what has failed."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"{profile.name}, {profile.options()}")
+        raise
+
+
+def check_submission(profile: HttpProfile, response: HttpResponse) -> None:
     try:
         submitted = profile.read_submit(response)
     except AsyncJobError:
@@ -147,37 +160,7 @@ def test_any_answer_to_a_submission(profile: HttpProfile, response: HttpResponse
         check(submitted.status)
 
 
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
-@given(handle=handles, response=responses)
-def test_any_answer_of_a_monitor(profile: HttpProfile, handle: JobHandle, response: HttpResponse) -> None:
-    try:
-        check(profile.read_status(handle, response))
-    except AsyncJobError:
-        return
-
-
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
-@given(body=bodies)
-def test_any_callback(profile: HttpProfile, body: bytes) -> None:
-    check(profile.read_callback(Headers(), body))
-
-
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
-@given(handle=handles, response=responses)
-def test_any_answer_to_a_cancellation(
-    profile: HttpProfile, handle: JobHandle, response: HttpResponse
-) -> None:
-    try:
-        assert profile.read_cancel(handle, response) in (True, False)
-    except AsyncJobError:
-        return
-
-
-@pytest.mark.parametrize("profile", [*PLAIN, *PROFILES], ids=lambda p: f"{p.name}-{'-'.join(p.options())}")
-@given(handle=handles, response=responses)
-def test_any_answer_with_a_result_or_a_page(
-    profile: HttpProfile, handle: JobHandle, response: HttpResponse
-) -> None:
+def check_result_and_page(profile: HttpProfile, handle: JobHandle, response: HttpResponse) -> None:
     for read in (profile.read_result, profile.next_page):
         try:
             found = read(handle, response)
@@ -185,3 +168,27 @@ def test_any_answer_with_a_result_or_a_page(
             continue
         for result in () if found is None else (found, *found.files):
             assert not result.url or len(result.url) < 4 or result.url not in repr(result)
+
+
+@MANY
+@given(handle=handles, response=responses)
+def test_any_answer_to_any_question(handle: JobHandle, response: HttpResponse) -> None:
+    """Making an answer up takes longer than reading it: each is read by all, as the answer to everything."""
+    for profile in PROFILES:
+        with told(profile):
+            check_submission(profile, response)
+            with suppress(AsyncJobError):
+                check(profile.read_status(handle, response))
+            with suppress(AsyncJobError):
+                assert profile.read_cancel(handle, response) in (True, False)
+    for profile in (*PLAIN, *PROFILES):
+        with told(profile):
+            check_result_and_page(profile, handle, response)
+
+
+@MANY
+@given(body=bodies)
+def test_any_callback(body: bytes) -> None:
+    for profile in PROFILES:
+        with told(profile):
+            check(profile.read_callback(Headers(), body))
