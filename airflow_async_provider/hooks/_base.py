@@ -19,14 +19,8 @@ from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider._transport.session import Session
 from airflow_async_provider._urls import id_in, origin, split_url
 from airflow_async_provider.errors import (
-    AsyncJobError,
-    AuthorizationError,
-    ConfigurationError,
     DescriptionError,
-    OriginError,
-    RemoteError,
     RequestRefusedError,
-    SubmitError,
     SubmitUnknownError,
     TransientError,
     UnreadableAnswerError,
@@ -34,6 +28,7 @@ from airflow_async_provider.errors import (
 from airflow_async_provider.hooks._binding import check_bound, place_of
 from airflow_async_provider.hooks._connection import extra_of
 from airflow_async_provider.hooks._endpoint_cache import endpoints_of_loop
+from airflow_async_provider.hooks._submission import look_up, submit
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import Cancellation, JobHandle, JobStatus, Result, Submitted
@@ -45,11 +40,7 @@ from airflow_async_provider.protocols._signatures import SignatureScheme
 if TYPE_CHECKING:
     from airflow.sdk import Connection
 
-#: Pauses between looking for a job whose submission was not answered (seconds): the remote may list it late.
-LOOK_UP_PAUSES = (0.0, 2.0, 5.0)
-
-#: No API needs more requests to start one job, nor more documents to say where one result is.
-MAX_STEPS = 10
+#: No API needs more documents to say where one result is.
 MAX_RESULT_DOCUMENTS = 10_000
 
 #: How long a document of the result that is not ready is waited for, on the worker (seconds).
@@ -256,77 +247,11 @@ class AsyncApiHook(BaseHook):
         """
         Submit a job, once.
 
-        A request that is not repeatable and whose answer was lost is looked for by its correlation id, and
-        not sent again: the remote may have it and be about to start the job. So that is left to the task's
-        next try, which looks again first.
-
         :param correlation_id: our own name for the job, where the protocol can find jobs by it
         :raises SubmitError: the remote refused
         :raises SubmitUnknownError: a job may or may not exist and the remote cannot tell (yet)
         """
-        try:
-            submitted = with_retries(request, lambda: protocol.read_submit(self.call(request)))
-        except (TransientError, UnreadableAnswerError) as lost:
-            not_taken = isinstance(lost, TransientError) and (not lost.sent or lost.http_status == 429)
-            if request.repeatable or not_taken:
-                raise
-            found = self.look_up(protocol, correlation_id, lost)
-            if found is not None:
-                self.log.info("The answer to the submission was lost; found job %s.", found.shown_id)
-                return Submitted(found)
-            if lost.http_status is None or lost.http_status == 504:
-                raise SubmitUnknownError(
-                    f"The submission was not answered: {lost} The remote knows no job of ours yet, but may "
-                    "still start it. The next try of this task looks again before it submits anything.",
-                    http_status=lost.http_status,
-                    request_id=lost.request_id,
-                ) from lost
-            raise SubmitError(
-                f"The job was not started: {lost} A look-up found no job of ours.",
-                http_status=lost.http_status,
-                request_id=lost.request_id,
-            ) from lost
-        handle = self.bound(submitted.handle)
-        if handle.status_url:
-            try:
-                self.endpoint.check_origin(self.endpoint.resolve(handle.status_url), what="status URL")
-            except OriginError as e:
-                e.job = handle.shown_id  # it exists, although nobody can watch it
-                raise
-        return self._finish_start(protocol, replace(submitted, handle=handle))
-
-    def _finish_start(self, protocol: JobProtocol, submitted: Submitted) -> Submitted:
-        """Send the further requests of a start in several steps, such as an upload and an enqueue."""
-        for _ in range(MAX_STEPS):
-            request, before = submitted.next, submitted
-            if request is None:
-                return submitted
-            try:
-                submitted = with_retries(request, partial(self._next_step, protocol, before, request))
-            except AsyncJobError as e:
-                raise self._start_undone(before, request, e) from None
-        raise ConfigurationError(f"The start of a job has more than {MAX_STEPS} requests.")
-
-    def _next_step(self, protocol: JobProtocol, before: Submitted, request: HttpRequest) -> Submitted:
-        return protocol.read_next(before, self.call(request))
-
-    def _start_undone(self, before: Submitted, request: HttpRequest, error: AsyncJobError) -> SubmitError:
-        """What is told, and what is left at the remote, when a later request of a start has failed."""
-        handle = before.handle
-        try:
-            cancelled = self.cancel(handle)
-            fate = "It was cancelled." if cancelled else f"It could not be cancelled ({cancelled})."
-        except AsyncJobError as e:
-            cancelled, fate = Cancellation(False), f"Cancelling it failed: {e}"
-        # A request whose answer was lost may have started the job for good.
-        sure = bool(cancelled) or isinstance(error, RequestRefusedError | AuthorizationError | SubmitError)
-        return (SubmitError if sure else SubmitUnknownError)(
-            f"The remote created job {handle.shown_id}, but request {before.step + 2} of its start "
-            f"({request.method}) failed: {error} {fate}",
-            job=handle.shown_id,
-            http_status=error.http_status,
-            request_id=error.request_id,
-        )
+        return submit(self, protocol, request, correlation_id=correlation_id)
 
     async def astart(self, protocol: JobProtocol, request: HttpRequest) -> Submitted:
         """
@@ -352,40 +277,14 @@ class AsyncApiHook(BaseHook):
             endpoint.check_origin(endpoint.resolve(url), what="status URL")
         return replace(submitted, handle=self._bound_to(submitted.handle, endpoint))
 
-    def look_up(
-        self, protocol: JobProtocol, correlation_id: str | None, lost: AsyncJobError | None = None
-    ) -> JobHandle | None:
+    def look_up(self, protocol: JobProtocol, correlation_id: str | None) -> JobHandle | None:
         """
         Look for a job by our correlation id.
 
-        :param lost: the failure that makes us look; with it, the look-up is repeated for a few seconds
         :return: the job, or None when the remote surely has none
         :raises SubmitUnknownError: the remote cannot tell, or does not answer
         """
-        request = protocol.find(correlation_id) if correlation_id else None
-        if request is None or correlation_id is None:
-            if lost is None:
-                return None
-            raise SubmitUnknownError(
-                f"The answer to the submission was lost: {lost} A job may or may not have been started, and "
-                "this API offers no means to find out. Check at the remote before clearing the task.",
-                http_status=lost.http_status,
-                request_id=lost.request_id,
-            ) from lost
-        try:
-            for pause in LOOK_UP_PAUSES if lost else (0.0,):
-                time.sleep(pause)
-                found = with_retries(request, lambda: protocol.read_find(correlation_id, self.call(request)))
-                if found is not None:
-                    return self.bound(found)
-        except RemoteError as e:
-            raise SubmitUnknownError(
-                f"A submission was not answered, and whether it started a job could not be looked up: {e} "
-                "The next try of this task looks again.",
-                http_status=e.http_status,
-                request_id=e.request_id,
-            ) from e
-        return None
+        return look_up(self, protocol, correlation_id)
 
     def status(self, job: JobHandle | Mapping[str, Any], *, tries: int = 5) -> JobStatus:
         """

@@ -28,6 +28,7 @@ from airflow_async_provider.hooks._open_connectors_connection import (
     OpenConnectorsEndpoint,
     endpoint_of,
 )
+from airflow_async_provider.hooks._submission import unknown
 from airflow_async_provider.hooks._test_connection import checked
 from airflow_async_provider.protocols._callback_rules import Conditions
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
@@ -231,8 +232,7 @@ class OpenConnectorsHook(AsyncApiHook):
         except (TransientError, UnreadableAnswerError) as lost:
             if isinstance(lost, TransientError) and not lost.sent:
                 raise
-            self.look_up(protocol, None, lost)
-            raise  # pragma: no cover - without a means to find the job the look-up raises
+            raise unknown(lost) from lost
         handle = self.bound(submitted.handle)
         return replace(handle, data={**handle.data, "bytes": body.size})
 

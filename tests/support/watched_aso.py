@@ -17,7 +17,7 @@ from airflow_async_provider.protocols import JobHandle
 from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators.frame import running as simulating
 from airflow_async_provider.triggers.async_job import AsyncJobTrigger
-from tests.support.byte_server import ByteServer, running
+from tests.support.byte_server import ByteServer, running, status
 
 CONN_ID = "jaggaer_aso_default"
 FAST = {"poll_interval": 0.05, "max_poll_interval": 0.08}
@@ -81,3 +81,9 @@ def a_trigger(
         **given,
     }
     return AsyncJobTrigger(**json.loads(json.dumps(arguments)))
+
+
+def accepted(server_url: str, path: str = "/asyncStatus/x") -> Any:
+    """The answer to a submission: where the job's status is."""
+    body = json.dumps({"statusUrl": server_url + path, "statusUrlExpiresInSeconds": 60}).encode()
+    return status(202, body)

@@ -20,7 +20,7 @@ from airflow_async_provider.errors import (
     SubmitUnknownError,
     TransientError,
 )
-from airflow_async_provider.hooks import _base as hooks_base
+from airflow_async_provider.hooks import _submission
 from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.hooks.automic import AutomicHook
 from airflow_async_provider.protocols import JobHandle, JobState
@@ -33,7 +33,7 @@ pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
 def no_pauses(monkeypatch):
     """Another try comes at once here: what is tested is that it comes."""
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(hooks_base, "LOOK_UP_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(_submission, "LOOK_UP_PAUSES", (0.0, 0.0))
 
 
 @pytest.fixture

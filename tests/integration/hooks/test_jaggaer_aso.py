@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ASO hook against the simulated ASO: tokens, origins, look-ups of the connection, lost submissions."""
+"""The ASO hook against the simulated ASO: tokens, origins, look-ups of the connection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 from airflow.sdk import Connection
 
-from airflow_async_provider._jobs.messages import surely_not_started
 from airflow_async_provider.errors import (
     AuthenticationError,
     AuthorizationError,
@@ -24,15 +23,15 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.hooks import _base as base
 from airflow_async_provider.hooks import _endpoint_cache as endpoint_cache
 from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
-from airflow_async_provider.protocols import HttpRequest, HttpResponse, JobHandle, JobState, Submitted
+from airflow_async_provider.protocols import HttpRequest, JobHandle, JobState
 from airflow_async_provider.protocols._jaggaer_aso import JaggaerAsoProtocol
 from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators.frame import running as simulating
-from tests.support.byte_server import ByteServer, Exchange, hang_up, redirect, running, status
+from tests.support.byte_server import ByteServer, hang_up, redirect, status
+from tests.support.watched_aso import accepted, server  # noqa: F401 - a fixture among them
 
 ITEMS = "event/7/apiItems/async"
 EVENT = "chost/1/user/2/template/3/apiEvent/async"
@@ -60,19 +59,6 @@ def aso(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aso]:
         yield start
 
 
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    """A server that answers as it is told, and a connection to it."""
-    with ExitStack() as stack:
-
-        def start(*steps: Any) -> ByteServer:
-            found = stack.enter_context(running(steps=list(steps)))
-            define({"conn_type": "jaggaer_aso", "host": found.origin, "password": "token"}, monkeypatch)
-            return found
-
-        yield start
-
-
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
@@ -89,11 +75,6 @@ class Later:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(time, name)
-
-
-def accepted(server_url: str, path: str = "/asyncStatus/x") -> Any:
-    body = json.dumps({"statusUrl": server_url + path, "statusUrlExpiresInSeconds": 60}).encode()
-    return status(202, body)
 
 
 # -- a job, from both sides
@@ -358,141 +339,6 @@ async def test_a_connection_that_is_not_there_is_asked_for_again(look_ups: list[
     assert look_ups == ["no_such"] * 2
 
 
-# -- a lost answer to a submission
-
-
-class Findable(JaggaerAsoProtocol):
-    """ASO, had it a way to find a job by our own name for it."""
-
-    def find(self, correlation_id: str) -> HttpRequest | None:
-        return HttpRequest("GET", f"find/{correlation_id}")
-
-    def read_find(self, correlation_id: str, response: HttpResponse) -> JobHandle | None:
-        found = response.json_object().get("found")
-        if response.status >= 500:
-            raise TransientError("503", http_status=503)
-        return JobHandle("jaggaer_aso", str(found), 1.0) if found else None
-
-
-POST = HttpRequest("POST", "x", json={}, repeatable=False)
-GET = HttpRequest("GET", "x")
-NONE = status(200, b"{}")
-FOUND = status(200, b'{"found": "abc"}')
-
-
-def start_with(request: HttpRequest, *, findable: bool = False) -> Submitted:
-    protocol = Findable() if findable else JaggaerAsoProtocol()
-    return JaggaerAsoHook().start(protocol, request, correlation_id="our-id")
-
-
-@pytest.fixture(autouse=True)
-def no_look_up_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "LOOK_UP_PAUSES", (0.0, 0.0))
-
-
-def test_a_get_is_simply_sent_again(server: Start) -> None:
-    found = server(hang_up(), status(503))
-    found.steps.append(accepted(found.origin))
-    assert start_with(GET).handle.status_url == found.origin + "/asyncStatus/x"
-    assert len(found.requests) == 3
-
-
-def test_a_get_that_never_succeeds_gives_up(server: Start) -> None:
-    found = server(*[status(503)] * 10)
-    with pytest.raises(TransientError):
-        start_with(GET)
-    assert len(found.requests) == 5
-
-
-@pytest.mark.parametrize("step", [hang_up(), hang_up(reset=True), status(503), status(202, b"<html>")])
-def test_a_post_without_an_answer_is_not_sent_again(server: Start, step: Any) -> None:
-    found = server(step, step)
-    with pytest.raises(SubmitUnknownError, match="may or may not"):
-        start_with(POST)
-    assert len(found.requests) == 1
-
-
-def test_a_post_that_was_not_taken_is_sent_again(server: Start) -> None:
-    found = server(status(429, headers={"Retry-After": "1"}))
-    found.steps.append(accepted(found.origin))
-    assert start_with(POST).handle.status_url
-    assert len(found.requests) == 2
-
-
-@pytest.mark.parametrize("headers", [{}, {"Retry-After": "3600"}])
-def test_a_post_that_is_not_taken_for_long_is_no_lost_answer(server: Start, headers: dict[str, str]) -> None:
-    server(*[status(429, headers=headers)] * 10)
-    with pytest.raises(TransientError) as caught:
-        start_with(POST)
-    assert caught.value.http_status == 429
-
-
-def test_a_post_that_never_left_may_be_tried_again_by_airflow(monkeypatch: pytest.MonkeyPatch) -> None:
-    define({"conn_type": "jaggaer_aso", "host": "http://127.0.0.1:1", "password": "t"}, monkeypatch)
-    with pytest.raises(TransientError) as caught:
-        start_with(POST)
-    assert not caught.value.sent
-
-
-def test_a_lost_job_is_found(server: Start) -> None:
-    found = server(hang_up(), NONE, FOUND)
-    assert start_with(POST, findable=True).handle.job_id == "abc"
-    assert [r.method for r in found.requests] == ["POST", "GET", "GET"]
-    assert found.requests[1].target == "/find/our-id"
-
-
-def test_a_500_is_not_answered_by_a_second_post(server: Start) -> None:
-    found = server(status(500, b"cannot do that"), NONE, NONE)
-    with pytest.raises(SubmitError, match="cannot do that") as caught:
-        start_with(POST, findable=True)
-    assert caught.value.http_status == 500
-    assert [r.method for r in found.requests] == ["POST", "GET", "GET"]
-
-
-def slow(exchange: Exchange) -> None:
-    """Keeps the request for longer than anybody waits."""
-    exchange.server.ended.wait(20)
-    exchange.last = True
-
-
-def slow_in_the_middle(exchange: Exchange) -> None:
-    exchange.head(202, {"Content-Length": 100})
-    exchange.connection.sendall(b"{")
-    slow(exchange)
-
-
-@pytest.mark.parametrize("step", [slow, slow_in_the_middle, status(504), hang_up()])
-def test_a_remote_that_does_not_answer_may_start_the_job_later_so_nothing_is_sent_again(
-    server: Start, monkeypatch: pytest.MonkeyPatch, step: Any
-) -> None:
-    found = server(step, NONE, NONE)
-    connection = {
-        "conn_type": "jaggaer_aso",
-        "host": found.origin,
-        "password": "t",
-        "extra": {"timeout": 0.5},
-    }
-    define(connection, monkeypatch)
-    with pytest.raises(SubmitUnknownError, match="may still start it") as caught:
-        start_with(POST, findable=True)
-    assert not surely_not_started(caught.value)
-    assert [r.method for r in found.requests] == ["POST", "GET", "GET"]
-
-
-def test_a_look_up_that_fails_leaves_it_open(server: Start) -> None:
-    server(hang_up(), *[status(503, b"{}")] * 10)
-    with pytest.raises(SubmitUnknownError, match="looked up"):
-        start_with(POST, findable=True)
-
-
-def test_looking_for_nothing_finds_nothing(server: Start) -> None:
-    server(NONE)
-    hook = JaggaerAsoHook()
-    assert hook.look_up(JaggaerAsoProtocol(), "our-id") is None
-    assert hook.look_up(Findable(), None) is None
-    assert hook.look_up(Findable(), "our-id") is None
-
-
 # -- asking from the worker
 
 
@@ -575,15 +421,3 @@ def test_the_hook_of_a_job(aso: Aso) -> None:
     assert hook_for(job.to_dict(), "mine").conn_id == "mine"
     generic = hook_for(JobHandle("my.own.Protocol", "x", 1.0), "mine")
     assert type(generic).__name__ == "HttpAsyncJobHook"
-
-
-def test_steps_are_used(server: Start) -> None:
-    """The server above serves content when it runs out of steps; an exchange must not mistake that."""
-    found = server()
-
-    def odd(exchange: Exchange) -> None:
-        exchange.head(202, {"Content-Length": 0})
-
-    found.steps.append(odd)
-    with pytest.raises(UnreadableAnswerError):
-        start_with(GET)

@@ -17,7 +17,7 @@ from airflow_async_provider.errors import (
     JobElsewhereError,
     TransientError,
 )
-from airflow_async_provider.hooks import _base as hooks_base
+from airflow_async_provider.hooks import _submission
 from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
 from airflow_async_provider.simulators.automic import AutomicSimulator
@@ -31,7 +31,7 @@ pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(hooks_base, "LOOK_UP_PAUSES", (0.0,))
+    monkeypatch.setattr(_submission, "LOOK_UP_PAUSES", (0.0,))
 
 
 @pytest.fixture

@@ -35,7 +35,7 @@ from airflow_async_provider.errors import (
     SubmitError,
     SubmitUnknownError,
 )
-from airflow_async_provider.hooks import _base as hooks_base
+from airflow_async_provider.hooks import _submission
 from airflow_async_provider.hooks.automic import AutomicHook
 from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.sensors.automic import AutomicExecutionSensor
@@ -49,7 +49,7 @@ QUICK = {"poll_interval": 0.05, "max_poll_interval": 0.1}
 def no_pauses(monkeypatch):
     """Another try comes at once here, and no scheduler has to be waited for."""
     monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=lambda seconds: None))
-    monkeypatch.setattr(hooks_base, "LOOK_UP_PAUSES", (0.0,))
+    monkeypatch.setattr(_submission, "LOOK_UP_PAUSES", (0.0,))
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__SETTLE_SECONDS", "0")
 
 
