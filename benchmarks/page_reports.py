@@ -5,8 +5,9 @@ What the page "Remote jobs" costs with ``--jobs`` waiting jobs: the triggerer, t
 The triggerer's side: the time for which its event loop stands still while a report is made. The
 database's side: all jobs reported, on a private PostgreSQL, as the API server does it; once when all are
 new, then ``--rounds`` times when all have changed, which is what a round of polls brings. ``database_share``
-is the part of one ``page_report_seconds`` (30) that this takes when every job is polled in between. The
-reader's side: pages of the list, as the page asks for them.
+is the part of one core that this takes with the default of ``page_report_seconds`` when every job is polled
+in between. The reader's side: pages of the list, as the page asks for them, with the statements that the
+database gets, the size of the answer, and the most memory that Python holds for one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
+import tracemalloc
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -31,9 +33,6 @@ os.environ.setdefault("AIRFLOW__DATABASE__LOAD_DEFAULT_CONNECTIONS", "False")
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench import arguments, report  # noqa: E402 - Airflow's settings come before, and the tests' helpers
-
-#: Seconds between two reports, by default.
-INTERVAL = 30.0
 
 
 def main() -> None:
@@ -169,6 +168,7 @@ def database(ids: list[str], rounds: int, postgres: int) -> list[dict[str, Any]]
     from airflow_async_provider._page import airflow_internals as internals
     from airflow_async_provider._page.facts import MAX_JOBS, REPORT_VERSION, read_report
     from airflow_async_provider._page.table import NAME, JobsTable
+    from airflow_async_provider._settings import DEFAULT_PAGE_REPORT_SECONDS
 
     table = JobsTable()
     polls = 0
@@ -197,7 +197,8 @@ def database(ids: list[str], rounds: int, postgres: int) -> list[dict[str, Any]]
             "ms": again,
             "bytes_a_job": size() / len(ids),
             "server_cpu_ms": spent * 1000,
-            "database_share": spent / INTERVAL,
+            "database_share": spent / DEFAULT_PAGE_REPORT_SECONDS,
+            "cpu_ms_a_minute": spent * 1000 * 60 / DEFAULT_PAGE_REPORT_SECONDS,
         },
     ]
 
@@ -232,15 +233,48 @@ def reader() -> list[dict[str, Any]]:
         "first page, by deadline": Query(),
         "last page": Query(offset=9950),
         "first page, by task": Query(sort="-task"),
+        "first page, by last poll": Query(sort="-last_poll"),
         "a search that finds one": Query(search="exports job-77"),
+        "a search that finds nothing": Query(search="no such job"),
         "failing polls alone": Query(only="failing"),
     }
 
-    def page(query: Query) -> None:
+    def page(query: Query) -> dict[str, Any]:
         with internals.transaction() as session:
-            listing.page(session, query, {"benchmark"})
+            return listing.page(session, query, {"benchmark"})
 
-    return [{"what": what, "ms": timed(partial(page, query), 10)} for what, query in asked.items()]
+    return [
+        {"what": what, "ms": timed(partial(page, query), 10), **_cost(partial(page, query))}
+        for what, query in asked.items()
+    ]
+
+
+def _cost(page: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What one page takes beside time."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    statements = 0
+
+    def counted(*_: Any) -> None:
+        nonlocal statements
+        statements += 1
+
+    event.listen(Engine, "after_cursor_execute", counted)
+    tracemalloc.start()
+    try:
+        answer = page()
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+        event.remove(Engine, "after_cursor_execute", counted)
+    return {
+        "statements": statements,
+        "peak_kib": peak / 1024,
+        "answer_kib": len(json.dumps(answer)) / 1024,
+        "rows": len(answer["jobs"]),
+        "total": answer["total"],
+    }
 
 
 if __name__ == "__main__":

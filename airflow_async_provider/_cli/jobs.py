@@ -54,11 +54,11 @@ def _list(api: Api, arguments: Namespace, tell: Tell) -> int:
         n: getattr(arguments, n) for n in ("dag_id", "run_id", "task_id", "system", "search", "only", "sort")
     }
     jobs: list[dict[str, Any]] = []
-    total, now = 1, 0.0
+    total, now, tally = 1, 0.0, {}
     while len(jobs) < min(total, arguments.limit):
         limit = min(PAGE, arguments.limit - len(jobs))
         page = api.get("jobs", **query, limit=limit, offset=len(jobs))
-        total, now = page["total"], page["now"]
+        total, now, tally = page["total"], page["now"], page["tally"]
         if not page["jobs"]:
             break
         jobs += page["jobs"]
@@ -67,7 +67,9 @@ def _list(api: Api, arguments: Namespace, tell: Tell) -> int:
         return DONE
     for line in table([COLUMNS, *(_cells(job, now) for job in jobs)]):
         tell(line)
-    tell(f"{len(jobs)} of {total} waiting jobs")
+    kinds = {"late": "past the deadline", "near": "due within an hour", "failing": "polls failing"}
+    need = [f"{tally[name]} {words}" for name, words in kinds.items() if tally.get(name)]
+    tell(", ".join([f"{len(jobs)} of {total} waiting jobs", *need]))
     return DONE
 
 
@@ -83,7 +85,7 @@ def _show(api: Api, arguments: Namespace, tell: Tell) -> int:
         "run": job["run_id"],
         "try": job["try_number"],
         "connection": job.get("conn_id"),
-        "asked at": job.get("remote_url"),
+        "address": job.get("remote_url"),
         "last failure": job.get("last_error"),
         "callback": "expected" if job.get("callback") else "not expected",
         "last delivery": _last_delivery(job, now),

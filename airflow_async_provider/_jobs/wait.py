@@ -13,11 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from airflow_async_provider._callbacks.mailbox import key_of
 from airflow_async_provider._jobs import airflow_exceptions, messages
 from airflow_async_provider._jobs.cancel import cancel
+from airflow_async_provider._jobs.display import facts_of
 from airflow_async_provider._jobs.ending import prepare_end
 from airflow_async_provider._jobs.results.store_from import store_arguments, stored_by_triggerer
 from airflow_async_provider._metrics import count
+from airflow_async_provider._page.hint import hint_for
 from airflow_async_provider._polling.loop import HEARTBEAT_LOST, Outcome, result_in, watch
 from airflow_async_provider._polling.policy import PollPolicy, Wait
 from airflow_async_provider._polling.wait_log import format_duration, format_range
@@ -63,6 +66,26 @@ def log_wait(run: JobRun, verb: str) -> None:
             run.callback.policy if run.callback and run.record.submission else None,
             pollable=protocol_of(run.handle).pollable,
         ),
+    )
+    facts, hint = facts_of(run.task.hook, run.handle), _hint(run)
+    run.log.info(
+        "Job %s: %s, connection %s%s",
+        run.handle.shown_id,
+        facts["url"] or "no address is known",
+        facts["conn_id"],
+        f"; {hint}" if hint else "",
+    )
+
+
+def _hint(run: JobRun) -> str:
+    """What a person who reads the log can do once the task is deferred; empty where it never is."""
+    if not run.settings.deferrable or run.context.get("ti") is None:
+        return ""
+    return hint_for(
+        run.handle,
+        key_of(run.context["ti"]),
+        callback=bool(run.callback and run.record.submission),
+        cancel_on_kill=run.task.cancel_on_kill,
     )
 
 
@@ -121,7 +144,8 @@ def _watch_on_worker(run: JobRun) -> Outcome:
         policy = replace(policy, poll_interval=min(LINGER_INTERVAL, policy.poll_interval))
     wait = Wait(policy, until, record.handle.expires_at)
     asked = _CallbackFirst(run) if run.callback and run.callback.decides else run.task.hook
-    outcome = watch(asked, record.handle, wait, run.log)
+    location = facts_of(run.task.hook, record.handle)["url"]
+    outcome = watch(asked, record.handle, wait, run.log, location=location)
     count("polls", outcome.polls, **run.tags)
     if outcome.errors:
         count("polls_failed", outcome.errors, **run.tags)

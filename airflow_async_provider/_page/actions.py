@@ -26,10 +26,11 @@ from airflow_async_provider._callbacks.registration import (
     too_deep,
 )
 from airflow_async_provider._page import airflow_internals as internals
+from airflow_async_provider._page.hint import actions_of
 from airflow_async_provider._polling.loop import BY_HAND, CANCEL, POLL, event_by_hand
 from airflow_async_provider.protocols._job import JobHandle
 from airflow_async_provider.protocols._redaction import one_line
-from airflow_async_provider.protocols._registry import PROTOCOLS, protocol_of
+from airflow_async_provider.protocols._registry import PROTOCOLS
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -70,14 +71,12 @@ def possible(arguments: Mapping[str, Any]) -> list[str]:
     handle = _handle(arguments)
     if handle is None:
         return []
-    pollable, cancellable = True, True
-    if handle.protocol in PROTOCOLS:  # what others have written does not run in the API server
-        protocol = protocol_of(handle)
-        pollable, cancellable = protocol.pollable, protocol.cancel(handle) is not None
-    if not pollable:
-        return [COMPLETE] if arguments.get("callback") else []
-    # A task that may not cancel its job watches somebody else's.
-    return [POLL, CANCEL] if cancellable and arguments.get("cancel_on_kill", True) else [POLL]
+    return actions_of(
+        handle,
+        callback=bool(arguments.get("callback")),
+        cancel_on_kill=bool(arguments.get("cancel_on_kill", True)),
+        known=handle.protocol in PROTOCOLS,  # what others have written does not run in the API server
+    )
 
 
 def act(task: TaskKey, wish: Wish) -> str:

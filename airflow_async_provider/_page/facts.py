@@ -11,7 +11,8 @@ from uuid import UUID
 
 from airflow_async_provider._metadata import SYSTEMS
 from airflow_async_provider._metadata.http_async import HTTP_ASYNC
-from airflow_async_provider._urls import is_plain_base, shown
+from airflow_async_provider._urls import shown, split_url
+from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols._job import JobHandle
 from airflow_async_provider.protocols._redaction import one_line
 
@@ -62,7 +63,11 @@ def address_of(handle: JobHandle) -> str:
 
 def is_link(address: str) -> bool:
     """Whether an address leads anywhere: it is one, and nothing in it was shortened."""
-    return is_plain_base(address) and "…" not in address
+    try:
+        parts = split_url(address)
+    except ConfigurationError:
+        return False
+    return "@" not in parts.netloc and "…" not in address
 
 
 def read_report(body: bytes, now: float) -> list[dict[str, Any]]:

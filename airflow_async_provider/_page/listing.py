@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import String, and_, cast, func, or_, select
+from sqlalchemy import String, and_, case, cast, func, or_, select
 from sqlalchemy import null as sql_null
 
 from airflow_async_provider._page.actions import possible
@@ -73,15 +73,22 @@ class Listing:
 
     def page(self, session: Session, query: Query, dag_ids: Collection[str]) -> dict[str, Any]:
         """
-        One page of waiting jobs with their number.
+        One page of waiting jobs with their number, and how many of these are late, near, failing.
 
         :param dag_ids: the DAGs that the user may read
         """
         told = self._jobs.exists(session)
         columns = _columns(told)
         where = [*_waiting(), columns["dag_id"].in_(dag_ids), *_conditions(query, columns)]
-        source = _source(told)
-        total = session.scalar(select(func.count()).select_from(source).where(*where)) or 0
+        source, kinds = _source(told), _kinds(columns)
+        counted = (func.count(case((condition, 1))).label(name) for name, condition in kinds.items())
+        tally = dict(
+            session.execute(select(func.count().label("all"), *counted).select_from(source).where(*where))
+            .mappings()
+            .one()
+        )
+        if query.only in kinds:
+            where.append(kinds[query.only])
         named = [column.label(name) for name, column in columns.items()]
         rows = session.execute(
             select(*named)
@@ -93,7 +100,8 @@ class Listing:
         ).mappings()
         return {
             "now": time.time(),
-            "total": total,
+            "total": tally[query.only if query.only in kinds else "all"],
+            "tally": tally,
             "reported": told,
             "systems": self._systems(session, dag_ids) if told else [],
             "jobs": [_shown({**row}) for row in rows],
@@ -192,7 +200,6 @@ _TOLD = (
 
 def _conditions(query: Query, columns: Mapping[str, Any]) -> list[Any]:
     found = [columns[name] == value for name, value in query.task.items()]
-    now = time.time()
     if query.system:
         found.append(columns["system"] == query.system)
     searched = ("dag_id", "run_id", "task_id", "map_label", "label", "job_id", "remote_status", "conn_id")
@@ -200,16 +207,18 @@ def _conditions(query: Query, columns: Mapping[str, Any]) -> list[Any]:
         pattern = f"%{word.lower().translate(_SPECIAL)}%"
         texts = (func.lower(cast(columns[name], String(1000))) for name in searched)
         found.append(or_(*(t.like(pattern, escape="\\") for t in texts)))
-    match query.only:
-        case "late":
-            found.append(columns["deadline"] < now)
-        case "near":
-            found.append(and_(columns["deadline"] >= now, columns["deadline"] < now + NEAR))
-        case "failing":
-            found.append(columns["failures_in_row"] > 0)
-        case "callback":
-            found.append(columns["callback"].is_(True))
     return found
+
+
+def _kinds(columns: Mapping[str, Any]) -> dict[str, Any]:
+    """What a person may want to see alone, and how many there are of each."""
+    now = time.time()
+    return {
+        "late": columns["deadline"] < now,
+        "near": and_(columns["deadline"] >= now, columns["deadline"] < now + NEAR),
+        "failing": columns["failures_in_row"] > 0,
+        "callback": columns["callback"].is_(True),
+    }
 
 
 def _order(sort: str, columns: Mapping[str, Any]) -> list[Any]:

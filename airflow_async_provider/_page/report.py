@@ -96,7 +96,7 @@ class JobReport:
             elif self._error:
                 self._tell(now, "status", "polls are answered again")
             self._state, self._status, self._error = status.state.value, status.remote_status, ""
-            self._shown_status = _cleaned("remote_status", self._status, self._shown_status)
+            self._shown_status = _cleaned("remote_status", _in_words(status), self._shown_status)
             self._progress = status.progress
         elif error is not None:
             self._last = now
@@ -106,6 +106,11 @@ class JobReport:
                 self._tell(now, "failure", f"poll {wait.polls} failed: {words}")
             self._error = _cleaned("last_error", f"{type(error).__name__}: {words}", self._error)
         self._changed(self)
+
+    def located(self, address: str) -> None:
+        """Where the job is at the remote system, as its connection says."""
+        if address:
+            self._facts["remote_url"] = one_line(address, TEXTS["remote_url"])
 
     def ended(self, event: dict[str, Any]) -> None:
         """The wait is over, as the trigger's event says."""
@@ -246,6 +251,12 @@ async def body_of(reports: Sequence[JobReport]) -> bytes:
         jobs += [json.dumps(report.to_dict()) for report in reports[begin : begin + AT_ONCE]]
         await asyncio.sleep(0)
     return f'{{"version": {REPORT_VERSION}, "jobs": [{", ".join(jobs)}]}}'.encode()
+
+
+def _in_words(status: JobStatus) -> str:
+    """The remote's word; a number with what the remote says it means."""
+    word = status.remote_status
+    return f"{word} {status.message}" if status.message and word.isdecimal() else word
 
 
 def _cleaned(name: str, text: str, before: str) -> str:

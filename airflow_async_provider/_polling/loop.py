@@ -44,6 +44,9 @@ class Report(Protocol):
     ) -> None:
         """After a poll and before the next one, also before the first; must not block."""
 
+    def located(self, address: str) -> None:
+        """Where the job is at the remote system."""
+
 
 #: States of an event that no answer brought: the callbacks' sender gives no sign of life; a worker shall ask.
 HEARTBEAT_LOST, DUE = "heartbeat_timeout", "due"
@@ -122,14 +125,17 @@ def watch(
     log: Log,
     *,
     sleep: Callable[[float], None] = time.sleep,
+    location: str = "",
 ) -> Outcome:
     """
     Watch a job from the worker until it ends or the wait gives up.
 
     :param sleep: waits for so many seconds; may raise to break off
+    :param location: where the job is at the remote system, for the log
     """
     wait.floor = hook.min_poll_interval
     logger, step, begun = WaitLogger(log, handle, wait, time.time), wait.first(time.time()), handle
+    logger.location = location
     status: JobStatus | None = None
     while isinstance(step, Sleep):
         left = step.seconds
@@ -167,14 +173,17 @@ async def awatch(
     *,
     now: Clock = time.time,
     report: Report | None = None,
+    hint: str = "",
 ) -> Outcome:
     """
     Async twin of :func:`watch`, for the triggerer.
 
     :param now: the clock that the wait's times are of; the triggerer's own may be wrong
     :param report: is told of each poll
+    :param hint: what a person who reads the log can do about the job
     """
-    logger, step, begun = WaitLogger(log, handle, wait, now), wait.first(now()), handle
+    logger, step, begun = WaitLogger(log, handle, wait, now, hint), wait.first(now()), handle
+    located: JobHandle | None = None
     meter = meter_of_loop()
     status: JobStatus | None = None
     error: AsyncJobError | None = None
@@ -190,6 +199,10 @@ async def awatch(
         status, error, asked = None, None, time.monotonic()
         try:
             wait.floor = (await hook.aendpoint()).min_poll_interval
+            if located is not handle:
+                located, logger.location = handle, await _location(hook, handle)
+                if report is not None:
+                    report.located(logger.location)
             status = await hook.astatus(handle)
             meter.polled(handle, hook.conn_id, time.monotonic() - asked, failed=False)
         except AsyncJobError as e:
@@ -203,6 +216,13 @@ async def awatch(
     if report is not None:
         report.polled(wait, step, status, error)
     return _outcome(step, wait, status, handle.status_url if handle is not begun else None)
+
+
+async def _location(hook: AsyncApiHook, handle: JobHandle) -> str:
+    try:
+        return await hook.ajob_location(handle)
+    except AsyncJobError:  # a poll tells what is wrong, if anything
+        return ""
 
 
 def result_in(event: Mapping[str, Any]) -> JobStatus | None:

@@ -73,11 +73,17 @@ class Heartbeat:
 class WaitLogger:
     """What a person reads in the task log during a wait: changes, failures, and signs of life."""
 
-    def __init__(self, log: Log, handle: JobHandle, wait: Wait, now: Clock) -> None:
+    def __init__(self, log: Log, handle: JobHandle, wait: Wait, now: Clock, hint: str = "") -> None:
         self._log = log
         self._job = handle.shown_id
+        self._submitted_at = handle.submitted_at
         self._wait = wait
         self._now = now
+        self._hint = hint
+        #: Where the job is at the remote system, as far as that may be shown; empty where it is not known.
+        self.location = ""
+        self._polled_at: float | None = None
+        self._next_at = 0.0
         self._heartbeat = Heartbeat()
         self._last = ""
         self._told = ""
@@ -93,6 +99,7 @@ class WaitLogger:
 
     def status(self, status: JobStatus, step: Sleep | Stop) -> None:
         """After a poll that was answered."""
+        self._polled(step)
         self._told = format_status(status)
         if self._is_away:
             self._is_away = False
@@ -116,6 +123,7 @@ class WaitLogger:
 
     def failed(self, error: Exception, step: Sleep | Stop) -> None:
         """After a poll that was not: the first of its kind is told, further ones are counted."""
+        self._polled(step)
         kind = kind_of(error)
         if kind not in self._failures and len(self._failures) >= MAX_KINDS:
             kind = "others"
@@ -130,6 +138,7 @@ class WaitLogger:
                 error,
                 self._outlook(step),
             )
+            self._advise()
         self.alive(step)
 
     def alive(self, step: Sleep | Stop | None = None) -> None:
@@ -143,10 +152,26 @@ class WaitLogger:
                 "Job %s: still %s after %s; %s%s",
                 self._job,
                 self._told or "unknown",
-                format_duration(self._heartbeat.waited),
+                format_duration(self._age()),
                 self._counters(),
                 self._outlook(step),
             )
+            self._advise()
+
+    def _polled(self, step: Sleep | Stop) -> None:
+        self._polled_at = self._now()
+        self._next_at = self._polled_at + step.seconds if isinstance(step, Sleep) else 0.0
+
+    def _age(self) -> float:
+        """Seconds since the job was submitted, which may be longer ago than this wait began."""
+        age = self._now() - self._submitted_at if self._submitted_at else 0.0
+        return max(age, self._heartbeat.waited)
+
+    def _advise(self) -> None:
+        """What the reader can do; told once, with the first sign of life or failure."""
+        if self._hint:
+            self._log.info("Job %s: %s", self._job, self._hint)
+            self._hint = ""
 
     def _counters(self) -> str:
         polls = self._wait.polls
@@ -157,12 +182,17 @@ class WaitLogger:
         return text
 
     def _outlook(self, step: Sleep | Stop | None) -> str:
-        """When it is asked next, and until when."""
+        """When it was and will be asked, until when, and where."""
         if isinstance(step, Stop):
             return ""
-        left = max(0.0, self._wait.deadline - self._now())
-        next_poll = "" if step is None else f"next poll in {format_duration(step.seconds)}, "
-        return f"; {next_poll}deadline in {format_duration(left)}"
+        now, parts = self._now(), []
+        if isinstance(step, Sleep):
+            parts.append(f"next poll in {format_duration(step.seconds)}")
+        elif self._polled_at is not None:
+            parts.append(f"last poll {format_duration(max(0.0, now - self._polled_at))} ago")
+            parts.append(f"next poll in {format_duration(max(0.0, self._next_at - now))}")
+        parts.append(f"deadline in {format_duration(max(0.0, self._wait.deadline - now))}")
+        return f"; {', '.join(parts)}" + (f"; {self.location}" if self.location else "")
 
 
 def kind_of(error: Exception) -> str:

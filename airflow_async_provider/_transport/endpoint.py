@@ -72,6 +72,7 @@ class Endpoint:
     :param max_requests_per_minute: to this host from one triggerer
     :param account: short hash of what tells whose jobs are seen there (a login, headers that name a tenant);
         empty where nothing does
+    :param job_url: address template of a job in the remote system's web interface, with ``{job_id}``
     """
 
     base_url: str
@@ -90,6 +91,7 @@ class Endpoint:
     min_poll_interval: float = MIN_POLL_INTERVAL
     max_requests_per_minute: int = MAX_REQUESTS_PER_MINUTE
     account: str = ""
+    job_url: str = ""
     #: The transport's own: what it worked out for this remote and would work out the same again.
     cached: dict[Any, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 

@@ -26,7 +26,6 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.hooks._binding import check_bound, place_of
-from airflow_async_provider.hooks._connection import extra_of
 from airflow_async_provider.hooks._endpoint_cache import endpoints_of_loop
 from airflow_async_provider.hooks._submission import look_up, submit
 from airflow_async_provider.protocols._base import JobProtocol
@@ -216,13 +215,7 @@ class AsyncApiHook(BaseHook):
             empty where there is none, or where it is too long a secret to be shown
         :raises JobElsewhereError: the connection points elsewhere now
         """
-        handle = as_handle(job)
-        template = str(extra_of(self.connection).get("job_url") or "")
-        if template:
-            self._check_bound(handle, self.endpoint)
-            split_url(template)
-            return template.replace("{job_id}", quote(handle.shown_id.lstrip("/")))
-        address = self.job_address(handle)
+        address = self._location(as_handle(job), self.endpoint)
         return "" if "…" in address else address
 
     def job_address(self, job: JobHandle | Mapping[str, Any]) -> str:
@@ -233,11 +226,27 @@ class AsyncApiHook(BaseHook):
         """
         handle = as_handle(job)
         self._check_bound(handle, self.endpoint)
-        protocol = protocol_of(handle)
-        if not protocol.pollable or (handle.status_url is None and not handle.named):
-            return ""
-        url = self.endpoint.resolve(protocol.status(handle).url)
-        return origin(url) + id_in(url)
+        return _polled_at(handle, self.endpoint)
+
+    async def ajob_location(self, handle: JobHandle) -> str:
+        """
+        Where a job is at the remote system, for the triggerer: its page, else host and path that are polled.
+
+        :return: without what may be a secret; empty where neither is known
+        :raises JobElsewhereError: the connection points elsewhere now
+        """
+        return self._location(handle, await self.aendpoint())
+
+    def _location(self, handle: JobHandle, endpoint: Endpoint) -> str:
+        self._check_bound(handle, endpoint)
+        if page := self._page_of(handle, endpoint):
+            split_url(page)
+            return page
+        return _polled_at(handle, endpoint)
+
+    def _page_of(self, handle: JobHandle, endpoint: Endpoint) -> str:
+        """Address of a job in the remote system's web interface; empty where the connection names none."""
+        return endpoint.job_url.replace("{job_id}", quote(handle.shown_id.lstrip("/")))
 
     # -- jobs ---------------------------------------------------------------------------------------------
 
@@ -413,6 +422,14 @@ class AsyncApiHook(BaseHook):
             return Cancellation(True, response.status)
 
         return with_retries(request, lambda: read(self.call(request)))
+
+
+def _polled_at(handle: JobHandle, endpoint: Endpoint) -> str:
+    protocol = protocol_of(handle)
+    if not protocol.pollable or (handle.status_url is None and not handle.named):
+        return ""
+    url = endpoint.resolve(protocol.status(handle).url)
+    return origin(url) + id_in(url)
 
 
 def _cancelled(

@@ -193,6 +193,7 @@ def common_settings(
             field.number("max_requests_per_minute", MAX_REQUESTS_PER_MINUTE, below=10**7, unit="requests")
         ),
         "account": account_of(conn, headers or {}),
+        "job_url": field.text("job_url"),
     }
 
 

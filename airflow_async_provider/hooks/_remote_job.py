@@ -84,6 +84,10 @@ class RemoteJobHook(HttpAsyncJobHook):
         """As the connection has it."""
         return super().min_poll_interval if self.conn_id else 0.0
 
+    def job_url(self, job: JobHandle | Mapping[str, Any]) -> str:
+        """As of any job; empty without a connection."""
+        return super().job_url(job) if self.conn_id else ""
+
     def job_address(self, job: JobHandle | Mapping[str, Any]) -> str:
         """Where a description asks for the job; empty where none does."""
         return super().job_address(job) if self.conn_id else ""

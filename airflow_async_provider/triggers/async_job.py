@@ -14,6 +14,7 @@ from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 from airflow_async_provider._callbacks.heartbeats import HeartbeatWatch, words_of
 from airflow_async_provider._callbacks.mailbox import alook, apush_return_value, key_of
 from airflow_async_provider._callbacks.registration import Delivery
+from airflow_async_provider._page.hint import hint_for
 from airflow_async_provider._page.report import JobReport, reported
 from airflow_async_provider._polling.loop import DUE, HEARTBEAT_LOST, STORED, Outcome, awatch
 from airflow_async_provider._polling.meter import meter_of_loop
@@ -324,18 +325,34 @@ class AsyncJobTrigger(BaseTrigger):
 
     async def _poll(self, handle: JobHandle) -> Outcome:
         wait = Wait(PollPolicy.from_dict(self.policy), self.deadline, handle.expires_at)
-        outcome = await awatch(self._hook(), handle, wait, self.log, now=self.now, report=self._report)
+        outcome = await awatch(
+            self._hook(), handle, wait, self.log, now=self.now, report=self._report, hint=self._hint()
+        )
         self._answer = outcome.status
         return replace(outcome, keep_result=protocol_of(handle).result_once)
 
+    def _hint(self) -> str:
+        """What a person who reads the log can do."""
+        if self.task_instance is None:
+            return ""
+        task = key_of(self.task_instance)
+        return hint_for(self._handle, task, callback=self.callback, cancel_on_kill=self.cancel_on_kill)
+
     async def _until_deadline(self) -> dict[str, Any]:
-        heartbeat = Heartbeat()
+        heartbeat, hint = Heartbeat(), self._hint()
         while (left := self.deadline - self.now()) > 0:
             await asyncio.sleep(min(left, heartbeat.pause + 0.01))
             if heartbeat.beats():
-                waited = format_duration(heartbeat.waited)
-                what = "no callback yet" if self.callback else "no end yet"
-                self.log.info("Job %s: %s; waited for %s", self._shown_id, what, waited)
+                self.log.info(
+                    "Job %s: no %s yet after %s; deadline in %s",
+                    self._shown_id,
+                    "callback" if self.callback else "end",
+                    format_duration(max(heartbeat.waited, self.now() - self.deferred_at)),
+                    format_duration(self.deadline - self.now()),
+                )
+                if hint:
+                    self.log.info("Job %s: %s", self._shown_id, hint)
+                    hint = ""
         return Outcome("timeout").to_event()
 
     async def _deliveries(self) -> dict[str, Any]:

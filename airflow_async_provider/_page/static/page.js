@@ -89,7 +89,7 @@ const COLUMNS = [
   })],
   ["system", "System", (j) => ({ nodes: () => [make("span", j.system || "not reported yet"), ...small(j.conn_id)] })],
   ["label", "Job", (j) => ({
-    cls: "job", key: j.remote_url, nodes: () => [...remote(j), ...small(j.label)],
+    cls: "job", key: j.remote_url, nodes: () => [...remote(j), ...small(j.label === j.map_label ? "" : j.label)],
   })],
   ["state", "State", (j) => ({
     nodes: () => {
@@ -166,7 +166,31 @@ function fill(cell, wanted) {
   cell.replaceChildren(...nodes);
 }
 
+/** How many wait, and how many need attention: each number shows those alone. */
+function tell(tally) {
+  const words = [["", "all", "waiting"], ["late", "late", "past the deadline"], ["near", "near", "due within an hour"],
+    ["failing", "failing", "polls failing"]];
+  const print = JSON.stringify([tally, view.only]);
+  if ($("tally").dataset.print === print) return;
+  $("tally").dataset.print = print;
+  const had = document.activeElement?.dataset?.only;
+  $("tally").replaceChildren(...words.filter(([only, name]) => !only || tally[name] || view.only === only)
+    .map(([only, name, text]) => {
+      const button = make("button", `${tally[name]} ${text}`, { type: "button", className: only });
+      button.dataset.only = only;
+      button.setAttribute("aria-pressed", String(view.only === only));
+      button.addEventListener("click", () => {
+        Object.assign(view, { only, offset: 0 });
+        $("only").value = only;
+        load(true);
+      });
+      return button;
+    }));
+  if (had != null) $("tally").querySelector(`[data-only="${had}"]`)?.focus();
+}
+
 function draw(answer) {
+  tell(answer.tally);
   const body = $("rows");
   const known = new Map([...body.children].map((row) => [row.dataset.id, row]));
   let before = null;
@@ -253,7 +277,7 @@ function drawOne(job, mine) {
     ["Task", [link(taskName(job), taskPath(job), (e) => leave(e, taskPath(job))), ...small(`${job.run_id}, try ${job.try_number}`)]],
     ["System", `${job.system || "not reported yet"}${job.conn_id ? ` (connection ${job.conn_id})` : ""}`],
     ["Job", [...remote(job), ...small(job.label)]],
-    ["Asked at", job.remote_url],
+    ["Address", job.remote_url],
     ["State", [job.state, job.remote_status, percent(job)].filter(Boolean).join(", ")],
     ["Started", job.submitted_at ? `${moment(job.submitted_at)} (${ago(job.submitted_at, now)})` : ""],
     ["Waiting since", job.waits ? `${moment(job.waiting_since)} (${ago(job.waiting_since, now)})` : ""],

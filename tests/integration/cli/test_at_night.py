@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 
 from airflow_async_provider.__main__ import main
+from airflow_async_provider._callbacks.address import TaskKey
 from airflow_async_provider._cli import api
+from airflow_async_provider._page.hint import hint_for
 from airflow_async_provider._polling.policy import PollPolicy, Sleep, Wait
 from airflow_async_provider._polling.wait_log import FIRST_HEARTBEAT, WaitLogger
 from airflow_async_provider.errors import TransientError
@@ -41,7 +43,7 @@ QUESTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], bool]]] = {
     "asked when next": (r"^next poll +(in \d+ (s|min)|due)$", lambda j: j["next_poll_at"] > j["now"] - 600),
     "until when": (r"^deadline +in (1 h \d+ min|2 h)$", lambda j: 6000 < j["deadline"] - j["now"] < 7201),
     "where": (
-        r"^asked at +https://api\.example\.com/exports/7$",
+        r"^address +https://api\.example\.com/exports/7$",
         lambda j: j["remote_url"] == "https://api.example.com/exports/7" and j["remote_link"],
     ),
     "what can I do": (
@@ -87,29 +89,46 @@ class Lines(list[str]):
     warning = info
 
 
-@pytest.mark.parametrize(
-    ("question", "words"),
-    [
-        ("which job", r"^Job 7: "),
-        ("how old", r"after 1\d min; "),
-        ("how is it", r"still IN_PROGRESS, 25%"),
-        ("asked how often, and what went wrong", r"3 polls, 2 failed \(2 x HTTP 503\)"),
-        ("asked when next", r"next poll in 45 s"),
-        ("until when", r"deadline in 1 h 59 min|deadline in 2 h"),
-    ],
-)
-def test_each_sign_of_life_in_the_log_answers(
-    question: str, words: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log, wait = Lines(), Wait(PollPolicy(), time.time() + 7200)
-    logger = WaitLogger(log, JobHandle("http_api", "7", 0.0), wait, time.time)
+#: What a waiting task's last sign of life says, and the line below the first one.
+LOG = {
+    "which job": r"^Job 7: still IN_PROGRESS",
+    "how old": r"after 2 h 1\d min; ",
+    "how is it": r"still IN_PROGRESS, 25%",
+    "asked how often, and what went wrong": r"3 polls, 2 failed \(2 x HTTP 503\)",
+    "asked when last and next": r"last poll 11 min ago, next poll in 4 min",
+    "until when": r"deadline in 1 h 4\d min",
+    "where": r"; https://api\.example\.com/exports/7$",
+}
+
+
+@pytest.fixture(scope="module", name="log")
+def log_fixture() -> Lines:
+    log, now, begun = Lines(), [time.time()], time.monotonic()
+    clock = time.monotonic
+    handle, wait = JobHandle("http_api", "7", now[0] - 7200), Wait(PollPolicy(), now[0] + 7200)
+    job = JobHandle.from_dict(JOB)
+    hint = hint_for(job, TaskKey("nightly", "r 1", "export"), callback=False, cancel_on_kill=True)
+    logger = WaitLogger(log, handle, wait, lambda: now[0], hint)
+    logger.location = "https://api.example.com/exports/7"
     for _ in range(2):
         error = TransientError("HTTP 503", http_status=503)
-        wait.failed(time.time(), error)
+        wait.failed(now[0], error)
         logger.failed(error, Sleep(45))
-    wait.answered(time.time(), ended=False, remote_status="IN_PROGRESS")
-    logger.status(JobStatus(JobState.RUNNING, "IN_PROGRESS", progress=0.25), Sleep(45))
-    begun = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: begun + FIRST_HEARTBEAT + 660)
-    logger.alive(Sleep(45))
-    assert re.search(words, log[-1]), (question, log[-1])
+    wait.answered(now[0], ended=False, remote_status="IN_PROGRESS")
+    logger.status(JobStatus(JobState.RUNNING, "IN_PROGRESS", progress=0.25), Sleep(900))
+    now[0] += 660
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "monotonic", lambda: begun + FIRST_HEARTBEAT + 660 + (clock() - begun))
+        logger.alive()
+    return log
+
+
+@pytest.mark.parametrize("question", LOG)
+def test_each_sign_of_life_in_the_log_answers(question: str, log: Lines) -> None:
+    assert re.search(LOG[question], log[-1]), (question, log[-1])
+
+
+def test_the_log_says_what_can_be_done(log: Lines) -> None:
+    (line,) = [line for line in log if "Remote jobs" in line]
+    assert "polled now or cancelled" in line
+    assert line.endswith("show|poll|cancel nightly 'r 1' export")

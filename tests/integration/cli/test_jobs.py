@@ -74,7 +74,7 @@ def test_one_job_is_shown_with_its_timeline(waiting: Waiting, capsys: Any) -> No
     assert main(["show", *named(waiting)]) == DONE
     shown = capsys.readouterr().out
     for words in (
-        "asked at   ",
+        "address   ",
         "https://api.example.com/exports/7",
         "poll, cancel",
         "running: IN_PROGRESS, 25%",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 from datetime import UTC, datetime
@@ -303,6 +304,15 @@ def test_an_endless_chain_of_restarts_is_not_followed_for_ever(ae, hook, monkeyp
 def test_the_address_of_a_run(ae, monkeypatch):
     hook = connect(monkeypatch, ae, extra={"run_url": "https://awi/{client}/{run_id}{x}"})
     assert hook.run_url(7) == "https://awi/100/7{x}"
+    job = hook.execute("JOBS.X")
+    assert hook.job_url(job) == asyncio.run(hook.ajob_location(job)) == f"https://awi/100/{job.job_id}{{x}}"
+
+
+def test_without_a_page_a_run_is_where_it_is_polled(ae, monkeypatch):
+    hook = connect(monkeypatch, ae)
+    job = hook.execute("JOBS.X")
+    polled = f"{ae.url}/ae/api/v1/100/executions/{job.job_id}"
+    assert hook.job_url(job) == hook.job_address(job) == asyncio.run(hook.ajob_location(job)) == polled
 
 
 def test_a_job_of_another_protocol_is_not_taken(hook):

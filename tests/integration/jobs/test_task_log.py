@@ -86,6 +86,8 @@ def test_a_job_that_ends_well(aso: AsoSimulator, lines: Callable[[], str], tmp_p
     assert f"Deadline {deadline}" in log
     assert f"(GET {ITEMS})." in log
     assert "The triggerer polls every 0.1 s." in log
+    assert re.search(rf"Job \S+: {aso.url}/\S+, connection jaggaer_aso_default; see the tab Remote jobs", log)
+    assert "show|poll d r t" in log  # it cannot be cancelled there
     assert log.count(": running (processing)") <= 1
     assert log.count(": succeeded (completed)") == 1
     assert "resuming the task" not in log  # one line about the end is enough
@@ -256,10 +258,19 @@ def a_trigger(**given: Any) -> AsyncJobTrigger:
 async def test_a_wait_for_nothing_but_a_callback_shows_signs_of_life(
     lines: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    class Silent(AsyncJobTrigger):
+        async def _look(self, *, signs: bool = False) -> None:
+            """The mailbox lies in Airflow's database, and nothing comes."""
+
     monkeypatch.setattr(waiting, "FIRST_HEARTBEAT", 0.1)
-    events = [event.payload async for event in a_trigger().run()]
+    trigger = Silent(**a_trigger().serialize()[1])
+    trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1)
+    events = [event.payload async for event in trigger.run()]
     assert [event["state"] for event in events] == ["timeout"]
-    assert 1 <= lines().count("Job 7: no callback yet; waited for") <= 3
+    log = lines()
+    assert 1 <= len(re.findall(r"Job 7: no callback yet after \S+ s; deadline in 0\.\d+ s", log)) <= 3
+    assert log.count("where it can be completed by hand") == 1
+    assert "remote-jobs show|complete d r t" in log.replace("python -m airflow_async_provider", "remote-jobs")
 
 
 async def test_airflow_s_word_about_a_user_is_explained(lines: Callable[[], str]) -> None:

@@ -52,6 +52,18 @@ def test_what_stands_out_can_be_shown_alone(page: PageWorld, jobs: Any, only: st
     assert names(page, jobs, only=only) == [only]
 
 
+def test_how_many_need_attention_is_counted_whatever_is_shown(page: PageWorld, jobs: Any) -> None:
+    for only in ("", "late", "failing"):
+        answer = page.request("GET", "jobs", params={"only": only, "search": "wait"}).json()
+        tally = answer["tally"]
+        assert tally["all"] >= 5
+        assert {tally[name] for name in ("late", "near", "failing", "callback")} == {1}
+        assert answer["total"] == tally[only or "all"]
+    key = jobs["near"].key
+    answer = page.request("GET", "jobs", params={"dag_id": key.dag_id}).json()
+    assert answer["tally"] == {"all": 1, "late": 0, "near": 1, "failing": 0, "callback": 0}
+
+
 def test_others_are_filtered_too(page: PageWorld, jobs: Any) -> None:
     assert names(page, jobs, only="callback") == ["called"]
     assert names(page, jobs, system="B") == ["near"]

@@ -70,6 +70,7 @@ def test_the_page_follows_a_job_from_its_first_poll_to_its_end(
         assert shown[0]["job_id"] == handle.shown_id
         assert (shown[0]["system"], shown[0]["conn_id"]) == ("JAGGAER ASO", handle.conn_id)
         assert shown[0]["next_poll_at"] is not None
+        assert shown[0]["remote_url"].startswith(f"{simulator.url}/")
         await asyncio.to_thread(simulator.job().finish, "completed")
         event = await task
         one = await until(lambda: (a := page.job(waiting).json())["state"] == "succeeded" and a)

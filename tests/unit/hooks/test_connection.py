@@ -256,6 +256,7 @@ def test_no_extra_at_all() -> None:
         "min_poll_interval": 5.0,
         "max_requests_per_minute": 6000,
         "account": "",
+        "job_url": "",
     }
 
 

@@ -85,7 +85,8 @@ def test_an_address_holds_no_secret_and_is_a_link_only_when_it_is_whole() -> Non
     assert not is_link(opaque)
     assert at("/exports/7", "https://api.example.com account ab12") == "https://api.example.com/exports/7"
     assert at(None) == ""
-    for nothing in ("", "javascript:alert(1)", "data:text/html,x"):
+    assert is_link("https://awi.example.com/#/runs?client=100&run=7")  # of a connection's job_url
+    for nothing in ("", "javascript:alert(1)", "data:text/html,x", "https://u:p@a.example/7", "https:///7"):
         assert not is_link(nothing)
 
 

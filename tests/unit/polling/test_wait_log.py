@@ -171,3 +171,42 @@ def test_kinds_of_failures() -> None:
     assert kind_of(UnreadableAnswerError("x", http_status=200)) == "unreadable answer (HTTP 200)"
     assert kind_of(TransientError("x")) == "no answer"
     assert kind_of(TransientError("x", http_status=429)) == "HTTP 429"
+
+
+# -- what a person who opens the log in the middle of the night sees
+
+
+def test_in_a_long_pause_a_sign_of_life_says_when_it_was_asked_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, log = [1000.0], Lines()
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    handle = JobHandle("http_api", "7", 1000.0 - 7200)
+    logger = WaitLogger(log, handle, Wait(PollPolicy(), 1000.0 + 7200), lambda: now[0])
+    logger.location = "https://api.example.com/jobs/7"
+    logger.status(JobStatus(JobState.RUNNING, "working"), Sleep(600))
+    now[0] += 240
+    logger.alive()
+    assert log == [
+        "I Job 7: running (working); next poll in 10 min, deadline in 2 h; https://api.example.com/jobs/7",
+        # Its age is that of the job, which may be older than this wait.
+        (
+            "I Job 7: still working after 2 h 4 min; 0 polls; last poll 4 min ago, next poll in 6 min, "
+            "deadline in 1 h 56 min; https://api.example.com/jobs/7"
+        ),
+    ]
+
+
+@pytest.mark.parametrize("first", ["sign of life", "failure"])
+def test_what_can_be_done_is_told_once(first: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    now, log, wait = [0.0], Lines(), Wait(PollPolicy(), time.time() + 7200)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    logger = WaitLogger(log, JobHandle("http_api", "7", 0.0), wait, time.time, "see the page")
+    logger.status(JobStatus(JobState.RUNNING, "working"), Sleep(5))
+    assert not [line for line in log if "see the page" in line]
+    for _ in range(2):
+        if first == "failure":
+            logger.failed(TransientError("HTTP 503", http_status=503), Sleep(5))
+        else:
+            now[0] += 1200
+            logger.alive()
+    assert log[2] == "I Job 7: see the page"
+    assert len([line for line in log if "see the page" in line]) == 1
