@@ -252,8 +252,7 @@ class CallbackPart:
             return said if said.endswith(SENTENCE_ENDS) else f"{said}."
         return (
             f"If it was too large: callback_max_bytes is {self._settings.max_bytes}. If it was unreadable: "
-            f"the "
-            "API server's log says why."
+            "the API server's log says why."
         )
 
     def _delivery(self) -> Delivery | None:

@@ -12,8 +12,7 @@ REMOTE_JOB = System(
     operators={
         "remote_job": {
             "RemoteJobOperator": "Start anything with a function of your own, and wait without a worker for "
-            "its "
-            "callback or by polls"
+            "its callback or by polls"
         }
     },
     protocols={"remote_job": "_remote_job.RemoteJobProtocol"},

@@ -178,8 +178,7 @@ def _status_from(handle: JobHandle, said: Any) -> JobStatus:
     except CallbackError as e:
         raise UnreadableAnswerError(
             f"The function poll returned something that says nothing ({e}). It returns None while the job "
-            f"runs, one "
-            f"of {', '.join(map(repr, STATES))}, a dictionary with state, result, message, progress, or a "
-            f"JobStatus.",
+            f"runs, one of {', '.join(map(repr, STATES))}, a dictionary with state, result, message, "
+            "progress, or a JobStatus.",
             job=handle.job_id,
         ) from e

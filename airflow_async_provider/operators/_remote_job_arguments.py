@@ -51,8 +51,7 @@ def described(
     if name not in PROTOCOLS:
         raise ConfigurationError(
             "profile must be a description: a name, a file, or a dictionary. A protocol class of your own "
-            "brings "
-            "its own start; use HttpAsyncJobOperator."
+            "brings its own start; use HttpAsyncJobOperator."
         )
     made = profile_of(profile, {**(options or {}), **cancel_option(request)})
     return {"name": name, "options": made.options()}

@@ -151,8 +151,7 @@ def handle_of(returned: Any, protocol: RemoteJobProtocol, submission: Submission
     if len(text) > MAX_RETURNED:
         raise ConfigurationError(
             f"The start function returned more than {MAX_RETURNED} characters: it is stored with the job. "
-            f"Return "
-            "its id, and what poll and cancel need."
+            "Return its id, and what poll and cancel need."
         )
     names = {"correlation_id": submission.correlation_id, "idempotency_key": submission.idempotency_key}
     data = {KEY_OF_NAMES: names, **({KEY_OF_DATA: kept} if kept else {})}
@@ -178,6 +177,5 @@ def _parts(returned: Any) -> tuple[str | None, str | None, dict[str, Any]]:
         )
     raise ConfigurationError(
         "The start function returned neither an id (text or number), nor a handle, nor a dictionary with "
-        "job_id, "
-        f"nor nothing, but {type(returned).__name__}."
+        f"job_id, nor nothing, but {type(returned).__name__}."
     )

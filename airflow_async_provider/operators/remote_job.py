@@ -275,10 +275,8 @@ class RemoteJobOperator(AsyncJobOperator):
         except Exception as e:
             raise SubmitUnknownError(
                 f"The function {self.job_label()} raised {type(e).__name__}: {str(e)[:500]} Whether it has "
-                f"started "
-                f"a job is not known. {self._what_next()} A function that knows that it has started none "
-                f"raises "
-                "airflow_async_provider.errors.SubmitError."
+                f"started a job is not known. {self._what_next()} A function that knows that it has started "
+                "none raises airflow_async_provider.errors.SubmitError."
             ) from e
         return Submitted(self._handle(returned, submission))
 
@@ -319,11 +317,9 @@ class RemoteJobOperator(AsyncJobOperator):
             return None
         raise SubmitUnknownError(
             f"An earlier try died while it called {self.job_label()}. Nobody can tell whether that has "
-            f"started a "
-            "job, and a second one might do the work twice. Look at the remote system; if nothing is there, "
-            "clear "
-            "this task. Give the operator find, or repeatable=True where the remote system honours the "
-            "idempotency key."
+            "started a job, and a second one might do the work twice. Look at the remote system; if nothing "
+            "is there, clear this task. Give the operator find, or repeatable=True where the remote system "
+            "honours the idempotency key."
         )
 
     def _found(self, submission: Submission) -> Any:
