@@ -21,11 +21,11 @@ from airflow_async_provider._download.limits import (
 from airflow_async_provider._download.locations import is_folder
 from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._jobs.arguments import refuse_unknown, store_options_of, with_retry_policy
-from airflow_async_provider._jobs.memory import TaskUploadMemory
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
 from airflow_async_provider._jobs.results.settings import StoreSettings
 from airflow_async_provider._jobs.results.store import deliver, stored_by
+from airflow_async_provider._jobs.results.upload_memory import TaskUploadMemory
 from airflow_async_provider._jobs.tracebacks import make_plain
 from airflow_async_provider._urls import origin, path_of, same_origin
 from airflow_async_provider.errors import ConfigurationError

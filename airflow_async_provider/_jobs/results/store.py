@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from airflow_async_provider._download.locations import is_folder
 from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._jobs.last_of import LastOf
-from airflow_async_provider._jobs.memory import TaskMemory, TaskUploadMemory
+from airflow_async_provider._jobs.memory import TaskMemory
 from airflow_async_provider._jobs.results import asset_events
 from airflow_async_provider._jobs.results.openlineage import lineage, remote_dataset, stored_dataset
 from airflow_async_provider._jobs.results.settings import StoreSettings
+from airflow_async_provider._jobs.results.upload_memory import TaskUploadMemory
 from airflow_async_provider._metrics import count
 from airflow_async_provider.errors import AsyncJobError, ResultExpiredError
 from airflow_async_provider.hooks._base import AsyncApiHook

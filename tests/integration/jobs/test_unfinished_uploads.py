@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._download.destination.s3_multipart import MultipartUpload
-from airflow_async_provider._jobs.memory import UPLOAD_KEY
+from airflow_async_provider._jobs.results.upload_memory import UPLOAD_KEY
 from airflow_async_provider.errors import DownloadError
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator
 from airflow_async_provider.simulators.aso import AsoSimulator

@@ -11,11 +11,9 @@ import pytest
 
 from airflow_async_provider._callbacks.registration import DURABLE_KEY, MAX_CALLBACKS
 from airflow_async_provider._jobs.memory import (
-    UPLOAD_KEY,
     VERSION,
     Remembered,
     TaskMemory,
-    TaskUploadMemory,
     digests_of,
     was_cleared,
 )
@@ -119,24 +117,6 @@ def test_clearings_as_airflow_shows_them(
         "dag_run": SimpleNamespace(clear_number=now[1]),
     }
     assert was_cleared(Remembered(max_tries=then[0], clear_number=then[1]), context) is cleared
-
-
-# -- uploads
-
-
-def test_an_upload_of_an_earlier_try_is_known_to_the_next_one_only() -> None:
-    task = OneTask()
-    task.try_number = 1
-    upload = {"bucket": "b", "key": "k", "upload_id": "u"}
-    TaskUploadMemory(task.context, LOG).began(upload)
-    assert TaskUploadMemory(task.context, LOG).left() is None
-    task.try_number = 2
-    assert TaskUploadMemory(task.context, LOG).left() == upload
-    TaskUploadMemory(task.context, LOG).ended()
-    assert TaskUploadMemory(task.context, LOG).left() is None
-    assert task.store is not None
-    task.store[UPLOAD_KEY] = {"bucket": "b"}
-    assert TaskUploadMemory(task.context, LOG).left() is None
 
 
 def test_digests_tell_which_arguments_have_changed_and_not_what_they_are() -> None:
