@@ -13,17 +13,30 @@ really been connected to, so that a name that resolves to a forbidden address do
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from airflow_async_provider._urls import DEFAULT_PORTS, host_in_url, origin, port_of, split_url
 from airflow_async_provider.errors import ConfigurationError, OriginError
 
 #: Names that stand for the machine itself or for a cloud's metadata, whatever they resolve to.
-LOCAL_NAMES = ("localhost", "metadata.google.internal", "instance-data")
+LOCAL_NAMES = (
+    "localhost",
+    "localhost.localdomain",
+    "localhost6",
+    "ip6-localhost",
+    "ip6-loopback",
+    "metadata",
+    "metadata.google.internal",
+    "metadata.goog",
+    "instance-data",
+    "instance-data.ec2.internal",
+)
 
 #: Where clouds keep credentials outside of the link-local addresses: AWS and Google (IPv6), Alibaba, Azure,
 #: Oracle. Each is that of the machine itself, and no storage.
@@ -37,8 +50,15 @@ METADATA = frozenset(
 #: Kinds of addresses where credentials of the machine are kept.
 CREDENTIALS = ("link-local", "metadata")
 
-#: A gateway turns these into the IPv4 address in their last four bytes (RFC 6052 §2.1).
-NAT64 = ipaddress.ip_network("64:ff9b::/96")
+#: A gateway turns these into the IPv4 address in their last four bytes: NAT64 (RFC 6052 §2.1; RFC 8215 for a
+#: network's own), and IPv4-translated addresses (RFC 2765 §2.1).
+TRANSLATED = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")))
+
+#: An address on a link (ISATAP) is the IPv4 address behind these four bytes (RFC 5214 §6.1).
+ISATAP = frozenset({0x00005EFE, 0x02005EFE})
+
+#: "This host on this network" (RFC 1122 §3.2.1.3): no machine has such an address.
+THIS_NETWORK = ipaddress.ip_network("0.0.0.0/8")
 
 
 def is_listed(parts: Any, hosts: frozenset[str]) -> bool:
@@ -73,15 +93,20 @@ def kind_of(address: str) -> str:
         ip = inner
     if ip in METADATA:
         return "metadata"
+    if ip in THIS_NETWORK:
+        return "unspecified"
     kinds = ("loopback", "link_local", "unspecified", "multicast")
     return next((kind.replace("_", "-") for kind in kinds if getattr(ip, f"is_{kind}")), "")
 
 
 def _ipv4_in(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
     """The IPv4 address that an IPv6 address leads to, by whatever way."""
-    if ip in NAT64 or 1 < int(ip) < 1 << 32:  # the latter is "IPv4-compatible" (RFC 4291 §2.5.5.1)
-        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour
+    last = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    if any(ip in network for network in TRANSLATED) or int(ip) >> 32 & 0xFFFFFFFF in ISATAP:
+        return last
+    if 1 < int(ip) < 1 << 32:  # "IPv4-compatible" (RFC 4291 §2.5.5.1)
+        return last
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +166,9 @@ class Reach:
 
 def _kind_of_host(host: str) -> str:
     """:func:`kind_of` for what is written in a URL, with ``local`` for names of the machine itself."""
-    name = host.rstrip(".")
+    name = unquote(host).rstrip(".\u3002\uff0e\uff61")
+    with contextlib.suppress(UnicodeError):  # as clients and proxies read it: full-width digits and the like
+        name = name.encode("idna").decode("ascii").lower()
     local = any(name == known or name.endswith(f".{known}") for known in LOCAL_NAMES)
     return kind_of(name) or ("local" if local else "")
 

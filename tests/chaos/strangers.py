@@ -73,6 +73,11 @@ class Strangers:
             self._process.kill()
         self._reader.join(10)
 
+    @property
+    def pid(self) -> int:
+        """Process id, while this is open."""
+        return self._process.pid
+
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:

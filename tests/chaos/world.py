@@ -147,8 +147,10 @@ class World:
                     "execution_api_server_url": f"{self.balancer.url}/execution/",
                 },
                 "api": {"base_url": self.balancer.url},
-                # A dead scheduler's tasks are taken over soon (defaults: 30 s and 5 minutes).
-                "scheduler": {"scheduler_health_check_threshold": 15, "orphaned_tasks_check_interval": 10},
+                # A dead scheduler's tasks are taken over soon (default: within 5 minutes), but no sooner: one
+                # that a busy machine holds up for so long takes its own tasks for orphans, and starts them
+                # once more beside the workers that have them.
+                "scheduler": {"scheduler_health_check_threshold": 40, "orphaned_tasks_check_interval": 10},
                 "triggerer": {"triggerer_health_check_threshold": TRIGGERER_THRESHOLD},
             },
         )

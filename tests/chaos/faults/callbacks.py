@@ -35,7 +35,7 @@ def callbacks_in_disorder(scene: Scene) -> None:
     time.sleep(3)
 
 
-@fault("jobs end, and call back, at once, while the scheduler only gets a second out of six", patience=400)
+@fault("jobs end, and call back, at once, while the scheduler only gets a second out of six")
 def callbacks_at_once_while_scheduler_is_busy(scene: Scene) -> None:
     scheduler = psutil.Process(scene.world.airflow.main_pid("scheduler"))
     scene.start()

@@ -25,7 +25,7 @@ STARTS = {
 }
 
 
-@fault("connections are led to other systems while their tasks are deferred", patience=400)
+@fault("connections are led to other systems while their tasks are deferred")
 def connections_changed_while_deferred(scene: Scene) -> None:
     with foreign(scene) as others:
         scene.start()
@@ -38,7 +38,7 @@ def connections_changed_while_deferred(scene: Scene) -> None:
         scene.wait_ended(300)
 
 
-@fault("connections are led to other systems between a task's death and its next try", patience=400)
+@fault("connections are led to other systems between a task's death and its next try")
 def connections_changed_between_tries(scene: Scene) -> None:
     stuck = {"route": "result", "fault": "silence", "seconds": 60, "after_bytes": 200_000}
     scene.world.simulators["http"].add_faults(stuck)

@@ -7,18 +7,15 @@ import contextlib
 import json
 import re
 import socket
-import statistics
-import threading
 import time
 from collections.abc import Iterator
-from typing import Self
 
 import psutil
-import requests
 
 from tests.chaos.faults.registry import fault
 from tests.chaos.kinds import KINDS
-from tests.chaos.scene import Scene
+from tests.chaos.pace import Pace, late_ones, share
+from tests.chaos.scene import Run, Scene
 from tests.chaos.strangers import Strangers
 from tests.support.harness.client import TASK_ENDED
 
@@ -41,9 +38,6 @@ PROMPT = 1.0
 
 #: What strangers may get: nothing there, or not now.
 REFUSED = ("401", "404", "405", "503")
-
-#: How long a callback that was taken took, in the API server's own access log.
-TAKEN = re.compile(r"request finished[^\n]*?duration_us=(\d+)[^\n]*?/callbacks/v1/[^\n]*?status_code=200")
 
 
 # -- large answers
@@ -94,7 +88,7 @@ def silent_hosts() -> Iterator[list[tuple[str, int]]]:
         yield hosts
 
 
-@fault("twelve hosts that never answer, with jobs of their own, beside healthy ones", patience=400)
+@fault("twelve hosts that never answer, with jobs of their own, beside healthy ones")
 def silent_hosts_beside_healthy_ones(scene: Scene) -> None:
     client = scene.world.airflow.client
     with silent_hosts() as hosts:
@@ -135,78 +129,19 @@ def polls(scene: Scene) -> int:
 # -- strangers
 
 
-class Pace:
-    """
-    How long callbacks take, and what workers ask past the strangers, while this is open (seconds).
-
-    :param names: the API servers
-    """
-
-    def __init__(self, scene: Scene, names: list[str]) -> None:
-        self._airflow = scene.world.airflow
-        self._url = f"{scene.world.balancer.url}/execution/health"
-        self._begin = dict.fromkeys(names, 0)
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._ask, daemon=True)
-        self.callbacks: list[float] = []
-        self.took: list[float] = []
-        self.failed = 0
-
-    def __enter__(self) -> Self:
-        self._begin = {name: len(self._airflow.component_log(name)) for name in self._begin}
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join(timeout=60)
-        self.callbacks = [
-            int(microseconds) / 1e6
-            for name, begin in self._begin.items()
-            for microseconds in TAKEN.findall(self._airflow.component_log(name)[begin:])
-        ]
-
-    def __str__(self) -> str:
-        return f"callbacks {late_ones(self.callbacks)}, what workers ask {late_ones(self.took)}"
-
-    def _ask(self) -> None:
-        while not self._stop.wait(0.25):
-            begin = time.monotonic()
-            try:
-                with requests.Session() as session:  # a connection of its own, as every task has
-                    session.trust_env = False
-                    session.get(self._url, timeout=30).raise_for_status()
-            except requests.RequestException:
-                self.failed += 1
-            else:
-                self.took.append(time.monotonic() - begin)
-
-
-@fault("1,000 connections of strangers keep the receiver busy while jobs end and call back", patience=400)
+@fault("1,000 connections of strangers keep the receiver busy while jobs end and call back")
 def flood_of_strangers(scene: Scene) -> None:
     airflow = scene.world.airflow
     names = [name for name in airflow.pids() if name.startswith("api-server")]
-    alone = Pace(scene, names)
-    with alone:  # the same without strangers, as this machine is busy with all the rest
-        scene.start(jobs=len(KINDS))
-        scene.wait_waiting()
-        scene.release()
-        scene.wait_ended()
-    scene.released = False
-    waiting = scene.start()
-    scene.wait_waiting()
+    # The same without strangers: as many jobs end at once, and the machine is as busy with all the rest.
+    waiting = start_waiting(scene)
+    alone = end_at_once(scene, waiting, Pace(scene, names))
+    waiting = start_waiting(scene)
     before = memory(scene, names)
     with Strangers(STRANGERS, [airflow.url(name) for name in names]) as strangers:
         # Those who leave at once are never there.
         scene.wait("strangers to come", lambda: strangers.open > STRANGERS * 0.85)
-        with Pace(scene, names) as beside:
-            waiting += scene.start(jobs=len(KINDS))  # workers that come now have the same way
-            wanted = len(waiting) * len(KINDS)
-            scene.wait(
-                "workers to submit", lambda: scene.count("deferred", *TASK_ENDED, runs=waiting) >= wanted
-            )
-            scene.release()
-            scene.wait_ended(300)
+        beside = end_at_once(scene, waiting, Pace(scene, names, strangers=strangers.pid))
     grown = {name: size - before[name] for name, size in memory(scene, names).items()}
     scene.remarks.append(
         f"{strangers.answers.total()} answers to strangers ({dict(sorted(strangers.answers.items()))}); "
@@ -222,18 +157,28 @@ def flood_of_strangers(scene: Scene) -> None:
         ("callbacks", alone.callbacks, beside.callbacks),
         ("workers", alone.took, beside.took),
     ):
-        if not busy or statistics.median(busy) > max(PROMPT, 3 * statistics.median(calm)):
+        if share(busy, 0.5) > max(PROMPT, 3 * share(calm, 0.5)):
             scene.problems.append(f"{what} had to wait: {late_ones(busy)}")
     scene.problems += [f"{name} grew by {size} MiB" for name, size in grown.items() if size > GROWTH]
 
 
-def late_ones(times: list[float]) -> str:
-    """Median, 99th percentile and worst, in words."""
-    if not times:
-        return "none"
-    ordered = sorted(times)
-    shown = [f"{ordered[int(len(ordered) * share)] * 1000:.0f}" for share in (0.5, 0.99)]
-    return f"{len(times)} in {shown[0]} ms (median), {shown[1]} ms (99 %)"
+def start_waiting(scene: Scene) -> list[Run]:
+    """Start jobs, and wait until their tasks are deferred."""
+    scene.released = False
+    runs = scene.start()
+    scene.wait_waiting()
+    return runs
+
+
+def end_at_once(scene: Scene, waiting: list[Run], pace: Pace) -> Pace:
+    """Let all jobs end together, those of a run that starts only now as well: workers have the same way."""
+    with pace:
+        runs = [*waiting, *scene.start(jobs=len(KINDS))]
+        wanted = len(runs) * len(KINDS)
+        scene.wait("workers to submit", lambda: scene.count("deferred", *TASK_ENDED, runs=runs) >= wanted)
+        scene.release()
+        scene.wait_ended(300)
+    return pace
 
 
 def memory(scene: Scene, names: list[str]) -> dict[str, int]:

@@ -103,9 +103,7 @@ def database_restarted(scene: Scene) -> None:
     scene.world.postgres.restart(signal.SIGINT)
 
 
-@fault(
-    "the API servers are away until Airflow has given up all tasks that wait on their workers", patience=400
-)
+@fault("the API servers are away until Airflow has given up all tasks that wait on their workers")
 def api_servers_away(scene: Scene) -> None:
     runs = scene.start("chaos_on_workers", jobs=6)  # as many as there are workers for
     wanted = len(scene.tasks(runs))

@@ -25,14 +25,14 @@ class Fault:
     title: str
     play: Callable[[Scene], None]
     short: bool = False
-    patience: float = 300.0
+    patience: float = 600.0
 
 
 FAULTS: dict[str, Fault] = {}
 
 
 def fault(
-    title: str, *, short: bool = False, patience: float = 300.0
+    title: str, *, short: bool = False, patience: float = 600.0
 ) -> Callable[[Callable[[Scene], None]], Callable[[Scene], None]]:
     """Enter a function as a fault; its name becomes the fault's."""
 

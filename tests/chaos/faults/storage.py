@@ -21,7 +21,7 @@ LARGE = 60_000_000
 PART_7 = re.compile(rb"^PUT \S+[?&]partNumber=7[& ]", re.MULTILINE)
 
 
-@fault("S3 breaks the connection in part 7 of an upload, again and again", patience=400)
+@fault("S3 breaks the connection in part 7 of an upload, again and again")
 def s3_fails_in_part_7(scene: Scene) -> None:
     broken = scene.world.relays["s3"].break_at(PART_7, times=12)
     scene.start("chaos_large", jobs=max(2, scene.jobs // 25))
@@ -36,7 +36,7 @@ def s3_fails_in_part_7(scene: Scene) -> None:
     scene.remarks.append(f"{broken.struck} connections broken")
 
 
-@fault("a worker and its task are killed (SIGKILL) in the middle of an upload to S3", patience=400)
+@fault("a worker and its task are killed (SIGKILL) in the middle of an upload to S3")
 def worker_killed_during_upload(scene: Scene) -> None:
     stuck = {"route": "result", "fault": "silence", "seconds": 240, "after_bytes": 30_000_000, "times": None}
     scene.world.simulators["aso"].add_faults(stuck)
