@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Callable
 
 from airflow_async_provider.errors import TransientError, UnreadableAnswerError
+from airflow_async_provider.protocols._redaction import one_line
 
 #: So much is unpacked at a time (bytes).
 STEP = 64 * 1024
@@ -44,7 +45,8 @@ class Decoder:
             self._object = zlib.decompressobj(31)
         elif coding != "deflate":
             raise UnreadableAnswerError(
-                f"{where} answered with the Content-Encoding {coding[:40]!r}, which was not asked for."
+                f"{where} answered with the Content-Encoding {one_line(coding, 40)!r}, "
+                "which was not asked for."
             )
 
     def decode(self, data: bytes, room: int) -> bytes:

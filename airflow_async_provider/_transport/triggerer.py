@@ -380,7 +380,8 @@ async def _read(
     bound = most if max_body_bytes is None else min(max_body_bytes, most)
     if answer.status < 300 and max_body_bytes is None and (answer.content_length or 0) > most:
         raise _too_large(answer, where, most)
-    reader = BodyReader(answer.headers.get("Content-Encoding", ""), where=where, bound=bound)
+    coding = ", ".join(answer.headers.getall("Content-Encoding", ()))
+    reader = BodyReader(coding, where=where, bound=bound)
     while not content.at_eof():
         # A short answer has arrived with its headers and is taken out as it lies there.
         if not reader.add(content.read_nowait() if content.is_eof() else await content.readany()):

@@ -17,7 +17,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
-from airflow_async_provider.protocols._redaction import excerpt, printable
+from airflow_async_provider.protocols._redaction import excerpt, one_line
 
 #: Where vendors put the id that their support asks for, in lower case and in the order of preference.
 REQUEST_ID_HEADERS = (
@@ -75,8 +75,8 @@ def request_id(headers: Headers) -> str | None:
     value = headers.first(REQUEST_ID_HEADERS)
     if not value or "://" in value:
         return None  # an address is no id, and may be somebody's secret
-    # A folded header must not break a log line, nor escapes a terminal.
-    return printable(" ".join(value.split())[:200])
+    # A folded header must not break a log line, nor escapes a terminal, nor may it repeat what was sent.
+    return one_line(value)
 
 
 def _target(response: HttpResponse) -> str:

@@ -34,6 +34,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols import HttpRequest, HttpResponse
+from airflow_async_provider.protocols._responses import request_id
 from tests.support.byte_server import (
     ByteServer,
     Exchange,
@@ -384,7 +385,35 @@ def test_a_compressed_answer_is_still_read(start: Start, send: Send) -> None:
     assert send(Endpoint(server.origin), get()).body == body
 
 
+@pytest.mark.parametrize("second", ["gzip", "identity", "br"])
+def test_codings_in_several_headers_are_several(start: Start, send: Send, second: str) -> None:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Encoding: {second}\r\n"
+    packed = gzip.compress(b'{"status": "running"}')
+    server = start(raw(f"{head}Content-Length: {len(packed)}\r\n\r\n".encode() + packed))
+    with pytest.raises(UnreadableAnswerError, match=f"'gzip, {second}', which was not asked for"):
+        send(Endpoint(server.origin), get())
+
+
 # -- what nobody may read
+
+
+@pytest.mark.parametrize("code", [200, 400, 503])
+@pytest.mark.parametrize("name", ["X-Request-Id", "X-Amz-Request-Id", "X-Correlation-Id"])
+def test_an_echo_in_a_header_is_masked_where_it_is_quoted(start: Start, name: str, code: int) -> None:
+    remote = Endpoint(start(*[status(code, b"{}", {name: f"Bearer {CANARY}"})] * 2).origin, auth=CREDENTIALS)
+
+    async def in_triggerer() -> str | None:  # what was sent is remembered for the task that sent it
+        return request_id((await triggerer.send(remote, get())).headers)
+
+    assert request_id(worker.send(remote, get()).headers) == "***"
+    assert asyncio.run(in_triggerer()) == "***"
+
+
+def test_an_echo_as_a_coding_is_masked(start: Start, send: Send) -> None:
+    server = start(status(200, b"{}", {"Content-Encoding": f"key-{CANARY}"}))
+    with pytest.raises(UnreadableAnswerError, match=r"'\*\*\*'") as caught:
+        send(Endpoint(server.origin, auth=CREDENTIALS), get())
+    assert CANARY not in str(caught.value)
 
 
 def test_an_echo_of_the_credentials_is_masked(start: Start, send: Send) -> None:
