@@ -347,7 +347,7 @@ def _part(value: Any) -> float | None:
     """A progress from 0 to 1; None for anything that is none."""
     try:
         number = float(value) if not isinstance(value, bool) else math.nan
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if 0 <= number <= 1 else None
 

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 
 from airflow_async_provider._download.source.http_connection import StreamResponse
 
+#: Python refuses to read numbers of thousands of digits; these are more than any storage has.
+_LENGTH = re.compile(r"[0-9]{1,30}")
+_RANGE = re.compile(r"bytes ([0-9]{1,30})-[0-9]{1,30}/([0-9]{1,30}|\*)")
+
 
 def is_strong(etag: str | None) -> bool:
     """Whether equal ETags mean equal bytes (RFC 9110 section 8.8.3)."""
@@ -16,9 +20,9 @@ def is_strong(etag: str | None) -> bool:
 
 def body_length(headers: Mapping[str, str]) -> int | None:
     """The announced length of a body, None when there is none that counts."""
-    value = headers.get("Content-Length", "")
     chunked = "chunked" in headers.get("Transfer-Encoding", "").lower()
-    return None if chunked or not value.isascii() or not value.isdigit() else int(value)
+    found = _LENGTH.fullmatch(headers.get("Content-Length", ""))
+    return None if chunked or not found else int(found.group())
 
 
 def body_encoding(headers: Mapping[str, str]) -> str | None:
@@ -30,7 +34,7 @@ def body_encoding(headers: Mapping[str, str]) -> str | None:
 
 def content_range(response: StreamResponse) -> tuple[int | None, int | None]:
     """First byte and whole length of a 206, None for what it does not say."""
-    found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", "").strip())
+    found = _RANGE.fullmatch(response.headers.get("Content-Range", "").strip())
     if not found:
         return None, None
     return int(found.group(1)), None if found.group(2) == "*" else int(found.group(2))

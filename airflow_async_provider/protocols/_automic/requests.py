@@ -274,7 +274,7 @@ def _filter_value(name: str, kind: str, value: Any) -> Any:
         return bool(value) if isinstance(value, bool | int) else str(value)
     if kind == "number":
         text = str(value).strip()
-        if not text.lstrip("-").isdigit():
+        if not re.fullmatch("-?[0-9]{1,30}", text):
             raise ConfigurationError(f"Filter {name} takes a number, not {text[:40]!r}.")
         return int(text)
     if kind == "time":

@@ -273,7 +273,7 @@ def _field(name: str, value: Any) -> Denial | None:
 def _some(value: Any) -> bool:
     """Whether a value is a number above 0, or a list that is not empty."""
     if isinstance(value, str):
-        return value.isdigit() and len(value) < 20 and int(value) > 0
+        return value.isdecimal() and len(value) < 20 and int(value) > 0
     if isinstance(value, list):
         return says_something(value)
     return isinstance(value, int | float) and not isinstance(value, bool) and value > 0

@@ -134,7 +134,7 @@ def _says_error(document: dict[str, Any], response: HttpResponse) -> bool:
     if fields.get("status") in ("error", "fail", "ERROR", "FAIL") and fields.get("message"):
         return True
     codes = [document.get(name) for name in ("status", "code", "statusCode", "status_code")]
-    refused = any(str(c).isdigit() and 400 <= int(str(c)) <= 599 for c in codes if isinstance(c, int | str))
+    refused = any(re.fullmatch("[45][0-9][0-9]", str(c)) for c in codes if isinstance(c, int | str))
     return refused and any(isinstance(document.get(n), str) for n in ("message", "title", "detail", "msg"))
 
 

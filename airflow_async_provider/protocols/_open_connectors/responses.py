@@ -53,7 +53,7 @@ def identifier(value: Any) -> str | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else None
+        value = int(value) if value.is_integer() else None
     if isinstance(value, int):
         return str(value) if abs(value) < 10**30 else None
     if isinstance(value, str) and 0 < len(value.strip()) <= 200 and value.strip().isprintable():

@@ -122,6 +122,8 @@ REAL: list[Any] = [
     {"code": 11049, "error": 5, "details": []},
     {"name": "operations/7", "done": True, "response": {"a": 1}, "error": {"code": 5, "message": "no"}},
     {"id": "7", "status": "Succeeded", "properties": {"output": 1}, "resultUrl": "/r", "statusUrl": "/s"},
+    {"state": "running", "job_id": "7", "message": "m", "progress": 0.5, "result": {"rows": 1}},
+    {"status": "completed", "code": 200, "message": "m", "errorCount": 0, "failed": "0", "progress": "50%"},
 ]  # fmt: skip
 
 scalars = (
@@ -358,6 +360,36 @@ def test_any_callback(headers: Headers, body: bytes) -> None:
             tried(partial(protocol.read_callback, headers, body), protocol)
             key = getattr(protocol, "delivery_id", lambda h, b: None)(headers, body)
             assert key is None or isinstance(key, str)
+
+
+#: A number is not what Python reads without a word: too large for a float, for text, or a digit of its own.
+NUMBERS = [10**400, -(10**400), "9" * 5000, "\xb2", "\u0663", 1e308, 1e-308]
+
+
+def leaves(document: Any) -> Iterator[tuple[Any, Any]]:
+    """Every place of a document that holds a single value: what it is in, and its key there."""
+    for key, value in document.items() if isinstance(document, dict) else enumerate(document):
+        if isinstance(value, dict | list):
+            yield from leaves(value)
+        else:
+            yield document, key
+
+
+@over_all
+def test_any_number_in_any_place(protocol: JobProtocol) -> None:
+    handle = JobHandle("x", "7", 0.0, status_url="https://api.example/s/1")
+    for document in map(copy.deepcopy, REAL):
+        for place, key in leaves(document):
+            before = place[key]
+            for number in NUMBERS:
+                place[key] = number
+                body = json.dumps(document).encode()
+                response = HttpResponse(200, Headers(), body, 1.7e9, "https://api.example/s/1")
+                tried(partial(protocol.read_submit, response), protocol)
+                tried(partial(protocol.read_status, handle, response), protocol)
+                if protocol is not ASO:
+                    tried(partial(protocol.read_callback, Headers(), body), protocol)
+            place[key] = before
 
 
 @over_all

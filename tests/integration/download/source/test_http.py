@@ -323,6 +323,8 @@ def test_whole_answer_to_a_range_is_compared_and_read_on(server: ByteServer) -> 
     [
         {"headers": {"Content-Range": "bytes 1-1499999/1500000"}},
         {"headers": {"Content-Range": "elephants"}},
+        {"headers": {"Content-Range": "bytes 400000-1499999/" + "9" * 5000}},
+        {"headers": {"Content-Range": f"bytes {'0' * 5000}400000-1499999/1500000"}},
         {"drop": ("ETag",)},
     ],
 )
@@ -333,6 +335,18 @@ def test_range_answer_that_cannot_be_trusted_leads_to_the_whole(
     source = source_of(server)
     assert read_all(source) == CONTENT
     assert server.ranges == [None, "bytes=400000-", None]
+
+
+@pytest.mark.parametrize("length", ["9" * 5000, "\xb2", "0x3", "-3", "3.0"])
+def test_a_length_that_is_no_number_is_none(server: ByteServer, length: str) -> None:
+    def answer(exchange: Exchange) -> None:
+        exchange.head(200, {"Content-Length": length, "Connection": "close"})
+        exchange.connection.sendall(b"abc")
+        exchange.last = True
+
+    server.steps = [answer]
+    source = source_of(server)
+    assert (read_all(source), source.length) == (b"abc", None)
 
 
 def test_range_answer_without_the_whole_length_is_fine(server: ByteServer) -> None:
