@@ -33,12 +33,10 @@ class AutomicEndpoint(Endpoint):
     An Automic system as one client of it sees it.
 
     :param client: the client, a segment of every path
-    :param run_url: address template of a run in Automic's web interface, with ``{client}`` and ``{run_id}``
     :param batch_polls: whether many waiting runs are asked for by lists
     """
 
     client: str = ""
-    run_url: str = ""
     batch_polls: bool = True
 
 
@@ -50,15 +48,18 @@ def endpoint_of(conn: Connection) -> AutomicEndpoint:
     """
     extra = extra_of(conn)
     check_names(conn, extra, FIELDS)
-    url = base_url(conn)
+    url, client = base_url(conn), _client(conn, extra)
+    settings = common_settings(conn)
+    # What other systems call job_url has Automic's own words for its parts.
+    if run_url := str(extra.get("run_url") or ""):
+        settings["job_url"] = run_url.replace("{client}", client).replace("{run_id}", "{job_id}")
     return AutomicEndpoint(
         base_url=url,
         auth=client_credentials(conn, extra, url)
         or StaticAuth({"Authorization": _authorization(conn, extra)}),
-        client=_client(conn, extra),
-        run_url=str(extra.get("run_url") or ""),
+        client=client,
         batch_polls=_batch_polls(conn, extra),
-        **common_settings(conn),
+        **settings,
     )
 
 

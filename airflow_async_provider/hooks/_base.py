@@ -239,14 +239,10 @@ class AsyncApiHook(BaseHook):
 
     def _location(self, handle: JobHandle, endpoint: Endpoint) -> str:
         self._check_bound(handle, endpoint)
-        if page := self._page_of(handle, endpoint):
+        page = endpoint.job_url.replace("{job_id}", quote(handle.shown_id.lstrip("/")))
+        if page:
             split_url(page)
-            return page
-        return _polled_at(handle, endpoint)
-
-    def _page_of(self, handle: JobHandle, endpoint: Endpoint) -> str:
-        """Address of a job in the remote system's web interface; empty where the connection names none."""
-        return endpoint.job_url.replace("{job_id}", quote(handle.shown_id.lstrip("/")))
+        return page or _polled_at(handle, endpoint)
 
     # -- jobs ---------------------------------------------------------------------------------------------
 

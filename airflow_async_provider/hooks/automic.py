@@ -143,10 +143,7 @@ class AutomicHook(BatchedPolls):
 
     def run_url(self, run: Run) -> str:
         """Address of a run in Automic's web interface; empty without ``run_url`` in the connection."""
-        return _page_of(str(self._run_id(run)), self.endpoint)
-
-    def _page_of(self, handle: JobHandle, endpoint: Endpoint) -> str:
-        return _page_of(handle.job_id, endpoint)
+        return self.endpoint.job_url.replace("{job_id}", str(self._run_id(run)))
 
     def get_execution(self, run: Run, *, fields: str | None = None) -> dict[str, Any]:
         """
@@ -310,11 +307,6 @@ class AutomicHook(BatchedPolls):
 
     def _ask(self, request: HttpRequest, read: Callable[[HttpResponse], T]) -> T:
         return with_retries(request, lambda: read(self.call(request)))
-
-
-def _page_of(run_id: str, endpoint: Endpoint) -> str:
-    template = endpoint.run_url if isinstance(endpoint, AutomicEndpoint) else ""
-    return template.replace("{client}", _client_of(endpoint)).replace("{run_id}", run_id)
 
 
 def _client_of(endpoint: Endpoint) -> str:
