@@ -144,11 +144,11 @@ def watch(
             left -= pause
             logger.alive()
         sleep(left)
-        status = None
+        status, asked = None, time.monotonic()
         try:
             status = hook.status(handle, tries=1)
         except AsyncJobError as e:
-            step = wait.failed(time.time(), e)
+            step = wait.failed(time.time(), e, took=time.monotonic() - asked)
             logger.failed(e, step)
         else:
             step = _after(wait, status, time.time())
@@ -206,8 +206,9 @@ async def awatch(
             status = await hook.astatus(handle)
             meter.polled(handle, hook.conn_id, time.monotonic() - asked, failed=False)
         except AsyncJobError as e:
-            meter.polled(handle, hook.conn_id, time.monotonic() - asked, failed=True)
-            error, step = e, wait.failed(now(), e)
+            took = time.monotonic() - asked
+            meter.polled(handle, hook.conn_id, took, failed=True)
+            error, step = e, wait.failed(now(), e, took=took)
             logger.failed(e, step)
         else:
             step = _after(wait, status, now())

@@ -153,8 +153,13 @@ class Wait:
         self.remote_status = remote_status
         return self._next(now, retry_after, changed=changed)
 
-    def failed(self, now: float, error: Exception) -> Sleep | Stop:
-        """After a poll that brought no readable answer; only some failures are worth another try."""
+    def failed(self, now: float, error: Exception, *, took: float = 0.0) -> Sleep | Stop:
+        """
+        After a poll that brought no readable answer; only some failures are worth another try.
+
+        :param took: seconds until it had failed. They count to the pause, up to half of it: who has waited
+            for a silent remote system asks again when he would have had it answered at once
+        """
         self.polls += 1
         self.errors += 1
         # What the description of an API promises and the first answers do not hold will not come later. Once
@@ -168,9 +173,11 @@ class Wait:
         # Counted in time: how many questions fall into an outage depends on the pace alone.
         elif now - self.failing_since >= self.policy.max_outage:
             return Stop("error", error)
-        return self._next(now, getattr(error, "retry_after", None), changed=False)
+        return self._next(now, getattr(error, "retry_after", None), changed=False, took=took)
 
-    def _next(self, now: float, retry_after: float | None, *, changed: bool) -> Sleep | Stop:
+    def _next(
+        self, now: float, retry_after: float | None, *, changed: bool, took: float = 0.0
+    ) -> Sleep | Stop:
         policy = self.policy
         if changed or not self._pause:
             self._pause = policy.poll_interval
@@ -185,7 +192,8 @@ class Wait:
                 pause = max(pause, min(pause * growth, policy.max_poll_interval))
             # The remote knows best; jitter only upwards, for it said "not before".
             return self._sleep(now, pause * (1 + self._random.uniform(0, policy.jitter)))
-        return self._sleep(now, self._pause * (1 + self._random.uniform(-policy.jitter, policy.jitter)))
+        pause = self._pause * (1 + self._random.uniform(-policy.jitter, policy.jitter))
+        return self._sleep(now, max(pause - took, pause / 2))
 
     def _sleep(self, now: float, seconds: float) -> Sleep | Stop:
         if now >= self.deadline:

@@ -6,7 +6,8 @@ Who may send now: sockets of one event loop, shared so that a silent remote slow
   :data:`SLOW_AFTER` no longer counts (up to :data:`MAX_SLOW` of them): healthy remotes answer long before.
 * To one host so many as it deserves: a new host begins with :data:`FIRST_SOCKETS`, each answer adds one up to
   :data:`MAX_SOCKETS_PER_HOST`, and each silence halves it, down to one.
-* No more requests to one host in a minute than the connection says, evenly after a first burst.
+* No more requests to one host in a minute than the connection says, evenly after a first burst. What a host
+  could not get while it was silent does not come at once when it is back.
 
 All of this lives in one event loop; nothing here is shared between threads.
 """
@@ -125,6 +126,7 @@ class HostTurns:
         self._waiting: deque[asyncio.Future[None]] = deque()
         #: when the budget allows the next request at an even pace
         self._due = 0.0
+        self._was_silent = False
 
     async def take(self, per_minute: float) -> None:
         """
@@ -161,13 +163,17 @@ class HostTurns:
         self._wake()
 
     def answered(self) -> None:
-        """The host has answered: it deserves one socket more."""
+        """The host has answered: it deserves one socket more, and after a silence no burst."""
+        if self._was_silent:
+            self._was_silent = False
+            self._due = max(self._due, self._clock())
         if self._sockets < MAX_SOCKETS_PER_HOST:
             self._sockets += 1
             self._wake()
 
     def silent(self) -> None:
         """The host has not answered in time, or cannot be reached."""
+        self._was_silent = True
         self._sockets = max(self._sockets // 2, 1)
 
     def _wake(self) -> None:

@@ -268,6 +268,18 @@ def test_an_outage_is_counted_in_time_and_not_in_polls() -> None:
     assert wait.errors == 361
 
 
+@pytest.mark.parametrize(("took", "pause"), [(0, 30), (10, 20), (45, 15)])
+def test_who_has_waited_for_a_silent_host_waits_less_afterwards(took: float, pause: float) -> None:
+    """From one question to the next it is never less than the pace, and with a short silence just that."""
+    wait = a_wait(PollPolicy(poll_interval=30, max_poll_interval=30, jitter=0))
+    wait.first(NOW)
+    assert wait.failed(NOW + 100, TransientError("silent"), took=took) == Sleep(pause)
+    # "Not before", said the remote system.
+    asked_later = wait.failed(NOW + 200, TransientError("busy", retry_after=30), took=took)
+    assert isinstance(asked_later, Sleep)
+    assert asked_later.seconds >= 30
+
+
 def test_failures_back_off_as_well() -> None:
     wait = a_wait()
     assert [seconds(wait.failed(NOW, TransientError("503"))) for _ in range(4)] == [20, 40, 60, 60]

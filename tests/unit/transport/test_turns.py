@@ -95,6 +95,21 @@ def test_the_budget_is_even_after_a_burst() -> None:
     assert host._pause(0.1) < 0
 
 
+def test_a_host_that_is_back_gets_no_burst() -> None:
+    """Thousands of jobs wait for it, and what it could not answer meanwhile has saved up its budget."""
+    clock = Clock()
+    host = HostTurns(clock)
+    host._pause(0.1)
+    host.silent()
+    clock.now += 3600  # the answer to the last question before takes its time
+    host.answered()
+    pauses = [host._pause(0.1) for _ in range(20)]
+    assert pauses == pytest.approx([0.1 * (number + 1) for number in range(20)])
+    host.answered()
+    clock.now += 3600
+    assert host._pause(0.1) < 0
+
+
 async def test_large_answers_have_a_round_each_without_the_garbage_collector() -> None:
     one, order = OneAtATime(), []
 
