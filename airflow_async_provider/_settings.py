@@ -14,7 +14,7 @@ MIN_PAGE_REPORT_SECONDS = 2.0
 
 #: How many results a triggerer stores at once, and how short a result URL lives that it stores (seconds).
 DEFAULT_STORE_THREADS = 4
-DEFAULT_STORE_BELOW = 0.0
+DEFAULT_STORE_BELOW = 900.0
 
 #: Bytes.
 DEFAULT_CALLBACK_MAX_BYTES = 16 * 1024 * 1024

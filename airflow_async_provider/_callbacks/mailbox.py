@@ -159,6 +159,18 @@ async def apush_return_value(task: TaskKey, value: Any, *, mapped_over: bool) ->
     await asyncio.get_running_loop().run_in_executor(_pushing, push)
 
 
+async def apush_link(task: TaskKey, key: str, address: str) -> None:
+    """
+    Push the address behind one of a task's buttons, as its worker would have done (Airflow >= 3.3).
+
+    :param key: the button's key
+    :raises Exception: Airflow did not answer
+    """
+    from airflow.sdk.bases.xcom import BaseXCom
+
+    await BaseXCom.aset(key=key, value=address, **_where(task))
+
+
 def has_own_xcoms() -> bool:
     """Whether values are stored by an XCom backend of somebody's own, and not in Airflow's own form."""
     from airflow.sdk.bases.xcom import BaseXCom

@@ -15,6 +15,7 @@ from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Submitted
 
 if TYPE_CHECKING:
+    from airflow_async_provider._jobs.record import JobRecord
     from airflow_async_provider._jobs.results.settings import StoreSettings
     from airflow_async_provider._jobs.run import JobRun
 
@@ -167,6 +168,9 @@ class StartingTask(WatchingTask, Protocol):
 
     def job_label(self) -> str:
         """What the job is for a person: an endpoint, an object name."""
+
+    def facts_of_stored(self, record: JobRecord) -> Mapping[str, Any]:
+        """Entries of the return value beside what is said of a stored result."""
 
     def start(self, run: JobRun) -> Submitted:
         """Start the job; ``run`` has the correlation id and, where it is expected, the callback."""

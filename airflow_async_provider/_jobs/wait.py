@@ -18,6 +18,7 @@ from airflow_async_provider._jobs import airflow_exceptions, messages
 from airflow_async_provider._jobs.cancel import cancel
 from airflow_async_provider._jobs.display import facts_of
 from airflow_async_provider._jobs.ending import prepare_end
+from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store_from import store_arguments, stored_by_triggerer
 from airflow_async_provider._metrics import count
 from airflow_async_provider._page.hint import hint_for
@@ -172,6 +173,8 @@ def _defer(run: JobRun) -> NoReturn:
     from airflow_async_provider.triggers.async_job import AsyncJobTrigger
 
     record, carried = run.record, run.record.to_dict()
+    called = run.callback is not None and bool(record.submission)
+    store = store_arguments(run.task, run.store_settings, callback=called)
     arguments: dict[str, Any] = {
         "job": carried["handle"],
         "conn_id": run.task.hook.conn_id,
@@ -182,12 +185,8 @@ def _defer(run: JobRun) -> NoReturn:
         "settle": settle_seconds(),
         "cancel_on_kill": run.task.cancel_on_kill,
         **(run.callback.trigger_arguments() if run.callback else {}),
-        **prepare_end(run),
-        **store_arguments(
-            run.task,
-            run.store_settings,
-            callback=run.callback is not None and bool(record.submission),
-        ),
+        **prepare_end(run, stored=_end_of_stored(run) if store else None),
+        **store,
     }
     if run.settings.worker_poll_interval is not None:
         arguments["wake_after"] = run.settings.worker_poll_interval
@@ -196,6 +195,12 @@ def _defer(run: JobRun) -> NoReturn:
     raise airflow_exceptions.TaskDeferred(
         trigger=AsyncJobTrigger(**arguments), method_name="execute_complete", kwargs={"run": carried}
     )
+
+
+def _end_of_stored(run: JobRun) -> dict[str, Any]:
+    """What becomes of a result that the triggerer has stored, see :class:`TaskEnd`."""
+    facts = run.starting.facts_of_stored(replace(run.record, via="poll"))
+    return {"facts": dict(facts), "since": run.record.started_at, "link": ResultLink().xcom_key}
 
 
 def deferred_here(context: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -79,8 +79,8 @@ CONFIG: dict[str, Any] = {
                 "waits for no worker. 0: only where a task says store_from='triggerer'.",
                 "version_added": "0.1.0",
                 "type": "float",
-                "example": "900",
-                "default": "0",
+                "example": None,
+                "default": "900",
             },
             "triggerer_store_threads": {
                 "description": "How many results a triggerer stores at once. 0: none, workers do.",

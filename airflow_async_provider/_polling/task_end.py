@@ -18,6 +18,9 @@ from airflow_async_provider.errors import DownloadError
 from airflow_async_provider.protocols._http.values import check_for_xcom
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
 
+#: What a triggerer says of a result that it has stored, and is no part of the task's value.
+OF_THE_TRIGGERER = ("fingerprint", "link")
+
 
 class NeedsWorkerError(Exception):
     """A worker has to end the task; the text says why."""
@@ -34,6 +37,9 @@ class TaskEnd:
         job's handle
     :param may_be_nothing: a result without a value is the value None; else it has to be fetched
     :param by_receiver: the receiver may end it, too: values are stored in Airflow's own form
+    :param stored: the value is what the triggerer has stored: ``facts`` are further entries of it, ``since``
+        is when the task set out (epoch seconds of the worker's clock), and ``link`` the key under which
+        Airflow keeps the address of the result
     """
 
     push: bool = True
@@ -41,6 +47,7 @@ class TaskEnd:
     max_bytes: int | None = None
     may_be_nothing: bool = False
     by_receiver: bool = False
+    stored: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form, without what says nothing."""
@@ -59,16 +66,33 @@ class TaskEnd:
             return None
         return cls(**value)
 
-    def value(self, handle: JobHandle, status: JobStatus | None) -> Any:
+    def value(
+        self,
+        handle: JobHandle,
+        status: JobStatus | None,
+        *,
+        stored: Mapping[str, Any] | None = None,
+        now: float = 0.0,
+    ) -> Any:
         """
         The task's value.
 
         :param handle: the job
         :param status: the answer, or the callback, that told of the success
+        :param stored: what the triggerer has stored
+        :param now: epoch seconds of the worker's clock
         :raises NeedsWorkerError: only a worker can make it
         :raises ResultError: it is none, or too large: a worker says so
         """
-        value = handle.to_dict() if self.max_bytes is None else self._in_answer(handle, status)
+        value: Any = handle.to_dict()
+        if self.stored is not None:
+            if stored is None:
+                raise NeedsWorkerError("its result is not stored yet")
+            took = round(now - self.stored["since"], 3)
+            report = {name: fact for name, fact in stored.items() if name not in OF_THE_TRIGGERER}
+            value = {**report, "seconds": took, **self.stored["facts"]}
+        elif self.max_bytes is not None:
+            value = self._in_answer(handle, status)
         if self.mapped_over and not isinstance(value, list | dict):
             raise NeedsWorkerError("a task is expanded over the result, which is no list and no dictionary")
         return value if self.push else None

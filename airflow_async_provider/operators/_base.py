@@ -16,6 +16,7 @@ from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.arguments import refuse_unknown, seconds, with_retry_policy
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
+from airflow_async_provider._jobs.record import JobRecord
 from airflow_async_provider._jobs.results.settings import StoreSettings
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.task import CallbackSettings, WaitSettings
@@ -203,6 +204,10 @@ class AsyncJobOperator(BaseOperator):
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Turn a succeeded job into the task's return value; here its handle."""
         return run.handle.to_dict()
+
+    def facts_of_stored(self, record: JobRecord) -> Mapping[str, Any]:
+        """Entries of the return value beside what is said of a stored result."""
+        return {}
 
     def value_at_end(self) -> TaskEnd | None:
         """The job's handle, where a success leaves nothing else to be done."""

@@ -27,6 +27,7 @@ from airflow_async_provider._jobs.arguments import (
 )
 from airflow_async_provider._jobs.ending import AT_THE_END, uses
 from airflow_async_provider._jobs.job_link import RemoteJobLink
+from airflow_async_provider._jobs.record import JobRecord
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.parts import check_destination
 from airflow_async_provider._jobs.results.returned import DEFAULT_MAX_XCOM_BYTES, ReturnedResult
@@ -381,6 +382,10 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             return TaskEnd()
         return TaskEnd(max_bytes=self.max_xcom_bytes) if self.destination is None else None
 
+    def facts_of_stored(self, record: JobRecord) -> Mapping[str, Any]:
+        """What told of the end."""
+        return {"via": record.via}
+
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """
         Hand over the result.
@@ -396,8 +401,9 @@ class HttpAsyncJobOperator(AsyncJobOperator):
                     job=handle.shown_id,
                 )
             return handle.to_dict()
+        since, facts = run.record.started_at, self.facts_of_stored(run.record)
         if self.destination is not None and run.stored is not None:
-            return run.results.store(handle, status, since=run.record.started_at, via=run.record.via)
+            return run.results.store(handle, status, since=since, **facts)
         result = self.hook.result(handle, status)
         status = replace(status, result=result)
         if status.no_data and self.on_no_data == "skip":
@@ -410,6 +416,5 @@ class HttpAsyncJobOperator(AsyncJobOperator):
             value = None if result is None else returned.value(handle, status)
         else:
             check_destination(handle, result)
-            since, via = run.record.started_at, run.record.via
-            value = run.results.store(handle, status, since=since, via=via)
+            value = run.results.store(handle, status, since=since, **facts)
         return value

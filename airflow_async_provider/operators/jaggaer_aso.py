@@ -17,6 +17,7 @@ from airflow_async_provider._download.limits import (
 from airflow_async_provider._download.options import STORE_TEMPLATE_FIELDS
 from airflow_async_provider._jobs.arguments import method_of, query_of, refuse_unknown, store_options_of
 from airflow_async_provider._jobs.job_link import RemoteJobLink
+from airflow_async_provider._jobs.record import JobRecord
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.settings import StoreFrom, StoreSettings
 from airflow_async_provider._jobs.results.store import lineage_of
@@ -191,6 +192,10 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
         """Lineage for Airflow's OpenLineage provider: the remote endpoint in, the destination out."""
         return lineage_of(self, self.endpoint)
 
+    def facts_of_stored(self, record: JobRecord) -> Mapping[str, Any]:
+        """How often the job was started anew."""
+        return {"restarts": record.restarts}
+
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Download, or start again when the file is gone."""
         result = status.result
@@ -202,8 +207,9 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
             count("results_expired", system=run.handle.protocol, connection=self.hook.conn_id)
             return self._start_again(run, "its result URL has expired")
         record = run.record
+        facts = self.facts_of_stored(record)
         try:
-            return run.results.store(run.handle, status, since=record.started_at, restarts=record.restarts)
+            return run.results.store(run.handle, status, since=record.started_at, **facts)
         except ResultExpiredError as e:
             return self._start_again(run, str(e))
 

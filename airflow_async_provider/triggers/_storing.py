@@ -9,6 +9,7 @@ costs an event loop most: one connection to the source, one part under way, one 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -25,6 +26,7 @@ from airflow_async_provider._download.locations import Location, is_folder
 from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._polling.wait_log import Log
 from airflow_async_provider._settings import triggerer_paths, triggerer_store_threads
+from airflow_async_provider.errors import DownloadError
 from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.protocols._job import JobHandle, JobStatus
 from airflow_async_provider.protocols._registry import protocol_of
@@ -42,6 +44,13 @@ NOTED_WITHIN = 1.0
 
 #: Schemes of fsspec's that lead to no other machine.
 OF_ONE_MACHINE = frozenset({"local", "memory"})
+
+#: What of a URL's life may pass until its result is on its way to the destination; later it is a worker's.
+#: Triggerers may reach less than workers do: the storage may be silent to them.
+PART_OF_LIFE = 0.5
+
+#: So long an attempt to reach S3 takes (seconds).
+CONNECTED_WITHIN = 5.0
 
 #: A client for S3 takes a tenth of a second of CPU to make, and serves so long (seconds).
 CLIENT_LIFE = 60.0
@@ -134,19 +143,31 @@ async def stored_result(
     :param conn_id: Airflow connection of the job
     :param task: whose result it is
     :raises StoppedError: another triggerer does it
-    :raises ResultExpiredError: its URL has expired, also while the threads were busy
-    :raises ResultError: it could not be fetched or stored
+    :raises ResultExpiredError: its URL has expired
+    :raises ResultError: it could not be fetched or stored, also: the threads were busy, or the destination
+        silent, for so long that a worker shall try while the URL is still good
     """
-    async with _turns():
-        claim = Claim(task, f"{handle.protocol}/{handle.job_id}/{handle.submitted_at}")
-        if (stored := await claim.take()) is not None:
-            return dict(stored)
-        facts, work = None, _Storing(request, handle, status, conn_id, claim, log)
-        try:
-            facts = await _in_thread(work)
-        finally:
-            if work.over.is_set():  # else the next one waits until the claim has run out
-                await _released(claim, facts, log)
+    expires_at = None if status.result is None else status.result.expires_at
+    patience = None if expires_at is None else max(0.0, expires_at - time.time()) * PART_OF_LIFE
+    try:
+        async with asyncio.timeout(patience) as limit, _turns():
+            claim = Claim(task, f"{handle.protocol}/{handle.job_id}/{handle.submitted_at}")
+            if (stored := await claim.take()) is not None:
+                return dict(stored)
+            facts, work = None, _Storing(request, handle, status, conn_id, claim, log, limit)
+            try:
+                facts = await _in_thread(work)
+            finally:
+                if work.over.is_set():  # else the next one waits until the claim has run out
+                    await _released(claim, facts, log)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise DownloadError(
+            f"it had not begun after {patience:.0f} seconds, half of what its URL has left (all threads are "
+            "busy, or the storage does not answer here)",
+            job=handle.shown_id,
+        ) from None
     return facts
 
 
@@ -193,7 +214,9 @@ class _Storing:
         conn_id: str | None,
         claim: Claim,
         log: Log,
+        limit: asyncio.Timeout,
     ) -> None:
+        self._limit, self._loop = limit, asyncio.get_running_loop()
         self._request, self._handle, self._status = request, handle, status
         self._conn_id, self._claim, self._log = conn_id, claim, log
         self._source: ByteSource | None = None
@@ -222,12 +245,19 @@ class _Storing:
         result = hook.result(self._handle, self._status)  # looks whether the job is one of this connection
         if options.unpack is None and result is not None and result.unpack in ("gzip", "zip"):
             options = StoreOptions(**{**self._request.options, "unpack": result.unpack})
+        place = _place(uri, options)
+        place.check()  # first: some sources are read once only
+        self._claim.check()
+        self._loop.call_soon_threadsafe(self._begin)
         source = self._source = source_of(hook, self._handle, self._status, result, uri)
         source.use_one_connection()
-        place = _place(uri, options)
         bounds = _StoppableBounds(options.limits, self._claim)
         report = download(source, place, options, uploads=self._claim, bounds=bounds, log=self._log)
-        return {**report.to_dict(), "fingerprint": self._fingerprint(place)}
+        return {**report.to_dict(), "fingerprint": self._fingerprint(place), "link": report.link}
+
+    def _begin(self) -> None:
+        with contextlib.suppress(RuntimeError):  # just too late
+            self._limit.reschedule(None)
 
     def _fingerprint(self, place: Destination) -> str | None:
         try:
@@ -281,5 +311,7 @@ def _place(uri: str, options: StoreOptions) -> Destination:
         now = time.monotonic()
         for old in [conn_id for conn_id, (at, _) in list(_known.items()) if now - at > CLIENT_LIFE]:
             _known.pop(old, None)
+        if place.aws_conn_id not in _known:
+            place.connect_within(CONNECTED_WITHIN)
         place.share(_known.setdefault(place.aws_conn_id, (now, place))[1])
     return place

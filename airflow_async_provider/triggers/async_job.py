@@ -12,8 +12,9 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_async_provider._callbacks.heartbeats import HeartbeatWatch, words_of
-from airflow_async_provider._callbacks.mailbox import alook, apush_return_value, key_of
+from airflow_async_provider._callbacks.mailbox import alook, apush_link, apush_return_value, key_of
 from airflow_async_provider._callbacks.registration import Delivery
+from airflow_async_provider._metrics import count
 from airflow_async_provider._page.hint import hint_for
 from airflow_async_provider._page.report import JobReport, reported
 from airflow_async_provider._polling.loop import DUE, HEARTBEAT_LOST, STORED, Outcome, awatch
@@ -219,12 +220,17 @@ class AsyncJobTrigger(BaseTrigger):
         handle, answer = JobHandle.from_dict(self.job), self._answer
         if url := event.get("status_url"):
             handle = replace(handle, status_url=url)
+        stored: Mapping[str, Any] | None = event.get(STORED)
         try:
             if end.max_bytes is None or answer is None:
-                value = end.value(handle, answer)
+                value = end.value(handle, answer, stored=stored, now=self.now())
             else:
                 answer = replace(answer, result_request=protocol_of(handle).result_request(handle, answer))
                 value = await asyncio.to_thread(end.value, handle, answer)
+            if stored and end.stored:
+                await apush_link(key_of(self.task_instance), end.stored["link"], stored["link"])
+                tags = {"system": handle.protocol, "connection": self.conn_id or handle.conn_id or ""}
+                count("bytes_stored", stored["bytes"], **tags)
             if value is not None:
                 await apush_return_value(key_of(self.task_instance), value, mapped_over=end.mapped_over)
         except (NeedsWorkerError, AsyncJobError) as e:

@@ -31,7 +31,8 @@ Make = Callable[[], Any]
 
 def download(destination: str, **given: Any) -> Make:
     """Makes an ASO download, for each worker anew."""
-    arguments = {"task_id": "t", "poll_interval": 0.05, "timeout": 60, **GET, **given}
+    common = {"task_id": "t", "poll_interval": 0.05, "timeout": 60, "end_from_trigger": False}
+    arguments = {**common, **GET, **given}
     return partial(JaggaerAsoDownloadOperator, destination=destination, **arguments)
 
 

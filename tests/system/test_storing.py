@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results that the triggerer stores, on a real Airflow: all workers are busy, and it is killed."""
+"""
+Results that the triggerer stores, on a real Airflow: all workers are busy, and it is killed.
+
+``STORING_JOBS=50 STORING_MINUTES=10`` make it more jobs, and keep the workers busy for so long by the clock.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +23,10 @@ from tests.support.harness.servers import S3Server, SimulatorProcess
 #: All of Airflow's workers.
 WORKERS = PATIENT["core"]["parallelism"]
 
-JOBS = [f"get_{number}" for number in range(10)]
+JOBS = [f"get_{number}" for number in range(int(os.environ.get("STORING_JOBS", "10")))]
+
+#: How long the workers stay busy; 0: until all is stored, and the simulator's clock is turned ahead.
+MINUTES = float(os.environ.get("STORING_MINUTES", "0"))
 
 
 @pytest.fixture(scope="module")
@@ -85,10 +94,13 @@ def test_no_result_is_lost_while_all_workers_are_busy(
     try:
         busy = client.trigger("busy_workers", {"file": str(there)})
         wait_until(lambda: states(restored, busy).count("running") == WORKERS, "all workers to be busy", 180)
+        busy_since = time.monotonic()
         short_lived.finish_all()
         prefix = f"short_lived/{run_id}/"
         wait_until(lambda: len(s3_server.keys(prefix)) == len(JOBS), "all results to be stored", 240)
-        short_lived.act("advance_clock", seconds=10_000)  # no URL is valid any more
+        time.sleep(max(0.0, busy_since + MINUTES * 60 - time.monotonic()))
+        if not MINUTES:
+            short_lived.act("advance_clock", seconds=10_000)  # no URL is valid any more
         assert states(restored, busy).count("running") == WORKERS
     finally:
         there.unlink()

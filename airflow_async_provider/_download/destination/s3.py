@@ -238,6 +238,19 @@ class S3Object(Destination):
             self._hook = other.hook
             self._one_part_at_a_time = True
 
+    def connect_within(self, seconds: float) -> None:
+        """
+        Give an attempt to reach the server up after so long, unless the connection says otherwise.
+
+        :param seconds: boto3's own default is 60, five times
+        """
+        from botocore.config import Config
+
+        config, known = Config(connect_timeout=seconds), self.hook.conn_config.botocore_config
+        self._hook = _named_hook()(
+            aws_conn_id=self.aws_conn_id, config=config.merge(known) if known else config
+        )
+
     def write(self, source: ByteSource) -> None:
         """Upload, see :meth:`Destination.write`."""
         from botocore.exceptions import BotoCoreError, ClientError

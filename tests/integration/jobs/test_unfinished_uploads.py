@@ -42,6 +42,7 @@ def download(bucket: S3Server) -> Callable[[], JaggaerAsoDownloadOperator]:
         task_id="t",
         endpoint="event/7/apiItems/async",
         destination=f"s3://{bucket.bucket}/items",
+        store_from="worker",
         poll_interval=0.2,
         timeout=60,
     )

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -13,10 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
 
+from airflow_async_provider._callbacks.airflow_internals import ENDS_FROM_TRIGGER
 from airflow_async_provider._callbacks.mailbox import STORING_KEY
-from airflow_async_provider._callbacks.registration import from_stored
+from airflow_async_provider._callbacks.registration import DURABLE_KEY, from_stored
 from airflow_async_provider._download.destination.s3_multipart import MultipartUpload
+from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._polling import policy
 from airflow_async_provider.errors import JobExpiredError, ResultLimitError
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
@@ -41,7 +45,6 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_claim, "LEASE", 0.3)
     monkeypatch.setattr(_storing, "STOPPED_WITHIN", 30.0)
     monkeypatch.setattr(_storing, "NOTED_WITHIN", 30.0)
-    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_STORE_BELOW", "900")
     _storing._known.clear()  # of another test's server
 
 
@@ -330,6 +333,68 @@ def test_the_threads_take_turns(
     assert len(bucket.stored_keys()) == 6
 
 
+# -- ends without a worker
+
+ends = pytest.mark.skipif(not ENDS_FROM_TRIGGER, reason="a trigger ends its task from Airflow 3.3 on")
+
+
+def finished(steps: Steps) -> None:
+    """The trigger ends the task."""
+
+    async def events() -> list[Any]:
+        return [event async for event in steps.trigger().run()]
+
+    (event,) = asyncio.run(asyncio.wait_for(events(), 30))
+    assert event.payload == "success"
+
+
+@ends
+@pytest.mark.parametrize("request_", [GET, POST], ids=["GET", "POST"])
+def test_a_task_whose_result_is_stored_needs_no_worker(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, request_: dict[str, Any]
+) -> None:
+    """Its value and its button are those that a worker would have left."""
+    aso(result_bytes=5_000, result_expires=300)
+    worker = Steps(airflow, download(uri(bucket), **request_))
+    made = worker.make()
+    expected = made.execute_complete(airflow.context, event=worker.wait(), **worker.deferral.kwargs)
+    airflow.clear()
+    steps = Steps(airflow, download(uri(bucket), end_from_trigger=None, **request_))
+    finished(steps)
+
+    value = airflow.xcoms["return_value"]
+    assert value["sha256"] == sha256(bucket)
+    same = expected.keys() - {"sha256", "etag", "seconds"}
+    assert {name: value[name] for name in same} == {name: expected[name] for name in same}
+    assert value.keys() == expected.keys()
+    assert 0 <= value["seconds"] < 60
+    assert airflow.xcoms["_link_ResultLink"] == ResultLink().get_link(made, ti_key=None)
+    assert airflow.store[DURABLE_KEY]["ends_elsewhere"] is True
+
+
+@ends
+def test_a_worker_ends_the_task_whose_result_it_stores(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long-lived, or out of the triggerer's reach: then the task is resumed, and knows that."""
+    simulator = aso(result_bytes=5_000, result_expires=10_000)
+    steps = Steps(airflow, download(uri(bucket), end_from_trigger=None))
+    assert "end" in steps.arguments
+    assert "stored" not in steps.wait()
+    assert "return_value" not in airflow.xcoms
+    assert steps.resume()["sha256"] == sha256(bucket) == simulator.sha256_of()
+    assert airflow.store[DURABLE_KEY]["done"] is True
+    assert not airflow.store[DURABLE_KEY].get("ends_elsewhere")
+
+
+@ends
+def test_a_task_that_has_more_to_do_is_resumed(airflow: PlayedAirflow, aso: Aso, bucket: S3Server) -> None:
+    aso(result_bytes=5_000, result_expires=300)
+    steps = Steps(airflow, download(uri(bucket), end_from_trigger=None, outlets=[Asset("items")]))
+    assert "end" not in steps.arguments
+    assert steps.wait()["stored"]["bytes"] == 5_000
+
+
 # -- what a worker makes of it
 
 
@@ -376,6 +441,62 @@ def test_a_worker_tries_what_the_triggerer_could_not(
         event = steps.wait()
     assert (event["state"], event.get("stored")) == ("succeeded", None)
     assert steps.resume()["sha256"] == sha256(bucket) == simulator.sha256_of()
+
+
+def test_without_credentials_in_the_triggerer_a_worker_stores_it(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nothing is asked of the source for it, which may give its bytes once only."""
+    simulator = aso(result_bytes=5_000, result_expires=300)
+    steps = Steps(airflow, download(uri(bucket), **POST))
+    nobodys = {**json.loads(bucket.connection()), "login": None, "password": None}
+    with monkeypatch.context() as without:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+            without.delenv(name, raising=False)
+        without.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        without.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+        without.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(nobodys))
+        event = steps.wait()
+    assert (event["state"], event.get("stored")) == ("succeeded", None)
+    assert simulator.journal.downloads == 0
+    assert steps.resume()["sha256"] == sha256(bucket) == simulator.sha256_of()
+
+
+def test_a_storage_that_is_silent_to_the_triggerer_leaves_the_url_time_for_a_worker(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = aso(result_bytes=5_000, result_expires=300)
+    steps = Steps(airflow, download(uri(bucket), **POST))
+    with monkeypatch.context() as silent, socket.create_server(("127.0.0.1", 0)) as nobody:
+        silent.setattr(_storing, "PART_OF_LIFE", 0.002)
+        silent.setattr(_storing, "STOPPED_WITHIN", 0.1)
+        away = json.loads(bucket.connection())
+        away["extra"]["endpoint_url"] = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        away["extra"]["config_kwargs"] = {"read_timeout": 5, "retries": {"total_max_attempts": 1}}
+        silent.setenv("AIRFLOW_CONN_AWS_DEFAULT", json.dumps(away))
+        event = steps.wait()
+    assert (event["state"], event.get("stored")) == ("succeeded", None)
+    assert simulator.journal.downloads == 0
+    assert steps.resume()["sha256"] == sha256(bucket) == simulator.sha256_of()
+
+
+def test_what_has_begun_in_time_may_take_its_time(
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = []
+    begin = _storing._Storing._begin
+
+    def watched(self: Any) -> None:
+        limits.append(self._limit.when())
+        begin(self)
+        limits.append(self._limit.when())
+
+    monkeypatch.setattr(_storing._Storing, "_begin", watched)
+    simulator = aso(result_bytes=5_000, result_expires=300)
+    steps = Steps(airflow, download(uri(bucket)))
+    assert steps.wait()["stored"]["sha256"] == sha256(bucket) == simulator.sha256_of()
+    assert limits[0] is not None
+    assert limits[1] is None
 
 
 def test_the_limits_are_the_same(airflow: PlayedAirflow, aso: Aso, bucket: S3Server) -> None:
@@ -450,7 +571,12 @@ def test_a_described_api_whose_urls_expire(
 
         def make() -> HttpAsyncJobOperator:
             return HttpAsyncJobOperator(
-                task_id="t", profile=description, destination=uri(bucket), poll_interval=0.05, timeout=30
+                task_id="t",
+                profile=description,
+                destination=uri(bucket),
+                poll_interval=0.05,
+                timeout=30,
+                end_from_trigger=False,
             )
 
         steps = Steps(airflow, make)

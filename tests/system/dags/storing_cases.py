@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -29,16 +30,22 @@ def busy(until_gone: str) -> None:
 with DAG("busy_workers", schedule=None, params={"file": "/nowhere"}, default_args={"retries": 0}):
     busy.expand(until_gone=["{{ params.file }}"] * 8)
 
-for name, conn_id in (("short_lived", "aso_short_lived"), ("killed_triggerer", "aso_slow_results")):
-    with DAG(name, schedule=None, default_args={"retries": 0}, max_active_tasks=32):
+#: The second one says who stores; the first one leaves it to the life of the URLs.
+CASES: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("short_lived", "aso_short_lived", {}),
+    ("killed_triggerer", "aso_slow_results", {"store_from": "triggerer"}),
+)
+
+for name, conn_id, stored in CASES:
+    with DAG(name, schedule=None, default_args={"retries": 0}, max_active_tasks=64):
         common: dict[str, Any] = {
             "poll_interval": 1,
             "max_poll_interval": 2,
             "timeout": 1800,
-            "store_from": "triggerer",
             "max_restarts": 0,
+            **stored,
         }
-        for number in range(10):
+        for number in range(int(os.environ.get("STORING_JOBS", "10"))):
             JaggaerAsoDownloadOperator(
                 task_id=f"get_{number}",
                 destination=f"s3://results/{name}/{{{{ run_id }}}}/{number}",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -36,6 +37,22 @@ def test_the_handle() -> None:
 )
 def test_what_the_last_answer_brings(result: Result | None, value: Any) -> None:
     assert ANSWER.value(HANDLE, succeeded(result)) == value
+
+
+def test_what_the_triggerer_has_stored() -> None:
+    end = TaskEnd(stored={"since": 100.0, "facts": {"restarts": 1}, "link": "_link_ResultLink"})
+    stored = {
+        "uri": "s3://b/k",
+        "bytes": 3,
+        "seconds": 0.5,
+        "fingerprint": "3/x",
+        "link": "https://s3.example",
+    }
+    value = {"uri": "s3://b/k", "bytes": 3, "seconds": 7.25, "restarts": 1}
+    assert end.value(HANDLE, None, stored=stored, now=107.25) == value
+    assert TaskEnd.from_dict(json.loads(json.dumps(end.to_dict()))) == end
+    with pytest.raises(NeedsWorkerError, match="not stored"):
+        end.value(HANDLE, succeeded(Result(url="https://x.example/r")))
 
 
 @pytest.mark.parametrize(
