@@ -148,8 +148,8 @@ def _shortened(segment: str) -> str:
 
 
 def _is_telling(word: str) -> bool:
-    letters, digits = re.search("[A-Za-z]", word), re.search("[0-9]", word)
-    mixed = bool(letters and digits) or len(re.findall("[a-z][A-Z]", word)) > 3
+    alphabetic, numeric = re.search("[A-Za-z]", word), re.search("[0-9]", word)
+    mixed = bool(alphabetic and numeric) or len(re.findall("[a-z][A-Z]", word)) > 3
     return len(word) >= LONG_WORD or (len(word) >= MIXED_WORD and mixed)
 
 

@@ -37,11 +37,12 @@ ENGINE = (*PUBLIC_ROOMS, "jobs", "_jobs")
 #: Names under which the record of a job goes through the engine.
 RECORDS = ("run", "saved", "record", "stored")
 
-#: Words that the glossary has replaced.
+#: Words that the glossary has replaced. "Claim" is none any more: the class that had the name is
+#: ``AuthenticatedCallback`` now, and what a triggerer holds while it stores a result is a claim.
 WORDS = (
     "letter", "letters", "question", "questions", "truth", "said", "told", "tell", "teller", "spoken",
-    "advice", "native", "understood", "strangers", "youth", "claim", "astill", "persistence", "pace",
-    "rarest", "longest",
+    "advice", "native", "understood", "strangers", "youth", "astill", "persistence", "pace", "rarest",
+    "longest",
 )  # fmt: skip
 
 #: Asks the classes of the package what stands above them, and whose private methods they replace.

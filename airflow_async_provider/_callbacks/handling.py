@@ -220,14 +220,14 @@ def take_answer(callback: AuthenticatedCallback, answer: str, state: str, messag
     :param message: what the person wrote besides
     :raises Exception: what the database raises; nothing was stored then
     """
-    said = Delivery(
+    delivery = Delivery(
         state=state,
         remote_status="answered",
         received_at=time.time(),
         message=plain(f"{answer}: {message}" if message else answer, MAX_MESSAGE),
         value={"answer": answer, "message": message},
     )
-    return deliver(callback, said)
+    return deliver(callback, delivery)
 
 
 def _read(registration: Registration, headers: Headers, body: bytes) -> Delivery | None:

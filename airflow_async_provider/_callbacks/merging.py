@@ -2,8 +2,8 @@
 """
 What a task's mailbox holds after another delivery, for one sender or for several. Pure: no clock, no store.
 
-A first word about the end of a job stands; a sign of life only moves a date; of several parties each has a
-word of its own, and all together make up the one that counts.
+A first status about the end of a job stands; a sign of life only moves a date; of several parties each has a
+status of its own, and all together make up the one that counts.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def merge(registration: Registration, known: Delivery | None, delivery: Delivery
     Put a delivery to what the mailbox holds.
 
     :param known: what it holds of this submission, None for nothing
-    :param party: whose word it is, where there are several
+    :param party: whose status it is, where there are several
     """
     if registration.parties:
         return _of_party(registration, known, delivery, registration.parties[party][0])
@@ -80,21 +80,21 @@ def _sign_of_life(known: Delivery | None, delivery: Delivery) -> Merged:
 
 
 def _of_party(registration: Registration, known: Delivery | None, delivery: Delivery, name: str) -> Merged:
-    said = dict(known.said) if known else {}
-    before = said.get(name, {})
+    by_party = dict(known.by_party) if known else {}
+    before = by_party.get(name, {})
     if known and (not known.heartbeat or before.get("ended")):
         return Merged(known, news=False, repeated=True)
     if delivery.heartbeat and delivery.received_at - float(before.get("at", 0.0)) < HEARTBEAT_PAUSE:
         return Merged(known or delivery, news=known is None, repeated=known is not None)
     values: Mapping[str, Any] = known.value if known and isinstance(known.value, Mapping) else {}
-    word = _word(registration, values, name, delivery)
-    said[name] = word
-    if word["state"] == JobState.SUCCEEDED.value:
+    status = _party_status(registration, values, name, delivery)
+    by_party[name] = status
+    if status["state"] == JobState.SUCCEEDED.value:
         values = {**values, name: delivery.value}
-    return Merged(_together(registration, said, values, delivery.received_at))
+    return Merged(_together(registration, by_party, values, delivery.received_at))
 
 
-def _word(
+def _party_status(
     registration: Registration, values: Mapping[str, Any], name: str, delivery: Delivery
 ) -> dict[str, Any]:
     """What one party has said, without its payload."""
@@ -106,24 +106,31 @@ def _word(
         size = len(json.dumps({**values, name: delivery.value}, default=str))
         if size > registration.max_bytes:
             state, message = JobState.FAILED.value, "what all have sent is larger than callback_max_bytes"
-    word = {
+    status = {
         "state": state,
         "ended": not delivery.heartbeat,
         "at": delivery.received_at,
         "message": None if message is None else plain(message, MAX_PARTY_MESSAGE),
         "progress": delivery.progress,
     }
-    return {key: value for key, value in word.items() if value is not None}
+    return {key: value for key, value in status.items() if value is not None}
 
 
 def _together(
-    registration: Registration, said: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any], at: float
+    registration: Registration,
+    by_party: Mapping[str, Mapping[str, Any]],
+    values: Mapping[str, Any],
+    at: float,
 ) -> Delivery:
-    """The word that all parties together make up."""
+    """The status that all parties together make up."""
     names = [party[0] for party in registration.parties]
-    good = sum(said.get(n, {}).get("state") == JobState.SUCCEEDED.value for n in names)
-    bad = [n for n in names if said.get(n, {}).get("ended") and said[n]["state"] != JobState.SUCCEEDED.value]
-    waiting = [n for n in names if not said.get(n, {}).get("ended")]
+    good = sum(by_party.get(n, {}).get("state") == JobState.SUCCEEDED.value for n in names)
+    bad = [
+        n
+        for n in names
+        if by_party.get(n, {}).get("ended") and by_party[n]["state"] != JobState.SUCCEEDED.value
+    ]
+    waiting = [n for n in names if not by_party.get(n, {}).get("ended")]
     if good >= registration.needed:
         state = JobState.SUCCEEDED
     elif len(bad) > len(names) - registration.needed:
@@ -131,7 +138,7 @@ def _together(
     else:
         state = JobState.RUNNING
     running = state is JobState.RUNNING
-    reasons = "; ".join(f"{n}: {said[n].get('message') or said[n]['state']}" for n in bad)
+    reasons = "; ".join(f"{n}: {by_party[n].get('message') or by_party[n]['state']}" for n in bad)
     return Delivery(
         state=state.value,
         remote_status=f"{good} of {len(names)} succeeded, {len(bad)} failed, {registration.needed} needed",
@@ -141,6 +148,6 @@ def _together(
         submission=registration.submission,
         heartbeat=running,
         progress=good / registration.needed if running else None,
-        alive_at=min((float(said.get(n, {}).get("at", 0.0)) for n in waiting), default=at),
-        said=said,
+        alive_at=min((float(by_party.get(n, {}).get("at", 0.0)) for n in waiting), default=at),
+        by_party=by_party,
     )

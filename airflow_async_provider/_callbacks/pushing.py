@@ -165,19 +165,19 @@ def _make_events(
         if deliveries.is_repeated(session, source.name, key):
             return Outcome(DUPLICATE)
         made = [assets.add_event(session, asset, extra, source.team, later) for asset in found]
-        told = [asset.name for asset in found]
+        named = [asset.name for asset in found]
         deliveries.record_event(
             *(session, source.name, len(body), delivery_id),
             team=source.team,
             key=key,
-            assets=told,
+            assets=named,
             events=made,
         )
-    _tell(later)
+    _notify(later)
     return Outcome(EVENT)
 
 
-def _tell(later: list[Callable[[], None]]) -> None:
+def _notify(later: list[Callable[[], None]]) -> None:
     for notify in later:
         try:
             notify()
@@ -207,20 +207,20 @@ def replay(number: int, by: str) -> list[str]:
         team = source.team if source else None
         again = {"replayed_at": datetime.now(UTC).isoformat(timespec="milliseconds"), "replayed_by": by}
         made = [assets.add_event(session, a, {**held[a.name], **again}, team, later) for a in found]
-        told = [asset.name for asset in found]
-        if told:
+        named = [asset.name for asset in found]
+        if named:
             deliveries.record_event(
                 *(session, row.source, int(facts.get("bytes", 0)), str(facts.get("id", ""))),
                 team=team,
                 key="",
                 outcome=REPLAYED,
-                assets=told,
+                assets=named,
                 events=made,
                 replay_of=number,
                 by=by,
             )
-    _tell(later)
-    return told
+    _notify(later)
+    return named
 
 
 def _key(source: Source, delivery_id: str, headers: Headers, body: bytes) -> str:

@@ -112,8 +112,8 @@ class Registration:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form with its version; of what was added later only what says something."""
-        said = {name: value for name, value in asdict(self).items() if value or name not in _ADDED}
-        return {"version": VERSION, **said}
+        values = {name: value for name, value in asdict(self).items() if value or name not in _ADDED}
+        return {"version": VERSION, **values}
 
     def to_text(self) -> str:
         """The form in which it is stored, see :func:`as_stored`."""
@@ -138,7 +138,9 @@ class Registration:
 
 
 #: Fields that came later, left out of what is stored where they say nothing.
-_ADDED = frozenset({"name", "parties", "needed", "page", "kept", "heartbeat", "progress", "alive_at", "said"})
+_ADDED = frozenset(
+    {"name", "parties", "needed", "page", "kept", "heartbeat", "progress", "alive_at", "by_party"}
+)
 
 
 def _are_parties(value: Any) -> bool:
@@ -168,7 +170,7 @@ class Delivery:
     :param progress: how far the job is, 0 to 1; None: it does not say
     :param alive_at: epoch seconds of the last sign of life, the API server's clock; of several parties that
         of the one that has been silent longest, 0 where one has given none yet
-    :param said: of several parties what each has said, by name
+    :param by_party: of several parties the status that each has reported, by name
     """
 
     state: str
@@ -184,12 +186,12 @@ class Delivery:
     heartbeat: bool = False
     progress: float | None = None
     alive_at: float = 0.0
-    said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    by_party: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able form with its version; of what was added later only what says something."""
-        said = {name: value for name, value in asdict(self).items() if value or name not in _ADDED}
-        return {"version": VERSION, **said}
+        values = {name: value for name, value in asdict(self).items() if value or name not in _ADDED}
+        return {"version": VERSION, **values}
 
     def to_text(self) -> str:
         """The form in which it is stored, see :func:`as_stored`."""
@@ -204,7 +206,7 @@ class Delivery:
         known = {f.name for f in fields(cls)}
         if not isinstance(value.get("received_at", 0.0), int | float):
             return None
-        if not all(isinstance(value.get(name, {}), Mapping) for name in ("detail", "said")):
+        if not all(isinstance(value.get(name, {}), Mapping) for name in ("detail", "by_party")):
             return None
         if not isinstance(value.get("alive_at", 0.0), int | float):
             return None

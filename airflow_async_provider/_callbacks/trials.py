@@ -122,10 +122,12 @@ class TrialDoor:
     def take(self, whose: Any, headers: Headers, body: bytes) -> Outcome:
         signed = whose.registration.signature if isinstance(whose, AuthenticatedCallback) else whose.signature
         fits = self._door.signature_fits(whose, headers, body)
-        told: dict[str, Any] = {"signature": ("fits" if fits else "does not fit") if signed else "not wanted"}
+        checked: dict[str, Any] = {
+            "signature": ("fits" if fits else "does not fit") if signed else "not wanted"
+        }
         read = _of_source if isinstance(whose, Source) else _of_task
         became = read(whose, headers, body) if fits else {"would": "be refused"}
-        return Outcome(TEST, {TEST: {**told, **became}})
+        return Outcome(TEST, {TEST: {**checked, **became}})
 
     def refuse_size(self, whose: Any) -> None:
         """The task is not told: this was a test."""

@@ -93,8 +93,8 @@ class Api:
         status, body = _exchange(self._session, method, f"{self._url}/{path}", where=self._url, **options)
         if status < 300 and body is not None:
             return body
-        said = body.get("detail") if body is not None else None
-        words = said if isinstance(said, str) else _words(status)
+        detail = body.get("detail") if body is not None else None
+        words = detail if isinstance(detail, str) else _words(status)
         raise ApiError(f"HTTP {status}: {words}")
 
 

@@ -21,10 +21,10 @@ from airflow_async_provider.protocols._http_messages import HttpRequest, HttpRes
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result
 from airflow_async_provider.protocols._redaction import excerpt, one_line
 
-Tell = Callable[[str], None]
+Echo = Callable[[str], None]
 
 #: exit codes: the job succeeded, ended otherwise, could not be understood or reached, still runs
-SUCCEEDED, ENDED_OTHERWISE, NOT_UNDERSTOOD, STILL_RUNNING = 0, 1, 2, 3
+SUCCEEDED, ENDED_OTHERWISE, NOT_RECOGNISED, STILL_RUNNING = 0, 1, 2, 3
 
 #: seconds between two polls where neither the description nor the caller says so
 DEFAULT_PAUSE = 2.0
@@ -41,27 +41,27 @@ class TracedHook(HttpAsyncJobHook):
     """
     The generic hook, telling every exchange.
 
-    :param tell: gets a line of text at a time; no credentials, no queries of addresses
+    :param echo: gets a line of text at a time; no credentials, no queries of addresses
     :param length: characters of each body
     """
 
-    def __init__(self, conn_id: str, tell: Tell, *, length: int) -> None:
+    def __init__(self, conn_id: str, echo: Echo, *, length: int) -> None:
         super().__init__(conn_id)
-        self._tell = tell
+        self._echo = echo
         self._length = length
 
     def call(self, request: HttpRequest) -> HttpResponse:
         """Send one request and tell it with its answer."""
         names = ", ".join(request.params or ())
         query = f"  (query: {names})" if names else ""
-        self._tell(f"> {request.method} {shown(self.endpoint.resolve(request.url))}{query}")
+        self._echo(f"> {request.method} {shown(self.endpoint.resolve(request.url))}{query}")
         body = json.dumps(request.json) if request.json is not None else request.body
         if body:
-            self._tell(f">   {excerpt(body, self._length)}")
+            self._echo(f">   {excerpt(body, self._length)}")
         response = super().call(request)
-        self._tell(f"< HTTP {response.status}{_headers(response)}")
+        self._echo(f"< HTTP {response.status}{_headers(response)}")
         if response.body:
-            self._tell(f"<   {excerpt(response.body, self._length)}")
+            self._echo(f"<   {excerpt(response.body, self._length)}")
         return response
 
 
@@ -71,35 +71,35 @@ def _headers(response: HttpResponse) -> str:
     return "".join(f", {text}" for text in shown_headers)
 
 
-def attempt(arguments: Namespace, tell: Tell) -> int:
+def attempt(arguments: Namespace, echo: Echo) -> int:
     """
     Run one job and tell everything.
 
     :param arguments: of the command line
-    :param tell: gets a line of text at a time
+    :param echo: gets a line of text at a time
     :return: the exit code
     """
     conn_id = arguments.conn_id
     if arguments.connection:
         conn_id = OWN_CONN_ID
         os.environ[f"AIRFLOW_CONN_{OWN_CONN_ID.upper()}"] = arguments.connection
-    hook = TracedHook(conn_id, tell, length=arguments.excerpt)
+    hook = TracedHook(conn_id, echo, length=arguments.excerpt)
     try:
         protocol = profile_of(_profile(arguments.profile), dict(arguments.option))
-        return _Attempt(hook, protocol, arguments, tell).run()
+        return _Attempt(hook, protocol, arguments, echo).run()
     except AsyncJobError as e:
-        tell(f"= error: {e}")
-        return NOT_UNDERSTOOD
+        echo(f"= error: {e}")
+        return NOT_RECOGNISED
 
 
 def run_try(arguments: Namespace) -> int:
     """Run one job and write everything to the standard output."""
 
-    def tell(line: str) -> None:
+    def echo(line: str) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
-    return attempt(arguments, tell)
+    return attempt(arguments, echo)
 
 
 def _profile(text: str) -> str | Mapping[str, Any]:
@@ -115,11 +115,11 @@ def _profile(text: str) -> str | Mapping[str, Any]:
 class _Attempt:
     """One run of ``try``."""
 
-    def __init__(self, hook: TracedHook, protocol: JobProtocol, arguments: Namespace, tell: Tell) -> None:
+    def __init__(self, hook: TracedHook, protocol: JobProtocol, arguments: Namespace, echo: Echo) -> None:
         self.hook = hook
         self.protocol = protocol
         self.arguments = arguments
-        self.tell = tell
+        self.echo = echo
         self.polls = 0
 
     def run(self) -> int:
@@ -135,13 +135,13 @@ class _Attempt:
         submitted = self.hook.submit(self.protocol, given.method, given.endpoint, **start)
         handle = submitted.handle
         where = f", asked at {self._shown(handle.status_url)}" if handle.status_url else ""
-        self.tell(f"= job {one_line(handle.shown_id)}{where}")
+        self.echo(f"= job {one_line(handle.shown_id)}{where}")
         if submitted.status is not None:
-            self.tell(read_as(submitted.status))
+            self.echo(read_as(submitted.status))
         try:
             return self._watch(handle, submitted.status)
         except KeyboardInterrupt:
-            self.tell("= interrupted; the job goes on at the remote")
+            self.echo("= interrupted; the job goes on at the remote")
             return STILL_RUNNING
 
     def _watch(self, handle: JobHandle, status: JobStatus | None) -> int:
@@ -149,22 +149,22 @@ class _Attempt:
         while status is None or not status.state.ended:
             if self.polls == self.arguments.cancel_after:
                 cancellation = self.hook.cancel(handle)
-                self.tell(f"= cancellation {'accepted' if cancellation else 'refused'}: {cancellation}")
+                self.echo(f"= cancellation {'accepted' if cancellation else 'refused'}: {cancellation}")
             if time.monotonic() >= end:
-                self.tell(
+                self.echo(
                     f"= still running after {self.arguments.timeout:g} seconds; it goes on at the remote"
                 )
                 return STILL_RUNNING
             self._pause(status)
             status = self.hook.status(handle)
             self.polls += 1
-            self.tell(read_as(status))
+            self.echo(read_as(status))
             if status.status_url:
                 handle = replace(handle, status_url=status.status_url)
-                self.tell(f"= asked from now on at {self._shown(status.status_url)}")
+                self.echo(f"= asked from now on at {self._shown(status.status_url)}")
         if status.state is not JobState.SUCCEEDED:
             return ENDED_OTHERWISE
-        self.tell(f"= result: {described(self.hook.result(handle, status), no_data=status.no_data)}")
+        self.echo(f"= result: {described(self.hook.result(handle, status), no_data=status.no_data)}")
         return SUCCEEDED
 
     def _shown(self, url: str) -> str:
@@ -173,7 +173,7 @@ class _Attempt:
     def _pause(self, status: JobStatus | None) -> None:
         pause = self.arguments.pause
         if pause is None:
-            pause = self.protocol.pace.get("poll_interval", DEFAULT_PAUSE)
+            pause = self.protocol.polling.get("poll_interval", DEFAULT_PAUSE)
         if status is not None and status.retry_after is not None:
             pause = status.retry_after
         time.sleep(min(pause, self.arguments.timeout))

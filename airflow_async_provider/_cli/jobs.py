@@ -25,31 +25,31 @@ PAGE = 200
 COLUMNS = ("task", "system", "job", "state", "waiting", "last poll", "next poll", "deadline", "polls")
 
 #: What is asked before it is done.
-QUESTIONS = {
+CONFIRMATIONS = {
     "cancel": "Cancel the {}? The task fails and is not retried. [y/N] ",
     "complete": "Go on as if a callback had said that the {} succeeded? [y/N] ",
 }
 
-Tell = Callable[[str], None]
+Echo = Callable[[str], None]
 
 
-def run_jobs(arguments: Namespace, tell: Tell | None = None) -> int:
+def run_jobs(arguments: Namespace, echo: Echo | None = None) -> int:
     """
     Run one of the commands.
 
-    :param tell: gets a line of text at a time; the standard output by default
+    :param echo: gets a line of text at a time; the standard output by default
     :return: the exit code
     """
-    tell = tell or _print
+    echo = echo or _print
     command = COMMANDS[arguments.command]
     try:
-        return command(Api(arguments), arguments, tell)
+        return command(Api(arguments), arguments, echo)
     except AsyncJobError as e:
         sys.stderr.write(f"error: {e}\n")
         return REFUSED
 
 
-def _list(api: Api, arguments: Namespace, tell: Tell) -> int:
+def _list(api: Api, arguments: Namespace, echo: Echo) -> int:
     query = {
         n: getattr(arguments, n) for n in ("dag_id", "run_id", "task_id", "system", "search", "only", "sort")
     }
@@ -63,20 +63,20 @@ def _list(api: Api, arguments: Namespace, tell: Tell) -> int:
             break
         jobs += page["jobs"]
     if arguments.output == "json":
-        tell(json.dumps(jobs, indent=2))
+        echo(json.dumps(jobs, indent=2))
         return DONE
     for line in table([COLUMNS, *(_cells(job, now) for job in jobs)]):
-        tell(line)
+        echo(line)
     kinds = {"late": "past the deadline", "near": "due within an hour", "failing": "polls failing"}
     need = [f"{tally[name]} {words}" for name, words in kinds.items() if tally.get(name)]
-    tell(", ".join([f"{len(jobs)} of {total} waiting jobs", *need]))
+    echo(", ".join([f"{len(jobs)} of {total} waiting jobs", *need]))
     return DONE
 
 
-def _show(api: Api, arguments: Namespace, tell: Tell) -> int:
+def _show(api: Api, arguments: Namespace, echo: Echo) -> int:
     job = _named(api, arguments)
     if arguments.output == "json":
-        tell(json.dumps(job, indent=2))
+        echo(json.dumps(job, indent=2))
         return DONE
     now = job["now"]
     cells = dict(zip(COLUMNS, _cells(job, now), strict=True))
@@ -93,35 +93,35 @@ def _show(api: Api, arguments: Namespace, tell: Tell) -> int:
         "may be": ", ".join(job["actions"]) if job["may_act"] else None,
     }
     if not job["waits"]:
-        tell("This task does not wait for a remote job any more.")
+        echo("This task does not wait for a remote job any more.")
     width = max(map(len, facts))
     for name, value in facts.items():
         if value not in (None, ""):
-            tell(f"{name:{width}}  {one_line(value, 500)}")
+            echo(f"{name:{width}}  {one_line(value, 500)}")
     for event in job["timeline"]:
-        tell(f"{_moment(event.get('at'))}  {one_line(event.get('text', ''), 400)}")
+        echo(f"{_moment(event.get('at'))}  {one_line(event.get('text', ''), 400)}")
     for one in job.get("deliveries", ()):
         what = f"delivery {one['number']}: {one.get('outcome')}, {one.get('bytes', 0)} bytes"
-        tell(f"{one['received_at']}  {what}")
+        echo(f"{one['received_at']}  {what}")
     return DONE
 
 
-def _deliveries(api: Api, arguments: Namespace, tell: Tell) -> int:
+def _deliveries(api: Api, arguments: Namespace, echo: Echo) -> int:
     query = {n: getattr(arguments, n) for n in ("dag_id", "run_id", "task_id", "map_index", "limit")}
     of_source = arguments.source is not None or arguments.all_sources
     source = "*" if arguments.all_sources else arguments.source
     found = api.get("deliveries", **query, source=source)["deliveries"]
     if arguments.output == "json":
-        tell(json.dumps(found, indent=2))
+        echo(json.dumps(found, indent=2))
         return DONE
     about = ("source",) if of_source else ("dag_id", "task_id", "run_id", "map_index")
     columns = ("number", "received_at", *about, "outcome", "bytes", "id", "repeated", "assets", "by")
     for line in table([columns, *([_cell(one.get(name)) for name in columns] for one in found)]):
-        tell(line)
+        echo(line)
     return DONE
 
 
-def _test(api: Api, arguments: Namespace, tell: Tell) -> int:
+def _test(api: Api, arguments: Namespace, echo: Echo) -> int:
     names = ("dag_id", "run_id", "task_id", "map_index", "source", "party")
     made = api.post("test-address", **{name: getattr(arguments, name) for name in names})
     headers = {"Authorization": made["authorization"], **dict(arguments.header)}
@@ -132,11 +132,11 @@ def _test(api: Api, arguments: Namespace, tell: Tell) -> int:
     status, answer = send(made["url"], headers, body)
     found = answer.get("test") or {"would": f"be answered with HTTP {status}"}
     if arguments.output == "json":
-        tell(json.dumps({"status": status, **found}, indent=2))
+        echo(json.dumps({"status": status, **found}, indent=2))
     else:
         for name, value in found.items():
             shown = ", ".join(f"{n}: {v}" for n, v in value.items()) if isinstance(value, dict) else value
-            tell(f"{name.replace('_', ' '):10} {one_line(_cell(shown), 500)}")
+            echo(f"{name.replace('_', ' '):10} {one_line(_cell(shown), 500)}")
     return DONE if status == 200 and "would" in found else REFUSED
 
 
@@ -144,20 +144,20 @@ def _cell(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
-def _replay(api: Api, arguments: Namespace, tell: Tell) -> int:
-    told = str(api.post(f"deliveries/{arguments.number}/replay").get("detail", ""))
-    tell(json.dumps({"detail": told}) if arguments.output == "json" else told)
+def _replay(api: Api, arguments: Namespace, echo: Echo) -> int:
+    detail = str(api.post(f"deliveries/{arguments.number}/replay").get("detail", ""))
+    echo(json.dumps({"detail": detail}) if arguments.output == "json" else detail)
     return DONE
 
 
-def _act(api: Api, arguments: Namespace, tell: Tell) -> int:
+def _act(api: Api, arguments: Namespace, echo: Echo) -> int:
     job = _named(api, arguments)
-    if arguments.command in QUESTIONS and not arguments.yes:
+    if arguments.command in CONFIRMATIONS and not arguments.yes:
         what = one_line(f"{job.get('system')} job {job.get('job_id')} of {_task(job)}")
-        if input(QUESTIONS[arguments.command].format(what)).lower() != "y":
+        if input(CONFIRMATIONS[arguments.command].format(what)).lower() != "y":
             return LEFT_ALONE
-    told = api.act(job, arguments.command, getattr(arguments, "value", None))
-    tell(json.dumps({"detail": told}) if arguments.output == "json" else told)
+    detail = api.act(job, arguments.command, getattr(arguments, "value", None))
+    echo(json.dumps({"detail": detail}) if arguments.output == "json" else detail)
     return DONE
 
 
@@ -235,7 +235,7 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-COMMANDS: Mapping[str, Callable[[Api, Namespace, Tell], int]] = {
+COMMANDS: Mapping[str, Callable[[Api, Namespace, Echo], int]] = {
     "list": _list,
     "show": _show,
     "poll": _act,

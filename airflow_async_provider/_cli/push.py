@@ -43,7 +43,7 @@ def run_push(arguments: Namespace, action: str) -> int:
     try:
         return commands[action](arguments)
     except (AsyncJobError, ArgumentTypeError) as e:
-        _tell(f"error: {e}")
+        _echo(f"error: {e}")
         return REFUSED
 
 
@@ -68,7 +68,7 @@ def add(arguments: Namespace) -> int:
         if any(c.conn_id == source.conn_id for c in assets.connections(session, source.conn_id)):
             raise ConfigurationError(f"There is a push source {source.name!r} already: rotate or remove it.")
     _store(source)
-    _tell_address(source, address)
+    _echo_address(source, address)
     return DONE
 
 
@@ -92,8 +92,8 @@ def check(arguments: Namespace) -> int:
         reasons = {name: assets.unstarted_reason(session, [name]) for name in plain}
     problems += [f"{name}: {reason}" for name, reason in reasons.items() if reason]
     for problem in problems:
-        _tell(problem)
-    _tell("Deliveries start runs." if not problems else f"{len(problems)} problem(s).")
+        _echo(problem)
+    _echo("Deliveries start runs." if not problems else f"{len(problems)} problem(s).")
     return REFUSED if problems else DONE
 
 
@@ -104,12 +104,12 @@ def rotate(arguments: Namespace) -> int:
         keys = [secret(arguments.key), *source.keys] if arguments.key else list(source.keys)
         changed = replace(source, keys=tuple(keys[:1] if arguments.drop_old_keys else keys))
         _store(changed)
-        _tell(f"{len(changed.keys)} key(s) are good, the newest first.")
+        _echo(f"{len(changed.keys)} key(s) are good, the newest first.")
         return DONE
     address = new_source_address(_base_url(arguments), source.name)
     changed = source.with_address(hash_of(address.secret), time.time(), max(0.0, arguments.grace))
     _store(replace(changed, addresses=changed.addresses[:MAX_ADDRESSES]))
-    _tell_address(changed, address)
+    _echo_address(changed, address)
     return DONE
 
 
@@ -117,7 +117,7 @@ def remove(arguments: Namespace) -> int:
     """Delete a source."""
     with internals.transaction() as session:
         found = assets.delete_connection(session, CONNECTION_PREFIX + arguments.name)
-    _tell("Removed." if found else f"error: there is no push source {arguments.name!r}")
+    _echo("Removed." if found else f"error: there is no push source {arguments.name!r}")
     return DONE if found else REFUSED
 
 
@@ -184,23 +184,23 @@ def _base_url(arguments: Namespace) -> str:
     return str(found)
 
 
-def _tell_address(source: Source, address: CallbackAddress) -> None:
-    _tell(f"The address of {source.name}, which is shown this once:")
-    _tell("")
-    _tell(f"  {address.url_with_secret}")
-    _tell("")
-    _tell(f"or, for senders that set headers, {address.url}")
-    _tell(f"with the header  Authorization: {address.authorization}")
+def _echo_address(source: Source, address: CallbackAddress) -> None:
+    _echo(f"The address of {source.name}, which is shown this once:")
+    _echo("")
+    _echo(f"  {address.url_with_secret}")
+    _echo("")
+    _echo(f"or, for senders that set headers, {address.url}")
+    _echo(f"with the header  Authorization: {address.authorization}")
 
 
 def _show(found: list[dict[str, Any]], output: str, columns: Sequence[str]) -> None:
     if output == "json":
-        _tell(json.dumps(found, indent=2))
+        _echo(json.dumps(found, indent=2))
         return
     rows = [[_cell(one.get(name)) for name in columns] for one in found]
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
     for row in [list(columns), *rows]:
-        _tell("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        _echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _cell(value: Any) -> str:
@@ -209,5 +209,5 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def _tell(line: str) -> None:
+def _echo(line: str) -> None:
     sys.stdout.write(line + "\n")

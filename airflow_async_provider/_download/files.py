@@ -307,7 +307,7 @@ def _store_all(
             for future in finished:
                 name = under_way.pop(future)
                 if (error := future.exception()) is not None:
-                    _tell_failure(error, name, len(names), len(writer.journal.files), log)
+                    _log_failure(error, name, len(names), len(writer.journal.files), log)
                     raise error
                 done += 1
             writer.journal.write()
@@ -337,7 +337,7 @@ def _give_up(pool: ThreadPoolExecutor, under_way: Iterable[Future[None]], starte
         running = list(wait(running, timeout=0.1, return_when=FIRST_EXCEPTION).not_done)
 
 
-def _tell_failure(error: BaseException, name: str, all_files: int, stored: int, log: Any) -> None:
+def _log_failure(error: BaseException, name: str, all_files: int, stored: int, log: Any) -> None:
     if isinstance(error, AsyncJobError):
         log.error(
             "The file %r could not be stored. %s of %s files are there, without a manifest; the next try of "

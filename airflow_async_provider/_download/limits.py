@@ -20,8 +20,8 @@ MAX_RESULT_BYTES: Final = 100 * GIB
 MIN_BYTES_PER_SECOND: Final = 1024.0
 MAX_RESULT_SECONDS: Final = 24 * 3600.0
 
-#: Seconds of waiting for bytes over which the pace is measured.
-PACE_WINDOW: Final = 300.0
+#: Seconds of waiting for bytes over which the throughput is measured.
+THROUGHPUT_WINDOW: Final = 300.0
 
 #: Unpacked bytes of one packed byte. Text reaches 5 to 50; deflate ends at 1,032.
 MAX_UNPACK_RATIO: Final = 200.0
@@ -36,7 +36,7 @@ class DownloadLimits:
     Bounds of one result; None takes a bound away.
 
     :param max_bytes: largest size, as it is stored; of several files, of all of them together
-    :param min_bytes_per_second: slowest pace, over five minutes of waiting for bytes
+    :param min_bytes_per_second: lowest throughput, over five minutes of waiting for bytes
     :param max_seconds: longest time from the first request to the last byte
     :param max_unpack_ratio: unpacked bytes of one packed byte, after the first 64 MiB
     :raises ConfigurationError: a bound that is no positive number
@@ -122,20 +122,20 @@ class Bounds:
 
         :raises ResultLimitError: it is over
         """
-        longest = self.limits.max_seconds
-        if longest is not None and self._clock() - self._began > longest:
+        maximum = self.limits.max_seconds
+        if maximum is not None and self._clock() - self._began > maximum:
             raise ResultLimitError(
-                f"The result was not complete within max_result_seconds={longest:g} ({duration(longest)}): "
+                f"The result was not complete within max_result_seconds={maximum:g} ({duration(maximum)}): "
                 f"{size(self._bytes)} had come. Nothing was stored. Raise max_result_seconds if need be."
             )
 
     def left(self) -> float | None:
         """Seconds until the time is over, None for no end."""
-        longest = self.limits.max_seconds
-        return None if longest is None else max(0.0, longest - (self._clock() - self._began))
+        maximum = self.limits.max_seconds
+        return None if maximum is None else max(0.0, maximum - (self._clock() - self._began))
 
 
-class Pace:
+class Throughput:
     """
     The rate of one source, over windows of time in which it was waited for.
 
@@ -157,7 +157,7 @@ class Pace:
         """
         self._bytes += count
         self._seconds += seconds
-        if self._slowest is None or self._seconds < PACE_WINDOW:
+        if self._slowest is None or self._seconds < THROUGHPUT_WINDOW:
             return
         rate = self._bytes / self._seconds
         if rate < self._slowest:

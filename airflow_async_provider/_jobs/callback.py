@@ -202,7 +202,7 @@ class CallbackPart:
             timing("callback.wake", took)
             self._run.log.info("Resumed by a callback, %.2f s after it was received.", took)
 
-    def told(self, *, askable: bool) -> JobStatus | None:
+    def own_status(self, *, askable: bool) -> JobStatus | None:
         """
         What the callback said of the job, where its own word counts.
 
@@ -210,12 +210,12 @@ class CallbackPart:
         """
         if not self.decides or (askable and not self._run.record.submission):
             return None  # or none was asked for, as there is no address for it
-        told = self.fetch_status()
-        without_result = told.result is None or told.result.value is None
-        if told.state is JobState.SUCCEEDED and without_result and protocol_of(self._run.handle).pollable:
+        status = self.fetch_status()
+        without_result = status.result is None or status.result.value is None
+        if status.state is JobState.SUCCEEDED and without_result and protocol_of(self._run.handle).pollable:
             # The description says where the result is, and in which answer.
-            return JobStatus(JobState.RUNNING, remote_status=told.remote_status)
-        return told
+            return JobStatus(JobState.RUNNING, remote_status=status.remote_status)
+        return status
 
     def fetch_status(self) -> JobStatus:
         """
@@ -248,8 +248,8 @@ class CallbackPart:
 
     def _reason(self, delivery: Delivery) -> str:
         if delivery.message:
-            said = delivery.message.rstrip()
-            return said if said.endswith(SENTENCE_ENDS) else f"{said}."
+            text = delivery.message.rstrip()
+            return text if text.endswith(SENTENCE_ENDS) else f"{text}."
         return (
             f"If it was too large: callback_max_bytes is {self._settings.max_bytes}. If it was unreadable: "
             "the API server's log says why."

@@ -267,9 +267,9 @@ class JobRun:
     def refresh_status(self, *, tries: int = 5) -> JobStatus:
         """What the callback said, where its word counts; else what the remote system says now."""
         askable = self.task.hook.can_ask(self.handle)
-        told = self.callback.told(askable=askable) if self.callback else None
-        if told is not None and (told.state is not JobState.RUNNING or not askable):
-            return told
+        own = self.callback.own_status(askable=askable) if self.callback else None
+        if own is not None and (own.state is not JobState.RUNNING or not askable):
+            return own
         if not askable:
             raise ConfigurationError(
                 f"The remote system cannot be asked for the {self.handle.describe()}: only the callback of "

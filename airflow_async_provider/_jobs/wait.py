@@ -100,13 +100,13 @@ def describe_polling(settings: WaitSettings, with_callback: PollPolicy | None, *
     if with_callback is not None and not pollable:
         return "Its callback resumes this task; this API cannot be polled."
     if with_callback is not None and settings.deferrable:
-        pace = format_range(with_callback.poll_interval, with_callback.max_poll_interval)
-        return f"Its callback resumes this task; in case it is lost, the triggerer polls every {pace}."
-    pace = format_range(settings.policy.poll_interval, settings.policy.max_poll_interval)
+        interval = format_range(with_callback.poll_interval, with_callback.max_poll_interval)
+        return f"Its callback resumes this task; in case it is lost, the triggerer polls every {interval}."
+    interval = format_range(settings.policy.poll_interval, settings.policy.max_poll_interval)
     if not settings.deferrable:
-        return f"This worker waits and polls every {pace}."
+        return f"This worker waits and polls every {interval}."
     first = f"This worker polls for {format_duration(settings.linger)} first. " if settings.linger else ""
-    return f"{first}The triggerer polls every {pace}."
+    return f"{first}The triggerer polls every {interval}."
 
 
 def until_end(run: JobRun) -> JobStatus:

@@ -205,10 +205,10 @@ def _add_data(app: FastAPI, jobs: JobsTable) -> None:
         _refuse_other_sites(request)
         key = TaskKey(dag_id, run_id, task_id, map_index, ti_id.hex)
         try:
-            told = actions.act(key, actions.Wish(wish.action, str(user.get_name()), wish.value))
+            detail = actions.act(key, actions.Wish(wish.action, str(user.get_name()), wish.value))
         except actions.NotNowError as e:
             raise HTTPException(409, str(e)) from None
-        return {"detail": told}
+        return {"detail": detail}
 
     _add_history(app, user_dependency)
 

@@ -99,9 +99,9 @@ def _row(job: Any, now: float) -> dict[str, Any]:
     row["progress"] = _number(job.get("progress"))
     row["callback"] = bool(job.get("callback"))
     events = job.get("events")
-    told = [_event(e, now) for e in events if isinstance(e, Mapping)] if isinstance(events, list) else []
+    kept = [_event(e, now) for e in events if isinstance(e, Mapping)] if isinstance(events, list) else []
     lines = ""
-    for line in (json.dumps(event) + "\n" for event in told):
+    for line in (json.dumps(event) + "\n" for event in kept):
         if len(lines) + len(line) <= MAX_EVENTS:
             lines += line
     return {**row, "timeline": lines}

@@ -28,7 +28,7 @@ PAGE, MAX_PAGE = 50, 200
 #: What is near its deadline (seconds).
 NEAR = 3600.0
 
-#: In place of what no triggerer has told.
+#: In place of what no triggerer has reported.
 NOTHING: Any = sql_null()
 
 #: What a page may be sorted by.
@@ -65,7 +65,7 @@ class Listing:
     """
     The read side of the page.
 
-    :param jobs: what triggerers have told
+    :param jobs: what triggerers have reported
     """
 
     def __init__(self, jobs: JobsTable) -> None:
@@ -77,10 +77,10 @@ class Listing:
 
         :param dag_ids: the DAGs that the user may read
         """
-        told = self._jobs.exists(session)
-        columns = _columns(told)
+        reported = self._jobs.exists(session)
+        columns = _columns(reported)
         where = [*_waiting(), columns["dag_id"].in_(dag_ids), *_conditions(query, columns)]
-        source, kinds = _source(told), _kinds(columns)
+        source, kinds = _source(reported), _kinds(columns)
         counted = (func.count(case((condition, 1))).label(name) for name, condition in kinds.items())
         tally = dict(
             session.execute(select(func.count().label("all"), *counted).select_from(source).where(*where))
@@ -102,8 +102,8 @@ class Listing:
             "now": time.time(),
             "total": tally[query.only if query.only in kinds else "all"],
             "tally": tally,
-            "reported": told,
-            "systems": self._systems(session, dag_ids) if told else [],
+            "reported": reported,
+            "systems": self._systems(session, dag_ids) if reported else [],
             "jobs": [_shown({**row}) for row in rows],
         }
 
@@ -111,15 +111,15 @@ class Listing:
         self, session: Session, task: Mapping[str, Any], dag_ids: Collection[str]
     ) -> dict[str, Any] | None:
         """A task's job with its timeline, also when the task waits no more; None where nothing is known."""
-        told = self._jobs.exists(session)
-        columns = _columns(told)
-        if told:
+        reported = self._jobs.exists(session)
+        columns = _columns(reported)
+        if reported:
             columns["timeline"] = jobs_table().c.timeline
         which = [columns[name] == value for name, value in task.items()]
         found = (
             session.execute(
                 select(*(column.label(name) for name, column in columns.items()))
-                .select_from(_source(told))
+                .select_from(_source(reported))
                 .where(*tables().live, columns["dag_id"].in_(dag_ids), *which)
                 .limit(1)
             )
@@ -145,19 +145,19 @@ class Listing:
         table, known = jobs_table(), tables()
         names = session.scalars(
             select(table.c.system)
-            .select_from(_source(told=True))
+            .select_from(_source(reported=True))
             .where(*_waiting(), known.ti.c.dag_id.in_(dag_ids), table.c.system.is_not(None))
             .distinct()
         )
         return sorted(names)
 
 
-def _source(told: bool) -> Any:
+def _source(reported: bool) -> Any:
     known = tables()
     found = known.ti.outerjoin(known.trigger, known.ti.c.trigger_id == known.trigger.c.id).outerjoin(
         known.job, known.job.c.id == known.trigger.c.triggerer_id
     )
-    if told:
+    if reported:
         found = found.outerjoin(jobs_table(), jobs_table().c.ti_id == known.ti.c.id)
     return found
 
@@ -168,7 +168,7 @@ def _waiting() -> list[Any]:
     return [*known.live, known.ti.c.state == "deferred", ours]
 
 
-def _columns(told: bool) -> dict[str, Any]:
+def _columns(reported: bool) -> dict[str, Any]:
     """Each column that a row has, and that may be filtered and sorted by."""
     known = tables()
     airflow = {
@@ -186,13 +186,13 @@ def _columns(told: bool) -> dict[str, Any]:
         "triggerer": known.job.c.hostname,
         "triggerer_id": known.trigger.c.triggerer_id,
     }
-    names = (*TEXTS, *_TOLD)
-    table = jobs_table() if told else None
+    names = (*TEXTS, *_REPORTED)
+    table = jobs_table() if reported else None
     return airflow | {name: NOTHING if table is None else table.c[name] for name in names}
 
 
 #: What a report tells besides its texts.
-_TOLD = (
+_REPORTED = (
     *("submitted_at", "waiting_since", "deadline", "last_poll_at", "next_poll_at", "progress", "callback"),
     *("polls", "failures", "failures_in_row", "reported_at"),
 )
@@ -240,7 +240,7 @@ def _order(sort: str, columns: Mapping[str, Any]) -> list[Any]:
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row for the page; of a job that no triggerer has told of yet, what its trigger's arguments say."""
+    """A row for the page; without a report of a triggerer, what the arguments of its trigger say."""
     found = {
         n: v for n, v in row.items() if n not in ("arguments", "classpath", "created", "deferred", "timeline")
     }

@@ -92,9 +92,9 @@ class JobReport:
         if status is not None:
             self._last = now
             if status.remote_status != self._status or status.state.value != self._state:
-                self._tell(now, "status", f"{status.state.value}: {format_status(status)}")
+                self._add_event(now, "status", f"{status.state.value}: {format_status(status)}")
             elif self._error:
-                self._tell(now, "status", "polls are answered again")
+                self._add_event(now, "status", "polls are answered again")
             self._state, self._status, self._error = status.state.value, status.remote_status, ""
             self._shown_status = _cleaned("remote_status", _in_words(status), self._shown_status)
             self._progress = status.progress
@@ -103,7 +103,7 @@ class JobReport:
             # What an error says is for the log; a foreign one may say anything.
             words = str(error) if isinstance(error, AsyncJobError) else type(error).__name__
             if type(error).__name__ != self._error.partition(":")[0]:
-                self._tell(now, "failure", f"poll {wait.polls} failed: {words}")
+                self._add_event(now, "failure", f"poll {wait.polls} failed: {words}")
             self._error = _cleaned("last_error", f"{type(error).__name__}: {words}", self._error)
         self._changed(self)
 
@@ -115,17 +115,17 @@ class JobReport:
     def ended(self, event: dict[str, Any]) -> None:
         """The wait is over, as the trigger's event says."""
         self._state, self._next, self._over = str(event["state"]), None, True
-        self._tell(self._now(), "end", f"{event['state']}, told by {event['via']}")
+        self._add_event(self._now(), "end", f"{event['state']}, told by {event['via']}")
         self._changed(self)
 
     def left(self) -> None:
         """Nobody waits here any more; without an end somebody has ended the wait."""
         if not self._over:
             self._next = None
-            self._tell(self._now(), "end", "the wait was ended from outside, or goes on elsewhere")
+            self._add_event(self._now(), "end", "the wait was ended from outside, or goes on elsewhere")
             self._changed(self)
 
-    def _tell(self, now: float, kind: str, text: str) -> None:
+    def _add_event(self, now: float, kind: str, text: str) -> None:
         if len(self.events) < MAX_PENDING:
             self.events.append((now, kind, one_line(text, 300)))
 

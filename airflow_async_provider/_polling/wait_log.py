@@ -86,7 +86,7 @@ class WaitLogger:
         self._next_at = 0.0
         self._heartbeat = Heartbeat()
         self._last = ""
-        self._told = ""
+        self._logged = ""
         self._unknown: set[str] = set()
         self._failures: Counter[str] = Counter()
         #: A failure has been told that no answer has followed yet.
@@ -100,14 +100,14 @@ class WaitLogger:
     def status(self, status: JobStatus, step: Sleep | Stop) -> None:
         """After a poll that was answered."""
         self._polled(step)
-        self._told = format_status(status)
+        self._logged = format_status(status)
         if self._is_away:
             self._is_away = False
             self._log.info("Job %s: answers again; %s", self._job, self._counters())
         if status.remote_status != self._last:
             self._last = status.remote_status
             self._log.info(
-                "Job %s: %s (%s)%s", self._job, status.state.value, self._told, self._outlook(step)
+                "Job %s: %s (%s)%s", self._job, status.state.value, self._logged, self._outlook(step)
             )
         words = status.unknown_words or (() if status.recognised else (status.remote_status,))
         if new := [word for word in words if word not in self._unknown]:
@@ -151,7 +151,7 @@ class WaitLogger:
             self._log.info(
                 "Job %s: still %s after %s; %s%s",
                 self._job,
-                self._told or "unknown",
+                self._logged or "unknown",
                 format_duration(self._age()),
                 self._counters(),
                 self._outlook(step),

@@ -163,18 +163,18 @@ def _called(what: str, function: Callable[[RemoteJob], Any], handle: JobHandle) 
         ) from e
 
 
-def _status_from(handle: JobHandle, said: Any) -> JobStatus:
+def _status_from(handle: JobHandle, returned: Any) -> JobStatus:
     """
     What a function's return value says of the job; nothing means that it still runs.
 
     :raises UnreadableAnswerError: it is none of the forms
     """
-    if said is None:
+    if returned is None:
         return JobStatus(JobState.RUNNING, remote_status="running")
-    if isinstance(said, JobStatus):
-        return said
+    if isinstance(returned, JobStatus):
+        return returned
     try:
-        return read_word({"state": said} if isinstance(said, str) else said)
+        return read_word({"state": returned} if isinstance(returned, str) else returned)
     except CallbackError as e:
         raise UnreadableAnswerError(
             f"The function poll returned something that says nothing ({e}). It returns None while the job "

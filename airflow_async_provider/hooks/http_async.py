@@ -127,7 +127,7 @@ class HttpAsyncJobHook(AsyncApiHook):
             **extra,
             "verify": extra.get("verify", extra.get("verify_ssl")),
             "proxy": _proxy(url, extra.get("proxies", extra.get("proxy"))),
-            "timeout": _longest(extra.get("timeout")),
+            "timeout": _max_of(extra.get("timeout")),
         }
         return Endpoint(
             base_url=url,
@@ -241,7 +241,7 @@ def _proxy(url: str, value: Any) -> str | None:
     return str(value) if "://" in str(value) else f"http://{value}"
 
 
-def _longest(timeout: Any) -> Any:
+def _max_of(timeout: Any) -> Any:
     """Requests takes a pair (connect, read), too."""
     if isinstance(timeout, list | tuple):
         numbers = [t for t in timeout if isinstance(t, int | float)]

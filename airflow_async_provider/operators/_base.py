@@ -237,19 +237,19 @@ class AsyncJobOperator(BaseOperator):
         """How the task waits."""
         return WaitSettings(
             timeout=self.timeout,
-            policy=self.pace(self.poll_interval, self.max_poll_interval),
+            policy=self.poll_policy(self.poll_interval, self.max_poll_interval),
             deferrable=self.deferrable,
             linger=self.linger,
         )
 
-    def pace(self, first: float, longest: float) -> PollPolicy:
+    def poll_policy(self, first: float, maximum: float) -> PollPolicy:
         """
-        The pace of the polls.
+        How often to poll.
 
         :param first: the first pause (seconds)
-        :param longest: the longest one (seconds)
+        :param maximum: the longest one (seconds)
         """
-        return PollPolicy(poll_interval=first, max_poll_interval=longest, max_outage=self.max_outage)
+        return PollPolicy(poll_interval=first, max_poll_interval=maximum, max_outage=self.max_outage)
 
     def asks_for_callback(
         self,
@@ -277,7 +277,7 @@ class AsyncJobOperator(BaseOperator):
             wanted=wanted or None,
             base_url=base_url,
             policy=replace(
-                self.pace(
+                self.poll_policy(
                     max(safety_poll_interval, self.poll_interval),
                     max(safety_poll_interval * SAFETY_GROWTH, self.max_poll_interval),
                 ),

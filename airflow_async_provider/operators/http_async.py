@@ -225,7 +225,7 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         )
         self.callback_field = callback_field
         self.callback_header = callback_header
-        self._given_pace = {"poll_interval", "max_poll_interval"} & set(kwargs)
+        self._given_intervals = {"poll_interval", "max_poll_interval"} & set(kwargs)
         if isinstance(profile_options, Mapping | None):
             check_profile(profile, self._options())
         if json is not None and data is not None and not self._sends_both():
@@ -269,14 +269,14 @@ class HttpAsyncJobOperator(AsyncJobOperator):
         return len(getattr(getattr(self.protocol, "description", None), "start", ())) > 1
 
     def wait_settings(self) -> WaitSettings:
-        """How the task waits: at the API's own pace, where the task names none."""
+        """How the task waits: at the API's own intervals, where the task names none."""
         settings = super().wait_settings()
-        own = {k: v for k, v in self.protocol.pace.items() if k not in self._given_pace}
+        own = {k: v for k, v in self.protocol.polling.items() if k not in self._given_intervals}
         policy = settings.policy
         first = max(own.get("poll_interval", policy.poll_interval), 0.001)
-        longest = max(own.get("max_poll_interval", policy.max_poll_interval), first)
+        maximum = max(own.get("max_poll_interval", policy.max_poll_interval), first)
         factor = max(own.get("backoff", policy.backoff), 1.0)
-        policy = replace(policy, poll_interval=first, max_poll_interval=longest, backoff=factor)
+        policy = replace(policy, poll_interval=first, max_poll_interval=maximum, backoff=factor)
         return replace(settings, policy=policy)
 
     def callback_settings(self) -> CallbackSettings | None:

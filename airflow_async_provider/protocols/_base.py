@@ -35,8 +35,8 @@ class JobProtocol(ABC):
     asked_by_worker: bool = False
 
     @property
-    def pace(self) -> Mapping[str, float]:
-        """The API's own pace: any of ``poll_interval``, ``backoff``, ``max_poll_interval`` of a wait."""
+    def polling(self) -> Mapping[str, float]:
+        """How often to poll: any of ``poll_interval``, ``backoff``, ``max_poll_interval`` of a wait."""
         return {}
 
     @property

@@ -114,9 +114,9 @@ class RemoteJobProtocol(JobProtocol):
         return RemoteJobProtocol(mapping=mapping, asked_by_worker=self.askable)
 
     @property
-    def pace(self) -> Mapping[str, float]:
-        """The description's pace."""
-        return self.profile.pace if self.profile is not None else {}
+    def polling(self) -> Mapping[str, float]:
+        """How often the description polls."""
+        return self.profile.polling if self.profile is not None else {}
 
     @property
     def result_once(self) -> bool:
@@ -325,15 +325,15 @@ def read_word(document: Any) -> JobStatus:
     return _status(state, document, word=state.value)
 
 
-def _status(state: JobState, said: Mapping[str, Any], *, word: str) -> JobStatus:
-    message, about = said.get("message"), said.get("job_id")
+def _status(state: JobState, document: Mapping[str, Any], *, word: str) -> JobStatus:
+    message, about = document.get("message"), document.get("job_id")
     detail = {} if about is None else {"job_id": str(about)}
     return JobStatus(
         state,
         remote_status=word,
         message=None if message is None else _text(message)[:MAX_MESSAGE],
-        result=Result(value=said.get("result")) if state is JobState.SUCCEEDED else None,
-        progress=_part(said.get("progress")),
+        result=Result(value=document.get("result")) if state is JobState.SUCCEEDED else None,
+        progress=_part(document.get("progress")),
         detail=detail,
         heartbeat=state is JobState.RUNNING,
     )

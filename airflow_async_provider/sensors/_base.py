@@ -180,13 +180,13 @@ class JobSensor(BaseSensorOperator):
         return ""
 
     def wait_settings(self) -> WaitSettings:
-        """The sensor's own words, as a pace of polls."""
+        """The sensor's own arguments, as a policy of polls."""
         first = max(float(self.poke_interval), 0.001)
-        longest, backoff = first, 1.0
+        maximum, backoff = first, 1.0
         if self.exponential_backoff:
-            longest, backoff = max(first, self.max_wait.total_seconds() if self.max_wait else 3600.0), 2.0
+            maximum, backoff = max(first, self.max_wait.total_seconds() if self.max_wait else 3600.0), 2.0
         policy = PollPolicy(
-            poll_interval=first, max_poll_interval=longest, backoff=backoff, max_outage=DEFAULT_MAX_OUTAGE
+            poll_interval=first, max_poll_interval=maximum, backoff=backoff, max_outage=DEFAULT_MAX_OUTAGE
         )
         return WaitSettings(timeout=float(self.timeout), policy=policy, deferrable=self.deferrable)
 

@@ -96,12 +96,12 @@ class KilledWait:
             return "its task still waits, so another triggerer has taken it over"
         return ""
 
-    async def _ask_airflow(self, question: Callable[..., Awaitable[bool]], *more: Any) -> bool:
+    async def _ask_airflow(self, check: Callable[..., Awaitable[bool]], *more: Any) -> bool:
         """Whether nobody has killed anything, by one of the signs of that."""
         if self.task is None:
             return False
         try:
-            return await question(self.task, *more)
+            return await check(self.task, *more)
         except Exception as e:  # noqa: BLE001 - in doubt a person has killed it, which is the usual reason
             self.log.warning("Could not ask Airflow why the wait was ended: %s", describe_error(e))
             return False

@@ -116,8 +116,8 @@ class Claim:
 
     async def _note(self, **facts: Any) -> None:
         assert self._task is not None  # noqa: S101 - who calls this has looked
-        said = {"job": self._job, "owner": self._owner, "upload": self._upload, **facts}
-        await anote_storing(self._task, {name: value for name, value in said.items() if value})
+        noted = {"job": self._job, "owner": self._owner, "upload": self._upload, **facts}
+        await anote_storing(self._task, {name: value for name, value in noted.items() if value})
 
     # -- in the thread ------------------------------------------------------------------------------------
 

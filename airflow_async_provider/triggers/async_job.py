@@ -369,14 +369,14 @@ class AsyncJobTrigger(BaseTrigger):
         these looks are for what fell between the two.
         """
         pause = self._until_settled() + SLACK
-        signs, told = self._signs, ""
+        signs, logged = self._signs, ""
         while True:
             await asyncio.sleep(pause if signs.pause is None else min(pause, signs.pause))
             delivery = await self._look(signs=True)
             if delivery is not None and not delivery.heartbeat:
                 return delivery.to_event()
-            if delivery is not None and (words := words_of(delivery)) != told:
-                told = words
+            if delivery is not None and (words := words_of(delivery)) != logged:
+                logged = words
                 self.log.info("Job %s: a callback says: %s", self.job.get("job_id"), words)
             if signs.is_late(delivery, time.monotonic()):
                 return Outcome(HEARTBEAT_LOST, remote_status=signs.last_words).to_event()

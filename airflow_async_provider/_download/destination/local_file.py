@@ -94,7 +94,7 @@ class LocalFile(Destination):
     def write(self, source: ByteSource) -> None:
         """Write the file, see :meth:`Destination.write`."""
         with contextlib.ExitStack() as stack:
-            # Only what touches the disk is inside of "said": an error of the source comes out as it is.
+            # Only what touches the disk is inside of "_described": an error of the source comes out as it is.
             disk = _DiskErrors(self.path, source.length)
             with disk.clearly():
                 self.path.parent.mkdir(parents=True, exist_ok=True)

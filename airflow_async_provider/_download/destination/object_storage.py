@@ -101,7 +101,7 @@ class StoredObject(Destination):
 
     def _looked_up(self) -> dict[str, Any] | None:
         fs = self._attach()
-        with self._said("be looked up"):
+        with self._described("be looked up"):
             try:
                 found: dict[str, Any] = fs.info(self._path)
             except (FileNotFoundError, NotADirectoryError):
@@ -111,7 +111,7 @@ class StoredObject(Destination):
     def read_whole(self, limit: int) -> bytes | None:
         """Content of the object there."""
         fs = self._attach()
-        with self._said("be read"):
+        with self._described("be read"):
             try:
                 content: bytes = fs.cat_file(self._path, start=0, end=limit + 1)
             except (FileNotFoundError, NotADirectoryError):
@@ -123,7 +123,7 @@ class StoredObject(Destination):
     def remove(self) -> None:
         """Remove the object there."""
         fs = self._attach()
-        with self._said("be removed"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        with self._described("be removed"), contextlib.suppress(FileNotFoundError, NotADirectoryError):
             fs.invalidate_cache()
             fs.rm_file(self._path)
 
@@ -131,7 +131,7 @@ class StoredObject(Destination):
         """Write the object, see :meth:`Destination.write`."""
         fs = self._attach()
         new = self.size() is None
-        with self._said("be written"):
+        with self._described("be written"):
             with contextlib.suppress(NotImplementedError):
                 fs.makedirs(fs._parent(self._path), exist_ok=True)
             # Without "autocommit" the object appears at commit, where the storage can do that.
@@ -140,11 +140,11 @@ class StoredObject(Destination):
         try:
             shows = new and self.size() is not None
             while data := source.read():
-                with self._said("be written"):
+                with self._described("be written"):
                     file.write(data)
             if self.if_exists == "fail" and not shows and self.size() is not None:
                 raise self.exists_error()
-            with self._said("be written"):
+            with self._described("be written"):
                 file.close()
                 with contextlib.suppress(NotImplementedError, AttributeError):
                     file.commit()
@@ -174,7 +174,7 @@ class StoredObject(Destination):
                     fs.rm_file(self._path)
 
     @contextlib.contextmanager
-    def _said(self, doing: str) -> Iterator[None]:
+    def _described(self, doing: str) -> Iterator[None]:
         """Errors of the storage in the block, told from the source's."""
         try:
             yield

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from airflow_async_provider._download.limits import Pace
+from airflow_async_provider._download.limits import Throughput
 from airflow_async_provider._download.source.base import BLOCK, ByteSource
 from airflow_async_provider._download.source.expected import BEGINNING, Expected
 from airflow_async_provider._download.source.headers import (
@@ -61,7 +61,7 @@ class DownloadRetryPolicy:
 
     :param max_attempts: failures in a row without progress until the download is given up
     :param first_wait: pause after the first failure; doubles with each further one
-    :param longest_wait: longest pause, also when the server asks for more with ``Retry-After``
+    :param max_wait: longest pause, also when the server asks for more with ``Retry-After``
     :param patience_404: how long a result that is "not found" at the start is waited for; storages publish
         an object a little after its URL
     :param patience_202: how long a result that is "not ready yet" (202, or a document that says so) is waited
@@ -70,7 +70,7 @@ class DownloadRetryPolicy:
 
     max_attempts: int = 5
     first_wait: float = 0.5
-    longest_wait: float = 60.0
+    max_wait: float = 60.0
     patience_404: float = 30.0
     patience_202: float = 600.0
 
@@ -138,7 +138,7 @@ class HttpSource(ByteSource):
         self.retry_policy = retry_policy or DownloadRetryPolicy()
         self._stopped = threading.Event()
         self._sleep = self._stopped.wait if sleep is None else sleep
-        self._pace = Pace(None)
+        self._throughput = Throughput(None)
         self._clock = clock
         self._response: StreamResponse | None = None
         self._several: RangeReader | None = None
@@ -261,7 +261,7 @@ class HttpSource(ByteSource):
         except BrokenOffError as error:
             return b"", error.reason
         waited = time.perf_counter() - began
-        self._pace.note(len(data), waited)
+        self._throughput.note(len(data), waited)
         offset = self.offset + len(data)
         slow = self._chooser.note(
             len(data),
@@ -284,7 +284,7 @@ class HttpSource(ByteSource):
         except (BrokenOffError, AsyncJobError) as error:
             log.info("Several connections do not work now (%s), going on with one", error)
             return b"", STEPPED_ASIDE
-        self._pace.note(len(data), time.perf_counter() - began)
+        self._throughput.note(len(data), time.perf_counter() - began)
         return data, ""
 
     def _drop(self) -> None:
@@ -377,7 +377,7 @@ class HttpSource(ByteSource):
         self.answer_url, self.answer_headers = response.url, headers
         self.length = 0 if response.status == 204 else body_length(headers)
         self.bounds.expect(self.length)
-        self._pace = Pace(self.bounds.limits.min_bytes_per_second)
+        self._throughput = Throughput(self.bounds.limits.min_bytes_per_second)
         self.content_type = headers.get("Content-Type") or None
         self.content_encoding = body_encoding(headers)
         self.etag = headers.get("ETag") or None
@@ -414,9 +414,9 @@ class HttpSource(ByteSource):
         patience = self.retry_policy.patience_202
         wait = max(asked or 0.0, min(0.5 + self._waited_202 / 2, 30.0))
         if self._waited_202 + wait > patience:
-            told = f", and asks to wait {asked:.0f} s more" if asked else ""
+            more = f", and asks to wait {asked:.0f} s more" if asked else ""
             raise DownloadError(
-                f"The result is not ready {self._waited_202:.0f} s after it was asked for{told}: {reason}. "
+                f"The result is not ready {self._waited_202:.0f} s after it was asked for{more}: {reason}. "
                 "Nothing was stored. Another try of the task asks for it again."
             )
         log.info("The result is not ready yet (%s), asking again in %.1f s", reason, wait)
@@ -453,6 +453,6 @@ class HttpSource(ByteSource):
             )
         # Jitter downwards by up to a half: many mapped tasks must not come back at the same moment.
         wait = rules.first_wait * 2 ** (self._failures - 1) * random.uniform(0.5, 1)  # noqa: S311 - no secret
-        wait = min(max(wait, asked or 0.0), rules.longest_wait)
+        wait = min(max(wait, asked or 0.0), rules.max_wait)
         log.warning("The download broke off %s (%s), trying again in %.1f s", got, reason, wait)
         self._sleep(wait)

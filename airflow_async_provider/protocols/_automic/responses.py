@@ -85,12 +85,12 @@ def failure_of(response: HttpResponse) -> AutomicFailure:
         return AutomicFailure()
     return AutomicFailure(
         number(body.get("code")) or 0,
-        _said(body.get("error")),
-        _said(body.get("details")),
+        _described(body.get("error")),
+        _described(body.get("details")),
     )
 
 
-def _said(value: Any) -> str:
+def _described(value: Any) -> str:
     return excerpt(str(value or ""), _MAX_TEXT)
 
 
@@ -172,7 +172,7 @@ def status_of_record(
         )
     code = number(remote_status)
     state = state_of(code) if code is not None else None
-    text = _said(record.get("status_text")) or (text_of(code) if code is not None else "")
+    text = _described(record.get("status_text")) or (text_of(code) if code is not None else "")
     message = text or None
     if state is JobState.BLOCKED:
         message = (

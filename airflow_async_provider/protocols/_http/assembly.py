@@ -19,8 +19,8 @@ from airflow_async_provider.protocols._http.description import (
     Cancel,
     Delete,
     Outcome,
-    Pace,
     Poll,
+    Polling,
     Request,
     ResultPlace,
     Step,
@@ -31,7 +31,7 @@ from airflow_async_provider.protocols._http.kinds import text_by_name
 from airflow_async_provider.protocols._http.places import Place, as_text
 from airflow_async_provider.protocols._http.templates import check_names, names_in, nearest
 
-ROLES: Final = ("start", "poll", "outcome", "result", "cancel", "delete", "pace")
+ROLES: Final = ("start", "poll", "outcome", "result", "cancel", "delete", "polling")
 TOP: Final = (*ROLES, "extends", "parameters", "headers", "query", "name", "about")
 
 #: Lists that a later layer adds to, where all else it replaces.
@@ -110,7 +110,7 @@ class Description:
     result: ResultPlace = ResultPlace()
     cancel: tuple[Cancel, ...] = ()
     delete: Delete | None = None
-    pace: Pace = Pace()
+    polling: Polling = Polling()
     parameters: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
@@ -298,7 +298,7 @@ def checked(whole: Mapping[str, Any], *, explicit: bool) -> Description:
         result=build(ResultPlace, whole.get("result", {}), "result"),
         cancel=tuple(build(Cancel, c, "cancel") for c in cancels),
         delete=build(Delete, whole["delete"], "delete") if whole.get("delete") else None,
-        pace=build(Pace, whole.get("pace", {}), "pace"),
+        polling=build(Polling, whole.get("polling", {}), "polling"),
         parameters={str(k): as_text(v) for k, v in parameters.items() if v is not None},
         headers=text_by_name(whole.get("headers", {}), "headers"),
         query=text_by_name(whole.get("query", {}), "query"),

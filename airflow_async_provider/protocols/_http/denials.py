@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What stands beside a final word and denies it: truth values, error objects, counts of what has failed.
+What stands beside a final word and denies it: boolean values, error objects, counts of what has failed.
 
 A name is cut into its words (``numberRecordsFailed``, ``failed_count``), and denies only if all of them are
 known here: ``max_errors``, ``failed_attempts`` or ``error_file_url`` tell of no failure.
@@ -23,7 +23,7 @@ from airflow_async_provider.protocols._http.words import Meaning, known_meaning,
 class Kind(Enum):
     """What denies a success."""
 
-    TRUTH = "truth"
+    BOOLEAN = "boolean"
     ERROR = "error"
     COUNT = "count"
 
@@ -212,9 +212,9 @@ def _inside(name: str, value: Any, ignored: Collection[str]) -> list[Denial]:
                 found.append(Denial(Kind.COUNT, f"{name}.{denied.text}"))
     elif isinstance(value, list) and bare in _PARTS | _OUTCOMES:
         parts = [part for part in value[:1000] if isinstance(part, dict)]
-        told = [said for part in parts if (said := failed_part(part, states=bare in _PARTS))]
-        if told:
-            found.append(Denial(Kind.COUNT, f"{name}: {len(told)} of {len(value)} {told[0]}"))
+        failed = [text for part in parts if (text := failed_part(part, states=bare in _PARTS))]
+        if failed:
+            found.append(Denial(Kind.COUNT, f"{name}: {len(failed)} of {len(value)} {failed[0]}"))
     return found
 
 
@@ -227,8 +227,8 @@ def failed_part(part: dict[str, Any], *, states: bool) -> str | None:
     if word := _failed_state(part, _PART_STATES if states else _set(".tag")):  # a union of Dropbox's
         return word
     denials = [d for n, v in list(part.items())[:_MOST] if (d := _field(str(n), v))]
-    truth = next((d.text for d in denials if d.kind is Kind.TRUTH), None)
-    return truth or (next((d.text for d in denials if d.kind is Kind.ERROR), None) if not states else None)
+    boolean = next((d.text for d in denials if d.kind is Kind.BOOLEAN), None)
+    return boolean or (next((d.text for d in denials if d.kind is Kind.ERROR), None) if not states else None)
 
 
 def _failed_state(document: dict[str, Any], fields: frozenset[str] = _STATE_FIELDS) -> str | None:
@@ -240,7 +240,7 @@ def _failed_state(document: dict[str, Any], fields: frozenset[str] = _STATE_FIEL
 
 
 def refused(document: Any) -> str | None:
-    """The truth value by which a 2xx says that the request itself was refused, None where it has none."""
+    """The boolean by which a 2xx says that the request itself was refused, None where it has none."""
     if not isinstance(document, dict):
         return None
     return next((f"{n}: false" for n in ("success", "ok") if document.get(n) is False), None)
@@ -250,10 +250,10 @@ def _field(name: str, value: Any) -> Denial | None:
     bare = plain(name)
     if isinstance(value, bool):
         if bare in (_TRUE if value else _FALSE):
-            return Denial(Kind.TRUTH, f"{name}: {as_text(value)}")
+            return Denial(Kind.BOOLEAN, f"{name}: {as_text(value)}")
         return None
     if bare in _CODES and isinstance(value, int):
-        return Denial(Kind.TRUTH, f"{name}: {value}") if value not in (0, 200) else None
+        return Denial(Kind.BOOLEAN, f"{name}: {value}") if value not in (0, 200) else None
     kind = _named(name) or _counted(name, holds=isinstance(value, list | dict))
     if kind is None:
         return None

@@ -174,7 +174,7 @@ def pages(value: Any, where: str) -> Pages:
     return made
 
 
-def truth_or_place(value: Any, where: str) -> bool | Places:
+def boolean_or_place(value: Any, where: str) -> bool | Places:
     """True, false, or the place that says which."""
     if isinstance(value, bool):
         return value
@@ -201,7 +201,7 @@ class ResultPlace:
     headers: Mapping[str, str] = key(text_by_name, factory=dict)
     name: tuple[Place, ...] | None = key(all_places)
     source: Request | None = key(request(Request), name="from")
-    credentials: bool | Places | None = key(truth_or_place)
+    credentials: bool | Places | None = key(boolean_or_place)
     expires: Places | None = key(place)
     checksum: Places | None = key(place)
     unpack: str | Places | None = key(packing)
@@ -237,12 +237,12 @@ class Delete(Request):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class Polling:
     """How often to ask (seconds)."""
 
-    first: float | None = key(number)
-    factor: float | None = key(number)
-    longest: float | None = key(number)
+    interval: float | None = key(number)
+    backoff: float | None = key(number)
+    max_interval: float | None = key(number)
 
 
 def as_mapping(value: Any, where: str) -> Mapping[str, Any]:

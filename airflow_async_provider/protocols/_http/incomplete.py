@@ -69,11 +69,11 @@ def none_failed(answer: Answer, place: Place, *, job: str) -> None:
         return
     elements = Place.parse(f"{head}[*]", "result").read(answer)
     files = [f for f in elements if isinstance(f, dict)] if isinstance(elements, list) else []
-    told = [said for f in files if (said := failed_part(f, states=True))]
-    if told:
+    failed = [text for f in files if (text := failed_part(f, states=True))]
+    if failed:
         raise DescriptionError(
-            f"HTTP {answer.response.status} for {job}: {len(told)} of {len(files)} files say {told[0]!r}. "
-            "Nothing was stored. To take them all the same, say outcome.partial: succeeded.",
+            f"HTTP {answer.response.status} for {job}: {len(failed)} of {len(files)} files say "
+            f"{failed[0]!r}. Nothing was stored. To take them all the same, set outcome.partial: succeeded.",
             job=job,
             http_status=answer.response.status,
         )
@@ -85,7 +85,7 @@ def _follows(answer: Answer, place: Place) -> str | None:
         return None
     if _LINK.search(answer.response.headers.get("Link", "")[:4000]):
         return "the header Link"
-    return next((said for d in _objects(answer, place) if (said := _announced(d))), None)
+    return next((name for d in _objects(answer, place) if (name := _announced(d))), None)
 
 
 def announced(response: HttpResponse) -> str | None:
@@ -110,19 +110,19 @@ def _objects(answer: Answer, place: Place) -> Iterable[dict[str, Any]]:
 def _announced(document: dict[str, Any], around: str = "") -> str | None:
     for name, value in list(document.items())[:_MOST]:
         bare = plain(str(name))
-        said = f"{around}{one_line(str(name), 60)!s}"
+        shown = f"{around}{one_line(str(name), 60)!s}"
         if bare in _NEXT and _leads_on(value):
-            return repr(said)
+            return repr(shown)
         if value is True and (bare in _FLAGS or bare.endswith("truncated")):
-            return repr(said)
+            return repr(shown)
         if bare == "next" and (_is_link(value) or (around and _leads_on(value))):
-            return repr(said)
+            return repr(shown)
         if around:
             continue
         if plain(bare) in _AROUND and isinstance(value, dict) and (found := _announced(value, f"{name}.")):
             return found
         if bare == "links" and isinstance(value, list) and any(_is_next(link) for link in value[:_MOST]):
-            return repr(said)
+            return repr(shown)
     return None
 
 

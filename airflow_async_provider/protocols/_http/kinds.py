@@ -69,7 +69,7 @@ def number(value: Any, where: str) -> float:
 
 
 def words(value: Any, where: str) -> tuple[str, ...]:
-    """A list of words; numbers and truth values count as words."""
+    """A list of words; numbers and booleans count as words."""
     if isinstance(value, str):
         raise ConfigurationError(f'{where} must be a list of words, ["{value}"], not {value!r}.')
     if not isinstance(value, list | tuple):

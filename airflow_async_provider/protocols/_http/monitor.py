@@ -178,12 +178,12 @@ class MonitorReader:
         if words is None:
             words = self.profile.judge.words(answer)
         if words is not None:
-            return self._spoken(answer, words, first=first)
+            return self._with_state(answer, words, first=first)
         if self.outcome.state is not None:
             return self._without_state(answer)
         return self._unnamed(answer)
 
-    def _spoken(self, answer: Answer, words: list[str], *, first: bool) -> JobStatus:
+    def _with_state(self, answer: Answer, words: list[str], *, first: bool) -> JobStatus:
         verdict = self.profile.judge.read(answer, words, job=self.job)
         if verdict.meaning is Meaning.RUNNING:
             return self._running(answer, verdict)

@@ -128,7 +128,7 @@ def state_of(answer: Answer) -> NoResult | None:
 def _says_error(document: dict[str, Any], response: HttpResponse) -> bool:
     if media_type(response).startswith("application/problem+"):
         return True
-    if any(d.kind in (Kind.ERROR, Kind.TRUTH) for d in denial(document, counts=False)):
+    if any(d.kind in (Kind.ERROR, Kind.BOOLEAN) for d in denial(document, counts=False)):
         return True
     fields = {plain(str(name)): value for name, value in document.items()}
     if fields.get("status") in ("error", "fail", "ERROR", "FAIL") and fields.get("message"):
@@ -186,13 +186,13 @@ def fields_seen(answer: Answer) -> str:
         fields = list(islice(_fields(answer.document, "", 0), 200))
         addresses = [path for path, value in fields if _is_address(path, value)]
         seen = [*addresses, *(path for path, _ in fields if path not in addresses)]
-        advice = f" An address is at {addresses[0]!r}: result.url (result_url_field)." if addresses else ""
+        hint = f" An address is at {addresses[0]!r}: result.url (result_url_field)." if addresses else ""
     else:
         names = dict(_XML_SEEN.findall(body_text(answer.response)[:LARGEST]))
         seen = [f"<{name}>" for name in names]
         address = next((n for n, v in names.items() if v.startswith(("http:", "https:"))), None)
-        advice = f' Of XML a part is taken by "$ ~ <{address or "name"}>([^<]+)".' if seen else ""
-    return f"Seen were {', '.join(one_line(s, 80) for s in seen[:10])}.{advice} " if seen else ""
+        hint = f' Of XML a part is taken by "$ ~ <{address or "name"}>([^<]+)".' if seen else ""
+    return f"Seen were {', '.join(one_line(s, 80) for s in seen[:10])}.{hint} " if seen else ""
 
 
 def _fields(value: Any, path: str, depth: int) -> Iterator[tuple[str, Any]]:

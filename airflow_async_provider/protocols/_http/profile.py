@@ -97,10 +97,14 @@ class HttpProfile(JobProtocol):
         return f"<{type(self).__name__} {sorted(self._options)}>"
 
     @property
-    def pace(self) -> Mapping[str, float]:
-        """The description's pace."""
-        pace = self.description.pace
-        found = {"poll_interval": pace.first, "backoff": pace.factor, "max_poll_interval": pace.longest}
+    def polling(self) -> Mapping[str, float]:
+        """How often the description polls."""
+        polling = self.description.polling
+        found = {
+            "poll_interval": polling.interval,
+            "backoff": polling.backoff,
+            "max_poll_interval": polling.max_interval,
+        }
         return {name: value for name, value in found.items() if value is not None}
 
     @property

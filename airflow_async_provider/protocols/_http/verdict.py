@@ -247,7 +247,7 @@ class Judge:
         if self._has_error(answer):
             return Verdict(Meaning.FAILED, word, self._message(answer) or "an error stands beside the state")
         if (found := self._denial(answer, meaning)) is not None:
-            return Verdict(Meaning.FAILED, f"{word}, {found.text}", self._told(answer, found))
+            return Verdict(Meaning.FAILED, f"{word}, {found.text}", self._explained(answer, found))
         if meaning is not Meaning.NO_DATA and (missing := own.failed_if.incomparable(answer)):
             raise self._not_there(answer, missing, job)
         nowhere = own.conclusion is not None and not own.conclusion.places
@@ -255,7 +255,7 @@ class Judge:
         if own.conclusion is not None and not nowhere:
             verdict = self._concluded(answer, meaning, word, job)
         if verdict.meaning is Meaning.SUCCEEDED and not nowhere and (denied := self._denied(answer)):
-            return Verdict(denied[0], f"{word}, {denied[1].text}", self._told(answer, denied[1]))
+            return Verdict(denied[0], f"{word}, {denied[1].text}", self._explained(answer, denied[1]))
         return verdict
 
     @property
@@ -287,7 +287,7 @@ class Judge:
         if not words:
             reason = f"{word}, and nothing yet at {self.outcome.conclusion}"
             return Verdict(Meaning.RUNNING, reason, recognised=False)
-        meanings = [_truth(w, self._how(w)) for w in words]
+        meanings = [_conclusion(w, self._how(w)) for w in words]
         how = worst(meanings)
         concluded = words[meanings.index(how)]
         if how is Meaning.UNKNOWN:
@@ -315,16 +315,16 @@ class Judge:
         own = self.outcome
         off = {
             kind
-            for kind, where in ((Kind.ERROR, own.error), (Kind.TRUTH, own.conclusion))
+            for kind, where in ((Kind.ERROR, own.error), (Kind.BOOLEAN, own.conclusion))
             if where is not None
         }
         if own.conclusion is not None and own.conclusion.places:
-            off.discard(Kind.TRUTH)
+            off.discard(Kind.BOOLEAN)
         if meaning is Meaning.NO_DATA:
-            off.add(Kind.TRUTH)
+            off.add(Kind.BOOLEAN)
         counts = own.partial == "failed" and own.state is not None
         for document in self._beside(answer):
-            for found in denial(document, ignored=self._spoken_of, counts=counts):
+            for found in denial(document, ignored=self._read_by_description, counts=counts):
                 if found.kind not in off:
                     return found
         return None
@@ -338,15 +338,17 @@ class Judge:
         return _names([*places, *(own.conclusion.places if own.conclusion else ())])
 
     @cached_property
-    def _spoken_of(self) -> frozenset[str]:
+    def _read_by_description(self) -> frozenset[str]:
         """Names of fields that the description itself reads for the outcome."""
         return self._judged | _names(self.outcome.state.places if self.outcome.state else ())
 
-    def _told(self, answer: Answer, found: Denial) -> str:
+    def _explained(self, answer: Answer, found: Denial) -> str:
         """The remote's explanation, and how to take the answer for a success all the same."""
-        key = {Kind.COUNT: "partial: succeeded", Kind.ERROR: "error: false", Kind.TRUTH: "conclusion: false"}[
-            found.kind
-        ]
+        key = {
+            Kind.COUNT: "partial: succeeded",
+            Kind.ERROR: "error: false",
+            Kind.BOOLEAN: "conclusion: false",
+        }[found.kind]
         hint = f"{found.text} stands beside the state; if that is no failure, say outcome: {{{key}}}"
         text = self._message(answer)
         return f"{text} ({hint})" if text else hint
@@ -360,7 +362,7 @@ class Judge:
                 if isinstance(value, str) and len(value) <= MAX_WORD:
                     how = self.meaning_of(value)
                     if how in _BAD or (how is Meaning.RUNNING and runs_for_sure(name, value)):
-                        return how, Denial(Kind.TRUTH, f"{name}: {one_line(value, 80)}")
+                        return how, Denial(Kind.BOOLEAN, f"{name}: {one_line(value, 80)}")
         return None
 
     def _beside(self, answer: Answer) -> list[dict[str, Any]]:
@@ -405,6 +407,6 @@ def _word(value: Any) -> list[str]:
     return [text] if text and len(text) <= MAX_WORD else []
 
 
-def _truth(word: str, meaning: Meaning) -> Meaning:
+def _conclusion(word: str, meaning: Meaning) -> Meaning:
     """False as a state is "not yet"; as a conclusion it is a failure."""
     return Meaning.FAILED if meaning is Meaning.RUNNING and plain(word) == "false" else meaning

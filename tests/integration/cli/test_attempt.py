@@ -85,7 +85,7 @@ def test_a_word_in_no_list_is_told(tried: Try) -> None:
 
 def test_a_wrong_path_is_an_error_that_names_what_was_seen(tried: Try) -> None:
     code, lines = tried("sendgrid_contacts", "sendgrid", "--json", "{}", outcome_state="state")
-    assert code == attempt.NOT_UNDERSTOOD
+    assert code == attempt.NOT_RECOGNISED
     assert lines[-1].startswith("= error: ")
     assert "status: 'pending'" in lines[-1]
 
@@ -116,10 +116,10 @@ def test_a_description_may_be_given_as_json(tried: Try) -> None:
     body = '{"connectionId": "c", "jobType": "sync"}'
     assert tried(json.dumps(description), "airbyte", "--json", body)[0] == attempt.SUCCEEDED
     code, lines = tried('{"start": ', "airbyte")
-    assert code == attempt.NOT_UNDERSTOOD
+    assert code == attempt.NOT_RECOGNISED
     assert lines[0].startswith("= error: The description is no JSON")
 
 
 def test_a_profile_that_there_is_not_is_told_with_the_nearest(tried: Try) -> None:
     code, lines = tried("sendgrid_contact", "sendgrid")
-    assert (code, "Did you mean 'sendgrid_contacts'?" in lines[0]) == (attempt.NOT_UNDERSTOOD, True)
+    assert (code, "Did you mean 'sendgrid_contacts'?" in lines[0]) == (attempt.NOT_RECOGNISED, True)

@@ -59,7 +59,7 @@ def test_a_length_that_is_too_large_is_refused_before_the_destination_is_touched
 
 
 def test_a_trickle_is_broken_off(server: ByteServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "PACE_WINDOW", 0.3)
+    monkeypatch.setattr(limits, "THROUGHPUT_WINDOW", 0.3)
     server.steps = [endless(b"x", pause=0.02)]
     with pytest.raises(ResultLimitError, match="slower than min_bytes_per_second=1024"):
         download(server.url, f"{tmp_path}/file")
@@ -69,7 +69,7 @@ def test_a_trickle_is_broken_off(server: ByteServer, tmp_path: Path, monkeypatch
 def test_a_slow_destination_is_no_slow_source(
     server: ByteServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "PACE_WINDOW", 0.05)
+    monkeypatch.setattr(limits, "THROUGHPUT_WINDOW", 0.05)
     source = HttpSource(server.url)
     source.bounds = limits.Bounds(limits.DownloadLimits(min_bytes_per_second=1e6))
     while source.read(100_000):

@@ -232,7 +232,7 @@ def test_a_job_that_goes_badly(
 ) -> None:
     from airflow_async_provider._download.source import http as source
 
-    brief = source.DownloadRetryPolicy(max_attempts=3, first_wait=0.01, longest_wait=0.02, patience_404=0.05)
+    brief = source.DownloadRetryPolicy(max_attempts=3, first_wait=0.01, max_wait=0.02, patience_404=0.05)
     monkeypatch.setattr(source, "DownloadRetryPolicy", lambda: brief)
     simulator = aso(processing_seconds=0)
     # The remote repeats what it was sent, as gateways do.

@@ -449,7 +449,7 @@ def test_every_metric_is_documented() -> None:
         text = file.read_text(encoding="utf-8")
         used |= set(re.findall(r'\b(?:count|timing)\(\s*"([a-z_.]+)"', text))
         if file.name == "receiver.py":
-            used |= {f"callback.{name}" for name in re.findall(r'_tell\(claim, begun, "([a-z_]+)"', text)}
+            used |= {f"callback.{name}" for name in re.findall(r'\.ended, "([a-z_]+)"', text)}
     said = set(code_spans(section(DOCS / "operations.md", "Metrics")))
     assert {f"async_provider.{name}" for name in used} <= said
 

@@ -19,9 +19,9 @@ from airflow_async_provider.protocols._http.azure import AzureProtocol
 from airflow_async_provider.protocols._http.description import (
     Cancel,
     Outcome,
-    Pace,
     Pages,
     Poll,
+    Polling,
     ResultPlace,
     Step,
 )
@@ -70,7 +70,7 @@ def test_every_short_option_is_described(option: str) -> None:
     assert f"`{option}`" in PAGE.split("## Options of the profiles", 1)[1], option
 
 
-@pytest.mark.parametrize("role", [Step, Poll, Outcome, ResultPlace, Pages, Cancel, Pace])
+@pytest.mark.parametrize("role", [Step, Poll, Outcome, ResultPlace, Pages, Cancel, Polling])
 def test_every_key_of_a_description_is_described(role: type) -> None:
     for key in fields(role):
         name = key.metadata["name"] or key.name

@@ -199,7 +199,7 @@ def test_refused_connection_is_given_up_after_the_attempts(caplog: pytest.LogCap
 def test_pauses_grow_with_jitter_and_are_bounded(server: ByteServer) -> None:
     server.steps = [hang_up()] * 10
     slept = Slept()
-    rules = DownloadRetryPolicy(max_attempts=8, first_wait=1, longest_wait=5)
+    rules = DownloadRetryPolicy(max_attempts=8, first_wait=1, max_wait=5)
     with pytest.raises(DownloadError):
         source_of(server, sleep=slept, retry_policy=rules).read()
     assert len(server.requests) == 8
@@ -426,7 +426,7 @@ def test_overload_is_waited_out_as_long_as_the_server_asks(server: ByteServer) -
         status(400, b"<Error><Code>RequestTimeout</Code><Message>idle</Message></Error>"),
     ]
     slept = Slept()
-    source = source_of(server, sleep=slept, retry_policy=DownloadRetryPolicy(longest_wait=60))
+    source = source_of(server, sleep=slept, retry_policy=DownloadRetryPolicy(max_wait=60))
     assert read_all(source) == CONTENT
     assert slept[:2] == [7, 60]
 

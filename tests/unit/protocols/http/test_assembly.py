@@ -59,7 +59,7 @@ def test_flat_and_in_parts_are_the_same(flat: dict[str, Any], parts: dict[str, A
         ({"result": {"path": "a", "value": "b"}}, "exclude each other"),
         ({"result": {"pages": {"items": "a"}}}, "needs next"),
         ({"result": {"pages": {"offset": "a"}}}, "needs items"),
-        ({"pace": {"first": -1}}, "not negative"),
+        ({"polling": {"interval": -1}}, "not negative"),
         ({"start": {"keep": {"a b": "x"}}}, "cannot be a name"),
         ({"start": {"done_on": ["done"]}}, "status codes"),
         ({"headers": {"X": "{nothing}"}}, "nothing fills {nothing}"),
@@ -122,7 +122,9 @@ def test_unrendered_templates_wait_for_airflow() -> None:
 
 
 def test_options_are_json_and_rebuild_the_profile() -> None:
-    made = HttpProfile(poll={"path": "j/{job_id}"}, succeeded=("ready",), pace={"first": 3, "longest": 60})
+    made = HttpProfile(
+        poll={"path": "j/{job_id}"}, succeeded=("ready",), polling={"interval": 3, "max_interval": 60}
+    )
     assert HttpProfile(**json.loads(json.dumps(made.options()))) == made
-    assert made.pace == {"poll_interval": 3.0, "max_poll_interval": 60.0}
+    assert made.polling == {"poll_interval": 3.0, "max_poll_interval": 60.0}
     assert len({made, HttpProfile(poll={"path": "j/{job_id}"}), HttpProfile(**made.options())}) == 2

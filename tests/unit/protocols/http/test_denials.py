@@ -13,12 +13,12 @@ from airflow_async_provider.protocols._http.denials import Kind, denial, refused
 @pytest.mark.parametrize(
     ("field", "kind"),
     [
-        ({"success": False}, Kind.TRUTH),
-        ({"Ok": False}, Kind.TRUTH),
-        ({"is_successful": False}, Kind.TRUTH),
-        ({"hasErrors": True}, Kind.TRUTH),
-        ({"error": True}, Kind.TRUTH),
-        ({"exitCode": 137}, Kind.TRUTH),
+        ({"success": False}, Kind.BOOLEAN),
+        ({"Ok": False}, Kind.BOOLEAN),
+        ({"is_successful": False}, Kind.BOOLEAN),
+        ({"hasErrors": True}, Kind.BOOLEAN),
+        ({"error": True}, Kind.BOOLEAN),
+        ({"exitCode": 137}, Kind.BOOLEAN),
         ({"error": "disk full"}, Kind.ERROR),
         ({"error": {"code": "X"}}, Kind.ERROR),
         ({"errors": [{"row": 1}]}, Kind.ERROR),
@@ -45,9 +45,9 @@ from airflow_async_provider.protocols._http.denials import Kind, denial, refused
         ({"bulkErrors": [{"errorMessages": ["x"]}]}, Kind.ERROR),
         ({"partialFailureError": {"code": 3, "message": "x"}}, Kind.ERROR),
         # ends that are none of a success
-        ({"cancelled": True}, Kind.TRUTH),
-        ({"expired": True}, Kind.TRUTH),
-        ({"timed_out": True}, Kind.TRUTH),
+        ({"cancelled": True}, Kind.BOOLEAN),
+        ({"expired": True}, Kind.BOOLEAN),
+        ({"timed_out": True}, Kind.BOOLEAN),
         # what came of the parts
         ({"results": [{"success": True}, {"success": False}]}, Kind.COUNT),
         ({"results": [{"id": 1}, {"index": 1, "error": "TicketNotFound"}]}, Kind.COUNT),

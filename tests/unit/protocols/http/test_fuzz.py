@@ -56,7 +56,7 @@ PROFILES: list[HttpProfile] = [
         },
         result={"url": ["resultUrl", "result[*].a"], "name": "result[*].id", "pages": {"next": "name"}},
         cancel={"path": "j/{job_id}/stop", "json": {"id": "{job_id}"}, "accepted_if": ["status==done"]},
-        pace={"first": 1},
+        polling={"interval": 1},
     ),
     HttpProfile(
         start={"status_url": "header:Location"},
