@@ -15,7 +15,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 _STRANGE = re.compile(r"[\\\x00-\x20]")
 
 #: A segment of a path is shortened in messages from such a word on: a mixture of letters and digits or of
-#: capitals and small letters that nobody makes up, or a very long one. (Characters.)
+#: capitals and small letters that is no word, or a very long one. (Characters.)
 MIXED_WORD, LONG_WORD = 12, 24
 
 #: Random texts in base64url fall apart at their ``-`` and ``_``: two such pieces of a segment tell, too, from
@@ -115,7 +115,7 @@ def shown(url: str) -> str:
     """
     A URL for a message: origin and path, without query, user and password.
 
-    A path may be a capability (whoever knows it may read), so words in it that nobody makes up are shortened.
+    A path may be a capability (who knows it may read), so random words in it are shortened.
     """
     path = path_of(url) or "/"
     return origin(url) + "/".join(_shortened(segment) for segment in path.split("/"))
@@ -125,7 +125,7 @@ def id_in(url: str) -> str:
     """
     The path of a status URL, for a person who has to name the job to the remote's support.
 
-    Ids of the usual kinds stay whole (numbers, UUIDs, ULIDs, hexadecimal digits). Longer or stranger segments
+    Ids of the usual kinds stay whole (numbers, UUIDs, ULIDs, hexadecimal digits). Longer or random segments
     may be a capability, so their beginning must do.
     """
     return "/".join(s[:BEGINNING] + "…" if _is_no_id(s) else s for s in path_of(url).split("/"))

@@ -89,7 +89,7 @@ class JobElsewhereError(ConfigurationError):
     """
     A job belongs to another system than the one that its connection points to now.
 
-    Nothing was asked, taken over or cancelled: a job of that id may be somebody else's there.
+    Nothing was asked, taken over or cancelled: a job of that id may belong to another user there.
     """
 
 
@@ -211,8 +211,8 @@ class DescriptionError(RemoteError):
     """
     An answer that can be read, without what the description of the API says must be there.
 
-    Asking again brings the same: the description has to be changed (a wrong JSON path, a word that no list
-    holds).
+    Another request would give the same: the description has to be changed (a wrong JSON path, a word in no
+    list).
     """
 
 

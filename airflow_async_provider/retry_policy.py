@@ -93,7 +93,7 @@ class RemoteJobRetryPolicy(RetryPolicy):
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """An error and what led to it, as far as it is told."""
+    """An error and what led to it, as far as it is known."""
     seen: BaseException | None = error
     for _ in range(10):
         if seen is None:

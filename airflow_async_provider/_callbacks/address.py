@@ -3,9 +3,9 @@
 The address of a callback: which task it is for, and the one-time secret that proves its sender.
 
 The address names the task instance and its try, encoded once so that run ids with ``+`` and ``:`` survive
-every proxy. From Airflow 3.4 on the try is what tells the iterations of a loop apart.
+every proxy. From Airflow 3.4 on the try is what distinguishes the iterations of a loop.
 The secret is 256 random bits; only its SHA-256 is kept, which is enough for a value that cannot be guessed. A
-proof follows it where workers and API server share a key, so that a forgery is told from it without the
+proof follows it where workers and API server share a key, so that a forgery is recognised without the
 database. Senders that can set headers carry it as ``Authorization: Bearer``, all others at the end of the
 path.
 """
@@ -37,11 +37,11 @@ HEALTH = "/health"
 #: What follows the secret in the address of a confirm page.
 CONFIRM = "/confirm"
 
-#: Longer task identities than this come from nobody's Airflow: dag, run and task ids hold 250 characters
+#: No Airflow has longer task identities than this: dag, run and task ids hold 250 characters
 #: each, which are at most six bytes in JSON.
 MAX_TOKEN = 8192
 
-#: Longer secrets than this are nobody's either.
+#: No secret is longer than this either.
 MAX_SECRET = 512
 
 #: Characters of the random part of a secret, and of its proof.
@@ -143,7 +143,7 @@ class CallbackAddress:
 
     @property
     def confirm_url(self) -> str:
-        """The page that asks a person, for whoever got the address in a mail."""
+        """The page that asks a person, for the reader of a mail with the address."""
         return f"{self.url_with_secret}{CONFIRM}"
 
     @property
@@ -233,7 +233,7 @@ def is_proven(keys: list[bytes], token: str, secret: str) -> bool:
 def _checked(base_url: str) -> str:
     base_url = base_url.strip()
     if not _is_web_address(base_url):
-        # It is not quoted: whoever puts a password there would find it in the log.
+        # It is not quoted: it may be a password, which would then be in the log.
         raise ConfigurationError(
             "The callback base URL is no plain http or https address (https://host[:port][/path], without "
             "user, password, query and fragment). Give the address under which the remote reaches Airflow's "

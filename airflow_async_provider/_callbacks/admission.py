@@ -15,8 +15,8 @@ every secret is compared with the hash that its task has registered. It says who
 
 Refusals are slowed down when there are very many of them: someone who waits for each answer before the next
 try (as all HTTP clients do, on each of their connections) cannot take up the event loop then. That counts
-for everything that is no callback, as strangers need not keep to our addresses. Who leaves is forgotten at
-once, so that nobody's requests pile up in memory.
+for everything that is no callback, as anonymous senders need not keep to our addresses. Who disconnects is
+forgotten at once, so that requests do not pile up in memory.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ MAX_DELAY = 50.0
 #: So many refusals may wait for their turn together; the next ones are answered at once.
 MAX_DELAYED = 2000
 
-#: So much of what somebody sends meanwhile is taken and dropped (bytes), to hear when he leaves.
+#: So much of what a client sends meanwhile is read and dropped (bytes), to notice when it disconnects.
 MAX_DROPPED = 64 * 1024
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: From Airflow 3.3 events belong to teams, and listeners can be told after the commit.
+#: From Airflow 3.3 events belong to teams, and listeners can be notified after the commit.
 HAS_TEAMS = AIRFLOW >= (3, 3)
 
 

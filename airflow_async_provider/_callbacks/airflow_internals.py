@@ -62,7 +62,7 @@ TESTED = ((3, 1), (3, 4))
 #: its own XComs, and several live rows may share dag, run, task and map index: the iterations of a loop.
 HAS_ATTEMPTS = AIRFLOW >= (3, 4)
 
-#: Below Airflow 3.4 a trigger that another triggerer has taken over is told that a user has ended it.
+#: Below Airflow 3.4 a trigger that another triggerer has taken over is cancelled as if a user had ended it.
 #: Not needed from 3.4 on, and wrong there: iterations of a loop cannot be told apart by what is asked.
 HANDOVER_KILLS = AIRFLOW < (3, 4)
 
@@ -76,7 +76,7 @@ OPEN_STATES = frozenset({"scheduled", "queued", "running", "deferred", "restarti
 #: what to do with our event.
 OUR_TRIGGERS = "airflow_async_provider."
 
-#: A callback waits so long for somebody else's lock on its task (seconds); then its sender repeats it.
+#: A callback waits so long for another transaction's lock on its task (seconds); then its sender repeats it.
 MAX_LOCK = 15.0
 
 
@@ -100,7 +100,7 @@ def is_store_down(error: BaseException) -> bool:
     )
     from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-    # IntegrityError: somebody else was faster with the same row.
+    # IntegrityError: another transaction was faster with the same row.
     return isinstance(
         error,
         OperationalError

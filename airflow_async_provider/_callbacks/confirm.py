@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 
 from fastapi import Response
 
-#: Nothing but its own style and its own form; kept by no cache, told to no other page.
+#: Nothing but its own style and its own form; kept by no cache, and no referrer for other pages.
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; "
@@ -79,7 +79,7 @@ def answered(*, late: bool) -> Response:
     """
     What the person sees after the button.
 
-    :param late: nobody waits for the answer any more
+    :param late: the task does not wait for the answer any more
     """
     if late:
         return _html("Thank you", "<p>Your answer is no longer needed. You can close this page.</p>")

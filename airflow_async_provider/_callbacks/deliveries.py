@@ -178,7 +178,7 @@ def _facts_of(row: Mapping[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-#: What is kept of a delivery and is nobody's affair.
+#: Internal columns of a delivery, which are not shown.
 _HIDDEN = ("key", "attempt", "events")
 
 

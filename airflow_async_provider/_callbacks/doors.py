@@ -116,7 +116,7 @@ class SourceDoor:
         return pushing.take(whose, headers, body)
 
     def refuse_size(self, whose: Source) -> None:
-        """There is nobody to be told."""
+        """There is no task to notify."""
 
     def delivery_id(self, whose: Source, headers: Headers, body: bytes) -> str:
         return whose.id_of(whose.document(headers, body))

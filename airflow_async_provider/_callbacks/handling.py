@@ -126,7 +126,7 @@ def authenticate(token: str, secret: str | None) -> AuthenticatedCallback | None
 
 def expected(token: str) -> AuthenticatedCallback | None:
     """
-    What a task expects, for whoever has proved otherwise that it may be tried; None where it expects nothing.
+    What a task expects, for a caller that is authorized in another way; None where it expects nothing.
 
     :param token: path segment that names the task
     """
@@ -260,7 +260,7 @@ def _read(registration: Registration, headers: Headers, body: bytes) -> Delivery
         why = plain(e, MAX_MESSAGE)
     except Exception as e:  # noqa: BLE001 - whatever a body does to a protocol, its sender gets an answer
         log.warning("An authentic callback cannot be read: %s", where(e))
-    # The sender is who it says; only its words are strange, and asking it to repeat them helps nobody. But
+    # The sender is authenticated; only its message cannot be read, and repeating it would not help. But
     # the remote may be asked now, and a task that cannot ask must not wait for a callback that has been.
     if pollable:
         return Delivery(state="running", remote_status="unreadable", received_at=now)
@@ -313,9 +313,9 @@ def deliver(callback: AuthenticatedCallback, delivery: Delivery) -> Verdict:
 
 def _end(session: Session, registration: Registration, task_instance: Any, delivery: Delivery) -> bool:
     """
-    End a waiting task at once, where its callback brings all that it waits for.
+    End a waiting task at once, where its callback contains all that it waits for.
 
-    Its worker has said when it deferred that nothing else would be left to do. Everything but a plain
+    Its worker has stated when it deferred that nothing else would be left to do. Everything but a plain
     success, and a value that no XCom holds, goes to a worker. There is no settle time: Airflow's scheduler
     takes no task for failed that has ended.
     """
@@ -356,7 +356,7 @@ def _store(session: Session, callback: AuthenticatedCallback, task_instance: Any
     that workers and API server have the same memory: a worker may keep its state elsewhere.
     """
     registration = callback.registration
-    # A sign of life brings nothing that a new try would miss; what parties have said is kept.
+    # A sign of life contains nothing that a new try would miss; what parties have reported is kept.
     keeps = registration.keep_body and (registration.parties or not delivery.heartbeat)
     if keeps and _callbacks(internals.durable_of(session, callback.task)):
         internals.keep_delivery(session, callback.task, delivery.to_text())

@@ -2,7 +2,7 @@
 """
 Whether a job that gives signs of life has stopped giving them.
 
-Counted by the clock of whoever looks, from the moment at which a new sign was seen: the time in it is another
+Counted by the reader's own clock, from the moment at which a new sign was seen: the time in it is another
 machine's. So a wait ends between one and one and a quarter of the timeout after the last sign.
 """
 
@@ -24,7 +24,7 @@ class HeartbeatWatch:
         self._timeout = timeout
         self._alive_at = alive_at
         self._seen = now
-        #: What the last sign of life said, for messages.
+        #: The text of the last sign of life, for messages.
         self.last_words = ""
 
     @property

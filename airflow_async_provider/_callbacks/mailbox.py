@@ -172,7 +172,7 @@ async def apush_link(task: TaskKey, key: str, address: str) -> None:
 
 
 def has_own_xcoms() -> bool:
-    """Whether values are stored by an XCom backend of somebody's own, and not in Airflow's own form."""
+    """Whether values are stored by a custom XCom backend, and not in Airflow's own form."""
     from airflow.sdk.bases.xcom import BaseXCom
     from airflow.sdk.execution_time.xcom import XCom
 
@@ -198,12 +198,12 @@ def key_of(task_instance: Any) -> TaskKey:
 
 async def is_still_deferred(task: TaskKey) -> bool:
     """
-    Whether a task is deferred at this moment, in spite of its trigger having been told to end.
+    Whether a task is deferred at this moment, although its trigger was cancelled.
 
-    Below Airflow 3.4 a trigger is told that "a user action" has ended it also when another triggerer has
+    Below Airflow 3.4 a trigger is cancelled because of "a user action" also when another triggerer has
     taken it over: the first one stood still for longer than ``[triggerer] triggerer_health_check_threshold``,
     and goes on. Then the task waits as before, in the other triggerer, and its job must not be cancelled.
-    Airflow 3.4 tells the two apart, so nothing is asked there.
+    Airflow 3.4 distinguishes the two, so nothing is asked there.
 
     :raises Exception: Airflow did not answer
     """

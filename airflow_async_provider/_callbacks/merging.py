@@ -24,7 +24,7 @@ from airflow_async_provider.protocols._job import JobState
 #: A sign of life that follows another one so soon (seconds) says nothing new, and is not written.
 HEARTBEAT_PAUSE = 1.0
 
-#: Of what one party of several has said (characters).
+#: Of the message of one party of several (characters).
 MAX_PARTY_MESSAGE = 200
 
 
@@ -35,7 +35,7 @@ class Merged:
 
     :param delivery: what lies in it from now on
     :param news: whether that must be written
-    :param repeated: whether the same had been said before
+    :param repeated: whether the same had been delivered before
     """
 
     delivery: Delivery
@@ -97,10 +97,10 @@ def _of_party(registration: Registration, known: Delivery | None, delivery: Deli
 def _party_status(
     registration: Registration, values: Mapping[str, Any], name: str, delivery: Delivery
 ) -> dict[str, Any]:
-    """What one party has said, without its payload."""
+    """What one party has reported, without its payload."""
     state, message = delivery.state, delivery.message
     if not (delivery.heartbeat or delivery.ended):
-        # It could not be understood, was too large, or says "ask" where nobody can be asked.
+        # It could not be understood, was too large, or says "ask" where the job cannot be polled.
         state, message = JobState.FAILED.value, message or delivery.remote_status
     if state == JobState.SUCCEEDED.value:
         size = len(json.dumps({**values, name: delivery.value}, default=str))

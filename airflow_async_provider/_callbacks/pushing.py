@@ -53,7 +53,7 @@ class Outcome:
     What became of a delivery.
 
     :param value: one word, for logs, metrics and the record
-    :param answer: what the sender is told
+    :param answer: the response to the sender
     :param retry_after: seconds after which it shall come again; 0: it was taken
     """
 
@@ -69,7 +69,7 @@ def authenticate(name: str, secret: str | None, *, proven: bool) -> Source | Non
     :param name: from the path
     :param secret: from the path or the Authorization header
     :param proven: whether the secret carries a proof: only then is the source taken from memory, so that
-        nobody else can tell by the time of an answer which sources there are
+        nobody else can learn from the response time which sources there are
     :raises Exception: what a secrets backend or the database raises
     """
     for max_age in (MAX_AGE, MIN_AGE) if proven else (0.0,):
@@ -83,7 +83,7 @@ def authenticate(name: str, secret: str | None, *, proven: bool) -> Source | Non
 
 def known(name: str) -> Source | None:
     """
-    A source, for whoever has proved otherwise that it may be tried; None where there is none.
+    A source, for a caller that is authorized in another way; None where there is none.
 
     :raises Exception: what a secrets backend or the database raises
     """
@@ -187,7 +187,7 @@ def _notify(later: list[Callable[[], None]]) -> None:
 
 def replay(number: int, by: str) -> list[str]:
     """
-    Make the events of a recorded delivery once more: what it brought lies in the events that it made.
+    Make the events of a recorded delivery once more: its payload lies in the events that it made.
 
     :param number: of the delivery in the record
     :param by: the name of the user who wants it
@@ -224,7 +224,7 @@ def replay(number: int, by: str) -> list[str]:
 
 
 def _key(source: Source, delivery_id: str, headers: Headers, body: bytes) -> str:
-    """What a repeated delivery has again; empty where nothing tells it from another one of the same words."""
+    """What a repeated delivery has again; empty where one with the same body may be a new one."""
     parts: list[bytes] = []
     if delivery_id:
         # An id that nobody signs could be put on another body: with it, both must be the same.

@@ -62,7 +62,7 @@ RETRY_AFTER = 15
 #: And where this Airflow is not supported, which ends with an upgrade of the one or the other (seconds).
 UNSUPPORTED_RETRY_AFTER = 600
 
-#: A body must be there within so many seconds; a stranger may not hold a connection for longer.
+#: A body must be there within so many seconds; an anonymous client may not hold a connection for longer.
 MAX_READ = 30.0
 
 #: Refusals are logged once in so many seconds, with their number: a flood must not fill the disk.
@@ -73,7 +73,7 @@ _PROVEN = "async_provider.proven"
 
 
 def build_app() -> FastAPI:
-    """The FastAPI app; Airflow's authentication does not cover it, so it brings its own."""
+    """The FastAPI app; Airflow's authentication does not cover it, so it has its own."""
     app = FastAPI(
         title="airflow-async-provider callback receiver",
         description="Takes the callbacks of remote jobs. Every address is made for one submission.",
@@ -88,7 +88,7 @@ def build_app() -> FastAPI:
         200: {"description": "taken, or harmless (a duplicate, a late one)"},
         401: {"description": "not authentic, whatever the reason"},
         408: {"description": "authentic, but its body did not come in time"},
-        413: {"description": "too large; a task is told"},
+        413: {"description": "too large; a task is notified"},
         429: {"description": "too many of one push source; send it again after Retry-After seconds"},
         503: {"description": "cannot be stored now; send it again after Retry-After seconds"},
     }
@@ -234,7 +234,7 @@ class _Receiver:
         """The answer of the health address."""
         try:
             reason = await self._unproven.run(self._support.reason)
-        except Exception as e:  # noqa: BLE001 - whatever it is, nobody knows now
+        except Exception as e:  # noqa: BLE001 - whatever it is, the outcome is unknown
             log.warning("Whether callbacks can be taken is unknown: %s", type(e).__name__)
             return JSONResponse({"callbacks": support.UNKNOWN}, status_code=503)
         if reason:

@@ -166,7 +166,7 @@ class Delivery:
     :param error: name of the reason, for a callback that could not be taken
     :param submission: which submission it answers, see :attr:`Registration.submission`
     :param kept: its value lies in the task's own memory, and not here
-    :param heartbeat: it says that the job lives and wakes nobody
+    :param heartbeat: it only says that the job is alive, and resumes no task
     :param progress: how far the job is, 0 to 1; None: it does not say
     :param alive_at: epoch seconds of the last sign of life, the API server's clock; of several parties that
         of the one that has been silent longest, 0 where one has given none yet
@@ -214,7 +214,7 @@ class Delivery:
 
     @property
     def ended(self) -> bool:
-        """Whether it tells of an end, in words that count."""
+        """Whether it reports an end, in words that count."""
         return self.state in set(JobState) and JobState(self.state).ended
 
     @property
@@ -231,7 +231,7 @@ class Delivery:
 
     def to_status(self) -> JobStatus:
         """
-        The job's state as the callback gave it, with the result that it brought.
+        The job's state as the callback gave it, with the result that it contained.
 
         :raises CallbackError: the result is not here, see :attr:`kept`
         """
@@ -268,7 +268,7 @@ class Delivery:
         return event
 
 
-#: What is stored begins with one of these, so that nobody takes the rest for JSON of their own.
+#: What is stored begins with one of these, so that it is not mistaken for other JSON.
 _STORED, _PACKED = "json:", "zlib:"
 
 #: Texts longer than this are packed (characters), and unpacked up to so many bytes.

@@ -71,7 +71,7 @@ def missing() -> list[str]:
     """
     What callbacks need of the code of this Airflow and do not find, in words; empty where all is there.
 
-    Imports Airflow's models, which takes seconds where nobody has done so: for the API server.
+    Imports Airflow's models, which takes seconds the first time: for the API server.
     """
     return [text for path, names in _NEEDED.items() if (text := _lacks(path, names))]
 
@@ -99,7 +99,7 @@ def unsupported_reason() -> str | None:
 
     For workers, before a job is submitted whose callback is wanted: where this returns a reason, poll; where
     the callback is the only news of the job, fail before submitting. None means that nothing speaks against
-    callbacks, also where nobody could be asked: polling is the safety net then, as it always is.
+    callbacks, also where callbacks are the only way: polling is the safety net then, as it always is.
 
     Two things are looked at:
 

@@ -130,7 +130,7 @@ class TrialDoor:
         return Outcome(TEST, {TEST: {**checked, **became}})
 
     def refuse_size(self, whose: Any) -> None:
-        """The task is not told: this was a test."""
+        """The task is not notified: this was a test."""
 
     def delivery_id(self, whose: Any, headers: Headers, body: bytes) -> str:
         return self._door.delivery_id(whose, headers, body)

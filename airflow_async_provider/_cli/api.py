@@ -53,7 +53,7 @@ class Api:
         """
         Take an action.
 
-        :param job: as :meth:`get` has told it
+        :param job: as :meth:`get` has returned it
         :param value: the result, for what is completed by hand
         :return: what happens now
         """
@@ -100,7 +100,7 @@ class Api:
 
 def send(url: str, headers: Mapping[str, str], body: bytes) -> tuple[int, dict[str, Any]]:
     """
-    Send what somebody outside would send, and say what was answered.
+    Send a delivery as a remote system would, and return the response.
 
     :raises ApiError: there was no answer
     """

@@ -39,7 +39,7 @@ OWN_CONN_ID = "async_provider_try"
 
 class TracedHook(HttpAsyncJobHook):
     """
-    The generic hook, telling every exchange.
+    The generic hook, which prints every exchange.
 
     :param echo: gets a line of text at a time; no credentials, no queries of addresses
     :param length: characters of each body
@@ -51,7 +51,7 @@ class TracedHook(HttpAsyncJobHook):
         self._length = length
 
     def call(self, request: HttpRequest) -> HttpResponse:
-        """Send one request and tell it with its answer."""
+        """Send one request and print it with its response."""
         names = ", ".join(request.params or ())
         query = f"  (query: {names})" if names else ""
         self._echo(f"> {request.method} {shown(self.endpoint.resolve(request.url))}{query}")
@@ -73,7 +73,7 @@ def _headers(response: HttpResponse) -> str:
 
 def attempt(arguments: Namespace, echo: Echo) -> int:
     """
-    Run one job and tell everything.
+    Run one job and print everything.
 
     :param arguments: of the command line
     :param echo: gets a line of text at a time

@@ -19,7 +19,7 @@ from airflow_async_provider.protocols._redaction import one_line
 #: Exit codes.
 DONE, LEFT_ALONE, REFUSED = 0, 1, 2
 
-#: Jobs that one request brings.
+#: Jobs in the response to one request.
 PAGE = 200
 
 COLUMNS = ("task", "system", "job", "state", "waiting", "last poll", "next poll", "deadline", "polls")

@@ -74,7 +74,7 @@ def names_of(files: Iterable[tuple[str | None, str]], *, reserved: Sequence[str]
 
 
 def _shortened(name: str) -> str:
-    """A name that a file can have, its end kept: that tells the type."""
+    """A name that a file can have, its end kept, as that shows the type."""
     if len(name.encode()) <= MAX_PART:
         return name
     stem, dot, suffix = name.rpartition(".")

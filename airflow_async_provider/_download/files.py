@@ -151,7 +151,7 @@ class FilesWriter:
         if resumed:
             self._log.info("An earlier try has stored %s files; they are kept", len(self._journal.files))
         if self._options.if_exists == "replace":
-            self._manifest.remove()  # it would tell of files that are about to be replaced
+            self._manifest.remove()  # it would list files that are about to be replaced
         elif self._options.if_exists == "fail" and not ours:
             with ThreadPoolExecutor(AT_ONCE) as pool:
                 places = [self._place(name, self._options) for name in names or ()]
@@ -167,7 +167,7 @@ class FilesWriter:
         """
         Store one file, unless an earlier try has; called from several threads.
 
-        :param started: gets the source, for whoever must end its wait for bytes
+        :param started: gets the source, for a caller that must end its wait for bytes
         """
         place = self._place(name, self._file_options)
         there = self._journal.files.get(name)
@@ -275,7 +275,7 @@ def store_files(
         return writer.finish(names)
     except BaseException as error:
         if isinstance(error, DestinationExistsError):
-            writer.journal.claimed = False  # one of the files is somebody else's
+            writer.journal.claimed = False  # one of the files belongs to another task
         writer.journal.write_in_the_end()
         raise
 

@@ -53,7 +53,7 @@ class FilesJournal:
         content = self._place.read_whole(MAX_BYTES)
         try:
             found = json.loads(content or b"{}")
-        except ValueError:  # somebody else's file
+        except ValueError:  # not a file of ours
             found = {}
         if not isinstance(found, Mapping) or found.get("version") != VERSION or found.get("run") != self._run:
             return False
@@ -96,7 +96,7 @@ class FilesJournal:
             log.warning("What is stored could not be noted for the next try: %s", error)
 
     def remove(self) -> None:
-        """All is there: nobody needs it any more."""
+        """All is there: it is not needed any more."""
         if self._written:
             self._place.remove()
 

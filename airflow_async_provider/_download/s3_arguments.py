@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from airflow_async_provider.errors import ConfigurationError
 
 #: Of ``S3Transfer.ALLOWED_UPLOAD_ARGS`` those that fit every object. A checksum's value or the size of the
-#: object belongs to one body, which nobody knows when a DAG is written.
+#: object belongs to one body, which is not known when a DAG is written.
 #: https://docs.aws.amazon.com/boto3/latest/reference/customizations/s3.html
 S3_ARGUMENTS: Final = frozenset(
     {

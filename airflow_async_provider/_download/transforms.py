@@ -44,7 +44,7 @@ class TransformedSource(ByteSource):
     The bytes of another source, unpacked or decoded.
 
     ``offset``, ``sha256`` and the largest size are those of the bytes as they are stored. A content coding
-    (``Content-Encoding: gzip``), which nobody asked the server for, is undone, too.
+    (``Content-Encoding: gzip``), which the server was not asked for, is undone, too.
 
     :param source: where the bytes come from
     :param options: ``unpack`` and ``charset``
@@ -130,7 +130,7 @@ class TransformedSource(ByteSource):
         if coding == "deflate":
             return inflate(pieces, ratio)
         raise DownloadError(
-            f"The server sent the result with Content-Encoding {coding!r}, which nobody asked for and which "
+            f"The server sent the result with Content-Encoding {coding!r}, which was not asked for and which "
             "cannot be undone here, so it can neither be unpacked nor decoded. Without unpack and charset it "
             "is stored as it comes."
         )

@@ -76,7 +76,7 @@ def error_for(handle: JobHandle, status: JobStatus, hint: str = "") -> JobError:
     cls, words = _ERRORS[status.state]
     reason = (status.message or "").rstrip()
     end = "" if reason.endswith(SENTENCE_ENDS) else "."
-    remote = f" The remote system said: {reason}{end}" if reason else ""
+    remote = f" The remote system reported: {reason}{end}" if reason else ""
     return cls(
         f"The {handle.describe()} {words}; last status {status.remote_status!r}.{remote} {hint}".strip(),
         job=handle.shown_id,

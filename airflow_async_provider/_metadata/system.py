@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of what is said about a remote system, and the pieces of connection forms."""
+"""The shape of the description of a remote system, and the pieces of connection forms."""
 
 from __future__ import annotations
 

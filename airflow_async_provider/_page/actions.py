@@ -4,7 +4,7 @@ What a person can do about a waiting job: poll now, cancel it, or complete by ha
 
 Nothing is sent to a remote system from here. The API server may not reach it, and it is the worker that knows
 whether the job is still this try's. So each action resumes the task, as a callback does, with an event that
-says who wants what; a note for its trigger tells it that the wait was not killed.
+says who wants what; a note for its trigger records that the wait was not killed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class NotNowError(Exception):
 @dataclass(frozen=True, slots=True)
 class Wish:
     """
-    What somebody wants done.
+    What a user wants done.
 
     :param action: one of :data:`EVENTS`
     :param by: the name of the user
@@ -109,10 +109,10 @@ def act(task: TaskKey, wish: Wish) -> str:
 
 def replay(task: TaskKey, by: str) -> str:
     """
-    Resume a task with the delivery that lies in its mailbox, which nobody has taken out.
+    Resume a task with the delivery that lies in its mailbox, which has not been taken out.
 
     That happens where no triggerer took it out when the settle time was over. It is what a sender who repeats
-    the delivery brings about, without the sender.
+    the delivery itself would cause, without the sender.
 
     :param task: whose delivery it is; the try may be an earlier one
     :param by: the name of the user

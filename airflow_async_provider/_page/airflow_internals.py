@@ -113,7 +113,7 @@ def may_read_log(user: Any, dag_id: str | None = None) -> bool:
     from airflow.api_fastapi.app import get_auth_manager
     from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
 
-    # Before Airflow 3.4 whoever may read the log of DAGs reads what belongs to none as well.
+    # Before Airflow 3.4, users who may read the log of DAGs also read what belongs to no DAG.
     view = None if dag_id else getattr(AccessView, "AUDIT_LOGS_ALL", None)
     if view is not None:
         return bool(get_auth_manager().is_authorized_view(access_view=view, user=user))

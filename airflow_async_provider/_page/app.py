@@ -44,7 +44,7 @@ MAX_REPORT = 2 * 1024 * 1024
 MAX_READ = 10.0
 MAX_REPORTS = 4
 
-#: The page brings everything itself, may be shown inside Airflow only, and runs no inline script.
+#: The page contains everything itself, may be shown inside Airflow only, and runs no inline script.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
     "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
@@ -101,7 +101,7 @@ def _add_reports(app: FastAPI, jobs: JobsTable) -> None:
 
     @app.post("/reports", include_in_schema=False)
     async def report(request: Request) -> Response:
-        """What a triggerer tells of its jobs."""
+        """The report of a triggerer on its jobs."""
         if places.locked():
             raise HTTPException(503, "too many reports at once", {"Retry-After": "5"})
         async with places:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is told of a waiting job: plain text and numbers, bounded, without secrets; the table's columns."""
+"""The report of a waiting job: plain text and numbers, bounded, without secrets; the table's columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from airflow_async_provider.protocols._redaction import one_line
 
 REPORT_VERSION = 1
 
-#: Jobs in one report: its JSON is made in the triggerer's event loop, where nobody may wait for long.
+#: Jobs in one report: its JSON is made in the triggerer's event loop, where nothing may block for long.
 MAX_JOBS = 200
 
 #: Characters of what one report adds to a job's timeline, and of a whole timeline.
@@ -37,7 +37,7 @@ TEXTS: Mapping[str, int] = {
     "last_error": 500,
 }
 
-#: Moments, told as seconds from now (so that no two clocks are compared), kept as epoch seconds.
+#: Moments, reported as seconds from now (so that no two clocks are compared), kept as epoch seconds.
 MOMENTS = ("submitted_at", "waiting_since", "deadline", "last_poll_at", "next_poll_at")
 
 #: Numbers that are what they are.

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MAX_ROWS = 200
 ROWS = 50
 
-#: Outcomes of a task's last delivery after which it may lie in the mailbox with nobody to take it out.
+#: Outcomes of a task's last delivery after which it may lie in the mailbox with no task to take it out.
 _OF_TASKS = frozenset({"accepted", "duplicate"})
 _OF_SOURCES = frozenset({pushing.EVENT, pushing.REPLAYED})
 

@@ -191,7 +191,7 @@ def _columns(reported: bool) -> dict[str, Any]:
     return airflow | {name: NOTHING if table is None else table.c[name] for name in names}
 
 
-#: What a report tells besides its texts.
+#: What a report contains besides its texts.
 _REPORTED = (
     *("submitted_at", "waiting_since", "deadline", "last_poll_at", "next_poll_at", "progress", "callback"),
     *("polls", "failures", "failures_in_row", "reported_at"),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What a triggerer tells of its jobs, for the page "Remote jobs": gathered in memory, sent rarely, many at once.
+What a triggerer reports of its jobs, for the page "Remote jobs": gathered in memory, sent rarely, in batches.
 
 A trigger has no database of its own and may store one XCom at a time, for which the triggerer stands still.
 So each triggerer sends a signed report to the API server, which stores it with one statement for 200 jobs:
@@ -54,7 +54,7 @@ MAX_PENDING = 30
 
 class JobReport:
     """
-    One waiting job, told of each poll.
+    One waiting job, updated after each poll.
 
     :param facts: what does not change during the wait
     :param changed: called when there is something to report
@@ -115,11 +115,11 @@ class JobReport:
     def ended(self, event: dict[str, Any]) -> None:
         """The wait is over, as the trigger's event says."""
         self._state, self._next, self._over = str(event["state"]), None, True
-        self._add_event(self._now(), "end", f"{event['state']}, told by {event['via']}")
+        self._add_event(self._now(), "end", f"{event['state']}, reported by {event['via']}")
         self._changed(self)
 
     def left(self) -> None:
-        """Nobody waits here any more; without an end somebody has ended the wait."""
+        """Nothing waits here any more; without an end a user or Airflow has ended the wait."""
         if not self._over:
             self._next = None
             self._add_event(self._now(), "end", "the wait was ended from outside, or goes on elsewhere")
@@ -169,7 +169,7 @@ class Reporter:
 
     @contextmanager
     def watching(self, ti_id: str, facts: dict[str, Any], now: Callable[[], float]) -> Iterator[JobReport]:
-        """A job, for as long as somebody waits for it here."""
+        """A job, for as long as a trigger waits for it here."""
 
         def changed(report: JobReport) -> None:
             self._changed[ti_id] = report
@@ -245,7 +245,7 @@ class Reporter:
 
 
 async def body_of(reports: Sequence[JobReport]) -> bytes:
-    """The JSON of a report; whoever else waits in this event loop gets a turn after every few jobs."""
+    """The JSON of a report; the event loop gets a turn after every few jobs."""
     jobs = []
     for begin in range(0, len(reports), AT_ONCE):
         jobs += [json.dumps(report.to_dict()) for report in reports[begin : begin + AT_ONCE]]
@@ -290,7 +290,7 @@ def _reporter() -> Reporter | None:
 @contextmanager
 def reported(trigger: Any, handle: JobHandle) -> Iterator[JobReport | None]:
     """
-    The report of a trigger's job while it waits; None where nobody is told (no task, no key, switched off).
+    The report of a trigger's job while it waits; None where there is none (no task, no key, switched off).
 
     :param trigger: an ``AsyncJobTrigger``, which lies above this module
     """

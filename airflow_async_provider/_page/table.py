@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The table ``async_provider_job``: what triggerers have told of their jobs, a row for each try of a task.
+The table ``async_provider_job``: what triggerers have reported of their jobs, a row for each try of a task.
 
 No migration of Airflow's knows it. The API server makes it when the first report comes; it refers to nothing
 and nothing refers to it, so Airflow's own tables can be dropped and made again without it. Where the database
@@ -46,7 +46,7 @@ NAME = "async_provider_job"
 #: A job that has ended is remembered so long (seconds): the timeline on its task's page.
 KEPT = 7 * 24 * 3600.0
 
-#: Between two looks for rows that nobody needs any more (seconds).
+#: Between two looks for rows that are not needed any more (seconds).
 CLEANING = 600.0
 
 #: Between two looks for a table that was not there (seconds).

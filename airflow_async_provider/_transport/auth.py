@@ -27,7 +27,7 @@ class Auth(ABC):
         """
         The headers to send now; None when a token must be fetched first.
 
-        The same object for as long as they are the same: whoever sends them often goes by that.
+        The same object for as long as they are the same: frequent senders rely on that.
         """
 
     def token_request(self) -> HttpRequest:

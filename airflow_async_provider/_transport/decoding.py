@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Content-Encoding that nobody asked for, undone without trusting its sender.
+Content-Encoding that was not asked for, undone without trusting its sender.
 
 Every request says ``Accept-Encoding: identity``; some servers compress all the same. The clients' own
 decoders are not used: how much they unpack at once depends on the installed version, and a few kilobytes can
@@ -18,7 +18,7 @@ from airflow_async_provider.protocols._redaction import one_line
 #: So much is unpacked at a time (bytes).
 STEP = 64 * 1024
 
-#: gzip may be several pieces; nobody makes more of one answer, and each costs time, even an empty one.
+#: gzip may be several pieces; no server makes more of one response, and each costs time, even an empty one.
 MAX_PIECES = 100
 
 #: Compressed bytes beyond those that they stand for: more is padding that keeps us at work for nothing.
@@ -53,7 +53,7 @@ class Decoder:
         """
         What the next bytes stand for.
 
-        :param room: no more than so many bytes, and one more that tells that there are more
+        :param room: no more than so many bytes, and one more that shows that there are more
         :raises TransientError: the bytes are no such coding
         :raises UnreadableAnswerError: too many pieces
         """

@@ -68,9 +68,9 @@ class Endpoint:
     :param result_hosts: if given, result URLs on no other hosts than these and the remote's own are fetched
     :param max_status_bytes: largest answer that is read in the triggerer's event loop; a larger one is read
         on a worker
-    :param min_poll_interval: seconds below which no ``Retry-After`` brings the pause between two polls
+    :param min_poll_interval: seconds below which no ``Retry-After`` reduces the pause between two polls
     :param max_requests_per_minute: to this host from one triggerer
-    :param account: short hash of what tells whose jobs are seen there (a login, headers that name a tenant);
+    :param account: short hash of what determines whose jobs are seen (a login, headers that name a tenant);
         empty where nothing does
     :param job_url: address template of a job in the remote system's web interface, with ``{job_id}``
     """
@@ -124,7 +124,7 @@ class Endpoint:
 
     def may_have_credentials(self, url: str) -> bool:
         """Whether the origin rule lets the credentials go to this URL."""
-        # Asked at every poll: the common case is told by its first characters, if spelled the same.
+        # Asked at every poll: the common case is recognised by its first characters, if spelled the same.
         if url.split("/", 3)[:3] == self.base_url.split("/", 3)[:3] and _PLAIN.fullmatch(url):
             return True
         try:

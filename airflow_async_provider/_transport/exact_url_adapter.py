@@ -118,7 +118,7 @@ def _whole_head(base: Any) -> Any:
 
     def _read_status(self: Any) -> tuple[Any, int, str]:
         # http.client skips 100 alone, and takes 103 (Early Hints) for the answer. The true one would be read
-        # by whoever uses the connection next.
+        # by the next request on the connection.
         for _ in range(MAX_INTERIM):
             found: tuple[Any, int, str] = base._read_status(self)
             if not 100 < found[1] < 200:

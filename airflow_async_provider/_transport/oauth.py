@@ -123,7 +123,7 @@ class ClientCredentialsAuth(Auth):
     :param audience: sent when given (Auth0 and others)
     :param resource: sent when given (RFC 8707), several are repeated
     :param client_auth: ``basic`` (RFC 6749 recommends it), ``body``, ``private_key_jwt``, or ``none`` for a
-        client that its TLS certificate tells
+        client that its TLS certificate names
     :param key: for ``private_key_jwt``
     :param params: further parameters of the token request
     :param extra: headers that go along with the token (an API key)
@@ -223,7 +223,7 @@ class ClientCredentialsAuth(Auth):
         Keep the token.
 
         :raises AuthenticationError: the token endpoint refused the client (400, 401, 403, or an ``error``)
-        :raises RemoteError: anything else that brought no token
+        :raises RemoteError: anything else without a token in the response
         """
         reason = _error_of(response, self._client_secret)
         if response.status in (400, 401, 403) or (reason and response.status < 300):

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-#: So many silent name servers hurt nobody else.
+#: So many silent name servers do not delay other lookups.
 THREADS = 32
 
 

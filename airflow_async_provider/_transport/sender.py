@@ -94,7 +94,7 @@ class Sender:
             adapter.close()
 
     def _adapter(self, cert: tuple[str, str] | None) -> Any:
-        # A connection that was made with a client certificate is nobody else's, whatever the pool goes by.
+        # A connection that was made with a client certificate is not shared, whatever the pool goes by.
         with self._lock:
             if cert not in self._adapters:
                 self._adapters[cert] = exact_adapter(

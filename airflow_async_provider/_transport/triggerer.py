@@ -83,7 +83,7 @@ class _Pool:
     proxies: dict[tuple[str, str | None], str | None] = field(default_factory=dict)
 
     def proxy_for(self, where: str, configured: str | None) -> str | None:
-        """The proxy for a host, the same for as long as somebody waits."""
+        """The proxy for a host, the same for as long as a trigger waits."""
         key = (where, configured)
         if key not in self.proxies:
             self.proxies[key] = proxy_for(where, configured)
@@ -176,7 +176,7 @@ async def pool() -> AsyncIterator[None]:
     """
     Hold the event loop's session open; the last one out closes it.
 
-    Every waiting trigger is inside one of these, so the session lives exactly as long as somebody waits.
+    Every waiting trigger is inside one of these, so the session lives exactly as long as one of them waits.
     """
     entry = _enter()
     try:
@@ -198,7 +198,7 @@ async def send(endpoint: Endpoint, request: HttpRequest, session: Session | None
         session.take_csrf(await _authorized(endpoint, first, session))
     response = await _authorized(endpoint, request, session)
     if session is not None and session.csrf_refused(response):
-        # Once: a remote that refuses its own fresh token is told by its answer.
+        # Once: if the remote refuses its own fresh token, its response is the error.
         session.take_csrf(await _authorized(endpoint, session.csrf_request(request) or request, session))
         response = await _authorized(endpoint, request, session)
     return response
@@ -265,7 +265,7 @@ async def _credentials(entry: _Pool, endpoint: Endpoint) -> Mapping[str, str]:
         fetch = entry.fetches.get(endpoint.auth)
         if fetch is None or fetch.done():
             fetch = entry.fetches[endpoint.auth] = asyncio.create_task(_fetch_token(endpoint))
-        error = await asyncio.shield(fetch)  # whoever is cancelled takes nobody's token away
+        error = await asyncio.shield(fetch)  # a cancelled waiter does not cancel it for the others
         if error is not None:
             raise copy(error)
         headers = endpoint.auth.headers()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Who may send now: sockets of one event loop, shared so that a silent remote slows nobody but itself.
+Who may send now: sockets of one event loop, shared so that a silent remote slows only its own jobs.
 
 * In all, :data:`MAX_SOCKETS` requests are in flight at once. One that has not been answered after
   :data:`SLOW_AFTER` no longer counts (up to :data:`MAX_SLOW` of them): healthy remotes answer long before.
@@ -73,7 +73,7 @@ class Turns:
                 await future
             except asyncio.CancelledError:
                 if future.done() and not future.cancelled():
-                    self._wake()  # it was ours, and is nobody's now
+                    self._wake()  # it was ours, and is free now
                 raise
         self._quick[turn] = self._clock()
         return turn

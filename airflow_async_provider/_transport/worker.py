@@ -58,7 +58,7 @@ def send(endpoint: Endpoint, request: HttpRequest, session: Session | None = Non
         session.take_csrf(_authorized(endpoint, first, session))
     response = _authorized(endpoint, request, session)
     if session is not None and session.csrf_refused(response):
-        # Once: a remote that refuses its own fresh token is told by its answer.
+        # Once: if the remote refuses its own fresh token, its response is the error.
         session.take_csrf(_authorized(endpoint, session.csrf_request(request) or request, session))
         response = _authorized(endpoint, request, session)
     return response
@@ -215,7 +215,7 @@ def _failure(error: BaseException, where: str, *, begun: bool) -> TransientError
     """
     What requests, urllib3 or a socket raised, as one of ours.
 
-    :param begun: whether the request was written. Their ProxyError does not tell: they also raise it for a
+    :param begun: whether the request was written. Their ProxyError does not say: they also raise it for a
         connection through a proxy that breaks after the request.
     """
     from urllib3.exceptions import ConnectTimeoutError, ReadTimeoutError

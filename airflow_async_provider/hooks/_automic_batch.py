@@ -5,18 +5,18 @@ Many waiting Automic runs, few requests: the execution list answers for all that
 Automic has no request for the status of several runs, so a thousand waits are a thousand GETs an interval.
 Its list of active executions shows them all in a few pages. The rules here:
 
-* **The list may say one thing only: the run goes on.** An end, a blocked run, a status that nobody knows, a
+* **The list may say one thing only: the run goes on.** An end, a blocked run, an unknown status, a
   record without a status and a run that the list does not show are read from the run's own record, by the
   single GET. So nothing that ends a wait hangs on what a list leaves out or shows late.
-* **A list is walked when it is worth it**: when more than :data:`ASKS_PER_PAGE` questions a page have come in
+* **A list is walked when it is worth it**: when more than :data:`ASKS_PER_PAGE` polls a page have come in
   within the time for which its answer is good. A few waiting runs are asked for singly.
 * **How old an answer may be** follows from the pace of the wait that asks: a quarter of the time since its
-  last question, so that an end is noticed at most that much later, and never more than :data:`OLDEST`.
+  last poll, so that an end is noticed at most that much later, and never more than :data:`OLDEST`.
 * **Two lists.** The first is of our own marks (alias ``*#AF-*``). Runs without a mark, and marked ones that
   it does not show, are looked for by the time frame of their activation. Its limits come from their own
   records, so it is Automic's clock that counts, whatever it shows. A run that is not found there either is
   asked for singly for a while. Deactivated runs are left out: a run that goes on is not deactivated.
-* **A list that fails** is a failed question of each that waited for it, once; then it rests, for longer each
+* **A list that fails** is a failed poll of each that waited for it, once; then it rests, for longer each
   time, and all ask singly, at their own pace.
 
 All of this lives in one event loop; nothing here is shared between threads.
@@ -62,10 +62,10 @@ MAX_PAGES = 20
 #: Questions that a page must be expected to answer; below it single GETs are cheaper for Automic.
 ASKS_PER_PAGE = 5
 
-#: Part of a wait's pause by which its answer may be older than its question.
+#: Part of a wait's pause by which its answer may be older than its poll.
 PART_OF_PAUSE = 0.25
 
-#: The same at a wait's first question, when its pace is not known (seconds).
+#: The same at a wait's first poll, when its interval is not known (seconds).
 FIRST_AGE = 5.0
 
 #: No answer is older than this, however slowly a wait asks (seconds).
@@ -84,7 +84,7 @@ MAX_REST = 600.0
 #: For how long a Retry-After of the list is handed to all that ask, so that they do not ask singly instead.
 MAX_HOLD = 60.0
 
-#: A run that nobody has asked for in so many seconds is not waited for any more.
+#: A run that was not polled for so many seconds is not waited for any more.
 FORGET = 900.0
 
 
@@ -153,7 +153,7 @@ class SharedList:
             if filters is None:
                 return None
             self._walk = asyncio.create_task(self._walked(filters, now))
-        outcome = await asyncio.shield(self._walk)  # whoever is cancelled takes nobody's answer away
+        outcome = await asyncio.shield(self._walk)  # a cancelled waiter does not cancel it for the others
         if isinstance(outcome, TransientError):
             raise copy(outcome)
         return outcome if isinstance(outcome, Snapshot) else None
@@ -215,7 +215,7 @@ class SharedList:
 @dataclass(slots=True)
 class Waiting:
     """
-    A run that somebody waits for.
+    A run that is waited for.
 
     :param looked_for_in: the list that should show it
     :param since: since when it is looked for there; an older snapshot need not show it
@@ -251,7 +251,7 @@ class Batch:
         self, handle: JobHandle, protocol: AutomicProtocol, ask: Callable[[], Awaitable[JobStatus]]
     ) -> JobStatus:
         """
-        A run's state, from a list or by a question of its own.
+        A run's state, from a list or by a poll of its own.
 
         :param ask: asks for it singly
         :raises RemoteError: no answer, or one that says nothing about the run
@@ -289,7 +289,7 @@ class Batch:
         return run, age
 
     def _learn(self, run: Waiting, status: JobStatus, *, missed: bool) -> None:
-        """What the single answer tells about where to look next time."""
+        """What the single answer says about where to look next time."""
         now, activated = time.monotonic(), str(status.detail.get("activation_time"))
         if run.looked_for_in is self._activated and not run.activated:
             run.since, missed = now, False  # no time frame could have held it
@@ -346,7 +346,7 @@ _batches: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, s
 
 
 class BatchedPolls(AsyncApiHook):
-    """A hook whose questions from the event loop are answered by lists where that is cheaper."""
+    """A hook whose polls from the event loop are answered by lists where that is cheaper."""
 
     async def astatus(self, job: JobHandle | Mapping[str, Any]) -> JobStatus:
         """

@@ -78,7 +78,7 @@ def _authorization(conn: Connection, extra: Mapping[str, Any]) -> str:
     try:
         return basic(conn.login, conn.password, "iso-8859-1")
     except UnicodeEncodeError:
-        # Neither the character nor its place is told: it is a part of the password.
+        # Neither the character nor its place is shown: it is a part of the password.
         raise ConfigurationError(
             f"Login or password of the connection {conn.conn_id!r} hold a character that ISO-8859-1 does not "
             "have; Automic reads credentials in that encoding only."

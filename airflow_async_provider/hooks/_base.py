@@ -126,7 +126,7 @@ class AsyncApiHook(BaseHook):
 
     def _check_bound(self, handle: JobHandle, endpoint: Endpoint) -> None:
         """
-        Refuse to ask about a job where it is not: a job of the same id may be somebody else's there.
+        Refuse to ask about a job where it is not: a job of the same id may belong to another user there.
 
         :raises JobElsewhereError: the connection points elsewhere
         """
@@ -145,7 +145,7 @@ class AsyncApiHook(BaseHook):
 
     @property
     def min_poll_interval(self) -> float:
-        """Seconds below which no Retry-After brings the pause between two polls, on the worker."""
+        """Seconds below which no Retry-After reduces the pause between two polls, on the worker."""
         return self.endpoint.min_poll_interval
 
     def can_ask(self, handle: JobHandle) -> bool:
@@ -254,7 +254,7 @@ class AsyncApiHook(BaseHook):
 
         :param correlation_id: our own name for the job, where the protocol can find jobs by it
         :raises SubmitError: the remote refused
-        :raises SubmitUnknownError: a job may or may not exist and the remote cannot tell (yet)
+        :raises SubmitUnknownError: a job may or may not exist and the remote does not know (yet)
         """
         return submit(self, protocol, request, correlation_id=correlation_id)
 
@@ -287,7 +287,7 @@ class AsyncApiHook(BaseHook):
         Look for a job by our correlation id.
 
         :return: the job, or None when the remote surely has none
-        :raises SubmitUnknownError: the remote cannot tell, or does not answer
+        :raises SubmitUnknownError: the remote does not know, or does not answer
         """
         return look_up(self, protocol, correlation_id)
 
@@ -325,7 +325,7 @@ class AsyncApiHook(BaseHook):
         """
         Where the result of a succeeded job is, from the worker: asks for further documents where they say so.
 
-        :param status: the status that told of the success
+        :param status: the status that reported the success
         :raises RemoteError: no answer, or one that does not say where the result is
         """
         handle = as_handle(job)
@@ -444,7 +444,7 @@ def _all_of(cancellations: list[Cancellation]) -> Cancellation:
 
 
 def _cancellation(protocol: JobProtocol, handle: JobHandle, response: HttpResponse) -> Cancellation:
-    """Whether a cancellation was accepted, and what the remote said to it."""
+    """Whether a cancellation was accepted, and the remote's response."""
     accepted = protocol.read_cancel(handle, response)
     return Cancellation(accepted, response.status, "" if accepted else excerpt(response.body))
 

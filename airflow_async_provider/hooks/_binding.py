@@ -18,7 +18,7 @@ def place_of(endpoint: Endpoint, *, account: str = "") -> str:
     """
     base = endpoint.base_url.rstrip("/")
     place = shown(base).rstrip("/")
-    # What a message shortens in a path may be what tells two systems apart.
+    # What a message shortens in a path may be what distinguishes two systems.
     hidden = short_hash(path_of(base)) if not place.endswith(path_of(base)) else ""
     account_digest = "-".join(filter(None, (account, hidden)))
     return f"{place} account {account_digest}" if account_digest else place
@@ -37,7 +37,7 @@ def check_bound(handle: JobHandle, *, conn_id: str, here: str) -> None:
     raise JobElsewhereError(
         f"The {handle.protocol} job {handle.shown_id} belongs to {handle.origin} (connection "
         f"{handle.conn_id!r}), but the connection {conn_id!r} points to {here} now. Nothing was sent: a job "
-        "of that id may be somebody else's there. Set the connection back (host, path, login, headers that "
+        "of that id may be another user's there. Set the connection back (host, path, login, headers that "
         "name a tenant), or clear the task for a new job.",
         job=handle.shown_id,
     )

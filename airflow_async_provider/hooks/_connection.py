@@ -199,9 +199,9 @@ def common_settings(
 
 def account_of(conn: Connection, headers: Mapping[str, str]) -> str:
     """
-    Whose jobs a connection sees, as a short hash that tells one from another; empty where nothing says it.
+    Whose jobs a connection sees, as a short hash that distinguishes them; empty where nothing says it.
 
-    One host and path may serve many customers, told by the login or by a header (``X-Tenant``), and job 7 of
+    One host and path may serve many customers, distinguished by login or header (``X-Tenant``), and job 7 of
     the one is not job 7 of the other. Passwords, tokens and keys do not count: they are replaced while jobs
     run.
 

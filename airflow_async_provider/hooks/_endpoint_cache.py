@@ -57,7 +57,7 @@ class Endpoints:
 
     async def get(self, hook: type[AsyncApiHook], conn_id: str) -> Endpoint:
         """
-        The remote, its connection looked up unless somebody else has done so meanwhile.
+        The remote, its connection looked up unless that has been done meanwhile.
 
         Airflow says "not found" also when a secrets backend does not answer. So a look-up that fails ends no
         wait: the remote that is known goes on serving, and where there is none yet, the wait asks again.

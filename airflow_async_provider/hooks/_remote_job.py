@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs of one's own: asked for over an HTTP connection, by a function of the DAG, or by nobody."""
+"""Jobs of one's own: polled over an HTTP connection, by a function of the DAG, or not at all."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class RemoteJobHook(HttpAsyncJobHook):
 
     def status(self, job: JobHandle | Mapping[str, Any], *, tries: int = 5) -> JobStatus:
         """
-        What the description's request brings, and where that is no end, what the function says.
+        What the description's request returns, and where that is no end, what the function returns.
 
         :raises TransientError: the function raised
         :raises UnreadableAnswerError: it returned something that says nothing

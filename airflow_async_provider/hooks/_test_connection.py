@@ -22,7 +22,7 @@ def checked(probe: Callable[[], str], *, conn_id: str) -> tuple[bool, str]:
     :param probe: asks the remote for something without effect; returns what to say when that works, and
         raises otherwise
     :param conn_id: name of the connection; Airflow makes one up for each press of the button, so it is left
-        out of what is said: whoever presses it has the form before the eyes
+        out of the message: the user who presses it has the form on screen
     """
     try:
         passed, sentence = True, probe()
@@ -33,7 +33,7 @@ def checked(probe: Callable[[], str], *, conn_id: str) -> tuple[bool, str]:
 
 def explain(error: AsyncJobError) -> str:
     """
-    What has to be looked at, then what was said.
+    What has to be looked at, then the message.
 
     It begins with ``Setting``, ``Address``, ``TLS``, ``Credentials``, ``Rights`` or ``Answer``.
     """

@@ -100,7 +100,7 @@ class AutomicHook(BatchedPolls):
             again when the answer is lost
         :param arguments: as :meth:`~..protocols._automic.protocol.AutomicProtocol.submit` takes them
         :raises SubmitError: Automic refused
-        :raises SubmitUnknownError: the answer was lost, and without a correlation id nobody can tell
+        :raises SubmitUnknownError: the answer was lost, and without a correlation id it cannot be found out
         """
         protocol = self.protocol()
         mark, arguments = _marked(protocol, object_name, correlation_id, arguments)
@@ -169,7 +169,7 @@ class AutomicHook(BatchedPolls):
         handle = job if isinstance(job, JobHandle) else _handle(job, await self.aendpoint())
         if "type" not in handle.data:
             try:
-                # Its own record, and now: not what a list said a while ago.
+                # Its own record, and now: not the state of a list from a while ago.
                 handle = _protocol(handle).typed(handle, await AsyncApiHook.astatus(self, handle))
             except AsyncJobError as e:
                 self._type_unknown(handle, e)
@@ -191,7 +191,7 @@ class AutomicHook(BatchedPolls):
         return job if isinstance(job, JobHandle) else _handle(job, self.endpoint)
 
     def _typed(self, handle: JobHandle) -> JobHandle:
-        """Only a run's record tells whether it has children."""
+        """Only a run's record shows whether it has children."""
         if "type" in handle.data:
             return handle
         try:
@@ -288,7 +288,7 @@ class AutomicHook(BatchedPolls):
         return 200 <= self.call(self.protocol().ping()).status < 300
 
     def test_connection(self) -> tuple[bool, str]:
-        """Ping, then health, then a cheap call that needs the credentials: the first that fails is told."""
+        """Ping, then health, then a cheap call that needs the credentials: the first failure is reported."""
         return checked(self._probe, conn_id=self.conn_id)
 
     def _probe(self) -> str:

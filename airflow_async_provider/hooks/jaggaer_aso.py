@@ -144,7 +144,7 @@ class JaggaerAsoHook(AsyncApiHook):
         Reach the service, with TLS, and have the credentials looked at.
 
         ASO documents no call without effect, so a status URL that cannot exist is asked for: 401 means bad
-        credentials, 404 (or 400, 410, 422) that they were accepted. 403 is ambiguous and said to be so.
+        credentials, 404 (or 400, 410, 422) that they were accepted. 403 is ambiguous and reported as such.
         """
         return checked(self._probe, conn_id=self.conn_id)
 

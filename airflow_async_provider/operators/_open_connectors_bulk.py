@@ -283,7 +283,7 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
     """
     Send a file of records to a provider through SAP Open Connectors, and wait until all are in.
 
-    The file is streamed, never held in memory. It writes into somebody's system, so nothing is sent twice:
+    The file is streamed, never held in memory. It writes into another system, so nothing is sent twice:
     when the answer to the start was lost, the task fails with an error that says so.
 
     Returns ``{"job_id", "records", "errors", "bytes", "seconds", "via"}`` (``via``: ``callback`` or

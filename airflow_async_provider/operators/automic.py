@@ -76,7 +76,7 @@ class AutomicExecuteOperator(AsyncJobOperator):
     :param on_not_run: what to do when Automic says that the run ended well without having run (inactive,
         skipped, empty, timed out: 1910 to 1944): ``skip`` the task, ``success``, or ``fail``
     :param on_blocked: when the run is blocked or held (1560 to 1564), so that neither an end nor a callback
-        will come by itself: ``fail``; ``wait`` until somebody resolves it, or the deadline passes; or ``ask``
+        will come by itself: ``fail``; ``wait`` until it is resolved, or the deadline passes; or ``ask``
         a person in Airflow's UI (Airflow 3.3 and later)
     :param follow_restarts: when the run ended abnormally and was restarted in Automic by the time we look,
         wait for the restart, which is a run of its own

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-What a remote API is to the rest of the package, for whoever describes one of their own.
+What a remote API is to the rest of the package, for authors of their own.
 
 See ``docs/adding_a_remote_api.md``. The modules below this one are private.
 """

@@ -70,7 +70,7 @@ class HttpRequest:
     """
 
     method: str
-    url: str = field(repr=False)  # opaque ones and callback addresses are nobody's business
+    url: str = field(repr=False)  # opaque ones and callback addresses are secrets
     params: Mapping[str, Any] | None = field(default=None, repr=False)
     json: Any = field(default=None, repr=False)
     body: bytes | None = field(default=None, repr=False)

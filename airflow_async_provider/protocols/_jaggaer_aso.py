@@ -2,12 +2,12 @@
 """
 JAGGAER ASO asynchronous download endpoints (EES and CHES).
 
-Source, where nothing else is said: JAGGAER, "ASO APIs - Working With Asynchronous Download Endpoints".
+Source, unless stated otherwise: JAGGAER, "ASO APIs - Working With Asynchronous Download Endpoints".
 
 * ``GET …/async`` (one CHES endpoint is a POST) answers 202 with ``statusUrl`` and
   ``statusUrlExpiresInSeconds``. The URL is opaque: sent back exactly as received.
 * ``GET statusUrl`` answers 200 with ``status`` processing, completed, failed or cancelled; 403 once it has
-  expired. ``completed`` brings ``resultUrl`` and ``resultUrlExpiresInSeconds``.
+  expired. ``completed`` has ``resultUrl`` and ``resultUrlExpiresInSeconds``.
 * ``resultUrlExpiresInSeconds`` counts down to -1 (EES and CHES API documentation): the URL is signed once
   and asking again does not sign a new one.
 * Not documented, hence not relied on: a reason for ``failed``, a way to cancel, rate limits, the bodies of
@@ -99,7 +99,7 @@ class JaggaerAsoProtocol(JobProtocol):
             if response.status in (401, 403) or response.status < 400 or is_transient(response.status):
                 raise_for_answer(response, job="an ASO job", doing="starting")
             raise SubmitError(
-                f"ASO refused to start the job: HTTP {response.status}. It said: {excerpt(response.body)!r}. "
+                f"ASO refused the start: HTTP {response.status}. Response: {excerpt(response.body)!r}. "
                 "Check endpoint, parameters and the Accept media type of the connection.",
                 http_status=response.status,
                 request_id=request_id(response.headers),

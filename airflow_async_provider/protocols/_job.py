@@ -150,7 +150,7 @@ class Result:
     :param name: the file's name below a destination prefix, for one of several files; None: not known
     :param files: the result consists of these files; then all other fields are empty
     :param paged: ``url`` is the first of several pages, and
-        :meth:`~airflow_async_provider.protocols._base.JobProtocol.next_page` tells the next
+        :meth:`~airflow_async_provider.protocols._base.JobProtocol.next_page` names the next
     :param pages: the pages after it, where all of them are known already; the protocol is then not asked
     :param items: JSON path of the rows within a page; None: pages are bytes, put one behind the other
     :param repeats_header: each page begins with the same header line (CSV)
@@ -162,7 +162,7 @@ class Result:
     :param media_types: what it is, as the description says (``text/csv``, ``text/*``, ``*/*``); none:
         anything but a page for people or an error
     :param second: it takes a request of its own, so a document that only says how a job is is no result
-    :param alone: nobody knows of further pages of it, so one that announces another is a part of the result
+    :param alone: further pages of it cannot be read, so one that announces another is a part of the result
     :param more: another document with more files of this result (see ``JobProtocol.read_result``)
     """
 
@@ -196,7 +196,7 @@ class JobStatus:
     :param state: normalised state
     :param remote_status: the remote's own word or code
     :param message: the remote's explanation, bounded, without secrets
-    :param retry_after: seconds that the remote asked us to wait before the next question
+    :param retry_after: seconds that the remote asked us to wait before the next poll
     :param result: set once succeeded, where the remote hands out a result
     :param recognised: False when the remote's word is unknown: it counts as running, until the deadline
     :param detail: further JSON-able facts for the operator's return value, without secrets
@@ -205,7 +205,7 @@ class JobStatus:
     :param no_data: it succeeded, and the remote says that there is nothing: no result is to be expected
     :param result_request: asks for the document that says where the result is, where the status does not
     :param unknown_words: words of the remote that stand in no list, when ``recognised`` is False
-    :param heartbeat: a callback that only says that the job lives, so that nobody need be asked
+    :param heartbeat: a callback that only says that the job is alive
     """
 
     state: JobState
@@ -230,7 +230,7 @@ class Submitted:
     What a submission led to.
 
     :param handle: to ask with
-    :param status: set when the remote already said more than "accepted" (synchronous completion)
+    :param status: set when the remote already reported more than "accepted" (synchronous completion)
     :param next: the next request of a start in several steps, whose answer goes to
         :meth:`~airflow_async_provider.protocols._base.JobProtocol.read_next`
     :param step: how many requests of the start have been answered before this one
@@ -249,7 +249,7 @@ class Cancellation:
 
     :param accepted: whether it was
     :param http_status: status of the answer, None when there was nothing to send
-    :param message: what the remote said, bounded, without secrets
+    :param message: the remote's message, bounded, without secrets
     """
 
     accepted: bool

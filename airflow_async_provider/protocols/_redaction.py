@@ -9,7 +9,7 @@ Text of a remote system, made fit for logs, databases and error messages: the on
 
 What was sent last in a thread or task (:func:`remember_sent`) is masked in every excerpt that is made there:
 a 2xx may be a result and stays as it came, but what is quoted of it must not repeat the credentials. Sent are
-credentials in headers and cookies, and what stands under a telling name (``client_secret``, ``api_key``) in a
+credentials in headers and cookies, and what has the name of a secret (``client_secret``, ``api_key``) in a
 query, a form or a JSON body.
 """
 
@@ -93,7 +93,7 @@ def excerpt(body: bytes | str, limit: int = 200) -> str:
     """
     The beginning of a body for an error text: decoded, on one line, bounded, what looks secret masked.
 
-    Of addresses the query is left out, and words in the path that nobody makes up are shortened.
+    Of addresses the query is left out, and random words in the path are shortened.
     """
     text = " ".join(_on_one_line(_beginning(body, limit * 4)).split())
     text = _ADDRESS.sub(_without_secrets, text)

@@ -2,10 +2,10 @@
 """
 Jobs that code of the DAG's author starts, wherever and however it likes.
 
-The remote system is nobody in particular, so what it says is said in a form of ours, small enough for a
+The remote system may be any, so its messages have a form of ours, small enough for a
 shell script with one ``curl``:
 
-* no body at all: "done, ask" where somebody can be asked;
+* no body at all: "done, ask" where the remote system can be polled;
 * ``{"state": "succeeded", "result": …}``, ``{"state": "failed", "message": "…"}`` (or ``cancelled``);
 * ``{"state": "running", "progress": 0.4, "message": "…"}``: a heartbeat.
 
@@ -96,7 +96,9 @@ class RemoteJobProtocol(JobProtocol):
     @property
     def _asked(self) -> JobProtocol:
         if self.profile is None:
-            raise ConfigurationError("Nothing describes how this job is asked for; only its callback tells.")
+            raise ConfigurationError(
+                "Nothing describes how to poll this job; only its callback reports its end."
+            )
         return self.profile
 
     def options(self) -> dict[str, Any]:
@@ -216,13 +218,13 @@ class RemoteJobProtocol(JobProtocol):
         """
         Read a callback that has proved authentic.
 
-        :raises CallbackError: it cannot be understood, or says "done" where nobody can be asked how
+        :raises CallbackError: it cannot be read, or says "done" where the remote system cannot be polled
         """
         if not body.strip():
             if self.askable:
                 return JobStatus(JobState.RUNNING, remote_status="done, ask")
             raise CallbackError(
-                "It has no body, so it does not say how the job ended, and nobody can be asked: send "
+                "It has no body, so it does not say how the job ended, and the job cannot be polled: send "
                 '{"state": '
                 '"succeeded"} or {"state": "failed", "message": "why"}'
             )
@@ -252,7 +254,7 @@ class CallbackMapping:
     ``succeeded_if``, ``failed_if``, ``cancelled_if``, ``running_if``: conditions as in
     :mod:`~airflow_async_provider.protocols._callback_rules`; ``result``, ``message``, ``progress``,
     ``job_id``, ``delivery_id``: JSON paths. What none of the conditions fits is not understood: a success
-    must be said.
+    must be stated.
 
     :param described: the mapping
     :raises ConfigurationError: it cannot be understood, or nothing in it could mean success

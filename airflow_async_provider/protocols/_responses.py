@@ -80,7 +80,7 @@ def request_id(headers: Headers) -> str | None:
 
 
 def _target(response: HttpResponse) -> str:
-    """Where a redirect leads to, without path and query, which may be somebody's secret."""
+    """Where a redirect leads to, without path and query, which may be a secret."""
     try:
         parts = urlsplit(response.headers.get("Location", ""))
     except ValueError:
@@ -112,7 +112,7 @@ def raise_for_answer(response: HttpResponse, *, job: str, doing: str) -> None:
     rid = request_id(response.headers)
     about = f"HTTP {status} when {doing} {job}" + (f" (request id {rid})" if rid else "")
     text = excerpt(response.body)
-    text = f" The remote said: {text!r}." if text else ""
+    text = f" Response: {text!r}." if text else ""
     if is_transient(status):
         raise TransientError(
             f"{about}.{text}",

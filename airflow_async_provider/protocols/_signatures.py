@@ -132,7 +132,7 @@ class HmacScheme(SignatureScheme):
         if bool(self.timestamp) != ("timestamp" in used) or ("id" in used and not self.id):
             raise ConfigurationError(
                 "A signature scheme with a timestamp has it in what is signed, else it proves nothing, and "
-                "{timestamp} or {id} there need to be told where they stand."
+                "{timestamp} or {id} there need the header in which they stand."
             )
         if self.timestamp.endswith("=") and not self.separator:
             raise ConfigurationError("A timestamp within the signature's header needs a separator.")

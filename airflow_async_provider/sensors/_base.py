@@ -116,7 +116,7 @@ class JobSensor(BaseSensorOperator):
         with _SoftFail(self):
             run.adopt(self.handle_to_watch())
             if self.cancel_on_kill and run.memory.now.owner != run.memory.owner:
-                # Else a kill would find the job to be nobody's.
+                # Else a kill would find no job.
                 run.memory.note("", self.hook, {}, handle=run.handle)
             try:
                 status = self.interpret(run.refresh_status(tries=1))
@@ -203,7 +203,7 @@ make_plain(JobSensor)
 
 
 class _SoftFail:
-    """What Airflow's sensors do with an error: skip if told to; no retry after a timeout."""
+    """What Airflow's sensors do with an error: skip if asked to; no retry after a timeout."""
 
     def __init__(self, sensor: JobSensor) -> None:
         self._sensor = sensor

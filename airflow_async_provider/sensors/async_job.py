@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wait for a job that another task, or somebody else, has started."""
+"""Wait for a job that another task, or another system, has started."""
 
 from __future__ import annotations
 

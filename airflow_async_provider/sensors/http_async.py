@@ -83,7 +83,7 @@ class HttpAsyncJobSensor(JobSensor):
 
     def handle(self) -> JobHandle:
         """
-        The handle of the job behind the address; always the same, as asset watchers are told apart by it.
+        The handle of the job behind the address; always the same, as asset watchers are distinguished by it.
 
         :raises ConfigurationError: no address, unknown profile, or options that it does not have
         """

@@ -119,7 +119,7 @@ class AsyncResultDownloadOperator(BaseOperator):
         if status.state is not JobState.SUCCEEDED:
             raise error_for(handle, status)
         result = self.hook.result(handle, status)
-        if result is not None:  # else its URL has expired, which is told where it is fetched
+        if result is not None:  # else its URL has expired, which is reported where it is fetched
             check_destination(handle, result)
         return store.store(handle, replace(status, result=result), since=begun)
 

@@ -4,7 +4,7 @@ Who stores a task's result: one triggerer at a time, also while another takes it
 
 The claim is an XCom of the task, as that is all that a trigger can write. It is a lease: who has it looks
 every few seconds whether he still does, and stops when he has not known that for longer than the lease; who
-takes it from another one waits for that long, unless the other has said that it is over. With it is noted
+takes it from another one waits for that long, unless the other has noted that it is over. With it is noted
 what a triggerer that is killed outright would leave behind.
 """
 
@@ -35,7 +35,7 @@ NOTICED = 0.2
 
 
 async def lease_over() -> None:
-    """Wait until whoever had the claim before must have noticed that it is another one's."""
+    """Wait until the previous owner of the claim must have noticed that it has lost it."""
     await asyncio.sleep(LEASE)
 
 
@@ -49,8 +49,8 @@ class Claim:
 
     It is the :class:`~airflow_async_provider._download.destination.base.UploadMemory` of that upload.
 
-    :param task: whose result it is; None where nobody else can be at it
-    :param job: tells the job from another one of the same task
+    :param task: whose result it is; None where no other trigger can store it
+    :param job: distinguishes the job from another one of the same task
     """
 
     def __init__(self, task: TaskKey | None, job: str) -> None:
@@ -60,7 +60,7 @@ class Claim:
         self._loop = asyncio.get_running_loop()
         self._stopped = threading.Event()
         self._upload: Mapping[str, str] | None = None
-        #: Whether an upload may have been begun that nobody has noted.
+        #: Whether an upload may have been begun that was not noted.
         self._unnoted = False
         self._known_at = 0.0
 
@@ -172,6 +172,6 @@ class Claim:
             except NotYet:
                 if asked.done():
                     raise
-                # Not cancelled: Airflow 3.1 would take its answer for that to the next question.
+                # Not cancelled: Airflow 3.1 would take its response for that to the next request.
                 if self._stopped.is_set():
                     raise StoppedError("Storing the result was stopped.") from None

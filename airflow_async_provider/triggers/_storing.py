@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from airflow_async_provider._download.destination.s3 import S3Object
     from airflow_async_provider._download.source.base import ByteSource
 
-#: A thread that was told to stop is waited for so long (seconds), and Airflow so long to take note of that:
+#: A thread that was asked to stop is waited for so long (seconds), and Airflow so long to take note of that:
 #: when a triggerer ends, it listens no more.
 STOPPED_WITHIN = 5.0
 NOTED_WITHIN = 1.0
@@ -172,7 +172,7 @@ async def stored_result(
 
 
 async def _in_thread(work: _Storing) -> dict[str, Any]:
-    """Run it in the pool; whoever is cancelled stops it, and waits for that."""
+    """Run it in the pool; a cancelled waiter stops it, and waits for that."""
     from asgiref.sync import sync_to_async
 
     # Not run_in_executor: up to Airflow 3.2 a look-up of a connection finds its way back out of asgiref's

@@ -85,7 +85,7 @@ class AsyncJobEventTrigger(BaseEventTrigger):
         self._last: str | None = None
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Class path and arguments, JSON-able and stable: Airflow tells watchers apart by them."""
+        """Class path and arguments, JSON-able and stable: Airflow distinguishes watchers by them."""
         return (
             f"{type(self).__module__}.{type(self).__qualname__}",
             {

@@ -80,7 +80,7 @@ class Destination(ABC):
     @abstractmethod
     def fingerprint(self) -> str | None:
         """
-        What tells the bytes that lie there from others, without reading them; None when nothing does.
+        What distinguishes the bytes that lie there from others, without reading them; None when nothing does.
 
         :raises DownloadError: it cannot be looked up
         """

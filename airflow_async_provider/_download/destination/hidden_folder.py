@@ -20,7 +20,7 @@ import time
 from types import TracebackType
 from typing import Final, Self
 
-#: Where a file system has no locks: older files (seconds) belong to nobody.
+#: Where a file system has no locks: older files (seconds) are abandoned.
 MAX_AGE: Final = 24 * 3600.0
 
 #: How often a folder or file may vanish under our hands: the other try of the same target has just ended.

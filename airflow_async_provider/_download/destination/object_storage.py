@@ -17,7 +17,7 @@ from airflow_async_provider.errors import AsyncJobError, ConfigurationError, Dow
 
 log = logging.getLogger(__name__)
 
-#: Where fsspec's file systems have what tells one version of an object from another, the best first.
+#: Where fsspec's file systems have what distinguishes one version of an object from another, the best first.
 VERSIONS = ("etag", "ETag", "md5Hash", "content_md5", "generation", "mtime", "last_modified", "created")
 
 
@@ -92,7 +92,7 @@ class StoredObject(Destination):
         return None if found is None else int(found.get("size") or 0)
 
     def fingerprint(self) -> str | None:
-        """Size, and what the storage has to tell one version of an object from another."""
+        """Size, and what the storage has to distinguish one version of an object from another."""
         self._attach().invalidate_cache()
         found = self._looked_up()
         if found is None:
@@ -175,7 +175,7 @@ class StoredObject(Destination):
 
     @contextlib.contextmanager
     def _described(self, doing: str) -> Iterator[None]:
-        """Errors of the storage in the block, told from the source's."""
+        """Errors of the storage in the block, distinguished from the source's."""
         try:
             yield
         except Exception as error:

@@ -187,7 +187,7 @@ class S3Object(Destination):
             raise self._error("be looked up", error) from error
 
     def _head(self) -> dict[str, Any] | None:
-        """What S3 tells of the object there, None when there is none."""
+        """What S3 knows of the object there, None when there is none."""
         from botocore.exceptions import ClientError
 
         client = self.hook.get_conn()
@@ -338,7 +338,7 @@ class S3Object(Destination):
         ignore it or answer 501; then the look before the upload was all there is.
 
         When an answer is lost, boto3 makes the call again, and that is refused as the object is there (or
-        the upload is no more): our own one, which its mark tells.
+        the upload is no more): our own one, which its mark shows.
         """
         from botocore.exceptions import ClientError, HTTPClientError
 

@@ -65,7 +65,7 @@ class MultipartUpload:
     :param length: bytes of the whole, None when not known
     :param smallest: part size to start from, in bytes
     :param concurrency: parts under way at once
-    :param memory: told of the upload, for whoever comes after a process that was killed
+    :param memory: notes the upload, for the next try after a process that was killed
     """
 
     def __init__(
@@ -115,7 +115,7 @@ class MultipartUpload:
                 )
             )
         except BaseException:
-            # Not forgotten here: a signal may have struck between a question to Airflow and its answer.
+            # Not forgotten here: a signal may have struck between a request to Airflow and its response.
             self._give_up(pool)
             raise
         pool.shutdown()

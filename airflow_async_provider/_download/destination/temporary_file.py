@@ -19,7 +19,7 @@ from typing import Self
 
 from airflow_async_provider._download.destination.hidden_folder import HiddenFolder, lock
 
-#: Bytes after which the system is told to begin writing to the disk.
+#: Bytes after which the system is asked to begin writing to the disk.
 FLUSH_EVERY = 16 * 1024 * 1024
 
 _FD_LINKS = Path("/proc/self/fd")

@@ -17,7 +17,7 @@ BLOCK = 1024 * 1024
 #: The same where a larger buffer collects the bytes anyway: what waits to be hashed takes less memory.
 FILL_BLOCK = 256 * 1024
 
-#: Of a source that nobody has given bounds.
+#: Of a source without bounds of its own.
 UNBOUNDED = DownloadLimits(max_bytes=None, min_bytes_per_second=None, max_seconds=None, max_unpack_ratio=None)
 
 
@@ -36,7 +36,7 @@ class ByteSource(ABC):
         self.etag: str | None = None
         #: how many bytes have been handed out
         self.offset = 0
-        #: told after every block, for progress lines
+        #: called after every block, for progress lines
         self.watch: Callable[[ByteSource], None] | None = None
         #: how often it was taken up again in the middle
         self.resumes = 0

@@ -43,7 +43,7 @@ class Expected:
     :param page: its name says that it is a page
     :param states: a document that only says how a job is is none
     :param alone: an answer that announces a further page is a part of it, and so none
-    :param key: how somebody says otherwise, for messages
+    :param key: the option that says otherwise, for messages
     """
 
     media_types: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Expected:
     @classmethod
     def named(cls, *names: str | None, **others: object) -> Expected:
         """
-        What somebody expects who has called it so.
+        What a caller expects who has called it so.
 
         :param names: file names, destinations or addresses
         """

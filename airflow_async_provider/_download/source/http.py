@@ -448,7 +448,7 @@ class HttpSource(ByteSource):
         got = f"after {self.offset} of {'an unknown number of' if self.length is None else self.length} bytes"
         if self._failures >= rules.max_attempts:
             raise DownloadError(
-                f"{self.opener.where} broke off {got}, and {self._failures} attempts in a row brought "
+                f"{self.opener.where} broke off {got}, and {self._failures} attempts in a row got "
                 f"nothing more. The last one: {reason}."
             )
         # Jitter downwards by up to a half: many mapped tasks must not come back at the same moment.

@@ -91,7 +91,7 @@ def read_refusal(response: StreamResponse, *, offset: int, now: float, expires_a
     elif code == "SignatureDoesNotMatch":
         hint = " The URL was changed after it was signed, or signed for another kind of request."
     elif status in (401, 403):
-        hint = " The URL does not give access: not signed, signed for somebody else, or not yet valid."
+        hint = " The URL does not give access: not signed, signed for another user, or not yet valid."
     return Refusal(
         about,
         DownloadError(f"The result was refused. {about}.{hint}", http_status=status, request_id=rid),

@@ -196,7 +196,7 @@ def fetch(
     A result on the remote itself gets the connection's credentials; a pre-signed URL gets none, as it
     refuses them and its host has no business with them.
 
-    :param status: the status that told of the success, its ``result`` as ``hook.result`` gave it
+    :param status: the status that reported the success, its ``result`` as ``hook.result`` gave it
     :param options: how to store it, None for the defaults
     :raises ResultExpiredError: the result is gone
     :raises ResultError: it could not be fetched or stored

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Requests to the AE REST API that ask and tell, beside the running of one job: lists, reports, variables,
+Requests to the AE REST API beside the running of one job: lists, reports, variables,
 comments, restart, ping and health. Sources as in ``protocols/_automic/protocol.py``.
 """
 
@@ -22,7 +22,7 @@ from airflow_async_provider.protocols._http_messages import HttpRequest, HttpRes
 
 API = "ae/api/v1"
 
-#: Automic's own default of ``max_results``; sent all the same, because a page's length tells whether there
+#: Automic's own default of ``max_results``; sent all the same, because a page's length shows whether there
 #: is another one where ``hasmore`` is missing.
 PAGE_SIZE = 50
 

@@ -2,7 +2,7 @@
 """
 Walking through what Automic hands out in pages, without I/O: ask for the next request, give it the answer.
 
-Both walks end for certain: a page that brings nothing new is the last one, whatever it says about more.
+Both walks end for certain: a page with nothing new is the last one, whatever it says about more.
 """
 
 from __future__ import annotations

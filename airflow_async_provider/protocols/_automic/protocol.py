@@ -13,11 +13,11 @@ what is done about it:
   a setting of the site (ALIAS_SPECIAL_CHARACTERS, default "-#"): the mark can be switched off.
 * **HTTP 500 on the POST** is what Automic answers to a body that it cannot read (field report, 21.0.8 and
   24.0.0) as well as to trouble of its own. It is never sent again before the mark was looked for.
-* **Whether the single GET still answers after deactivation** is not said; if it does not, the state is
+* **Whether the single GET still answers after deactivation** is not documented; if it does not, the state is
   EXPIRED, with a message that names the possible reasons.
 * **A restart has a run id of its own** and names the earlier run in ``reference_run_id``; the original or
-  the one before is not said, so what :meth:`AutomicProtocol.restarts` found is asked for restarts again.
-* **Whether the POST works without the client in its path** (one vendor example leaves it out) is not said;
+  the one before is open, so what :meth:`AutomicProtocol.restarts` found is searched for restarts again.
+* **Whether the POST works without the client in its path** (as in one vendor example) is not documented;
   it is always sent.
 * **Rate limits** are not documented; 429 and Retry-After are obeyed should they come.
 """
@@ -57,7 +57,7 @@ class AutomicProtocol(AutomicApi, JobProtocol):
 
     :param client: Automic client, the path segment (``100``, ``0100``)
     :param fail_on_blocked: True gives a blocked or held run (1560 to 1564) the state BLOCKED; False calls
-        it RUNNING, to wait until somebody resolves it in Automic
+        it RUNNING, to wait until it is resolved in Automic
     :param correlate: whether aliases carry the mark by which a run is found again
     """
 
@@ -160,7 +160,7 @@ class AutomicProtocol(AutomicApi, JobProtocol):
         Read the answer to the start.
 
         :raises SubmitError: Automic refused
-        :raises TransientError: 5xx and 429: nothing is said about whether a run was started
+        :raises TransientError: 5xx and 429: it is unknown whether a run was started
         :raises UnreadableAnswerError: accepted, but without a run id
         """
         if not 200 <= response.status < 300:
@@ -313,7 +313,7 @@ def _refused_submit(response: HttpResponse) -> None:
         # Automic says that it did not take the request, so it may be sent again.
         raise TransientError(
             f"HTTP {response.status} when starting {job}: Automic is busy with ILM. "
-            f"It said: {str(failure)!r}.",
+            f"Response: {str(failure)!r}.",
             retry_after=retry_after(response.headers, response.received_at),
             sent=False,
             http_status=response.status,
@@ -324,7 +324,7 @@ def _refused_submit(response: HttpResponse) -> None:
         answers.raise_for_automic(response, job=job, doing="starting")
     reason = str(failure) or excerpt(response.body)
     raise SubmitError(
-        f"Automic refused the start: HTTP {response.status}. It said: {reason!r}. Check the object's "
+        f"Automic refused the start: HTTP {response.status}. Response: {reason!r}. Check the object's "
         "name and client, the PromptSet inputs, and the user's right to execute it.",
         http_status=response.status,
         request_id=request_id(response.headers),

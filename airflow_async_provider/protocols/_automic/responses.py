@@ -109,7 +109,7 @@ def raise_for_automic(response: HttpResponse, *, job: str, doing: str) -> None:
     if failure.momentary:
         raise TransientError(
             f"HTTP {response.status} when {doing} {job}: Automic is busy with ILM. "
-            f"It said: {str(failure)!r}.",
+            f"Response: {str(failure)!r}.",
             retry_after=retry_after(response.headers, response.received_at),
             job=job,
             http_status=response.status,
@@ -118,7 +118,7 @@ def raise_for_automic(response: HttpResponse, *, job: str, doing: str) -> None:
     if failure.code == WRONG_STATE:
         raise RequestRefusedError(
             f"HTTP {response.status} when {doing} {job}: the status of the run does not allow it (this is no "
-            f"question of permissions). Automic said: {str(failure)!r}.",
+            f"question of permissions). Response: {str(failure)!r}.",
             job=job,
             http_status=response.status,
             request_id=rid,
@@ -137,7 +137,7 @@ def no_such_run(failure: AutomicFailure) -> str:
     """What code 11049 can mean."""
     return (
         "Automic does not know this run: it belongs to another client than the connection's, or it has been "
-        f"archived or reorganised away. Automic said: {str(failure)!r}."
+        f"archived or reorganised away. Response: {str(failure)!r}."
     )
 
 
@@ -175,9 +175,7 @@ def status_of_record(
     text = _described(record.get("status_text")) or (text_of(code) if code is not None else "")
     message = text or None
     if state is JobState.BLOCKED:
-        message = (
-            f"{text or 'blocked'}: neither an end nor a callback will come until somebody acts in Automic"
-        )
+        message = f"{text or 'blocked'}: neither an end nor a callback will come until a user acts in Automic"
         if not fail_on_blocked:
             state = JobState.RUNNING
     return JobStatus(
@@ -318,7 +316,7 @@ def callback_hint(body: bytes) -> JobStatus:
     """
     What a callback seems to say; whatever it is, the truth is read from Automic afterwards.
 
-    It cannot fail: a template may be any text, and the address has told already which task it is for.
+    It cannot fail: a template may be any text, and the address already names the task.
     """
     text = body.decode("utf-8", "replace")
     found: dict[str, Any] = {}

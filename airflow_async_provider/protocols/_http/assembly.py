@@ -211,7 +211,7 @@ _RESULT_PLACES: Final = ("value", "url", "path")
 
 
 def travelling(description: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a description goes into a handle: all but the bodies of the start, which nobody needs again."""
+    """What of a description goes into a handle: all but the bodies of the start, not needed again."""
 
     def step(value: Mapping[str, Any]) -> dict[str, Any]:
         return {k: v for k, v in value.items() if k not in ("json", "form", "text", "headers", "query")}
@@ -233,7 +233,7 @@ def as_written(error: ConfigurationError, options: Mapping[str, Any]) -> Configu
     return error
 
 
-#: Whoever has said one of these counts on a job that can be asked for.
+#: A description with one of these expects a job that can be polled.
 _MONITOR: Final = (("start", "id"), ("start", "status_url"), ("outcome", "state"))
 
 

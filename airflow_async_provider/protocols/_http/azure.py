@@ -6,7 +6,7 @@ Sources: Microsoft, "Azure REST API Guidelines" (``Operation-Location``: a monit
 with ``status``) and "Resource Manager RPC: async API reference" (``Azure-AsyncOperation``; or ``Location``
 alone, which answers 202 while the job goes on and then with exactly the final answer, 4xx included; or
 neither:
-then the resource itself tells with ``properties.provisioningState``). Succeeded, Failed and Canceled are
+then the resource itself shows it in ``properties.provisioningState``). Succeeded, Failed and Canceled are
 final,
 any other word means that the job goes on. A 4xx or 5xx from a status monitor is a failure to read it, not
 one of

@@ -3,7 +3,7 @@
 What stands beside a final word and denies it: boolean values, error objects, counts of what has failed.
 
 A name is cut into its words (``numberRecordsFailed``, ``failed_count``), and denies only if all of them are
-known here: ``max_errors``, ``failed_attempts`` or ``error_file_url`` tell of no failure.
+known here: ``max_errors``, ``failed_attempts`` or ``error_file_url`` are no failure.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ _INNER: Final = _set("job task run operation execution")
 _PARTS: Final = _set(
     "items tasks jobs parts steps stages batches chunks shards children subtasks subjobs files activities"
 )
-#: Lists of what came of each part of a job: there a failure must be told by more than a column "status".
+#: Lists of what came of each part of a job: there more than a column "status" must show a failure.
 _OUTCOMES: Final = _set("results entries responses outcomes")
 
 #: Fields that hold a state, and words that say "not yet" and mean nothing else, wherever they stand.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading the answer of a monitor by a description: the job goes on, has ended, or has brought its result."""
+"""Reading the answer of a monitor by a description: the job goes on, has ended, or this is its result."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ class MonitorReader:
         raise no_state(self.outcome, answer, job=self.job)
 
     def _refusal(self, answer: Answer) -> None:
-        """A 2xx that only says that the question could not be answered."""
+        """A 2xx that only says that the poll could not be answered."""
         document = answer.document
         if refused(document) or (isinstance(document, dict) and document.get("errors")):
             text = error_text(document) or excerpt(answer.response.body)
@@ -247,7 +247,7 @@ class MonitorReader:
             )
 
     def _unnamed(self, answer: Answer) -> JobStatus:
-        """The status code tells the state: 202 goes on, and anything else must not say otherwise."""
+        """The status code is the state: 202 goes on, and anything else must not say otherwise."""
         response = answer.response
         if why := self.outcome.running_if.holds(answer):
             return self._running(answer, Verdict(Meaning.RUNNING, why))
@@ -302,7 +302,7 @@ class MonitorReader:
         return self.status(response, Verdict(Meaning.FAILED, word, f"{text} ({hint})"))
 
     def _sniffed(self, answer: Answer, word: str) -> JobStatus:
-        """A word that no description has asked for: it may deny the success that the status code tells."""
+        """A word that no description has asked for: it may deny the success that the status code reports."""
         response = answer.response
         meaning = self.profile.judge.meaning_of(word)
         if meaning is Meaning.UNKNOWN and not self._says_wait(answer):

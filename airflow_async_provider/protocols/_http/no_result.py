@@ -23,7 +23,7 @@ from airflow_async_provider.protocols._http.words import Meaning, known_meaning,
 from airflow_async_provider.protocols._http_messages import HttpResponse
 from airflow_async_provider.protocols._redaction import excerpt
 
-#: A larger document is somebody's data (bytes).
+#: A larger document is data (bytes).
 LARGEST: Final = 16 * 1024
 
 #: Media type of a description that takes whatever comes.
@@ -46,7 +46,7 @@ _STATUS: Final = _ERROR | _set(
     "percentage percentcomplete percentdone completed done finished eta queueposition position priority "
     "retryafter created updated modified submitted started queued attempt attempts duration elapsed"
 )
-#: Last words of a name that tell of a job, not of its data.
+#: Last words of a name that describe a job, not its data.
 _ABOUT: Final = _set("at time date timestamp id status state url uri href link by progress percent message")
 #: Objects around all of it.
 _AROUND: Final = _set("properties job task run operation data response links")

@@ -5,7 +5,7 @@ OData's asynchronous requests.
 Source: OASIS, "OData Version 4.01 Part 1: Protocol" §11.6 (and 4.0, same section). The client sends ``Prefer:
 respond-async``; the service may answer 202 with ``Location``, the status monitor. The monitor answers 202,
 again with ``Location``, until the request is done, then 200 with the header ``AsyncResult`` (the status code
-that the request itself would have brought) and the answer's own headers and body. Version 4.0 wraps
+that the request itself would have had) and the answer's own headers and body. Version 4.0 wraps
 that answer into a body of type ``application/http`` instead. DELETE of the monitor cancels.
 """
 
@@ -50,7 +50,7 @@ class ODataProtocol(HttpProfile):
         return super().submit(method, endpoint, **_asynchronous(arguments))
 
     def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
-        """202 goes on; 200 brings the answer of the request itself, which may be a failure."""
+        """202 goes on; 200 contains the answer of the request itself, which may be a failure."""
         reader = MonitorReader(self, handle)
         if response.status != 200:
             return reader.read(response)

@@ -39,7 +39,7 @@ _HTTP = ("http:status", "http:url")
 
 class Answer:
     """
-    An answer whose body is decoded once, when somebody asks.
+    An answer whose body is decoded once, on demand.
 
     :param response: the answer
     """
@@ -189,7 +189,7 @@ class Place:
 
     def picks_one_of(self, answer: Answer) -> int:
         """Of how many elements an index such as ``urls[0]`` picks one; 1 where there is no choice."""
-        # A JSON Pointer is what whoever really wants the first writes.
+        # If the first is really wanted, a JSON Pointer says so.
         if self.many or (self.source.startswith(("/", "header:", "http:", "$")) and "[" not in self.source):
             return 1
         here, most = answer.document, 1

@@ -56,7 +56,7 @@ class HttpProfile(JobProtocol):
 
     def __init__(self, **options: Any) -> None:
         self._options = _plain(options)
-        self.description  # noqa: B018 - what is wrong in it is told where the profile is made
+        self.description  # noqa: B018 - errors in it are raised where the profile is made
         self.inputs: Mapping[str, Any] = {}
 
     @cached_property

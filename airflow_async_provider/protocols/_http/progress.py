@@ -28,7 +28,7 @@ def progress_of(places: Sequence[Place], answer: Answer) -> float | None:
 
 
 def percentage(text: str | None) -> float | None:
-    """The share of 1 that a header such as ``X-Progress: 37%`` tells, None where it tells none."""
+    """The share of 1 that a header such as ``X-Progress: 37%`` names, None where it names none."""
     digits = (text or "").strip().removesuffix("%").strip()
     try:
         value = float(digits) / 100 if digits else None

@@ -27,7 +27,7 @@ def values_of(description: Description, handle: JobHandle | None, answer: Answer
     """
     What ``{name}`` stands for; it raises :class:`DescriptionError` for the id of a job that has none.
 
-    :param handle: brings ``{job_id}``, ``{status_url}``, and what the start has kept
+    :param handle: has ``{job_id}``, ``{status_url}``, and what the start has kept
     :param answer: the answer in which any other name is a JSON path
     """
     known: dict[str, Any] = dict(description.parameters)
@@ -40,7 +40,7 @@ def values_of(description: Description, handle: JobHandle | None, answer: Answer
 
     def lookup(name: str) -> Any:
         if name == "job_id" and handle is not None and not handle.named:
-            # An id of our own making, which the remote has never seen, is nobody's address.
+            # An id of our own making, which the remote has never seen, is no address.
             raise DescriptionError(
                 f"Job {handle.shown_id} cannot be named to the remote: its start has answered no id. Say "
                 "where it is with id_field (start.id).",

@@ -88,7 +88,7 @@ class ResultReader:
         The result that the last answer of a job leads to.
 
         :param is_status: the answer is a status document
-        :param again: whether asking the same address again brings the same answer
+        :param again: whether another request to the same address gets the same answer
         :raises DescriptionError: it is not where the description says
         :raises UnreadableAnswerError: the answer is too large
         """
@@ -156,7 +156,7 @@ class ResultReader:
                 retry_after=retry_after(response.headers, response.received_at),
             )
         raise DownloadError(
-            f"HTTP {response.status} for {job}: it has succeeded, but the document of its result tells of a "
+            f"HTTP {response.status} for {job}: it has succeeded, but the document of its result reports a "
             f"failure: {found.text!r}. If that is the result, say result.media_type: {ANYTHING!r}.",
             job=job,
             http_status=response.status,
@@ -348,7 +348,7 @@ class ResultReader:
         if values:
             url = with_query(url, values)
         authorized = self.authorized(answer, url, response)
-        if authorized:  # headers of the API itself are nobody else's business
+        if authorized:  # headers of the API itself are for the API only
             headers = {**headers_of(self.description, None, lookup), **headers}
         packed = spec.unpack.read(answer) if isinstance(spec.unpack, Places) else spec.unpack
         return Result(

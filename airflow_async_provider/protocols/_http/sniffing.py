@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A state in a document that nobody has described: it may deny the success that a status code tells."""
+"""A state in a document without a description: it may deny the success that a status code reports."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LIKELY: Final = (
 #: Fields of an object that are looked at, and characters of a text.
 _MOST: Final = 200
 _SEARCHED: Final = 2000
-#: Fields in which a document that nobody has described says how its job is, whatever their spelling.
+#: Fields in which a document without a description has the state of its job, whatever their spelling.
 _STATES: Final = ("status", "state", "jobstatus", "jobstate", "taskstatus", "taskstate", "runstatus",
                   "runstate", "operationstatus", "phase", "provisioningstate", "lifecyclestate")  # fmt: skip
 #: Objects around such a field.
@@ -92,7 +92,7 @@ _JOB_IDS: Final = ("jobid", "taskid", "runid", "requestid", "operationid", "exec
 
 def sniffed(answer: Answer) -> list[str]:
     """
-    The state that a document tells although no description has asked for it; nothing where it tells
+    The state that a document contains although no description names it; nothing where it contains
     none.
     """
     document = answer.document
@@ -153,7 +153,7 @@ def _unfinished(progress: Any) -> bool:
 
 
 def _text(answer: Answer) -> list[str]:
-    """A plain word, or XML with one, that is known to be no success: "RUNNING" is nobody's result."""
+    """A plain word, or XML with one, that is known to be no success: "RUNNING" is no result."""
     if answer.document is not MISSING:
         return []
     kind, text = media_type(answer.response), body_text(answer.response)[:_SEARCHED].strip()
@@ -202,7 +202,7 @@ def _code(value: Any) -> int | None:
 
 
 def is_login_page(response: HttpResponse) -> bool:
-    """Whether an answer is a page in which a person or a browser logs in, which is nobody's result."""
+    """Whether an answer is a page in which a person or a browser logs in, which is no result."""
     return _is_page(response) and bool(_LOGIN.search(response.body[:65_536]))
 
 
@@ -258,7 +258,7 @@ def candidates(answer: Answer) -> str:
             if isinstance(inner, dict):
                 look(inner, where, depth + 1)
             elif isinstance(inner, str | int | bool) and any(plain(str(name)).endswith(x) for x in _LIKELY):
-                # A URL may be somebody's secret; the excerpt masks it.
+                # A URL may be a secret; the excerpt masks it.
                 found.append(f"{one_line(where, 60)}: {one_line(as_text(inner), 40)!r}")
 
     look(answer.document, "", 0)

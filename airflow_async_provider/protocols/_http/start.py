@@ -133,8 +133,7 @@ class Start:
         if status == 422 and idempotent:
             hint = "It may have seen this Idempotency-Key with another body: clear the task to use a new one."
         raise SubmitError(
-            f"The remote refused to start the job: HTTP {status}. It said: "
-            f"{excerpt(response.body)!r}. {hint}",
+            f"The remote refused the start: HTTP {status}. Response: {excerpt(response.body)!r}. {hint}",
             http_status=status,
             request_id=request_id(response.headers),
         )
@@ -148,7 +147,7 @@ class Start:
         if why is not None:
             text = error_text(document) or excerpt(response.body)
             raise error(
-                f"The remote refused to start the job: HTTP {response.status}, but {why}. It said: {text!r}.",
+                f"The remote refused the start: HTTP {response.status}, but {why}. Response: {text!r}.",
                 http_status=response.status,
                 request_id=request_id(response.headers),
             )
@@ -205,7 +204,7 @@ class Start:
         if (count := max(picked, default=1)) > 1:
             raise DescriptionError(
                 f"HTTP {answer.response.status}: the remote has started {count} jobs, and {str(places)!r} "
-                "names one of them, so nobody would wait for the others. Start one job with each task, or "
+                "names one of them, so the others would not be waited for. Start one job with each task, or "
                 f"name one that stands for all. The answer began: {excerpt(answer.response.body)!r}",
                 http_status=answer.response.status,
                 request_id=request_id(answer.response.headers),
@@ -215,13 +214,13 @@ class Start:
         return id_text(found)
 
     def _end(self, handle: JobHandle, answer: Answer) -> JobStatus | None:
-        """The end of the job, where the first answer tells of it."""
+        """The end of the job, where the first answer reports it."""
         if not self.profile.judge.words(answer) and not self._is_own_monitor(handle, answer):
             return None
         try:
             status = MonitorReader(self.profile, handle).of(answer, first=True)
         except (DescriptionError, UnreadableAnswerError):
-            return None  # the monitor will say it, or the same error will be told of its answer
+            return None  # the monitor will report it, or the same error is raised for its answer
         return None if status.state is JobState.RUNNING else status
 
     def _is_own_monitor(self, handle: JobHandle, answer: Answer) -> bool:

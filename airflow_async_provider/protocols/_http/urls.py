@@ -80,7 +80,7 @@ _LOGIN = re.compile(
 
 
 def is_login(url: str) -> bool:
-    """Whether an address looks like a page where a person logs in, which is nobody's result."""
+    """Whether an address looks like a page where a person logs in, which is no result."""
     try:
         parts = urlsplit(url)
         return not is_signed(url) and bool(

@@ -3,7 +3,7 @@
 What an answer says of a job: every part of it that speaks must say "succeeded" before we do.
 
 A state word alone is not enough: APIs put "ended" and "how" into two fields, an error object beside the final
-word, or several states into a list. What stands in no list counts as running and is told, or, once the job
+word, or several states into a list. What stands in no list counts as running and is logged, or, once the job
 has
 ended, is an error. It never counts as success.
 """
@@ -47,7 +47,7 @@ _UNLESS: Final = (
     "outcome.whole: true."
 )
 
-#: More states than this are those of nobody's job.
+#: No job has more states than this.
 MAX_STATES = 10_000
 
 _BAD = (Meaning.FAILED, Meaning.CANCELLED, Meaning.NOT_RUN, Meaning.EXPIRED)
@@ -136,7 +136,7 @@ class Judge:
         """
         The verdict on an answer with these state words.
 
-        :raises DescriptionError: an unknown word where that is an error, or an end that nobody can read
+        :raises DescriptionError: an unknown word where that is an error, or an end that cannot be read
         """
         if why := self.outcome.running_if.holds(answer):
             return Verdict(Meaning.RUNNING, ", ".join(words) or why, self._message(answer, running=True))
@@ -222,7 +222,7 @@ class Judge:
         """
         The state says "ended": what else the answer says.
 
-        :param over: False where there is no state yet: then only a condition can tell of an end
+        :param over: False where there is no state yet: then only a condition can show an end
         """
         own = self.outcome
         for made, conditions in ((Meaning.CANCELLED, own.cancelled_if), (Meaning.FAILED, own.failed_if)):
@@ -298,7 +298,7 @@ class Judge:
         return Verdict(how, both, None if how in _ENDED else self._message(answer))
 
     def _how(self, word: str) -> Meaning:
-        """What a word of the conclusion means; "false has ended" was said of the state."""
+        """What a word of the conclusion means; "false has ended" is about the state."""
         own = self._own.get(plain(word))
         if own in (Meaning.RUNNING, Meaning.ENDED):
             return known_meaning(word) or own

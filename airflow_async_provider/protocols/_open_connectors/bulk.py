@@ -101,7 +101,7 @@ class OpenConnectorsBulkProtocol(JobProtocol):
 
         :param where: CEQL condition without the word WHERE
         :param select_fields: fields to fetch, a list or text separated by commas; all when left out
-        :param callback_url: where SAP tells of the end (``notificationUrl``); a secret, if it carries one
+        :param callback_url: where SAP reports the end (``notificationUrl``); a secret, if it carries one
         :param criteria: further documented fields (``from``, ``to``, ``filterDateField``, ``limit``,
             ``pageSize``, ``apiLimit``, ``continueFromJobId``, ``docsHubDetails`` …)
         :raises ConfigurationError: no usable callback address
@@ -136,10 +136,10 @@ class OpenConnectorsBulkProtocol(JobProtocol):
         The request that starts an upload job, without its body, and the ``metaData`` that goes into it.
 
         The body is ``multipart/form-data`` with ``file`` and ``metaData``; the caller streams it. It writes
-        into somebody's system, so it is not repeated after a lost answer.
+        into another system, so it is not repeated after a lost answer.
 
         :param metadata: ``identifierFieldName``, ``action`` (``upsert``), ``listId`` … of the connector
-        :param callback_url: where SAP tells of the end
+        :param callback_url: where SAP reports the end
         :param correlation_id: comes back as ``callback-payload``
         :raises ConfigurationError: no usable callback address
         """

@@ -2,7 +2,7 @@
 """
 SAP Open Connectors (formerly Cloud Elements): asynchronous API requests.
 
-Source, where nothing else is said: SAP Open Connectors, "Asynchronous API Requests".
+Source, unless stated otherwise: SAP Open Connectors, "Asynchronous API Requests".
 
 * A request with ``Elements-Async-Request: True`` is answered at once with ``eventId`` and ``eventStatus``
   (``dispatched``); the HTTP status is not documented, so any 2xx counts.
@@ -266,7 +266,7 @@ class OpenConnectorsProtocol(JobProtocol):
         A key that the repetitions of one webhook share, None when it carries no id at all.
 
         From ``notificationId``, else ``Elements-Webhook-Id`` with ``eventId``. The header stands second
-        because its meaning is not documented: were it the id of the subscription, the webhooks that tell of
+        because its meaning is not documented: were it the id of the subscription, the webhooks that report
         the start and of the end would share it. For the same reason the kind of news is part of the key.
         Never raises, whatever the body.
         """

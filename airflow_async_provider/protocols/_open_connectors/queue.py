@@ -67,7 +67,7 @@ class OpenConnectorsQueueProtocol(OpenConnectorsProtocol):
         return {"queue_url": self.queue_url, **super().options()}
 
     def status(self, handle: JobHandle) -> HttpRequest:
-        """The question for queued webhooks to the job's address; needs the platform's credentials."""
+        """The request for queued webhooks to the job's address; needs the platform's credentials."""
         where = f"channel='webhook' and status='queued' and config.url='{self.queue_url}'"
         return HttpRequest("GET", DELIVERIES, params={"where": where, "hydrate": "true"})
 

@@ -83,7 +83,7 @@ class PlatformError:
     The body of a failed answer.
 
     :param message: the platform's explanation
-    :param provider_message: what the provider behind the connector said, word for word
+    :param provider_message: the message of the provider behind the connector, word for word
     :param request_id: to quote to SAP's support
     """
 

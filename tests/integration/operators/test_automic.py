@@ -180,7 +180,7 @@ def test_a_retry_after_a_failure_starts_a_new_run(ae):
 
 def test_a_retry_goes_on_with_a_blocked_workflow(ae):
     task = Task(object_name="JOBP.BLOCKED")
-    with pytest.raises(JobBlockedError, match="somebody acts in Automic"):
+    with pytest.raises(JobBlockedError, match="a user acts in Automic"):
         task.run()
     with pytest.raises(JobBlockedError):
         task.run()

@@ -63,7 +63,7 @@ def test_what_a_triggerer_tells_is_shown(page: PageWorld) -> None:
 
 def test_a_job_that_has_ended_is_in_no_list_and_keeps_its_timeline(page: PageWorld) -> None:
     waiting = page.task()
-    ended = {"at": 0, "kind": "end", "text": "succeeded, told by poll"}
+    ended = {"at": 0, "kind": "end", "text": "succeeded, reported by poll"}
     page.report(facts(waiting, state="succeeded", events=[ended]))
     waiting.set("success")
     assert page.jobs(dag_id=waiting.key.dag_id) == []

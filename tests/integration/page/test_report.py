@@ -76,7 +76,7 @@ def test_the_page_follows_a_job_from_its_first_poll_to_its_end(
         one = await until(lambda: (a := page.job(waiting).json())["state"] == "succeeded" and a)
         told = [e["text"] for e in one["timeline"]]
         assert told[0] == "the triggerer waits for the job"
-        assert told[-1] == "succeeded, told by poll"
+        assert told[-1] == "succeeded, reported by poll"
         assert one["polls"] == event["polls"]
         return event
 

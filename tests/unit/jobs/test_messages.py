@@ -66,9 +66,9 @@ def test_what_is_no_time_is_refused_by_its_name(value: Any) -> None:
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
-        ("job_died", "The remote system said: job_died. A retry"),
-        ("No such layer.", "The remote system said: No such layer. A retry"),
-        ('{"code": 7}', 'The remote system said: {"code": 7} A retry'),
+        ("job_died", "The remote system reported: job_died. A retry"),
+        ("No such layer.", "The remote system reported: No such layer. A retry"),
+        ('{"code": 7}', 'The remote system reported: {"code": 7} A retry'),
         (" ", "last status 'bad'. A retry"),
         (None, "last status 'bad'. A retry"),
     ],
@@ -101,7 +101,7 @@ def test_every_bad_end_has_its_error(state: JobState, error: type[JobError]) -> 
     for part in ("GET event/7/async", "90 s old", "'their word'", "because"):
         assert part in str(found)
     assert "canary" not in str(found)
-    assert "The remote said" not in str(error_for(a_handle(), JobStatus(state)))
+    assert "The remote system reported" not in str(error_for(a_handle(), JobStatus(state)))
 
 
 def test_a_passed_deadline_says_what_became_of_the_job() -> None:

@@ -45,7 +45,7 @@ def test_an_end_a_sign_of_life_and_a_question() -> None:
     )
     ask = RemoteJobProtocol(asked_by_worker=True).read_callback(NOTHING, b" \n")
     assert (ask.state, ask.heartbeat) == (JobState.RUNNING, False)
-    with pytest.raises(CallbackError, match="nobody can be asked"):
+    with pytest.raises(CallbackError, match="cannot be polled"):
         read(b"")
 
 

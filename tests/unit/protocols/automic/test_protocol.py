@@ -148,7 +148,7 @@ def test_numbers_come_in_several_dresses(remote_status):
 def test_a_blocked_run_is_said_to_need_somebody():
     status = AE.read_status(RUN, answer({"status": 1560}))
     assert status.state is JobState.BLOCKED
-    assert "somebody acts in Automic" in status.message
+    assert "a user acts in Automic" in status.message
 
 
 def test_a_blocked_run_may_be_waited_for():

@@ -193,7 +193,7 @@ def test_an_id_that_is_asked_by_must_be_in_the_answer(where: dict[str, Any]) -> 
 
 @pytest.mark.parametrize("body", [{"ok": False, "error": "quota"}, {"success": False, "error": "quota"}])
 def test_a_2xx_that_says_that_it_is_none_is_a_refusal(body: Any) -> None:
-    with pytest.raises(SubmitError, match=r"(ok|success): false. It said: 'quota'"):
+    with pytest.raises(SubmitError, match=r"(ok|success): false. Response: 'quota'"):
         StatusFieldProtocol().read_submit(answer(200, body))
 
 
