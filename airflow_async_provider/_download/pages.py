@@ -83,7 +83,3 @@ def _store_parts(pages: Pages, prefix: str, options: StoreOptions, *, log: Any) 
         return writer.finish(names)
     finally:
         pages.close()
-
-
-def _itself(source: ByteSource) -> ByteSource:
-    return source

@@ -10,7 +10,6 @@ stand for gigabytes.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable
 
 from airflow_async_provider.errors import TransientError, UnreadableAnswerError
 from airflow_async_provider.protocols._redaction import one_line
@@ -37,7 +36,6 @@ class Decoder:
     def __init__(self, coding: str, *, where: str) -> None:
         self._where = where
         self._begun = b""
-        self._inflate: Callable[..., bytes] | None = None
         self._object = None
         self._pieces = 1
         coding = coding.strip().lower()

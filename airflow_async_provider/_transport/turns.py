@@ -35,6 +35,18 @@ MAX_SOCKETS_PER_HOST = 32
 BURST = 10.0
 
 
+async def _turn_in(waiting: deque[asyncio.Future[None]], pass_on: Callable[[], None]) -> None:
+    """Wait in a queue for a turn; one that comes to a cancelled waiter is passed on."""
+    future = asyncio.get_running_loop().create_future()
+    waiting.append(future)
+    try:
+        await future
+    except asyncio.CancelledError:
+        if future.done() and not future.cancelled():
+            pass_on()
+        raise
+
+
 class Turns:
     """
     Turns of a whole event loop.
@@ -67,14 +79,7 @@ class Turns:
             self._sort_out()
             if len(self._quick) < self._limit:
                 break
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
-            try:
-                await future
-            except asyncio.CancelledError:
-                if future.done() and not future.cancelled():
-                    self._wake()  # it was ours, and is free now
-                raise
+            await _turn_in(self._waiting, self._wake)
         self._quick[turn] = self._clock()
         return turn
 
@@ -135,14 +140,7 @@ class HostTurns:
         :param per_minute: budget of requests; the turn is given back with :meth:`give_back`
         """
         while self._active >= self._sockets:
-            future = asyncio.get_running_loop().create_future()
-            self._waiting.append(future)
-            try:
-                await future
-            except asyncio.CancelledError:
-                if future.done() and not future.cancelled():
-                    self._wake()
-                raise
+            await _turn_in(self._waiting, self._wake)
         self._active += 1
         pause = self._pause(60.0 / per_minute)
         if pause > 0:
@@ -203,14 +201,7 @@ class OneAtATime:
         """Wait for a round of one's own."""
         loop = asyncio.get_running_loop()
         if not self._free or self._waiting:
-            future = loop.create_future()
-            self._waiting.append(future)
-            try:
-                await future
-            except asyncio.CancelledError:
-                if future.done() and not future.cancelled():
-                    self._next()
-                raise
+            await _turn_in(self._waiting, self._next)
         self._free = False
         # Parsing makes a hundred thousand objects, for which the garbage collector would go through all of
         # the process's, and most of them are gone again in a moment.

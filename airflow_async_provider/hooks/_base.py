@@ -21,9 +21,6 @@ from airflow_async_provider._urls import id_in, origin, split_url
 from airflow_async_provider.errors import (
     DescriptionError,
     RequestRefusedError,
-    SubmitUnknownError,
-    TransientError,
-    UnreadableAnswerError,
 )
 from airflow_async_provider.hooks._binding import check_bound, place_of
 from airflow_async_provider.hooks._endpoint_cache import endpoints_of_loop
@@ -257,30 +254,6 @@ class AsyncApiHook(BaseHook):
         :raises SubmitUnknownError: a job may or may not exist and the remote does not know (yet)
         """
         return submit(self, protocol, request, correlation_id=correlation_id)
-
-    async def astart(self, protocol: JobProtocol, request: HttpRequest) -> Submitted:
-        """
-        Async twin of :meth:`start`, one try and no look-up.
-
-        :raises SubmitError: the remote refused
-        :raises SubmitUnknownError: the answer to a request that must not be sent twice was lost
-        """
-        endpoint = await self.aendpoint()
-        try:
-            submitted = protocol.read_submit(await self._acall_at(endpoint, request))
-        except (TransientError, UnreadableAnswerError) as lost:
-            not_taken = isinstance(lost, TransientError) and (not lost.sent or lost.http_status == 429)
-            if request.repeatable or not_taken:
-                raise
-            raise SubmitUnknownError(
-                f"The answer to the submission was lost: {lost} A job may or may not have been started.",
-                http_status=lost.http_status,
-                request_id=lost.request_id,
-            ) from lost
-        url = submitted.handle.status_url
-        if url:
-            endpoint.check_origin(endpoint.resolve(url), what="status URL")
-        return replace(submitted, handle=self._bound_to(submitted.handle, endpoint))
 
     def look_up(self, protocol: JobProtocol, correlation_id: str | None) -> JobHandle | None:
         """

@@ -87,10 +87,6 @@ class AutomicHook(BatchedPolls):
         """The protocol for this connection's client; ``options`` as its constructor takes them."""
         return AutomicProtocol(_client_of(self.endpoint), **options)
 
-    async def aprotocol(self, **options: Any) -> AutomicProtocol:
-        """Async twin of :meth:`protocol`."""
-        return AutomicProtocol(_client_of(await self.aendpoint()), **options)
-
     def execute(self, object_name: str, *, correlation_id: str | None = None, **arguments: Any) -> JobHandle:
         """
         Start an object, once.

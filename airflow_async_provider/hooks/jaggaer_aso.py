@@ -126,19 +126,6 @@ class JaggaerAsoHook(AsyncApiHook):
         )
         return self.start(self.protocol, request).handle
 
-    async def asubmit(
-        self,
-        endpoint: str,
-        *,
-        method: str = "GET",
-        params: Mapping[str, Any] | None = None,
-        json: Any = None,
-    ) -> JobHandle:
-        """Async twin of :meth:`submit`, one try."""
-        accept = (await self.aendpoint()).headers["Accept"]
-        request = self.protocol.submit(endpoint, method=method, params=params, json=json, content_type=accept)
-        return (await self.astart(self.protocol, request)).handle
-
     def test_connection(self) -> tuple[bool, str]:
         """
         Reach the service, with TLS, and have the credentials looked at.

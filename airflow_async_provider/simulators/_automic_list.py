@@ -16,11 +16,6 @@ DEFAULT_PAGE = 50
 
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z\Z", re.ASCII)
 
-#: Filters that are checked but do not filter here: the simulated runs have no such property.
-WITHOUT_EFFECT = frozenset(
-    {"modified_only", "remote_status_number", "remote_status_text", "sync_usage", "zdu_version", "fields"}
-)
-
 
 class Query:
     """

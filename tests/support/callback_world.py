@@ -312,17 +312,6 @@ class World:
             trigger = session.scalar(select(Trigger).where(Trigger.id == self.task_row(key)["trigger_id"]))
             return dict(trigger.kwargs)
 
-    def delete_task(self, key: TaskKey) -> None:
-        from airflow.models.dagrun import DagRun
-        from sqlalchemy import delete
-
-        with self.session() as session:
-            session.execute(
-                delete(DagRun.__table__).where(
-                    DagRun.__table__.c.dag_id == key.dag_id, DagRun.__table__.c.run_id == key.run_id
-                )
-            )
-
     # Airflow's execution API, as the worker's supervisor calls it
 
     def set_xcom(self, key: TaskKey, name: str, value: Any) -> None:

@@ -29,7 +29,6 @@ from airflow_async_provider.protocols._responses import raise_for_answer, reques
 
 NO_SUCH_RUN = 11049
 WRONG_STATE = 11191
-BAD_CREDENTIALS = 45254
 
 _ILM = re.compile(r"\bILM\b|momentarily not available")
 

@@ -354,10 +354,6 @@ class HttpProfile(JobProtocol):
         ours = cls.__module__.startswith(f"{__package__}.")
         return cls.name if ours else f"{cls.__module__}.{cls.__qualname__}"
 
-    def with_expiry(self, handle: JobHandle, expires_at: float | None) -> JobHandle:
-        """The handle with the moment until which its status URL is good."""
-        return handle if expires_at is None else replace(handle, expires_at=expires_at)
-
 
 def _plain(value: Any) -> Any:
     """Options as JSON would bring them back: lists for tuples."""

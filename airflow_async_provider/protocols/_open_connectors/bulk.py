@@ -35,10 +35,10 @@ from airflow_async_provider.protocols._open_connectors.bulk_responses import (
 )
 from airflow_async_provider.protocols._open_connectors.protocol import (
     CALLBACK_HEADER,
-    DELIVERY_HEADER,
     check_callback_url,
 )
 from airflow_async_provider.protocols._open_connectors.responses import (
+    DELIVERY_HEADER,
     identifier,
     platform_error,
     raise_for_platform_answer,

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_async_provider.errors import CallbackError, UnreadableAnswerError
 from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
 from airflow_async_provider.protocols._job import JobState, JobStatus
-from airflow_async_provider.protocols._open_connectors.protocol import DELIVERY_HEADER
 from airflow_async_provider.protocols._open_connectors.responses import (
     MAX_MESSAGE,
     identifier,
+    list_in,
+    object_of,
     parsed,
     raise_for_platform_answer,
 )
@@ -83,17 +83,7 @@ def read_errors(response: HttpResponse, *, job: str) -> ErrorsPage:
     :raises RemoteError: no page
     """
     raise_for_platform_answer(response, job=job, doing="asking for the errors of")
-    try:
-        entries = parsed(response.body) if response.body.strip() else []
-    except ValueError:
-        entries = None
-    if not isinstance(entries, list):
-        raise UnreadableAnswerError(
-            f"HTTP {response.status} for {job}: a list of errors was expected.",
-            excerpt=excerpt(response.body),
-            job=job,
-            http_status=response.status,
-        )
+    entries = list_in(response, "errors", job=job) if response.body.strip() else []
     return ErrorsPage(
         tuple(excerpt(e if isinstance(e, str) else json.dumps(e), MAX_MESSAGE) for e in entries),
         response.headers.get("Elements-Next-Page-Token") or None,
@@ -106,15 +96,7 @@ def read_notification(headers: Headers, body: bytes) -> JobStatus:
 
     :raises CallbackError: no JSON object
     """
-    try:
-        document = parsed(body)
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise CallbackError(
-            f"The notification is no JSON object. Its body began: {excerpt(body)!r}",
-            request_id=headers.get(DELIVERY_HEADER, "")[:200] or None,
-        )
+    document = object_of(headers, body, "notification")
     status = read_state(document)
     detail = dict(status.detail)
     if (job_id := identifier(document.get("id"))) is not None:

@@ -22,14 +22,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from airflow_async_provider.errors import CallbackError, ConfigurationError, UnreadableAnswerError
+from airflow_async_provider.errors import ConfigurationError, UnreadableAnswerError
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._callback_rules import CallbackRule, Conditions
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result, Submitted
 from airflow_async_provider.protocols._open_connectors.responses import (
+    DELIVERY_HEADER,
     PlatformError,
     identifier,
+    object_of,
     parsed,
     raise_for_submission,
 )
@@ -43,8 +45,6 @@ SIGNATURE = HmacScheme("Elements-Webhook-Signature", "sha256=", "sha256", "base6
 
 ASYNC_HEADER = "Elements-Async-Request"
 CALLBACK_HEADER = "Elements-Async-Callback-URL"
-DELIVERY_HEADER = "Elements-Webhook-Id"
-
 #: Positive signs that a request failed: an ``error``; SAP's documented error body ("Error Codes": message
 #: with requestId) in place of a result; a state that says so.
 DEFAULT_FAILURE_RULE: Conditions = (
@@ -209,16 +209,7 @@ class OpenConnectorsProtocol(JobProtocol):
 
         :raises CallbackError: no JSON object
         """
-        try:
-            document = parsed(body)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
-            raise CallbackError(
-                f"The webhook is no JSON object. Its body began: {excerpt(body)!r}",
-                request_id=headers.get(DELIVERY_HEADER, "")[:200] or None,
-            )
-        return self.read_webhook(document, body)
+        return self.read_webhook(object_of(headers, body, "webhook"), body)
 
     def read_webhook(self, document: dict[str, Any], body: bytes) -> JobStatus:
         """

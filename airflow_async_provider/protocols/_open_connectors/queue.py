@@ -15,7 +15,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
-from airflow_async_provider.errors import ConfigurationError, UnreadableAnswerError
+from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols._callback_rules import Conditions
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
@@ -25,10 +25,10 @@ from airflow_async_provider.protocols._open_connectors.protocol import (
 )
 from airflow_async_provider.protocols._open_connectors.responses import (
     identifier,
+    list_in,
     parsed,
     raise_for_platform_answer,
 )
-from airflow_async_provider.protocols._redaction import excerpt
 
 DELIVERIES = "notifications/subscriptions/deliveries"
 
@@ -79,17 +79,7 @@ class OpenConnectorsQueueProtocol(OpenConnectorsProtocol):
         """
         job = f"request {handle.job_id}"
         raise_for_platform_answer(response, job=job, doing="fetching queued webhooks of")
-        try:
-            deliveries = parsed(response.body)
-        except ValueError:
-            deliveries = None
-        if not isinstance(deliveries, list):
-            raise UnreadableAnswerError(
-                f"HTTP {response.status} for {job}: a list of deliveries was expected.",
-                excerpt=excerpt(response.body),
-                job=job,
-                http_status=response.status,
-            )
+        deliveries = list_in(response, "deliveries", job=job)
         best = JobStatus(JobState.RUNNING, remote_status="dispatched")
         for document in queued_webhooks(deliveries, handle.job_id):
             status = self.read_webhook(document, json.dumps(document).encode())

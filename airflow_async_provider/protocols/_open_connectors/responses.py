@@ -18,11 +18,13 @@ from typing import Any
 from airflow_async_provider.errors import (
     AuthenticationError,
     AuthorizationError,
+    CallbackError,
     RequestRefusedError,
     SubmitError,
     TransientError,
+    UnreadableAnswerError,
 )
-from airflow_async_provider.protocols._http_messages import HttpResponse
+from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
 from airflow_async_provider.protocols._redaction import excerpt
 from airflow_async_provider.protocols._responses import (
     is_transient,
@@ -30,6 +32,8 @@ from airflow_async_provider.protocols._responses import (
     request_id,
     retry_after,
 )
+
+DELIVERY_HEADER = "Elements-Webhook-Id"
 
 MAX_MESSAGE = 300
 
@@ -71,6 +75,46 @@ def parsed(body: bytes) -> Any:
         return json.loads(body, parse_constant=_no_constant)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def list_in(response: HttpResponse, what: str, *, job: str) -> list[Any]:
+    """
+    The JSON array that a response is.
+
+    :param what: its elements, for the error
+    :raises UnreadableAnswerError: it is none
+    """
+    try:
+        found = parsed(response.body)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        raise UnreadableAnswerError(
+            f"HTTP {response.status} for {job}: a list of {what} was expected.",
+            excerpt=excerpt(response.body),
+            job=job,
+            http_status=response.status,
+        )
+    return found
+
+
+def object_of(headers: Headers, body: bytes, what: str) -> dict[str, Any]:
+    """
+    The JSON object that a callback is.
+
+    :param what: the kind of callback, for the error
+    :raises CallbackError: it is none
+    """
+    try:
+        found = parsed(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise CallbackError(
+            f"The {what} is no JSON object. Its body began: {excerpt(body)!r}",
+            request_id=headers.get(DELIVERY_HEADER, "")[:200] or None,
+        )
+    return found
 
 
 def _no_constant(name: str) -> Any:

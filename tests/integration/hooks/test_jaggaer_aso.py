@@ -117,42 +117,6 @@ def test_a_post_carries_its_body_and_media_type(aso: Aso) -> None:
     )
 
 
-async def test_a_job_can_be_started_from_an_event_loop(aso: Aso) -> None:
-    simulator = aso(service="ches", processing_seconds=None)
-    hook = JaggaerAsoHook()
-    job = await hook.asubmit(EVENT, method="POST", json={"eventName": "Steel"})
-    assert simulator.job().body == {"eventName": "Steel"}
-    assert (await hook.astatus(job)).state is JobState.RUNNING
-
-
-@pytest.mark.parametrize(
-    ("method", "error"), [("POST", SubmitUnknownError), ("GET", TransientError)], ids=["POST", "GET"]
-)
-async def test_a_lost_answer_in_an_event_loop(aso: Aso, method: str, error: type[Exception]) -> None:
-    simulator = aso(service="ches" if method == "POST" else "ees", processing_seconds=None)
-    # A GET is repeated by the client itself, once.
-    simulator.faults.add("submit", "reset", times=1 if method == "POST" else 2, processed=True)
-    with pytest.raises(error) as caught:
-        await JaggaerAsoHook().asubmit(
-            EVENT if method == "POST" else ITEMS, method=method, json={} if method == "POST" else None
-        )
-    assert type(caught.value) is error
-    assert simulator.journal.jobs_started >= 1
-
-
-async def test_a_submission_that_never_left_is_no_lost_one(aso: Aso) -> None:
-    simulator = aso(service="ches")
-    simulator.faults.add("submit", "http_status", status=429)
-    with pytest.raises(TransientError):
-        await JaggaerAsoHook().asubmit(EVENT, method="POST", json={})
-
-
-async def test_a_job_started_in_an_event_loop_is_not_asked_for_elsewhere(server: Start) -> None:
-    server(status(202, json.dumps({"statusUrl": "https://elsewhere.example/asyncStatus/x"}).encode()))
-    with pytest.raises(OriginError, match="elsewhere"):
-        await JaggaerAsoHook().asubmit(ITEMS)
-
-
 def test_nothing_can_be_cancelled(aso: Aso) -> None:
     simulator = aso()
     hook = JaggaerAsoHook()

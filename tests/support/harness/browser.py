@@ -21,11 +21,11 @@ import shutil
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from websockets.sync.client import ClientConnection, connect
 
-from tests.support.harness.processes import Child, remove_directory, temporary_directory, wait_until
+from tests.support.harness.processes import Child, Entered, remove_directory, temporary_directory, wait_until
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -41,7 +41,7 @@ def program() -> str | None:
     return next(filter(None, map(shutil.which, PROGRAMS)), None)
 
 
-class Browser:
+class Browser(Entered):
     """
     Starts Chromium on entering the context and ends it on leaving.
 
@@ -60,17 +60,6 @@ class Browser:
         self._session: dict[str, str] = {}
         self._last = 0
 
-    def __enter__(self) -> Self:
-        try:
-            self._start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
     def stop(self) -> None:
         """End it; may be called twice."""
         self._socket = None
@@ -80,7 +69,7 @@ class Browser:
             self._child = None
         remove_directory(self._home)
 
-    def _start(self) -> None:
+    def _enter(self) -> None:
         path = program()
         if path is None:
             raise FileNotFoundError("there is no Chromium on this machine")

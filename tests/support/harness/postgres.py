@@ -8,10 +8,10 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
-from typing import Self
 
 from tests.support.harness.processes import (
     Child,
+    Entered,
     free_port,
     remove_directory,
     temporary_directory,
@@ -41,7 +41,7 @@ def bin_directory() -> Path | None:
     return next((d for d in candidates if (d / "initdb").exists() and (d / "postgres").exists()), None)
 
 
-class Postgres:
+class Postgres(Entered):
     """
     A PostgreSQL server on a free loopback port, gone when the context is left.
 
@@ -81,16 +81,8 @@ class Postgres:
             raise RuntimeError("PostgreSQL does not run")
         return self._child.pid
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def _enter(self) -> None:
+        self.start()
 
     def start(self) -> None:
         """

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from tests.support.harness import guardian
 
@@ -73,6 +73,28 @@ def wait_until(question: Callable[[], T | None], what: str, timeout: float, inte
         if time.monotonic() >= deadline:
             raise TimeoutError(f"after {timeout:.0f} s still waiting for {what}")
         time.sleep(interval)
+
+
+class Entered:
+    """What starts on entering a ``with`` block, and stops on leaving it, also when the start fails."""
+
+    def _enter(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        """End it; may be called twice."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        try:
+            self._enter()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 class _Guardian:

@@ -32,7 +32,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import requests
 from packaging.version import Version
@@ -41,6 +41,7 @@ from tests.support.harness.airflow_config import FAST, bundle, merged
 from tests.support.harness.client import AirflowClient
 from tests.support.harness.processes import (
     Child,
+    Entered,
     NotReadyError,
     free_port,
     keep_directory,
@@ -62,7 +63,7 @@ AIRFLOW = Version(version("apache-airflow-core")).release[:2]
 MAP_INDEX = "map_index" if AIRFLOW < (3, 4) else "region_index"
 
 
-class RealAirflow:
+class RealAirflow(Entered):
     """
     Starts Airflow on entering the context (or :meth:`start_all`) and leaves nothing behind on leaving it.
 
@@ -102,16 +103,8 @@ class RealAirflow:
 
     # Life
 
-    def __enter__(self) -> Self:
-        try:
-            self.start_all()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def _enter(self) -> None:
+        self.start_all()
 
     def start_all(self) -> None:
         """

@@ -7,12 +7,13 @@ import os
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import requests
 
 from tests.support.harness.processes import (
     Child,
+    Entered,
     free_port,
     remove_directory,
     temporary_directory,
@@ -22,7 +23,7 @@ from tests.support.harness.processes import (
 ROOT = Path(__file__).resolve().parents[3]
 
 
-class _Server:
+class _Server(Entered):
     """
     A server process with a temporary folder for its log.
 
@@ -39,16 +40,8 @@ class _Server:
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy of the machine must not see loopback requests
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+    def _enter(self) -> None:
+        self.start()
 
     def start(self) -> None:
         """

@@ -9,15 +9,10 @@ import pytest
 
 from airflow_async_provider._metadata.remote_job import REMOTE_JOB as SYSTEM
 from airflow_async_provider._metadata.system import PACKAGE
-
-MODULES = [
-    f"{PACKAGE}.{room}.{module}"
-    for room in ("operators", "sensors", "hooks", "triggers", "transfers")
-    for module in getattr(SYSTEM, room)
-]
+from tests.support.systems import modules_of
 
 
-@pytest.mark.parametrize("module", MODULES)
+@pytest.mark.parametrize("module", modules_of(SYSTEM))
 def test_its_modules_exist(module: str) -> None:
     import_module(module)
 
