@@ -49,7 +49,7 @@ def split_url(url: str) -> Any:
     # Backslashes and control characters are read differently by different parsers: a classic way to
     # show one host to the check and another one to the socket.
     if parts.scheme not in DEFAULT_PORTS or not parts.hostname or not port_is_fine or _STRANGE.search(url):
-        raise ConfigurationError(f"{origin(url)!r} is no usable http or https address.")
+        raise ConfigurationError(f"{origin(url)!r} is not a usable http or https address.")
     return parts
 
 

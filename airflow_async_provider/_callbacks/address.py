@@ -157,7 +157,7 @@ def new_address(base_url: str, task: TaskKey) -> CallbackAddress:
     A fresh address for one submission.
 
     :param base_url: where Airflow's API server can be reached from the remote; may carry a path
-    :raises ConfigurationError: it is no http or https address, or holds credentials
+    :raises ConfigurationError: it is not an http or https address, or holds credentials
     """
     base_url = _checked(base_url)
     token = task.encode()
@@ -170,7 +170,7 @@ def new_source_address(base_url: str, name: str) -> CallbackAddress:
 
     :param base_url: as for :func:`new_address`
     :param name: of the source
-    :raises ConfigurationError: it is no http or https address, or holds credentials
+    :raises ConfigurationError: it is not an http or https address, or holds credentials
     """
     base_url = _checked(base_url)
     url = f"{base_url.rstrip('/')}{PREFIX}{SOURCES}/{name}"
@@ -235,7 +235,7 @@ def _checked(base_url: str) -> str:
     if not _is_web_address(base_url):
         # It is not quoted: it may be a password, which would then be in the log.
         raise ConfigurationError(
-            "The callback base URL is no plain http or https address (https://host[:port][/path], without "
+            "The callback base URL is not a plain http or https address (https://host[:port][/path], without "
             "user, password, query and fragment). Give the address under which the remote reaches Airflow's "
             "API server."
         )

@@ -455,7 +455,7 @@ def _hook_class(path: str) -> Any:
     from importlib import import_module
 
     if path not in {*HOOKS.values(), GENERIC}:
-        raise ConfigurationError(f"{path!r} is no hook of this package")
+        raise ConfigurationError(f"{path!r} is not a hook of this package")
     module, _, name = path.rpartition(".")
     return getattr(import_module(module), name)
 

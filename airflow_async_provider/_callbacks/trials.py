@@ -58,7 +58,7 @@ def new_address(base_url: str, about: TaskKey | str) -> CallbackAddress:
 
     :param base_url: where the API server is reached from outside
     :param about: a waiting task, or the name of a push source
-    :raises ConfigurationError: there is no key, or the base URL is no plain one
+    :raises ConfigurationError: there is no key, or the base URL is not a plain one
     """
     if isinstance(about, TaskKey):
         made, proven = address.new_address(base_url, about), about.encode()

@@ -143,12 +143,12 @@ def json_or_file(text: str) -> Any:
     """
     A JSON value, or that of ``@FILE``.
 
-    :raises ArgumentTypeError: it is no JSON
+    :raises ArgumentTypeError: it is not JSON
     """
     try:
         return json.loads(bytes_or_file(text))
     except ValueError as e:
-        raise ArgumentTypeError(f"this is no JSON: {e}") from None
+        raise ArgumentTypeError(f"this is not JSON: {e}") from None
 
 
 def bytes_or_file(text: str) -> bytes:

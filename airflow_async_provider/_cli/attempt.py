@@ -108,7 +108,7 @@ def _profile(text: str) -> str | Mapping[str, Any]:
     try:
         found = json.loads(text)
     except ValueError as e:
-        raise ConfigurationError(f"The description is no JSON: {e}.") from None
+        raise ConfigurationError(f"The description is not JSON: {e}.") from None
     return dict(found)
 
 

@@ -39,7 +39,7 @@ class DownloadLimits:
     :param min_bytes_per_second: lowest throughput, over five minutes of waiting for bytes
     :param max_seconds: longest time from the first request to the last byte
     :param max_unpack_ratio: unpacked bytes of one packed byte, after the first 64 MiB
-    :raises ConfigurationError: a bound that is no positive number
+    :raises ConfigurationError: a bound that is not a positive number
     """
 
     max_bytes: int | None = MAX_RESULT_BYTES

@@ -92,7 +92,7 @@ class StoreOptions:
         Read a destination, and look whether the options fit it.
 
         :param folder: it is a prefix for several files
-        :raises ConfigurationError: they do not, or it is no usable address
+        :raises ConfigurationError: they do not, or it is not a usable address
         """
         location = read_location(destination, folder=folder)
         if self.s3_extra_args and location.kind != "s3":
@@ -112,7 +112,7 @@ class StoreOptions:
         """
         Look at a destination as it stands in a DAG; one with a template is looked at when it is rendered.
 
-        :raises ConfigurationError: it is no usable address, or the options do not fit it
+        :raises ConfigurationError: it is not a usable address, or the options do not fit it
         """
         if isinstance(destination, str) and "{{" not in destination and "{%" not in destination:
             self.read(destination, folder=is_folder(destination))

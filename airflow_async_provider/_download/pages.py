@@ -51,7 +51,7 @@ def store_pages(
     :param uploads: remembers an unfinished upload for the process after this one
     :param settings: the options one by one
     :raises ResultLimitError: it has too many pages, or a page that must be read whole is too large
-    :raises DownloadError: a page is no JSON, has another header line, or was there before
+    :raises DownloadError: a page is not JSON, has another header line, or was there before
     """
     options = options or StoreOptions(**settings)
     pages = Pages(first, next_page, options, keep_body=needs_body)

@@ -185,7 +185,9 @@ def unzip(pieces: Iterator[bytes], ratio: Ratio) -> Iterator[bytes]:
     found: str | None = None
     signature = reader.take(4)
     if signature not in (_LOCAL, _END):
-        raise DownloadError(f"The result is no zip file: it begins with {signature!r}. Nothing was stored.")
+        raise DownloadError(
+            f"The result is not a zip file: it begins with {signature!r}. Nothing was stored."
+        )
     while signature == _LOCAL:
         member = _read_member(reader)
         if member.is_data and found is not None:

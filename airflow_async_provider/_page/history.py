@@ -94,7 +94,7 @@ def trial_address(
     :param party: which of several parties is tried; -1: the first one
     :raises UnknownError: there is no such source, or no callback is expected
     :raises NotAllowedError: the user may not
-    :raises ConfigurationError: there is no key, or the base URL is no plain one
+    :raises ConfigurationError: there is no key, or the base URL is not a plain one
     """
     if source:
         if not internals.may_make_events(user):

@@ -94,7 +94,9 @@ class TaskEnd:
         elif self.max_bytes is not None:
             value = self._in_answer(handle, status)
         if self.mapped_over and not isinstance(value, list | dict):
-            raise NeedsWorkerError("a task is expanded over the result, which is no list and no dictionary")
+            raise NeedsWorkerError(
+                "a task is expanded over the result, which is neither a list nor a dictionary"
+            )
         return value if self.push else None
 
     def _in_answer(self, handle: JobHandle, status: JobStatus | None) -> Any:

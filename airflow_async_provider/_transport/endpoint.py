@@ -238,7 +238,7 @@ def prepare(endpoint: Endpoint, request: HttpRequest) -> WireRequest:
     Put a protocol's request on the remote.
 
     :raises OriginError: an absolute URL whose host must not get the credentials
-    :raises ConfigurationError: a body that is no JSON
+    :raises ConfigurationError: a body that is not JSON
     """
     url = endpoint.resolve(request.url)
     endpoint.check_origin(url, what="URL of the request")

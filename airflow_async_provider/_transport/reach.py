@@ -128,7 +128,7 @@ class Reach:
         Refuse a URL by what is written in it; to be asked for the first one and for every redirect.
 
         :raises OriginError: it leads where it may not
-        :raises ConfigurationError: it is no http or https URL
+        :raises ConfigurationError: it is not an http or https URL
         """
         if self.own(url):
             return

@@ -64,7 +64,7 @@ def extra_of(conn: Connection) -> dict[str, Any]:
     """
     The connection's extra; empty when there is none.
 
-    :raises ConfigurationError: it is no JSON object
+    :raises ConfigurationError: it is not a JSON object
     """
     try:
         return dict(conn.extra_dejson)
@@ -138,13 +138,15 @@ def base_url(conn: Connection, *, default_scheme: str = "https") -> str:
             "password."
         )
     if parts is None or not is_plain_base(host):
-        raise ConfigurationError(f"The host of the connection {conn.conn_id!r} is no http or https address.")
+        raise ConfigurationError(
+            f"The host of the connection {conn.conn_id!r} is not an http or https address."
+        )
     port = conn.port or parts.port
     where = (
         f"{parts.scheme}://{host_in_url(parts.hostname)}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
     )
     if path and not is_plain_base(f"{where}/{path}"):
-        raise ConfigurationError(f"The path of the connection {conn.conn_id!r} is no path of a URL.")
+        raise ConfigurationError(f"The path of the connection {conn.conn_id!r} is not a path of a URL.")
     return f"{where}/{path}" if path else where
 
 

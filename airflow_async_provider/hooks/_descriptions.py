@@ -88,7 +88,9 @@ def _one(profile: Any) -> type[JobProtocol] | Mapping[str, Any]:
     if isinstance(profile, Mapping):
         return profile
     if not isinstance(profile, str) or not profile.strip():
-        raise ConfigurationError(f"{profile!r} is no profile: give a name, a description, or a file's path.")
+        raise ConfigurationError(
+            f"{profile!r} is not a profile: give a name, a description, or a file's path."
+        )
     name = profile.strip()
     if name in CONVENTIONS:
         return protocol_class(CONVENTIONS[name])
@@ -99,8 +101,8 @@ def _one(profile: Any) -> type[JobProtocol] | Mapping[str, Any]:
     if "." in name or name in PROTOCOLS:
         return protocol_class(name)
     raise ConfigurationError(
-        f"{name!r} is no profile. {nearest(name, [*CONVENTIONS, *shipped()])} A file of your own is given by "
-        "its path and ends with .yaml; a protocol class by its dotted path."
+        f"{name!r} is not a profile. {nearest(name, [*CONVENTIONS, *shipped()])} A file of your own is "
+        "given by its path and ends with .yaml; a protocol class by its dotted path."
     )
 
 
@@ -128,7 +130,9 @@ def _read(path: Path, changed: int, size: int) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
         raise ConfigurationError(f"The description {path} cannot be read as YAML: {e}") from None
     if not isinstance(found, Mapping):
-        raise ConfigurationError(f"The description {path} is no mapping of start, poll, outcome and so on.")
+        raise ConfigurationError(
+            f"The description {path} is not a mapping of start, poll, outcome and so on."
+        )
     return found
 
 

@@ -46,7 +46,7 @@ OF_THE_HTTP_PROVIDER = frozenset(
     }
 )
 
-#: What has a meaning in the extra and is no header.
+#: What has a meaning in the extra and is not a header.
 FIELDS = frozenset(
     {
         *COMMON_FIELDS,

@@ -245,7 +245,7 @@ class OpenConnectorsHook(AsyncApiHook):
         handle = as_handle(job)
         protocol = protocol_of(handle)
         if not isinstance(protocol, OpenConnectorsBulkProtocol):
-            raise ConfigurationError(f"The job {handle.job_id} is no bulk job.")
+            raise ConfigurationError(f"The job {handle.job_id} is not a bulk job.")
         self._check_bound(handle, self.endpoint)
         entries: list[str] = []
         token: str | None = None

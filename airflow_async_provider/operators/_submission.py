@@ -168,7 +168,7 @@ def _parts(returned: Any) -> tuple[str | None, str | None, dict[str, Any]]:
         try:
             json.dumps(kept, allow_nan=False)
         except (TypeError, ValueError) as e:
-            raise ConfigurationError(f"What the start function returned is no JSON: {e}.") from None
+            raise ConfigurationError(f"What the start function returned is not JSON: {e}.") from None
         job_id, status_url = returned.get("job_id"), returned.get("status_url")
         return (
             None if job_id is None else str(job_id),

@@ -71,7 +71,7 @@ def _tests(condition: Any, name: str) -> tuple[tuple[str, str | None], ...]:
         or not isinstance(condition, str | Sequence)
         or not all(isinstance(p, str) for p in parts)
     ):
-        raise ConfigurationError(f"{name}: {condition!r} is no condition: a string, or a list of strings.")
+        raise ConfigurationError(f"{name}: {condition!r} is not a condition: a string, or a list of strings.")
     tests = []
     for part in parts:
         path, compared, value = part.partition("==")
@@ -80,7 +80,7 @@ def _tests(condition: Any, name: str) -> tuple[tuple[str, str | None], ...]:
             if not parse(path):
                 raise ValueError("it names no field")
         except ValueError as e:
-            raise ConfigurationError(f"{name}: {part!r} is no condition: {e}") from e
+            raise ConfigurationError(f"{name}: {part!r} is not a condition: {e}") from e
         tests.append((path, value.strip() if compared else None))
     return tuple(tests)
 

@@ -109,7 +109,7 @@ class JobHandle:
         :raises ValueError: when it is no handle, or one of a later, incompatible version
         """
         if not isinstance(value, Mapping) or "protocol" not in value or "job_id" not in value:
-            raise ValueError("this is no job handle: a dictionary with protocol and job_id is expected")
+            raise ValueError("this is not a job handle: a dictionary with protocol and job_id is expected")
         version, status_url, expires_at = (value.get(k) for k in ("version", "status_url", "expires_at"))
         bound = {k: None if value.get(k) is None else str(value[k]) for k in ("conn_id", "origin")}
         if isinstance(version, int | float) and version > HANDLE_VERSION:
@@ -130,7 +130,7 @@ class JobHandle:
                 **bound,
             )
         except (TypeError, ValueError, OverflowError):
-            raise ValueError("this is no job handle: a field of it has the wrong type") from None
+            raise ValueError("this is not a job handle: a field of it has the wrong type") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,7 @@ def _unquoted(quoted: str, path: str) -> str:
     try:
         return str(json.loads(quoted))
     except ValueError:
-        raise ValueError(f"JSON path {path!r}: {quoted} is no JSON string") from None
+        raise ValueError(f"JSON path {path!r}: {quoted} is not a JSON string") from None
 
 
 def read(document: Any, path: str) -> Any:

@@ -75,7 +75,7 @@ class RemoteJobProtocol(JobProtocol):
         self._profile = profile
         self.asked_by_worker = asked_by_worker
         if profile is not None and profile.get("name") not in PROTOCOLS:
-            raise ConfigurationError(f"{profile.get('name')!r} is no profile of this package.")
+            raise ConfigurationError(f"{profile.get('name')!r} is not a profile of this package.")
 
     @property
     def pollable(self) -> bool:  # type: ignore[override] # of this protocol it depends on its options
@@ -318,7 +318,7 @@ def read_word(document: Any) -> JobStatus:
     :raises CallbackError: it says nothing that we know
     """
     if not isinstance(document, Mapping):
-        raise CallbackError('It is no JSON object such as {"state": "succeeded", "result": …}')
+        raise CallbackError('It is not a JSON object such as {"state": "succeeded", "result": …}')
     word = document.get("state")
     state = STATES.get(word.strip().casefold()) if isinstance(word, str) else None
     if state is None:

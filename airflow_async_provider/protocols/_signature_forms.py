@@ -78,12 +78,12 @@ def scheme_from(value: Any) -> SignatureScheme:
     known = known_scheme(kind)
     if known is None and kind not in _KINDS:
         raise ConfigurationError(
-            f"{kind!r} is no kind of signature: choose one of {', '.join([*_KINDS, *SCHEMES])}."
+            f"{kind!r} is not a kind of signature: choose one of {', '.join([*_KINDS, *SCHEMES])}."
         )
     try:
         return replace(known, **values) if known else _KINDS[kind](**values)  # type: ignore[type-var] # each scheme is a dataclass
     except TypeError as e:
-        raise ConfigurationError(f"This is no signature scheme of the kind {kind!r}: {e}") from e
+        raise ConfigurationError(f"This is not a signature scheme of the kind {kind!r}: {e}") from e
 
 
 def known_scheme(name: str) -> SignatureScheme | None:

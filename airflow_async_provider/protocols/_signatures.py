@@ -122,7 +122,7 @@ class HmacScheme(SignatureScheme):
         ):
             if value not in known:
                 raise ConfigurationError(
-                    f"{value!r} is no accepted {name} of a signature: use one of {', '.join(known)}."
+                    f"{value!r} is not an accepted {name} of a signature: use one of {', '.join(known)}."
                 )
         used = set(_PLACEHOLDER.findall(self.signed))
         if "body" not in used or len(_PLACEHOLDER.findall(self.signed)) != len(used):

@@ -29,7 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
         "content_type": "application/json",
         "processed": False,
     },
-    # the status of the real answer, but a body that is no JSON
+    # the status of the real answer, but a body that is not JSON
     "garbage": {"body": "<html><body>gateway</body", "content_type": None, "processed": True},
     # the real JSON answer without some fields and with others
     "alter": {"remove": (), "update": {}, "processed": True},

@@ -26,7 +26,7 @@ class Plan(plans.Plan):
 
     :param processing_seconds: simulated seconds until it ends, None: until it is told to
     :param outcome: one of :data:`OUTCOMES`
-    :param result: the result as a JSON value; text that is no JSON is served as it is
+    :param result: the result as a JSON value; text that is not JSON is served as it is
     :param result_bytes: a generated result of this length instead
     :param result_content_type: media type of the result
     :param place: one of :data:`PLACES`

@@ -30,4 +30,4 @@ async def json_body(request: web.Request) -> Any:
     try:
         return json.loads(text)
     except ValueError:
-        raise refused(400, "The body is no JSON") from None
+        raise refused(400, "The body is not JSON") from None

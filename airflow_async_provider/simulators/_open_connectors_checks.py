@@ -86,7 +86,7 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     except ValueError:
         body = None
     if not isinstance(body, dict):
-        raise refused(400, "The body is no JSON object.")
+        raise refused(400, "The body is not a JSON object.")
     return body
 
 

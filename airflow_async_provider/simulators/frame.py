@@ -229,7 +229,7 @@ def _altered(reply: Reply, fault: Fault) -> Reply:
     try:
         value = json.loads(reply.body)
     except ValueError:
-        return reply  # nothing to alter in what is no JSON
+        return reply  # nothing to alter in what is not JSON
     if isinstance(value, dict):
         value = {k: v for k, v in value.items() if k not in fault["remove"]} | fault["update"]
     return Reply(reply.status, reply.headers, json.dumps(value).encode())

@@ -192,7 +192,7 @@ class DownloadOperator(BaseOperator):
         if self.conn_id is None and not url.lower().startswith(("http://", "https://")):
             shown = url.split("?", 1)[0][:100] if "@" not in url else "The URL"
             raise ConfigurationError(
-                f"{shown} is no http or https URL. A path needs the connection that it is a path on: set "
+                f"{shown} is not an http or https URL. A path needs the connection that it is a path on: set "
                 "conn_id."
             )
 

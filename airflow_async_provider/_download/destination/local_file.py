@@ -41,7 +41,7 @@ class LocalFile(Destination):
         self.size()
         there = next(folder for folder in self.path.parents if os.path.lexists(folder))
         if not there.is_dir():
-            raise ConfigurationError(f"{self.path} cannot be written: {there} is no directory.")
+            raise ConfigurationError(f"{self.path} cannot be written: {there} is not a directory.")
         try:
             tempfile.TemporaryFile(dir=there).close()  # where that can be done it never has a name
         except OSError as error:

@@ -93,7 +93,7 @@ class HttpSource(ByteSource):
     :param retry_policy: how hard to try
     :param expected: what it may be; None: whatever comes
     :param parallel: when to use several connections
-    :raises ConfigurationError: the URL is no usable http or https address
+    :raises ConfigurationError: the URL is not a usable http or https address
     """
 
     def __init__(

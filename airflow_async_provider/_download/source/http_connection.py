@@ -124,7 +124,7 @@ class UrlOpener:
     :param reach: where the URL and its redirects may lead, None for anywhere
     :param cert: client certificates
     :param sender: keeps connections for several openers; None for one of its own
-    :raises ConfigurationError: the URL is no usable http or https address
+    :raises ConfigurationError: the URL is not a usable http or https address
     """
 
     def __init__(

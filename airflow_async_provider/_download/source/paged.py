@@ -135,7 +135,7 @@ def _rows_of(page: Page, rows: Rows) -> list[Any]:
         document = json.loads(content)
     except ValueError as error:
         raise DownloadError(
-            f"Page {page.number} of the result is no JSON ({type(error).__name__}). {about}"
+            f"Page {page.number} of the result is not JSON ({type(error).__name__}). {about}"
         ) from None
     except RecursionError:
         raise DownloadError(f"Page {page.number} of the result is nested too deeply.") from None

@@ -352,7 +352,7 @@ async function act(name, job, words) {
     say(answer.detail);
     load();
   } catch (error) {
-    say(error instanceof SyntaxError ? `This is no JSON: ${error.message}` : error.message, true);
+    say(error instanceof SyntaxError ? `This is not JSON: ${error.message}` : error.message, true);
   }
 }
 

@@ -32,7 +32,7 @@ class AutomicApi:
     Paths below one client, and what their answers mean.
 
     :param client: Automic client, the path segment (``100``, ``0100``)
-    :raises ConfigurationError: it is no client number
+    :raises ConfigurationError: it is not a client number
     """
 
     def __init__(self, client: str | int) -> None:

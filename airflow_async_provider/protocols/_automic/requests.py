@@ -85,11 +85,11 @@ def run_number(run_id: str | int) -> str:
     """
     A RunID as Automic's paths want it, without the zero padding that callbacks use.
 
-    :raises ConfigurationError: it is no RunID
+    :raises ConfigurationError: it is not a RunID
     """
     text = str(run_id).strip()
     if isinstance(run_id, bool) or not _RUN_ID.match(text) or not int(text):
-        raise ConfigurationError(f"{text[:40]!r} is no RunID of Automic: a positive number is expected.")
+        raise ConfigurationError(f"{text[:40]!r} is not a RunID of Automic: a positive number is expected.")
     return str(int(text))
 
 

@@ -226,7 +226,7 @@ def page_of(response: HttpResponse, *, asked: int) -> ExecutionPage:
     Read one page of a list.
 
     :param asked: ``max_results`` of the request
-    :raises UnreadableAnswerError: it is no list
+    :raises UnreadableAnswerError: it is not a list
     """
     answer = response.json_object(job="the list of executions")
     data = answer.get("data", [])
@@ -246,7 +246,7 @@ def report_pages_of(response: HttpResponse, *, asked: int) -> ReportPages:
     Read pages of a report; a start beyond the last page gives none.
 
     :param asked: ``max_results`` of the request
-    :raises UnreadableAnswerError: it is no list
+    :raises UnreadableAnswerError: it is not a list
     """
     if not response.body.strip():
         return ReportPages((), has_more=False)  # "no information is returned", whatever that looks like
@@ -307,7 +307,7 @@ _LOOSE = re.compile(
     r"""["']?(?P<name>[A-Za-z][A-Za-z_-]{1,40}?)["']?\s{0,5}[:=]\s{0,5}["']?(?P<value>\d{1,20})\b""",
     re.ASCII,
 )
-#: How much of a payload that is no JSON is looked through (characters).
+#: How much of a payload that is not JSON is looked through (characters).
 _LOOKED_THROUGH = 64 * 1024
 
 

@@ -184,7 +184,7 @@ def runs_for_sure(name: str, value: str) -> bool:
 
 
 def fields_of_text(answer: Answer) -> list[dict[str, Any]]:
-    """The fields of an answer that is no JSON: the simple elements of XML, or the last line of JSON lines."""
+    """The fields of an answer that is not JSON: simple elements of XML, or the last line of JSON lines."""
     if answer.document is not MISSING:
         return []
     text = body_text(answer.response).strip()

@@ -94,12 +94,12 @@ def meanings(value: Any, where: str) -> dict[str, Meaning]:
     found = {}
     for code, meaning in value.items():
         if not re.fullmatch(r"[1-5]([0-9]{2}|xx)", str(code)):
-            raise ConfigurationError(f"{where}: {code!r} is no status code, nor one such as 4xx.")
+            raise ConfigurationError(f"{where}: {code!r} is not a status code, nor one such as 4xx.")
         if meaning is None:
             continue
         if meaning not in _CODES:
             raise ConfigurationError(
-                f"{where}: {meaning!r} is no meaning of {code}. {nearest(str(meaning), _CODES)}"
+                f"{where}: {meaning!r} is not a meaning of {code}. {nearest(str(meaning), _CODES)}"
             )
         found[str(code)] = Meaning(meaning)
     return found
@@ -187,7 +187,7 @@ def regex(value: Any, where: str) -> re.Pattern[str]:
     try:
         return re.compile(text(value, where))
     except re.error as e:
-        raise ConfigurationError(f"{where}: {value!r} is no regular expression: {e}.") from None
+        raise ConfigurationError(f"{where}: {value!r} is not a regular expression: {e}.") from None
 
 
 def json_place(value: Any, where: str) -> str:

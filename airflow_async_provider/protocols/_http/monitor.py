@@ -227,7 +227,7 @@ class MonitorReader:
         if not isinstance(answer.document, dict | list) or media_type(response) == "text/html":
             raise UnreadableAnswerError(
                 f"HTTP {response.status} for {self.job}: there is no status word at "
-                f"{str(self.outcome.state)!r}, as the answer is no JSON document.",
+                f"{str(self.outcome.state)!r}, as the answer is not a JSON document.",
                 excerpt=excerpt(response.body),
                 job=self.job,
                 http_status=response.status,

@@ -99,7 +99,7 @@ class Place:
         try:
             pattern = re.compile(expression) if tilde else None
         except re.error as e:
-            raise ConfigurationError(f"{where}: {expression!r} is no regular expression: {e}.") from None
+            raise ConfigurationError(f"{where}: {expression!r} is not a regular expression: {e}.") from None
         if source.startswith("http:") and source not in _HTTP:
             raise ConfigurationError(f"{where}: {source!r} is neither http:status nor http:url.")
         if source.startswith("header:"):
@@ -305,7 +305,9 @@ class Conditions:
     def _one(condition: Any, where: str) -> tuple[_Test, ...]:
         parts = condition if isinstance(condition, list | tuple) else [condition]
         if not parts or not all(isinstance(p, str) for p in parts):
-            raise ConfigurationError(f"{where}: {condition!r} is no condition: a text, or a list of texts.")
+            raise ConfigurationError(
+                f"{where}: {condition!r} is not a condition: a text, or a list of texts."
+            )
         tests = []
         for part in parts:
             match = re.search(r"==|!=", part)

@@ -65,7 +65,7 @@ class PathTemplate:
         if not text or (
             not is_unrendered(text) and any(c.isspace() or c in "{}\\" or not c.isprintable() for c in rest)
         ):
-            raise ConfigurationError(f"{where}: {text!r} is no usable path template.")
+            raise ConfigurationError(f"{where}: {text!r} is not a usable path template.")
         return cls(text)
 
     @property

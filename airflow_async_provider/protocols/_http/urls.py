@@ -51,7 +51,7 @@ def absolute(reference: str, response: HttpResponse, *, job: str, what: str) -> 
         usable = False
     if not usable:
         raise UnreadableAnswerError(
-            f"HTTP {response.status} for {job}: the {what} is no usable http or https address.",
+            f"HTTP {response.status} for {job}: the {what} is not a usable http or https address.",
             job=job,
             http_status=response.status,
         )

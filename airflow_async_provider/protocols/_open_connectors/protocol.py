@@ -290,7 +290,7 @@ def check_callback_url(url: str) -> None:
     except ValueError:
         usable = False
     if not usable or not url.isascii() or any(c <= " " or c == "\x7f" for c in url):
-        raise ConfigurationError("The callback address is no absolute http or https URL.")
+        raise ConfigurationError("The callback address is not an absolute http or https URL.")
 
 
 def _views(document: dict[str, Any]) -> tuple[dict[str, Any], ...]:

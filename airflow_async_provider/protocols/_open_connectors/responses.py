@@ -111,14 +111,14 @@ def object_of(headers: Headers, body: bytes, what: str) -> dict[str, Any]:
         found = None
     if not isinstance(found, dict):
         raise CallbackError(
-            f"The {what} is no JSON object. Its body began: {excerpt(body)!r}",
+            f"The {what} is not a JSON object. Its body began: {excerpt(body)!r}",
             request_id=headers.get(DELIVERY_HEADER, "")[:200] or None,
         )
     return found
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ class OpenAi(Api):
         body["request_counts"] = {"total": 2, "completed": int(job.over), "failed": int(job.over)}
         if word == "failed":
             body["errors"] = {
-                "data": [{"code": "invalid_json_line", "message": "Line 1 is no JSON", "line": 1}]
+                "data": [{"code": "invalid_json_line", "message": "Line 1 is not JSON", "line": 1}]
             }
         return body
 

@@ -166,7 +166,7 @@ def test_the_registration_of_an_earlier_try_is_not_that_of_the_task(world: World
 
 
 @needs_attempts
-def test_iterations_of_a_loop_are_told_apart_by_their_try(world: World) -> None:
+def test_iterations_of_a_loop_are_distinguished_by_their_try(world: World) -> None:
     first, second = world.iterations(2)
     for number, task in enumerate((first, second)):
         task.remember(handle={"job_id": str(number)})

@@ -288,7 +288,7 @@ def test_a_flood_makes_no_more_events_than_allowed_and_is_asked_to_come_again(
 # -- who is no sender
 
 
-def test_strangers_are_told_nothing_and_leave_nothing(world: World, asset: str, caplog: Any) -> None:
+def test_anonymous_senders_are_told_nothing_and_leave_nothing(world: World, asset: str, caplog: Any) -> None:
     make_asset(world, asset)
     pushed, other = make_source(world, asset), make_source(world, asset)
     base = pushed.address.url.rpartition("/")[0]

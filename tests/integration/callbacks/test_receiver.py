@@ -118,7 +118,7 @@ def test_a_task_that_has_not_deferred_finds_it_in_its_mailbox(world: World, stat
     assert task.delivery is not None
 
 
-def test_a_task_of_a_mapped_operator_is_told_from_its_brothers(world: World) -> None:
+def test_a_task_of_a_mapped_operator_is_distinguished_from_its_brothers(world: World) -> None:
     task = world.task(map_index=4)
     assert taken(task.post(ENDED))
     assert task.state == "scheduled"
@@ -354,7 +354,7 @@ def test_who_can_be_asked_is_asked(world: World, body: bytes, caplog: pytest.Log
 @pytest.mark.parametrize(
     "body", [b"", b"rubbish", b"[" * 100_000, b'"text"', b'{"response":' + b"[" * 300 + b"]" * 300 + b"}"]
 )
-def test_who_cannot_be_asked_is_told(world: World, body: bytes) -> None:
+def test_a_task_without_polls_is_notified(world: World, body: bytes) -> None:
     task = world.task(**MUTE)
     assert taken(task.post(body))
     assert task.state == "scheduled"

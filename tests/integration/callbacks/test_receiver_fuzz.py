@@ -261,7 +261,7 @@ def test_broken_http(task: Waiting, name: str) -> None:
 
 @on_one_database
 @pytest.mark.parametrize("size", [0, 1, 65_536, 1024 * 1024, 1024 * 1024 + 1])
-def test_strangers_bodies_of_any_size(task: Waiting, size: int) -> None:
+def test_anonymous_senders_bodies_of_any_size(task: Waiting, size: int) -> None:
     for method, body in (("POST", b"x" * size), ("PUT", iter([b"x" * size]) if size else b"")):
         assert task.post(body, secret="wrong", method=method).status_code == 401
 

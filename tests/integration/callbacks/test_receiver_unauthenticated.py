@@ -302,7 +302,7 @@ def in_chunks(path: str) -> tuple[bytes, list[bytes]]:
         ("no token", in_chunks),
     ],
 )
-def test_a_stranger_who_drips_is_refused_like_any_other(
+def test_an_anonymous_sender_who_drips_is_refused_like_any_other(
     world: World, monkeypatch: pytest.MonkeyPatch, who: str, framed: Callable[[str], Any]
 ) -> None:
     task = world.task()

@@ -71,7 +71,7 @@ def test_what_is_missing_is_named() -> None:
     assert lacks("airflow.models.trigger.handle_event_submit", "happening").endswith("lacks happening")
 
 
-def test_an_airflow_that_does_not_fit_is_told_once_and_callbacks_come_again_later(
+def test_an_airflow_that_does_not_fit_is_reported_once_and_callbacks_come_again_later(
     fresh: World, asks: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(support, "_NEEDED", MOVED)

@@ -23,7 +23,9 @@ def test_a_redirect_does_not_get_the_token(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"detail": [1]}'])
-def test_an_answer_of_something_else_is_told_in_words(monkeypatch: pytest.MonkeyPatch, body: bytes) -> None:
+def test_an_answer_of_something_else_is_reported_in_words(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
     monkeypatch.setenv(api.TOKEN, "t")
     with (
         running(steps=[status(404, body)]) as found,

@@ -75,7 +75,7 @@ def test_the_command_answers(
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_the_page_is_told(page: PageWorld, waiting: Waiting, question: str) -> None:
+def test_the_page_has_the_answer(page: PageWorld, waiting: Waiting, question: str) -> None:
     job = page.job(waiting).json()
     assert QUESTIONS[question][1](job), job
 

@@ -54,20 +54,20 @@ def test_each_request_each_answer_and_how_it_was_read(tried: Try, simulator: Rea
     assert any(line.endswith(f"/{job}/2.csv without credentials") for line in lines)
 
 
-def test_nothing_secret_is_told(tried: Try) -> None:
+def test_nothing_secret_is_reported(tried: Try) -> None:
     told = "\n".join(tried("sendgrid_contacts", "sendgrid", "--json", "{}")[1])
     assert "secret-token" not in told
     assert "X-Amz-Signature" not in told
 
 
-def test_a_failure_is_told_with_its_reason(tried: Try) -> None:
+def test_a_failure_is_reported_with_its_reason(tried: Try) -> None:
     code, lines = tried("auth0_users_export", "auth0", "--json", '{"format": "csv"}', outcome="fail")
     assert (code, lines[-1]) == (attempt.ENDED_OTHERWISE, "= failed (failed)")
     code, lines = tried("sendgrid_contacts", "sendgrid", "--json", "{}", outcome="fail")
     assert lines[-1] == "= failed (failure): The export could not be written"
 
 
-def test_a_word_in_no_list_is_told(tried: Try) -> None:
+def test_a_word_in_no_list_is_reported(tried: Try) -> None:
     code, lines = tried(
         "status_field",
         "sendgrid",
@@ -90,7 +90,7 @@ def test_a_wrong_path_is_an_error_that_names_what_was_seen(tried: Try) -> None:
     assert "status: 'pending'" in lines[-1]
 
 
-def test_cancellations_are_tried_and_a_refusal_is_told(tried: Try) -> None:
+def test_cancellations_are_tried_and_a_refusal_is_reported(tried: Try) -> None:
     line = ["--json", "{}", "--cancel-after", "0"]
     code, lines = tried("prefect_flow_run", "prefect", *line, deployment_id="d")
     assert (code, lines[-1]) == (attempt.ENDED_OTHERWISE, "= cancelled (CANCELLED)")
@@ -101,7 +101,7 @@ def test_cancellations_are_tried_and_a_refusal_is_told(tried: Try) -> None:
     assert any(line.startswith("= cancellation refused: HTTP 200") for line in lines)
 
 
-def test_a_monitor_that_moves_is_told(tried: Try) -> None:
+def test_a_monitor_that_moves_is_reported(tried: Try) -> None:
     code, lines = tried("jenkins_build", "jenkins", job="x")
     assert code == attempt.SUCCEEDED
     assert any(line.startswith("= asked from now on at ") and "/job/x/" in line for line in lines)
@@ -117,9 +117,9 @@ def test_a_description_may_be_given_as_json(tried: Try) -> None:
     assert tried(json.dumps(description), "airbyte", "--json", body)[0] == attempt.SUCCEEDED
     code, lines = tried('{"start": ', "airbyte")
     assert code == attempt.NOT_RECOGNISED
-    assert lines[0].startswith("= error: The description is no JSON")
+    assert lines[0].startswith("= error: The description is not JSON")
 
 
-def test_a_profile_that_there_is_not_is_told_with_the_nearest(tried: Try) -> None:
+def test_a_profile_that_there_is_not_is_reported_with_the_nearest(tried: Try) -> None:
     code, lines = tried("sendgrid_contact", "sendgrid")
     assert (code, "Did you mean 'sendgrid_contacts'?" in lines[0]) == (attempt.NOT_RECOGNISED, True)

@@ -141,7 +141,7 @@ def test_empty_files_are_files(tmp_path: Path) -> None:
     assert stored(tmp_path)["empty"] == b""
 
 
-def test_progress_is_told(server: ByteServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_progress_is_reported(server: ByteServer, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     store_files(wanted(server, 5), str(tmp_path), progress_every=0)
     assert any(line.startswith("Stored 5 of 5 files, 9.8 KiB, in ") for line in caplog.messages)

@@ -101,7 +101,7 @@ def test_no_rows_are_a_result(server: ByteServer, tmp_path: Path, name: str, exp
 
 def test_a_page_that_is_no_page_leaves_nothing(server: ByteServer, tmp_path: Path) -> None:
     first = linked(server, b'{"rows": [1]}', b"<html>")
-    with pytest.raises(DownloadError, match=r"Page 2 .* is no JSON"):
+    with pytest.raises(DownloadError, match=r"Page 2 .* is not JSON"):
         store_pages(first, next_by_link, f"{tmp_path}/file", rows=rows)
     assert stored(tmp_path) == {}
 

@@ -266,7 +266,7 @@ async def test_a_type_that_cannot_be_read_does_not_keep_from_cancelling(ae, hook
     assert [hook.status(job).remote_status for job in (first, second)] == ["1850", "1850"]
 
 
-async def test_a_known_type_spares_a_question(ae, hook):
+async def test_a_known_type_spares_a_request(ae, hook):
     for cancel in (hook.cancel, hook.acancel):
         job = hook.execute("JOBP.FOREVER")
         done = cancel(JobHandle.from_dict({**job.to_dict(), "data": {"type": "JOBP", "label": "x"}}))

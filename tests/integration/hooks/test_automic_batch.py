@@ -138,7 +138,7 @@ async def test_a_few_are_asked_for_singly(ae, hook, monkeypatch):
             assert await round_of(ae, hook, handles) == ([RUNNING] * FIRST, 0, FIRST)
 
 
-async def test_the_answer_is_the_same_as_that_of_the_single_question(ae, hook, monkeypatch):
+async def test_the_answer_is_the_same_as_that_of_the_single_poll(ae, hook, monkeypatch):
     handles = started(ae, 12)
     async with pool():
         listed = await ask(hook, handles)
@@ -339,7 +339,7 @@ async def test_a_run_that_is_younger_than_the_list_is_not_missed_in_it(ae, hook)
 # -- trouble
 
 
-async def test_a_list_that_fails_is_a_failed_question_once(ae, hook):
+async def test_a_list_that_fails_is_a_failed_poll_once(ae, hook):
     handles = started(ae, 10)
     ae.faults.add("list", "http_status", status=503, times=None)
     async with pool():
@@ -382,7 +382,7 @@ async def test_a_list_that_says_when_to_come_back_is_obeyed(ae, hook):
         ("garbage", {}),
     ],
 )
-async def test_a_list_that_cannot_be_used_is_told_and_done_without(ae, hook, caplog, fault, parameters):
+async def test_a_list_that_cannot_be_used_is_reported_and_done_without(ae, hook, caplog, fault, parameters):
     handles = started(ae, 10)
     ae.faults.add("list", fault, times=None, **parameters)
     with caplog.at_level(logging.WARNING, automic_batch.__name__):
@@ -394,7 +394,7 @@ async def test_a_list_that_cannot_be_used_is_told_and_done_without(ae, hook, cap
     assert "30 s" in line
 
 
-async def test_whoever_is_cancelled_takes_nobodys_answer_away(ae, hook):
+async def test_who_is_cancelled_takes_nobodys_answer_away(ae, hook):
     handles = started(ae, 10)
     ae.faults.add("list", "silence", seconds=0.3)
     async with pool():

@@ -307,7 +307,7 @@ async def test_a_connection_that_is_not_there_is_asked_for_again(look_ups: list[
 
 
 @pytest.mark.parametrize("step", [status(503), hang_up(), status(200, b"<html>"), status(200, b"{}")])
-def test_a_question_without_a_good_answer_is_asked_again(server: Start, step: Any) -> None:
+def test_a_poll_without_a_good_answer_is_repeated(server: Start, step: Any) -> None:
     found = server(step, status(200, b'{"status": "processing"}'))
     job = JobHandle("jaggaer_aso", "x", 1.0, found.origin + "/s")
     assert JaggaerAsoHook().status(job).state is JobState.RUNNING

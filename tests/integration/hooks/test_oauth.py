@@ -110,7 +110,7 @@ def test_all_parameters_of_the_token_request(connect: Connect) -> None:
 
 
 @pytest.mark.parametrize("way", ["basic", "body"])
-def test_the_token_endpoint_s_own_error_is_told_without_the_secret(
+def test_the_token_endpoint_s_own_error_is_reported_without_the_secret(
     connect: Connect, call: Call, way: str
 ) -> None:
     with token_server(way=way) as server:

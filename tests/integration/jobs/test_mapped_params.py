@@ -57,6 +57,6 @@ def test_a_mapped_parameter_that_overrides_the_dag_s_reaches_the_remote(
     assert asked(task, monkeypatch) == {"year": ["2025"], "page": ["3"]}
 
 
-def test_one_that_equals_the_dag_s_cannot_be_told_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_equals_the_dag_s_cannot_be_distinguished_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
     task = mapped(HttpAsyncJobOperator, expanded, {"year": 2024, "page": 3})
     assert asked(task, monkeypatch) == {"page": ["3"]}

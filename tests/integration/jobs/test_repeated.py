@@ -41,7 +41,7 @@ def report(**arguments: Any) -> Callable[[], HttpAsyncJobOperator]:
 # -- if_exists="fail"
 
 
-def test_what_an_earlier_try_has_stored_is_no_stranger_s(
+def test_what_an_earlier_try_has_stored_is_its_own(
     start: Callable[..., HttpAsyncSimulator], tmp_path: Path
 ) -> None:
     simulator, task = start(processing_seconds=0), OneTask()

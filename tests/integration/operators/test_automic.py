@@ -585,7 +585,7 @@ def test_what_is_waited_for(ae, arguments, waits):
         ({"fetch_reports": "sometimes"}, "fetch_reports"),
     ],
 )
-def test_mistakes_are_told_when_the_dag_is_parsed(arguments, says):
+def test_mistakes_are_reported_when_the_dag_is_parsed(arguments, says):
     with pytest.raises(ConfigurationError, match=says):
         AutomicExecuteOperator(task_id="t", object_name="JOBS.X", **arguments)
 

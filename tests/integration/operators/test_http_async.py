@@ -450,7 +450,7 @@ def test_a_cleared_task_sends_another_key(start: Start) -> None:
     assert simulator.journal.jobs_started == 4
 
 
-def test_clearing_helps_where_the_remote_refuses_every_question_for_a_cancelled_job(start: Start) -> None:
+def test_clearing_helps_where_the_remote_refuses_every_poll_for_a_cancelled_job(start: Start) -> None:
     simulator, store = start(processing_seconds=0), Store()
     simulator.script(outcome="cancelled")
     for _ in range(2):  # a retry starts nothing: who knows what the refusal means

@@ -256,7 +256,7 @@ def test_a_destination_that_makes_no_sense_starts_nothing(
 
 @pytest.mark.parametrize(("outcome", "error"), [("failed", JobFailedError), ("cancelled", JobCancelledError)])
 @pytest.mark.parametrize("deferrable", [True, False])
-def test_a_bad_end_is_told_and_a_retry_starts_anew(
+def test_a_bad_end_is_reported_and_a_retry_starts_anew(
     aso: Aso, task: OneTask, tmp_path: Path, outcome: str, error: type[JobError], deferrable: bool
 ) -> None:
     simulator = aso(processing_seconds=0, outcome=outcome)
@@ -598,7 +598,7 @@ def test_a_worker_killed_after_its_work_but_before_airflow_knew_starts_no_second
     assert simulator.journal.jobs_started == 2
 
 
-def test_whoever_clears_a_succeeded_task_gets_a_new_job(aso: Aso, task: OneTask, tmp_path: Path) -> None:
+def test_who_clears_a_succeeded_task_gets_a_new_job(aso: Aso, task: OneTask, tmp_path: Path) -> None:
     simulator = aso(processing_seconds=0)
     for _ in range(2):
         task.run(download(tmp_path / "x"))
@@ -770,7 +770,7 @@ def test_a_kill_before_anything_was_started(server: Callable[..., ByteServer], t
 
 
 @pytest.mark.usefixtures("cancellable")
-def test_a_kill_that_cannot_cancel_is_told(
+def test_a_kill_that_cannot_cancel_is_reported(
     server: Callable[..., ByteServer], task: OneTask, tmp_path: Path
 ) -> None:
     found = server()
@@ -896,7 +896,7 @@ def test_a_sensor_waits_out_a_trouble_at_its_first_look(
 
 @pytest.mark.usefixtures("cancellable")
 @pytest.mark.parametrize(("given", "times"), [({}, 0), ({"cancel_on_kill": True}, 1)])
-def test_a_sensor_cancels_nothing_unless_told_to(
+def test_a_sensor_cancels_nothing_unless_asked_to(
     server: Callable[..., ByteServer], task: OneTask, given: dict[str, Any], times: int
 ) -> None:
     found = server(PROCESSING)

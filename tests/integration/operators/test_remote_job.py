@@ -408,7 +408,7 @@ def test_done_ask_is_no_success_while_the_job_runs(try_: Any) -> None:
     assert try_(sender, poll=lambda job: answers[0], worker_poll_interval=3600) == 2
 
 
-def test_whoever_speaks_first_is_heard(airflow: PlayedAirflow, try_: Any) -> None:
+def test_who_speaks_first_is_heard(airflow: PlayedAirflow, try_: Any) -> None:
     assert try_(Sender(), poll=lambda job: "succeeded", worker_poll_interval=0.05) is None
     airflow.clear()
     good = {"state": "succeeded", "result": 1}

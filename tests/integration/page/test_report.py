@@ -117,7 +117,7 @@ def test_a_wait_ends_as_ever_where_no_report_arrives(
     assert found["reported_at"] is None
 
 
-def test_what_could_not_be_told_is_told_later(
+def test_what_could_not_be_reported_is_reported_later(
     page: PageWorld, aso: Aso, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waiting = page.task()
@@ -137,7 +137,7 @@ def test_what_could_not_be_told_is_told_later(
     asyncio.run(scene())
 
 
-def test_a_failed_poll_is_told_once_and_counted(
+def test_a_failed_poll_is_reported_once_and_counted(
     page: PageWorld, aso: Aso, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW__CORE__EXECUTION_API_SERVER_URL", f"{page.url}/execution/")

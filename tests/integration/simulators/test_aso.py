@@ -205,7 +205,7 @@ def test_the_result_url_is_signed_once_and_counts_down_to_minus_one(start: Start
     assert third == {**first, "resultUrlExpiresInSeconds": -1}
 
 
-def test_the_count_starts_at_the_end_of_the_job_not_at_the_question(start: Start) -> None:
+def test_the_count_starts_at_the_end_of_the_job_not_at_the_poll(start: Start) -> None:
     simulator = start(processing_seconds=0, result_expires=300)
     url = submit(simulator)
     simulator.clock.advance(250)

@@ -136,7 +136,7 @@ def test_json_without_status_and_an_unknown_word(simulator: AsoSimulator, status
     assert get(status_url).json() == {"status": "napping", "resultUrlExpiresInSeconds": 300} | {
         "resultUrlExpiresInSeconds": pytest.approx(299, abs=1.5)
     }
-    # What is no JSON object stays as it is.
+    # What is not a JSON object stays as it is.
     assert len(download(url["resultUrl"]).content) == SIZE
 
 

@@ -326,7 +326,7 @@ def test_jobs_can_be_scripted_one_by_one(start, receiver):
     assert "events" in receiver.next_json()["response"]
 
 
-def test_a_job_waits_until_it_is_told_to_end(start, receiver):
+def test_a_job_waits_until_it_is_asked_to_end(start, receiver):
     api = start(seconds=None)
     api.copy(receiver.url)
     assert receiver.next_json()["eventStatus"] == "started"
@@ -664,7 +664,7 @@ def test_a_cancelled_job(start, receiver, spelling, word):
     assert api.simulator.journal.cancels == 2
 
 
-def test_a_bulk_job_waits_until_it_is_told_to_end(start, receiver):
+def test_a_bulk_job_waits_until_it_is_asked_to_end(start, receiver):
     api = start(seconds=None)
     job_id = api.download(notificationUrl=receiver.url)
     assert api.status(job_id)["jobStatus"] == "CREATED"

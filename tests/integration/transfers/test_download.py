@@ -230,7 +230,7 @@ def test_one_url_below_a_prefix(server: ByteServer, tmp_path: Path) -> None:
     [
         ({"url": ""}, "url is empty"),
         ({"url": "/path"}, "A path needs the connection"),
-        ({"url": "ftp://host/x"}, "is no http or https URL"),
+        ({"url": "ftp://host/x"}, "is not an http or https URL"),
         ({"url": ["https://h/x", "y"]}, "A path needs the connection"),
         ({"destination": "relative"}, "relative path"),
         ({"if_exists": "append"}, "if_exists must be"),

@@ -934,7 +934,7 @@ async def test_jobs_that_wait_for_a_token_share_its_failure(start: Start) -> Non
     assert len(tokens.requests) == 1
 
 
-async def test_whoever_is_cancelled_takes_nobody_s_token_away(start: Start) -> None:
+async def test_who_is_cancelled_takes_nobody_s_token_away(start: Start) -> None:
     go = threading.Event()
 
     def slow(exchange: Exchange) -> None:

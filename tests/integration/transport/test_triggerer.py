@@ -233,7 +233,7 @@ async def test_the_budget_of_a_host_is_kept(monkeypatch: pytest.MonkeyPatch) -> 
         assert time.monotonic() - began > 0.4
 
 
-async def test_whoever_is_cancelled_while_waiting_leaves_the_turn_to_others() -> None:
+async def test_who_is_cancelled_while_waiting_leaves_the_turn_to_others() -> None:
     async with Silent(b"{}") as host, triggerer.pool():
         endpoint = Endpoint(host.origin)
         jobs = [asyncio.create_task(triggerer.send(endpoint, GET)) for _ in range(40)]

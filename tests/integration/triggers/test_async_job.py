@@ -506,7 +506,7 @@ def watch_http(
 
 
 @pytest.mark.parametrize("result", [{"rows": 3}, [1, 2], "text", 7, False, {}])
-def test_the_last_answer_is_handed_on_without_a_second_question(
+def test_the_last_answer_is_handed_on_without_a_second_poll(
     server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch, pushed: list[Any], result: Any
 ) -> None:
     body = json.dumps({"status": "done", "result": result}).encode()

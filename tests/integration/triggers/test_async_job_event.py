@@ -102,7 +102,7 @@ def alone(trigger: AsyncJobEventTrigger, count: int) -> list[dict[str, Any]]:
     return asyncio.run(events_of(trigger.run(), count))
 
 
-def test_an_end_is_told_once(server: Callable[..., ByteServer]) -> None:
+def test_an_end_is_reported_once(server: Callable[..., ByteServer]) -> None:
     remote = server(says("running"), says("running"))
 
     (event,) = alone(watcher(), 1)
@@ -118,7 +118,7 @@ def test_an_end_is_told_once(server: Callable[..., ByteServer]) -> None:
     assert len(remote.requests) > 4  # it went on asking
 
 
-def test_a_document_that_runs_again_is_told_again(server: Callable[..., ByteServer]) -> None:
+def test_a_document_that_runs_again_is_reported_again(server: Callable[..., ByteServer]) -> None:
     server(says("completed"), says("running"), says("completed"), says("completed"), says("queued"))
 
     assert len(alone(watcher(), 3)) == 3

@@ -175,7 +175,9 @@ def test_a_question_that_hangs_does_not_use_up_the_time_for_cancelling(
 
 @pytest.mark.usefixtures("cancellable")
 @pytest.mark.parametrize("step", [status(409), status(503), status(403)])
-def test_a_cancellation_that_fails_is_told_and_no_crash(server: Callable[..., ByteServer], step: Any) -> None:
+def test_a_cancellation_that_fails_is_reported_and_no_crash(
+    server: Callable[..., ByteServer], step: Any
+) -> None:
     found = server(PROCESSING, step)
     kill(found)
     assert asked(found) == ["GET /s", "DELETE /cancel"]
@@ -200,7 +202,7 @@ def test_a_kill_without_a_connection_is_no_crash(server: Callable[..., ByteServe
 
 
 @pytest.mark.usefixtures("cancellable")
-def test_a_handle_of_a_later_layout_is_told_and_no_crash(
+def test_a_handle_of_a_later_layout_is_reported_and_no_crash(
     server: Callable[..., ByteServer], caplog: pytest.LogCaptureFixture
 ) -> None:
     found = server()

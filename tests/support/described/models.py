@@ -15,7 +15,7 @@ ROWS = [
             '{"custom_id": "1", "response": {"status_code": 200}}\n',
             '{"custom_id": "2", "error": "late"}\n',
         ],
-        ends={"fail": (FAILED, "Line 1 is no JSON"), "expire": (FAILED, "expired")},
+        ends={"fail": (FAILED, "Line 1 is not JSON"), "expire": (FAILED, "expired")},
     ),
     Row(
         profile="anthropic_batch",

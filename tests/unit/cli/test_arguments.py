@@ -37,12 +37,14 @@ def test_bodies_come_out_of_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
-        (["--json", "{"], "this is no JSON"),
+        (["--json", "{"], "this is not JSON"),
         (["--data", "@/nothing/here"], "No such file"),
         (["--option", "x"], "NAME=VALUE"),
     ],
 )
-def test_what_cannot_be_read_is_told(wrong: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_read_is_reported(
+    wrong: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         build_parser().parse_args(["try", "x", *wrong])
     assert told in capsys.readouterr().err

@@ -324,7 +324,7 @@ def test_a_name_that_is_nearly_ours(name: str, right: str) -> None:
         remote({name: "x"})
 
 
-def test_a_name_that_is_nobodys_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_name_that_is_nobodys_is_reported(caplog: pytest.LogCaptureFixture) -> None:
     remote({"purpose": "x"})
     assert "'purpose' in the extra of connection" in caplog.text
 

@@ -65,8 +65,8 @@ def test_a_description_that_extends_others(tmp_path: Path) -> None:
     [
         ("locaton", "Did you mean 'location'"),
         ("/nowhere/x.yaml", "cannot be read"),
-        ("", "is no profile"),
-        (5, "is no profile"),
+        ("", "is not a profile"),
+        (5, "is not a profile"),
         ("no.such.Class", "cannot be imported"),
         ({"outcom": {}}, "Did you mean 'outcome'"),
         (DESCRIPTION, "needs a value for account"),
@@ -86,7 +86,7 @@ def test_a_file_that_is_no_description(tmp_path: Path, text: str) -> None:
         profile_of(str(file))
 
 
-def test_files_that_extend_each_other_are_told(tmp_path: Path) -> None:
+def test_files_that_extend_each_other_are_reported(tmp_path: Path) -> None:
     one, two = tmp_path / "one.yaml", tmp_path / "two.yaml"
     one.write_text(f"extends: {two}\n")
     two.write_text(f"extends: {one}\n")

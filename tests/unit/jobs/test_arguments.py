@@ -98,7 +98,9 @@ def test_a_dag_s_params_never_reach_the_remote(given: dict[str, Any] | None) -> 
         ({"max_consecutive_errors": 0}, "max_consecutive_errors"),
     ],
 )
-def test_times_that_make_no_sense_are_told_when_the_dag_is_parsed(wrong: dict[str, Any], about: str) -> None:
+def test_times_that_make_no_sense_are_reported_when_the_dag_is_parsed(
+    wrong: dict[str, Any], about: str
+) -> None:
     with pytest.raises(ValueError, match=about):
         JaggaerAsoSubmitOperator(task_id="t", endpoint="e/async", **wrong)
 

@@ -124,7 +124,7 @@ def test_who_asks_for_it_is_told_why_it_cannot_be(capsys: pytest.CaptureFixture[
 
 
 @ends
-def test_the_length_is_told_where_a_task_is_expanded_over_the_value() -> None:
+def test_the_length_is_reported_where_a_task_is_expanded_over_the_value() -> None:
     @task
     def each(item: Any) -> None:
         """Take one."""

@@ -56,7 +56,7 @@ def outcome(**given: Any) -> AutomicOutcome:
         ({"fetch_reports": "allways"}, r"fetch_reports must be one of .*Did you mean 'always'\?"),
     ],
 )
-def test_another_word_is_told_with_the_nearest_one(given: dict[str, Any], words: str) -> None:
+def test_another_word_is_reported_with_the_nearest_one(given: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         outcome(**given)
 

@@ -56,7 +56,7 @@ def test_the_return_value_is_the_job_s_handle_where_nothing_else_is_made_of_it()
         (SmallTask, BLOCKED, "Resolve it at the remote system"),
     ],
 )
-def test_the_reader_of_a_failure_is_told_what_to_do(kind: Any, state: JobState, words: str) -> None:
+def test_the_reader_of_a_failure_learns_what_to_do(kind: Any, state: JobState, words: str) -> None:
     assert words in kind(remote=SmallRemote()).failure_hint(JobStatus(state))
 
 
@@ -71,7 +71,7 @@ def test_a_task_that_has_done_nothing_cancels_nothing() -> None:
     assert remote.cancelled == []
 
 
-def test_a_word_that_no_operator_takes_is_told_with_the_nearest_one() -> None:
+def test_a_word_that_no_operator_takes_is_reported_with_the_nearest_one() -> None:
     with pytest.raises(ConfigurationError, match=r"no argument 'pol_interval'.*'poll_interval'"):
         SmallTask(remote=SmallRemote(), pol_interval=5)
 

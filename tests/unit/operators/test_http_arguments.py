@@ -28,14 +28,14 @@ OWN_CLASS = "airflow_async_provider.protocols._jaggaer_aso.JaggaerAsoProtocol"
 @pytest.mark.parametrize(
     ("profile", "options", "words"),
     [
-        ("soap", None, "'soap' is no profile"),
+        ("soap", None, "'soap' is not a profile"),
         ("no/such/file.yaml", None, "cannot be read"),
         ("nosuchfile.yml", None, "cannot be read"),
         ("location", {"colour": 1}, "no option 'colour'"),
         ({"start": 5}, None, "start"),
     ],
 )
-def test_a_profile_that_cannot_be_is_told_when_the_dag_is_parsed(
+def test_a_profile_that_cannot_be_is_reported_when_the_dag_is_parsed(
     profile: Any, options: Any, words: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=words):

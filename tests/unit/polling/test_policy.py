@@ -107,7 +107,7 @@ def test_jitter_goes_both_ways_and_stays_within_bounds() -> None:
     assert 10.5 < max(pauses) <= 11
 
 
-def test_the_first_question_is_spread_over_the_first_interval() -> None:
+def test_the_first_poll_is_spread_over_the_first_interval() -> None:
     policy = PollPolicy(poll_interval=10)
     firsts = [seconds(Wait(policy, NOW + DAY).first(NOW)) for _ in range(1000)]
     # A restarted triggerer starts all its waits in one moment: each tenth of the interval gets its share.
@@ -163,14 +163,14 @@ def test_an_end_is_an_end() -> None:
     )
 
 
-def test_the_deadline_cuts_a_pause_and_leaves_one_last_question() -> None:
+def test_the_deadline_cuts_a_pause_and_leaves_one_last_poll() -> None:
     wait = a_wait(timeout=25)
     assert seconds(running(wait, NOW)) == 10
     assert seconds(running(wait, NOW + 10)) == 15
     assert running(wait, NOW + 25) == Stop("timeout")
 
 
-def test_an_end_seen_by_the_last_question_counts() -> None:
+def test_an_end_seen_by_the_last_poll_counts() -> None:
     wait = a_wait(timeout=25)
     assert wait.answered(NOW + 25.5, ended=True, remote_status="completed") == Stop("ended")
 
@@ -179,7 +179,7 @@ def test_a_deadline_that_has_passed_is_not_even_asked_for() -> None:
     assert Wait(STEADY, NOW - 1).first(NOW) == Stop("timeout")
 
 
-def test_one_question_is_asked_before_the_status_url_expires_and_one_at_its_end() -> None:
+def test_one_poll_is_sent_before_the_status_url_expires_and_one_at_its_end() -> None:
     wait = a_wait(expires_at=NOW + 100)
     assert seconds(running(wait, NOW)) == 10
     assert seconds(running(wait, NOW + 10)) == 20

@@ -94,7 +94,7 @@ def a_logger(log: Lines, wait: Wait | None = None) -> WaitLogger:
     return WaitLogger(log, handle, wait or Wait(PollPolicy(), time.time() + 60), time.time)
 
 
-def test_a_status_is_told_when_it_changes_and_only_then() -> None:
+def test_a_status_is_reported_when_it_changes_and_only_then() -> None:
     log = Lines()
     logger = a_logger(log)
     for word in ("queued", "queued", "working", "queued"):
@@ -124,7 +124,7 @@ def test_a_word_that_nobody_knows_is_warned_of_once() -> None:
     assert "the status 'a', 'b' is not a known one" in warned[1]
 
 
-def test_a_poll_that_failed_is_told_once_for_each_kind_and_then_counted() -> None:
+def test_a_poll_that_failed_is_reported_once_for_each_kind_and_then_counted() -> None:
     log, wait = Lines(), Wait(PollPolicy(), time.time() + 60)
     logger = a_logger(log, wait)
 
@@ -151,7 +151,7 @@ def test_a_poll_that_failed_is_told_once_for_each_kind_and_then_counted() -> Non
     assert len(log) == 2
 
 
-def test_the_failure_that_ends_the_wait_is_told_whatever_its_kind() -> None:
+def test_the_failure_that_ends_the_wait_is_reported_whatever_its_kind() -> None:
     log = Lines()
     logger = a_logger(log)
     for _ in range(2):

@@ -46,7 +46,7 @@ def test_a_job_ends_by_itself_and_runs_targets_that_exist(job: dict[str, Any]) -
             assert named in targets
 
 
-def test_a_push_is_told_within_a_quarter_of_an_hour() -> None:
+def test_a_push_is_reported_within_a_quarter_of_an_hour() -> None:
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))["jobs"]
     assert set(jobs) >= {
         "static",

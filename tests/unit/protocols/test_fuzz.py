@@ -332,7 +332,7 @@ def test_none_is_forgotten() -> None:
 
 @MANY
 @given(handle=handles, response=responses)
-def test_any_answer_to_any_question(handle: JobHandle, response: HttpResponse) -> None:
+def test_any_answer_to_any_poll(handle: JobHandle, response: HttpResponse) -> None:
     """Making an answer up takes longer than reading it: all read each, as the answer to everything."""
     for protocol in PROTOCOL_SET:
         for question, read in (

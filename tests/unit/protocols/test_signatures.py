@@ -146,7 +146,7 @@ def test_other_encodings_and_algorithms():
 
 
 @given(st.text(), st.binary(), st.text(min_size=1).filter(lambda k: k != KEY))
-def test_a_stranger_never_gets_in_and_never_raises(value, body, key):
+def test_an_anonymous_sender_never_gets_in_and_never_raises(value, body, key):
     assert SCHEME.verify(KEY, headers(value), body) is False
     signature = base64.b64encode(hmac.digest(key.encode("utf-8", "replace"), body, "sha256")).decode()
     assert SCHEME.verify(KEY, headers("sha256=" + signature), body) is False

@@ -98,7 +98,7 @@ def test_a_job_that_has_succeeded_gives_its_handle() -> None:
     ("state", "error"),
     [(FAILED, JobFailedError), (CANCELLED, JobCancelledError), (BLOCKED, JobBlockedError)],
 )
-def test_any_other_end_is_its_error_and_nobody_is_told_to_retry(state: JobState, error: Any) -> None:
+def test_any_other_end_is_its_error_and_nobody_is_asked_to_retry(state: JobState, error: Any) -> None:
     with pytest.raises(error, match="This task only waits"):
         SmallSensor(remote=a_remote(state), deferrable=False).poke(OneTask().context)
 
@@ -223,7 +223,7 @@ def test_a_defect_is_not_skipped_and_a_deferral_is_none() -> None:
 
 
 @pytest.mark.parametrize("cancel", [False, True])
-def test_a_killed_sensor_cancels_only_where_it_was_told_to(cancel: bool) -> None:
+def test_a_killed_sensor_cancels_only_where_it_was_asked_to(cancel: bool) -> None:
     remote = a_remote()
     sensor = SmallSensor(remote=remote, deferrable=False, cancel_on_kill=cancel)
     sensor.on_kill()  # before anything was done
@@ -235,7 +235,7 @@ def test_a_killed_sensor_cancels_only_where_it_was_told_to(cancel: bool) -> None
 # -- arguments
 
 
-def test_arguments_that_cannot_be_are_told_when_the_dag_is_parsed() -> None:
+def test_arguments_that_cannot_be_are_reported_when_the_dag_is_parsed() -> None:
     with pytest.raises(ConfigurationError, match="timeout must be more than 0 seconds"):
         SmallSensor(remote=a_remote(), timeout=0)
     with pytest.raises(ConfigurationError, match=r"no argument 'poke_intervall'.*'poke_interval'"):

@@ -23,7 +23,7 @@ def request(now: list[float], **changes: Any) -> AsyncRequest:
     )
 
 
-def test_a_request_ends_by_the_clock_or_when_told() -> None:
+def test_a_request_ends_by_the_clock_or_on_request() -> None:
     now = [0.0]
     ours, told = request(now, seconds=5), request(now, seconds=None)
     assert ours.outcome is told.outcome is None

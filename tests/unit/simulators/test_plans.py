@@ -41,7 +41,7 @@ def test_what_is_unknown_is_refused_at_once() -> None:
         Plans(Course(), {}, kinds=frozenset({"a"})).script("c", {})
 
 
-def test_a_job_ends_by_the_clock_or_when_told() -> None:
+def test_a_job_ends_by_the_clock_or_on_request() -> None:
     now = [0.0]
     job, told = Timed(Course(), lambda: now[0]), Timed(Course(None), lambda: now[0])
     assert job.state == told.state == "running"

@@ -75,7 +75,7 @@ def test_errors_in_a_circle_or_without_end_are_not_followed_for_ever() -> None:
         (untrusted(), "self-signed certificate"),
     ],
 )
-def test_the_system_s_own_words_are_told_however_deep_they_are(error: OSError, words: str) -> None:
+def test_the_system_s_own_words_are_reported_however_deep_they_are(error: OSError, words: str) -> None:
     assert reason_of(error) == f"{type(error).__name__} ({words})"
     assert reason_of(of_requests(error)) == f"ConnectionError ({words})"
 

@@ -99,7 +99,7 @@ def test_an_airflow_that_does_not_answer_ends_it_when_the_lease_is_over(noted: N
     asyncio.run(scene())
 
 
-def test_who_is_told_to_stop_stops(noted: Noted) -> None:
+def test_who_is_asked_to_stop_stops(noted: Noted) -> None:
     async def scene() -> None:
         claim = Claim(TASK, "job")
         await claim.take()

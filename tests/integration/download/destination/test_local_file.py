@@ -508,7 +508,7 @@ def test_a_path_is_checked_without_a_trace(tmp_path: Path) -> None:
 
 def test_a_path_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(ConfigurationError, match=r"file is no directory"):
+    with pytest.raises(ConfigurationError, match=r"file is not a directory"):
         LocalFile(str(tmp_path / "file" / "x")).check()
     with pytest.raises(ConfigurationError, match=r"/proc/self"):  # not even root may write there
         LocalFile("/proc/self/nothing/x").check()

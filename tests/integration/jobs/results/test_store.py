@@ -163,7 +163,7 @@ def test_without_outlets_there_are_no_events(task: Maker, tmp_path: Path) -> Non
     assert len(task.airflow.outlet_events) == 0
 
 
-def test_what_was_there_is_told_as_well(task: Maker, tmp_path: Path) -> None:
+def test_what_was_there_is_reported_as_well(task: Maker, tmp_path: Path) -> None:
     target = tmp_path / "x"
     target.write_bytes(b"there")
 

@@ -68,7 +68,7 @@ def test_every_api_tells_in_its_own_form_that_a_path_is_unknown(
     assert "nothing at /nothing/here" in answer.text
 
 
-def test_a_wrong_method_is_told_with_the_right_ones(simulator: RealApisSimulator) -> None:
+def test_a_wrong_method_is_reported_with_the_right_ones(simulator: RealApisSimulator) -> None:
     answer = ask(simulator, "sendgrid", "PUT", "/v3/marketing/contacts/exports")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
 

@@ -53,7 +53,7 @@ def test_the_file_lies_at_another_origin_and_comes_whole_or_in_part(
 @pytest.mark.parametrize(
     "name", ["Authorization", "Cookie", "X-API-Key", "api-key", "X-Shopify-Access-Token"]
 )
-def test_whoever_sends_credentials_is_refused(url: str, name: str) -> None:
+def test_who_sends_credentials_is_refused(url: str, name: str) -> None:
     assert get(url, **{name: "secret-token"}).status_code == 400
 
 

@@ -120,9 +120,9 @@ def test_text_that_utf_8_cannot_hold_is_kept_as_json_writes_it() -> None:
 @pytest.mark.parametrize(
     ("second", "words"),
     [
-        (b"<html>", "Page 2 .* is no JSON"),
-        (b"", "Page 2 .* is no JSON"),
-        (b"\xff", "Page 2 .* is no JSON"),
+        (b"<html>", "Page 2 .* is not JSON"),
+        (b"", "Page 2 .* is not JSON"),
+        (b"\xff", "Page 2 .* is not JSON"),
         (b'{"rows": {"a": 1}}', "Page 2 .* no list of rows .* dict"),
         (b"[" * 200_000, "Page 2 .* nested too deeply"),
     ],

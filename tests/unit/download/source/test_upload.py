@@ -32,7 +32,7 @@ def test_an_empty_file_is_one(tmp_path: Path) -> None:
     assert (outgoing.size(), list(outgoing.chunks())) == (0, [])
 
 
-def test_what_is_not_there_is_told_before_anything_is_sent(tmp_path: Path) -> None:
+def test_what_is_not_there_is_reported_before_anything_is_sent(tmp_path: Path) -> None:
     for path in (tmp_path / "missing.csv", tmp_path, tmp_path / "x" / "y"):
         with pytest.raises(ConfigurationError, match=r"is not there, or is no file\. Nothing was sent"):
             open_outgoing(str(path)).size()

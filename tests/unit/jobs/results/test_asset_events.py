@@ -80,7 +80,7 @@ def test_a_uri_that_is_too_long_for_an_asset_costs_the_alias_its_event_only() ->
     [
         ("s3://b/a/b=1/c.csv", "s3://b/a/b=1/c.csv"),
         ("s3://b/a b#c?z=1&a=2", "s3://b/a%20b%23c%3Fz=1&a=2"),
-        ("s3://b/100%", "s3://b/100%25"),  # a key is no URL: what looks encoded in it is not
+        ("s3://b/100%", "s3://b/100%25"),  # a key is not a URL: what looks encoded in it is not
         ("gs://b/ö", "gs://b/%C3%B6"),
         ("file:///tmp/a%20b", "file:///tmp/a%20b"),  # encoded already
     ],

@@ -248,7 +248,7 @@ def test_a_conflict_with_the_status_says_that_it_is_no_question_of_rights():
         AE.read_restart(7, answer(NOT_ACTIVE, 403))
 
 
-def test_details_are_told_when_there_are_some():
+def test_details_are_reported_when_there_are_some():
     body = {"code": 99, "error": "No.", "details": "Queue is stopped."}
     with pytest.raises(SubmitError, match=r"\[99\] No. Queue is stopped."):
         AE.read_submit(answer(body, 400))

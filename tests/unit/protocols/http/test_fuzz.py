@@ -172,7 +172,7 @@ def check_result_and_page(profile: HttpProfile, handle: JobHandle, response: Htt
 
 @MANY
 @given(handle=handles, response=responses)
-def test_any_answer_to_any_question(handle: JobHandle, response: HttpResponse) -> None:
+def test_any_answer_to_any_poll(handle: JobHandle, response: HttpResponse) -> None:
     """Making an answer up takes longer than reading it: each is read by all, as the answer to everything."""
     for profile in PROFILES:
         with told(profile):

@@ -87,7 +87,9 @@ def test_states_of_one_page_are_not_the_state() -> None:
         poll({"status_field": "items[*].status"}, body)
     taken = poll({"status_field": "items[*].status", "outcome": {"whole": True}}, body)
     assert taken.state is JobState.SUCCEEDED
-    assert poll({"status_field": "items[0].status"}, body).state is JobState.SUCCEEDED, "one state is no list"
+    assert poll({"status_field": "items[0].status"}, body).state is JobState.SUCCEEDED, (
+        "one state is not a list"
+    )
 
 
 @pytest.mark.parametrize(

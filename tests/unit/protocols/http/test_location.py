@@ -192,7 +192,7 @@ def test_a_200_that_may_be_either_is_an_error() -> None:
     assert plain.read_status(HANDLE, answer(200, {"status": "CRUNCHING"})).state is JobState.SUCCEEDED
 
 
-def test_a_status_document_is_told_from_a_result() -> None:
+def test_a_status_document_is_distinguished_from_a_result() -> None:
     status = PROFILE.read_status(HANDLE, answer(200, {"status": "Succeeded"}))
     assert status.result is not None
     assert status.result.is_status

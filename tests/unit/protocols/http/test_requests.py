@@ -43,7 +43,7 @@ def test_a_number_stays_one_in_json_alone() -> None:
     assert request.json == {"id": 7, "name": "job-7"}
 
 
-def test_a_value_that_is_not_there_is_told() -> None:
+def test_a_value_that_is_not_there_is_reported() -> None:
     handle = JobHandle("http_api", "7", 0.0, "m")
     with pytest.raises(DescriptionError, match=r"no value for \{region\}"):
         poll(handle, poll={"query": {"r": "{region}"}})

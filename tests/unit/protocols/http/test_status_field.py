@@ -202,7 +202,7 @@ def test_lists_of_words_travel_as_json() -> None:
         ({"status": " "}, DescriptionError),
     ],
 )
-def test_a_document_without_the_word_is_told_at_once(body: Any, error: type[Exception]) -> None:
+def test_a_document_without_the_word_is_reported_at_once(body: Any, error: type[Exception]) -> None:
     with pytest.raises(error, match="no status word at 'status'"):
         PROFILE.read_status(HANDLE, answer(200, body))
 

@@ -121,7 +121,7 @@ def test_a_query_value_must_have_its_value() -> None:
         fill_text("{unknown}", lookup)
 
 
-def test_a_name_that_nothing_fills_is_told_with_the_nearest() -> None:
+def test_a_name_that_nothing_fills_is_reported_with_the_nearest() -> None:
     with pytest.raises(ConfigurationError, match="Did you mean 'job_id'"):
         check_names(["jobid"], ["job_id", "status_url"], "poll", strict=True)
     with pytest.raises(ConfigurationError, match="Known are"):

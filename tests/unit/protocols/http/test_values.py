@@ -21,7 +21,7 @@ from airflow_async_provider.protocols._http.values import body_text, body_value,
         ({"\ud800": 1}, "a name with half"),
     ],
 )
-def test_what_no_xcom_can_hold_is_told_with_the_way_out(value: Any, words: str) -> None:
+def test_what_no_xcom_can_hold_is_reported_with_the_way_out(value: Any, words: str) -> None:
     with pytest.raises(DownloadError, match=words):
         check_for_xcom(value)
 

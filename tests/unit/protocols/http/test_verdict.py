@@ -159,7 +159,7 @@ def test_the_state_of_a_job(outcome: dict[str, Any], body: Any, state: JobState)
     assert read(StatusFieldProtocol(outcome=outcome), body).state is state
 
 
-def test_an_outcome_of_no_data_is_told() -> None:
+def test_an_outcome_of_no_data_is_reported() -> None:
     profile = StatusFieldProtocol(status_field="processingStatus", no_data=["CANCELLED"], failed=["FATAL"])
     status = read(profile, {"processingStatus": "CANCELLED"})
     assert (status.state, status.no_data, status.result) == (OK, True, None)
@@ -184,7 +184,7 @@ def test_what_nobody_can_read_is_an_error(outcome: dict[str, Any], body: Any, wo
         read(StatusFieldProtocol(outcome=outcome), body)
 
 
-def test_a_word_in_no_list_is_told_with_the_lists() -> None:
+def test_a_word_in_no_list_is_reported_with_the_lists() -> None:
     status = read(StatusFieldProtocol(), {"status": "crunching"})
     assert (status.state, status.recognised, status.unknown_words) == (RUNS, False, ("crunching",))
     assert "running, succeeded, failed, cancelled" in (status.message or "")

@@ -638,7 +638,7 @@ def test_anything_but_a_list_of_deliveries_is_unreadable(body):
         QUEUE.read_status(HANDLE, answer(200, body))
 
 
-def test_refused_questions_are_errors():
+def test_refused_polls_are_errors():
     with pytest.raises(AuthenticationError, match="organization_secret"):
         QUEUE.read_status(HANDLE, answer(401, {"message": "no"}))
 
