@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -31,29 +30,17 @@ def test_a_circle_is_seen() -> None:
 # -- a test for every module, found by its path
 
 
-def where_tested(path: Path) -> list[Path]:
-    """Where the tests of a module lie: ``_x/y/_z.py`` is tested by ``x/y/test_z*.py``."""
-    parts = [part.strip("_") for part in path.relative_to(PACKAGE).with_suffix("").parts]
-    folder = "/".join(parts[:-1])
-    found: list[Path] = []
-    for kind in ("unit", "integration"):
-        here = TESTS / kind / folder
-        found += here.glob(f"test_{parts[-1]}.py")
-        found += here.glob(f"test_{parts[-1]}_*.py")
-    return found
-
-
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.stem != "__init__" and has_code(path))
 
 
 def test_a_module_has_a_test_that_is_found_by_its_path() -> None:
-    missing = {str(path.relative_to(PACKAGE)) for path in MODULES if not where_tested(path)}
+    missing = {str(path.relative_to(PACKAGE)) for path in MODULES if not HOUSE.tests_of(path)}
     assert missing == set()
 
 
 def test_a_path_that_nobody_tests_is_seen() -> None:
-    assert where_tested(PACKAGE / "hooks" / "_automic_batch.py")
-    assert not where_tested(PACKAGE / "hooks" / "_nothing.py")
+    assert HOUSE.tests_of(PACKAGE / "hooks" / "_automic_batch.py")
+    assert not HOUSE.tests_of(PACKAGE / "hooks" / "_nothing.py")
 
 
 # -- what tests import
