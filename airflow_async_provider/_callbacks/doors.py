@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from airflow_async_provider._callbacks import address, deliveries, handling, pushing
+from airflow_async_provider._callbacks import address, deliveries, handling, pushing, signatures
 from airflow_async_provider._callbacks.handling import AuthenticatedCallback
 from airflow_async_provider._callbacks.pushing import Outcome
 from airflow_async_provider._callbacks.sources import NAME, Source
@@ -71,7 +71,7 @@ class TaskDoor:
         return int(whose.registration.max_bytes)
 
     def signature_fits(self, whose: AuthenticatedCallback, headers: Headers, body: bytes) -> bool:
-        return handling.signature_fits(whose, headers, body)
+        return signatures.fits(whose.registration, whose.task.dag_id, headers, body)
 
     def take(self, whose: AuthenticatedCallback, headers: Headers, body: bytes) -> Outcome:
         return Outcome(handling.take(whose, headers, body).value)

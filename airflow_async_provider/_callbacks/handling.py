@@ -8,7 +8,6 @@ Knows nothing of HTTP servers; runs in a thread, as Airflow's database access bl
 from __future__ import annotations
 
 import logging
-import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -35,12 +34,10 @@ from airflow_async_provider._callbacks.registration import (
 from airflow_async_provider._polling.task_end import NeedsWorkerError, TaskEnd
 from airflow_async_provider._settings import callback_protocols
 from airflow_async_provider.errors import AsyncJobError, CallbackError, ConfigurationError
-from airflow_async_provider.hooks._registry import GENERIC, HOOKS
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import Headers
 from airflow_async_provider.protocols._job import JobHandle, JobState
 from airflow_async_provider.protocols._registry import PROTOCOLS, protocol_for
-from airflow_async_provider.protocols._signature_forms import scheme_from
 
 if TYPE_CHECKING:
     from sqlalchemy.orm import Session
@@ -50,12 +47,6 @@ log = logging.getLogger(__name__)
 #: Names of the reasons why a callback could not be taken, in the event that resumes the task.
 TOO_LARGE = "CallbackTooLargeError"
 UNREADABLE = "CallbackError"
-
-#: Signature keys are looked up once a minute and connection,
-KEY_MAX_AGE = 60.0
-
-#: and again at once, but not more often than this, when a signature does not fit: the key may be a new one.
-KEY_MIN_AGE = 5.0
 
 #: Decoded and compared in place of what a task does not expect or remember, or of a task that is not there.
 _NOBODY = Registration(secret_hash=NO_HASH, deadline=0.0, protocol="none")
@@ -73,10 +64,6 @@ class Verdict(Enum):
     LATE = "late"
     IGNORED = "ignored"
     REFUSED = "refused"
-
-
-class KeyMissingError(CallbackError):
-    """The connection with the signature key cannot be had at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,28 +143,6 @@ def _whose(secret: str | None, stored: list[Any], number: int, party: int) -> Re
     return found
 
 
-def signature_fits(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> bool:
-    """
-    Whether the body carries the signature that the connection's key makes, where one is wanted.
-
-    :raises KeyMissingError: the key cannot be had at the moment
-    """
-    registration = callback.registration
-    if registration.signature is None:
-        return True
-    try:
-        scheme = scheme_from(registration.signature)
-        for max_age in (KEY_MAX_AGE, KEY_MIN_AGE):
-            keys, fresh = _keys.get(registration, callback.task.dag_id, max_age)
-            if scheme.verify_any(keys, headers, body, now=time.time()):
-                return True
-            if fresh:
-                break
-    except ConfigurationError as e:
-        log.warning("The signature of a callback cannot be checked: %s", e)
-    return False
-
-
 def take(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> Verdict:
     """
     Read an authentic callback, store it, and wake or end its task if it is deferred: one transaction.
@@ -205,10 +170,14 @@ def try_out(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> t
             return "be too late: the task does not wait for it any more", delivery
         known = _known(session, callback)
         merged = merge(callback.registration, known, delivery, callback.task.party)
+        ends = internals.ENDS_FROM_TRIGGER and internals.deferred_at(task_instance) is not None
+        ends = ends and _value_at_end(callback.registration, task_instance, merged.delivery) is not None
         session.rollback()
     if not merged.wakes:
         return ("be a sign of life" if delivery.heartbeat else "wait for what others say"), delivery
-    return ("be a duplicate" if merged.repeated else "resume the task"), delivery
+    if merged.repeated:
+        return "be a duplicate", delivery
+    return ("end the task" if ends else "resume the task"), delivery
 
 
 def take_answer(callback: AuthenticatedCallback, answer: str, state: str, message: str) -> Verdict:
@@ -312,30 +281,35 @@ def deliver(callback: AuthenticatedCallback, delivery: Delivery) -> Verdict:
 
 
 def _end(session: Session, registration: Registration, task_instance: Any, delivery: Delivery) -> bool:
+    """End a waiting task at once, where its callback contains all that it waits for."""
+    value = _value_at_end(registration, task_instance, delivery)
+    return value is not None and internals.end(session, task_instance, value[0])
+
+
+def _value_at_end(registration: Registration, task_instance: Any, delivery: Delivery) -> tuple[Any] | None:
     """
-    End a waiting task at once, where its callback contains all that it waits for.
+    What a waiting task returns where its callback ends it; None where a worker goes on.
 
     Its worker has stated when it deferred that nothing else would be left to do. Everything but a plain
     success, and a value that no XCom holds, goes to a worker. There is no settle time: Airflow's scheduler
     takes no task for failed that has ended.
     """
     if not registration.keep_body or delivery.kept or delivery.error or delivery.state != JobState.SUCCEEDED:
-        return False
+        return None
     if delivery.value is None and registration.pollable:
-        return False  # the remote system has the result
+        return None  # the remote system has the result
     wait = internals.trigger_arguments_of(task_instance)
     end = TaskEnd.from_dict(wait.get("end"))
     if end is None or not end.by_receiver or wait.get("submission") != registration.submission:
-        return False
+        return None
     try:
         handle = JobHandle.from_dict(wait.get("job"))
         if delivery.job_id not in (None, handle.job_id):
-            return False
-        value = end.value(handle, delivery.to_status())
+            return None
+        return (end.value(handle, delivery.to_status()),)
     except (NeedsWorkerError, AsyncJobError, ValueError) as e:
         log.info("A worker ends the task of a callback (%s).", type(e).__name__)
-        return False
-    return internals.end(session, task_instance, value)
+        return None
 
 
 def _known(session: Session, callback: AuthenticatedCallback) -> Delivery | None:
@@ -412,56 +386,13 @@ def _delivery_id(protocol: JobProtocol, headers: Headers, body: bytes) -> str:
     return str(read(headers, body) or "") if read else ""
 
 
-class _Keys:
-    """Signature keys by hook, connection and the DAG's team, looked up once a minute."""
-
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str, str | None], tuple[float, list[str]]] = {}
-        self._lock = threading.Lock()
-
-    def get(self, registration: Registration, dag_id: str, max_age: float) -> tuple[list[str], bool]:
-        """
-        The keys, and whether they were looked up just now.
-
-        :param dag_id: the task's DAG: a team's DAG has the team's connections
-        :param max_age: seconds for which keys that are known already will do
-        :raises KeyMissingError: the connection cannot be had
-        """
-        hook, conn_id = registration.hook, registration.conn_id
-        if not hook or not conn_id:
-            return [], True
-        team = internals.team_of(dag_id)
-        with self._lock:
-            known = self._known.get((hook, conn_id, team))
-            if known and time.monotonic() < known[0] + max_age:
-                return known[1], False
-        hook_class = _hook_class(hook)
-        connection = internals.connection_of(conn_id, team)
-        if connection is None:
-            raise KeyMissingError(f"the connection {conn_id!r} with the signature key was not found")
-        keys: list[str] = hook_class.signature_keys(connection)
-        with self._lock:
-            self._known[hook, conn_id, team] = (time.monotonic(), keys)
-        return keys, True
-
-
-def _hook_class(path: str) -> Any:
-    """
-    The hook that knows where in its connection the signature key is.
-
-    The path comes from an XCom, which DAG authors can write, and this runs in the API server, where their
-    code has no business: only our own hooks are imported.
-    """
-    from importlib import import_module
-
-    if path not in {*HOOKS.values(), GENERIC}:
-        raise ConfigurationError(f"{path!r} is not a hook of this package")
-    module, _, name = path.rpartition(".")
-    return getattr(import_module(module), name)
-
-
 def _protocol(registration: Registration) -> JobProtocol:
-    """The protocol that reads the callback; for the same reason only our own, or what the option admits."""
+    """
+    The protocol that reads the callback.
+
+    Its name comes from an XCom, which DAG authors can write, and this runs in the API server, where their
+    code has no business: only our own are imported, or what the option admits.
+    """
     name = registration.protocol
     if name not in PROTOCOLS and name not in callback_protocols():
         raise ConfigurationError(
@@ -469,6 +400,3 @@ def _protocol(registration: Registration) -> JobProtocol:
             "callback_protocols."
         )
     return protocol_for(name, registration.options)
-
-
-_keys = _Keys()

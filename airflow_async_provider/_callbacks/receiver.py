@@ -44,7 +44,7 @@ from airflow_async_provider._callbacks.admission import (
     Refusals,
 )
 from airflow_async_provider._callbacks.doors import DOORS, TASKS, Door, split
-from airflow_async_provider._callbacks.handling import KeyMissingError
+from airflow_async_provider._callbacks.signatures import KeyMissingError
 from airflow_async_provider._callbacks.trials import Trial
 from airflow_async_provider._metrics import count, timing
 from airflow_async_provider._settings import callback_max_bytes

@@ -571,3 +571,19 @@ on_one_database = pytest.mark.parametrize("world", ["sqlite"], indirect=True)
 def logged(caplog: pytest.LogCaptureFixture) -> str:
     """All that the package has logged."""
     return "\n".join(r.getMessage() for r in caplog.records if r.name.startswith("airflow_async_provider"))
+
+
+@pytest.fixture(name="wakes")
+def wakes_fixture(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """The events of all resumed tasks."""
+    from airflow_async_provider._callbacks import airflow_internals as internals
+
+    seen: list[dict[str, Any]] = []
+    real = internals.resume
+
+    def resume(session: Any, task_instance: Any, event: dict[str, Any]) -> None:
+        seen.append(event)
+        real(session, task_instance, event)
+
+    monkeypatch.setattr(internals, "resume", resume)
+    return seen

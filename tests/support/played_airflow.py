@@ -31,7 +31,7 @@ except ImportError:  # Airflow 3.1
     from airflow.exceptions import TaskDeferred
 
 from airflow_async_provider._callbacks import airflow_internals as internals
-from airflow_async_provider._callbacks import deliveries, handling
+from airflow_async_provider._callbacks import deliveries, signatures
 from airflow_async_provider._callbacks.address import PREFIX, TaskKey
 from airflow_async_provider._callbacks.registration import (
     DURABLE_DELIVERY_KEY,
@@ -235,7 +235,7 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[PlayedAirflow]:
     monkeypatch.setattr(BaseXCom, "get_one", lambda key, **where: played.xcoms.get(key))
     monkeypatch.setattr(BaseXCom, "aget_one", aget_one, raising=False)
     monkeypatch.setattr(BaseXCom, "aset", aset, raising=False)
-    monkeypatch.setattr(handling, "_keys", handling._Keys())
+    monkeypatch.setattr(signatures, "_keys", signatures._Keys())
     monkeypatch.setattr(deliveries, "record_for_task", played.record_for_task)
     # There is no database to look at; the dictionaries can be written.
     monkeypatch.setattr(internals, "unwritable", lambda session: [])

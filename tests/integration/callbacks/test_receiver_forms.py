@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._callbacks import handling, receiver
+from airflow_async_provider._callbacks import airflow_internals, receiver, signatures
 from airflow_async_provider.protocols._signature_forms import SCHEMES
 from airflow_async_provider.simulators._sending import NO_ANSWER, Sender
 from airflow_async_provider.simulators._signing import TIMED, other_key
@@ -45,7 +45,7 @@ one_form = pytest.mark.parametrize("form", ["standard-webhooks"], indirect=True)
 @pytest.fixture
 def task(world: World, form: str, monkeypatch: pytest.MonkeyPatch) -> Waiting:
     """A task whose callbacks are signed in this form, while their key is being replaced."""
-    monkeypatch.setattr(handling, "_keys", handling._Keys())
+    monkeypatch.setattr(signatures, "_keys", signatures._Keys())
     extra = {"callback_secret": [other_key(KEY), KEY], "callback_signature": form}
     monkeypatch.setenv("AIRFLOW_CONN_FORM", json.dumps({"conn_type": "http", "extra": extra}))
     return world.task(conn_id="form", hook=HOOK, signature=SCHEMES[form].to_dict())
@@ -55,8 +55,8 @@ def task(world: World, form: str, monkeypatch: pytest.MonkeyPatch) -> Waiting:
 def wakes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Whom the receiver resumes, besides resuming it."""
     found: list[Any] = []
-    resume = handling.internals.resume
-    monkeypatch.setattr(handling.internals, "resume", lambda *a: (found.append(a[1].task_id), resume(*a))[1])
+    resume = airflow_internals.resume
+    monkeypatch.setattr(airflow_internals, "resume", lambda *a: (found.append(a[1].task_id), resume(*a))[1])
     return found
 
 

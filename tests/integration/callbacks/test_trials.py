@@ -11,11 +11,13 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._callbacks import deliveries, handling, pushing, trials
+from airflow_async_provider._callbacks import airflow_internals as internals
+from airflow_async_provider._callbacks import deliveries, pushing, signatures, trials
 from airflow_async_provider._callbacks.address import CallbackAddress, hash_of
 from airflow_async_provider._callbacks.doors import TASKS
 from airflow_async_provider._callbacks.registration import REGISTRATION_KEY, Registration
 from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.protocols import JobHandle
 from airflow_async_provider.protocols._signature_forms import SCHEMES
 from airflow_async_provider.simulators._signing import FORMS, Message
 from tests.support.callback_world import (  # noqa: F401 - fixtures
@@ -80,6 +82,23 @@ def test_it_says_what_would_become_of_it(world: World, body: Any, would: str) ->
     assert (task.state, task.delivery) == ("deferred", None)
 
 
+@pytest.mark.skipif(not internals.ENDS_FROM_TRIGGER, reason="tasks end so from Airflow 3.3 on")
+@pytest.mark.parametrize(
+    ("state", "would"), [("succeeded", "end the task"), ("failed", "resume the task")], ids=["end", "resume"]
+)
+def test_it_says_where_the_task_would_end_without_a_worker(world: World, state: str, would: str) -> None:
+    task = world.task(**JSON_FORM)
+    arguments = {
+        "job": JobHandle("remote_job", "j-1", time.time()).to_dict(),
+        "submission": task.expect(**JSON_FORM).submission,
+        "end": {"push": True, "mapped_over": False, "max_bytes": 1000, "by_receiver": True},
+    }
+    task.set("deferred", deferred_for=1.0, arguments=arguments)
+    address = trials.new_address(world.url, task.key)
+    assert post(task, address, {"state": state}).json()["test"]["would"] == would
+    assert (task.state, task.delivery) == ("deferred", None)
+
+
 def test_one_that_is_too_late_says_so(world: World) -> None:
     task = world.task(**JSON_FORM)
     address = trials.new_address(world.url, task.key)
@@ -104,7 +123,7 @@ def _fields(key: Any) -> dict[str, Any]:
 
 
 def test_its_signature_is_checked_and_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handling, "_keys", handling._Keys())
+    monkeypatch.setattr(signatures, "_keys", signatures._Keys())
     extra = {"callback_secret": KEY, "callback_signature": "github"}
     monkeypatch.setenv("AIRFLOW_CONN_TRIED", json.dumps({"conn_type": "http", "extra": extra}))
     task = world.task(**JSON_FORM, conn_id="tried", hook=HOOK, signature=SCHEMES["github"].to_dict())

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._callbacks import airflow_internals as internals
-from airflow_async_provider._callbacks.address import TaskKey, hash_of
-from airflow_async_provider._callbacks.handling import AuthenticatedCallback, signature_fits
+from airflow_async_provider._callbacks import signatures
+from airflow_async_provider._callbacks.address import hash_of
 from airflow_async_provider._callbacks.registration import Registration
 from airflow_async_provider.hooks._registry import GENERIC
 from airflow_async_provider.protocols import Headers
@@ -43,8 +43,7 @@ def test_a_team_s_dag_is_called_back_with_the_team_s_key(monkeypatch: pytest.Mon
         headers = Headers(
             {"X-Signature": base64.b64encode(hmac.digest(key.encode(), b"{}", "sha256")).decode()}
         )
-        callback = AuthenticatedCallback(TaskKey(dag_id, "r", "t"), registration)
-        return signature_fits(callback, headers, b"{}")
+        return signatures.fits(registration, dag_id, headers, b"{}")
 
     assert fits("d-blue", "key of blue")
     assert fits("d-red", "key of red")
