@@ -47,7 +47,7 @@ def submit(
 
     :param correlation_id: our own name for the job, where the protocol can find jobs by it
     :raises SubmitError: the remote refused
-    :raises SubmitUnknownError: a job may or may not exist and the remote cannot tell (yet)
+    :raises SubmitUnknownError: a job may or may not exist and the remote does not know (yet)
     """
     try:
         submitted = with_retries(request, lambda: protocol.read_submit(hook.call(request)))
@@ -76,7 +76,7 @@ def submit(
         try:
             hook.endpoint.check_origin(hook.endpoint.resolve(handle.status_url), what="status URL")
         except OriginError as e:
-            e.job = handle.shown_id  # it exists, although nobody can watch it
+            e.job = handle.shown_id  # it exists, although it cannot be watched
             raise
     return _send_further(hook, protocol, replace(submitted, handle=handle))
 
@@ -127,7 +127,7 @@ def look_up(
 
     :param lost: the failure that makes us look; with it, the look-up is repeated for a few seconds
     :return: the job, or None when the remote surely has none
-    :raises SubmitUnknownError: the remote cannot tell, or does not answer
+    :raises SubmitUnknownError: the remote does not know, or does not answer
     """
     request = protocol.find(correlation_id) if correlation_id else None
     if request is None or correlation_id is None:

@@ -19,8 +19,6 @@ from airflow_async_provider.errors import (
     AuthorizationError,
     OriginError,
     SubmitError,
-    SubmitUnknownError,
-    TransientError,
     UnreadableAnswerError,
 )
 from airflow_async_provider.hooks import _endpoint_cache as endpoint_cache
