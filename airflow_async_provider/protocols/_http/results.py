@@ -9,9 +9,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from airflow_async_provider.errors import DescriptionError, DownloadError, UnreadableAnswerError
-from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http.assembly import Description
-from airflow_async_provider.protocols._http.description import Pages
 from airflow_async_provider.protocols._http.incomplete import none_failed, whole
 from airflow_async_provider.protocols._http.no_result import (
     ANYTHING,
@@ -20,6 +18,7 @@ from airflow_async_provider.protocols._http.no_result import (
     no_result,
     state_of,
 )
+from airflow_async_provider.protocols._http.paging import following, next_url, numbered
 from airflow_async_provider.protocols._http.places import (
     MISSING,
     Answer,
@@ -43,9 +42,6 @@ from airflow_async_provider.protocols._http_messages import HttpRequest, HttpRes
 from airflow_async_provider.protocols._job import Result
 from airflow_async_provider.protocols._redaction import excerpt
 from airflow_async_provider.protocols._responses import NotReadyError, retry_after
-
-#: More pages than this, known beforehand, are a mistake or an attack.
-MAX_PAGES = 10_000
 
 _UNLESS: Final = (
     "Nothing was stored. Say how to get them with result.pages; if the answer holds all, say "
@@ -125,7 +121,7 @@ class ResultReader:
         pages = self.spec.pages
         if pages is None or pages.next is None or not result.files:
             return result
-        url = self._next_url(pages, answer, job=job)
+        url = next_url(pages, answer, job=job)
         return (
             result if url is None else replace(result, more=HttpRequest("GET", url, headers=result.headers))
         )
@@ -381,16 +377,12 @@ class ResultReader:
         if pages is None or first.url is None:
             return first
         first = replace(first, paged=True, items=pages.items, repeats_header=pages.csv_header)
-        if pages.into and pages.count:
-            count = _count(pages.count.read(answer))
-            if count is None:
-                raise self._nowhere(answer, str(pages.count), job)
-            start, url = int(pages.first), str(first.url)
-            numbered = [
-                replace(first, url=with_query(url, {str(pages.into): str(start + i)})) for i in range(count)
-            ]
-            return replace(first, pages=tuple(numbered[1:])) if numbered else first
-        return first
+        if not (pages.into and pages.count):
+            return first
+        urls = numbered(pages, first.url, answer)
+        if urls is None:
+            raise self._nowhere(answer, str(pages.count), job)
+        return replace(first, pages=tuple(replace(first, url=url) for url in urls[1:]))
 
     def next_page(self, response: HttpResponse, *, job: str) -> Result | None:
         """The page after the one of this answer, None when it was the last."""
@@ -398,15 +390,9 @@ class ResultReader:
         if pages is None or (pages.into and pages.count):
             return None
         answer = Answer(response)
-        if pages.more is not None and as_text(pages.more.read(answer)) in ("false", "null", "MISSING"):
-            return None
-        url = self._next_offset(pages, answer) if pages.offset else self._next_url(pages, answer, job=job)
+        url = following(pages, answer, job=job)
         if url is None:
             return None
-        if url == response.url:
-            raise DescriptionError(
-                f"HTTP {response.status} for {job}: the next page is the same page.", job=job
-            )
 
         def nothing(name: str) -> Any:
             return self.description.parameters.get(name, MISSING)
