@@ -74,7 +74,7 @@ def request_id(headers: Headers) -> str | None:
     """The remote's id of the request, for its support."""
     value = headers.first(REQUEST_ID_HEADERS)
     if not value or "://" in value:
-        return None  # an address is no id, and may be somebody's secret
+        return None  # an address is no id, and may be a secret
     # A folded header must not break a log line, nor escapes a terminal, nor may it repeat what was sent.
     return one_line(value)
 

@@ -65,7 +65,7 @@ def _next_offset(pages: Pages, page: Answer) -> str | None:
     count = len(rows) if isinstance(rows, list) else 0
     name = str(pages.offset)
     before = query_value(page.response.url, name)
-    at = int(before) if before and before.isdigit() else int(pages.first)
+    at = int(before) if before and before.isdecimal() and len(before) < 20 else int(pages.first)
     total = _count(pages.total.read(page)) if pages.total else None
     if not count or (total is not None and at + count >= total + int(pages.first)):
         return None
@@ -77,7 +77,7 @@ def _next_offset(pages: Pages, page: Answer) -> str | None:
 def _count(value: Any) -> int | None:
     if isinstance(value, list):
         return min(len(value), MAX_PAGES)
-    if isinstance(value, str) and value.isdigit():
+    if isinstance(value, str) and value.isdecimal():
         value = int(value[:9])
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return min(value, MAX_PAGES)

@@ -400,32 +400,6 @@ class ResultReader:
         page = self._at(url, answer, nothing, job=job, query=False)
         return replace(page, paged=True, items=pages.items, repeats_header=pages.csv_header)
 
-    def _next_url(self, pages: Pages, answer: Answer, *, job: str) -> str | None:
-        found = pages.next.read(answer) if pages.next else None
-        if isinstance(found, list):
-            found = next((f for f in found if f), None)
-        if found is MISSING or found is None or found is False or found == "":
-            return None
-        value = as_text(found)
-        if value in pages.end:
-            return None
-        if pages.into:
-            return with_query(answer.response.url, {str(pages.into): value})
-        return absolute(value, answer.response, job=job, what="URL of the next page")
-
-    def _next_offset(self, pages: Pages, answer: Answer) -> str | None:
-        rows = json_path.read(answer.document, pages.items or "$")
-        count = len(rows) if isinstance(rows, list) else 0
-        name = str(pages.offset)
-        before = query_value(answer.response.url, name)
-        at = int(before) if before and before.isdecimal() and len(before) < 20 else int(pages.first)
-        total = _count(pages.total.read(answer)) if pages.total else None
-        if not count or (total is not None and at + count >= total + int(pages.first)):
-            return None
-        if total is None and pages.limit and count < pages.limit:
-            return None
-        return with_query(answer.response.url, {name: str(at + count)})
-
     def _nowhere(self, answer: Answer, where: str, job: str) -> DescriptionError:
         return DescriptionError(
             f"HTTP {answer.response.status} for {job}: it has ended, but there is no result at {where!r}. "
@@ -463,15 +437,3 @@ def file_name(text: str) -> str | None:
 
 def _checksum(value: Any) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable() else None
-
-
-def _count(value: Any) -> int | None:
-    if isinstance(value, list):
-        return min(len(value), MAX_PAGES)
-    if isinstance(value, str) and value.isdecimal():
-        value = int(value[:9])
-    return (
-        min(value, MAX_PAGES)
-        if isinstance(value, int) and not isinstance(value, bool) and value >= 0
-        else None
-    )
