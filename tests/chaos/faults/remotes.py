@@ -58,17 +58,17 @@ def remotes_down_for_a_minute(scene: Scene) -> None:
         relay.up()
 
 
-@fault("the remotes answer 500 to questions and downloads for 20 s")
+@fault("the remotes answer 500 to polls and downloads for 20 s")
 def remotes_answer_500(scene: Scene) -> None:
     storm(scene, ROUTES, 20, fault="http_status", status=500)
 
 
-@fault("the remotes answer 429 with Retry-After to questions and downloads for 20 s")
+@fault("the remotes answer 429 with Retry-After to polls and downloads for 20 s")
 def remotes_answer_429(scene: Scene) -> None:
     storm(scene, ROUTES, 20, fault="http_status", status=429, retry_after=3)
 
 
-@fault("the remotes answer garbage to every question for 20 s")
+@fault("the remotes answer garbage to every poll for 20 s")
 def remotes_answer_garbage(scene: Scene) -> None:
     storm(scene, QUESTIONS, 20, fault="garbage")
 
@@ -83,7 +83,7 @@ def remotes_reset_connections(scene: Scene) -> None:
     storm(scene, ROUTES, 20, fault="reset")
 
 
-@fault("the remotes say nothing for 30 s, to questions and in the middle of results")
+@fault("the remotes say nothing for 30 s, to polls and in the middle of results")
 def remotes_silent_for_30_s(scene: Scene) -> None:
     results = dict.fromkeys(("aso", "open-connectors", "http"), ("result",))
     spoil(scene, results, fault="silence", seconds=30, after_bytes=100_000, times=2)
