@@ -39,7 +39,7 @@ def test_host_and_port(url: str, host: str, port: int) -> None:
     ],
 )
 def test_what_is_no_usable_address(url: str) -> None:
-    with pytest.raises(ConfigurationError, match="no usable http or https address"):
+    with pytest.raises(ConfigurationError, match="not a usable http or https address"):
         split_url(url)
 
 

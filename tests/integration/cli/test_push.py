@@ -113,7 +113,7 @@ def test_what_came_for_a_task_is_shown(world: World, terminal: Terminal) -> None
         (["--asset", "a", "--key", "k"], "key without a form"),
         (["--asset", "a", "--signature", '{"kind": "rsa"}', "--key", "k"], "kind of signature"),
         (["--asset", "{id}"], "begins neither"),
-        (["--asset", "a", "--base-url", "ftp://x"], "no plain http"),
+        (["--asset", "a", "--base-url", "ftp://x"], "not a plain http"),
     ],
 )
 def test_what_cannot_be_is_refused_and_not_stored(

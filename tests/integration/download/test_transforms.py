@@ -80,8 +80,8 @@ def test_zip(server: ByteServer, tmp_path: Path) -> None:
     ("content", "words"),
     [
         (zipped("a.csv", "b.csv"), "more than one file"),
-        (b"<html>no</html>", "no zip file"),
-        (b"", "no zip file"),
+        (b"<html>no</html>", "not a zip file"),
+        (b"", "not a zip file"),
     ],
 )
 def test_what_cannot_be_unpacked_leaves_nothing(

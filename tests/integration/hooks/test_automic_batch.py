@@ -256,7 +256,7 @@ async def test_a_handle_of_another_make_is_asked_for_singly(ae, hook):
     from airflow_async_provider.errors import AsyncJobError
 
     async with pool():
-        with pytest.raises(AsyncJobError, match="no RunID"):
+        with pytest.raises(AsyncJobError, match="not a RunID"):
             await hook.astatus(JobHandle("automic", "abc", 0.0, options={"client": "100"}))
 
 

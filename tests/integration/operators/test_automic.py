@@ -733,5 +733,5 @@ def test_the_sensor_and_runs_that_end_badly(ae):
     with pytest.raises(JobExpiredError):
         Task(AutomicExecutionSensor, run_id=999).run()
     for nonsense in ({}, "", "abc"):
-        with pytest.raises(ConfigurationError, match="no RunID"):
+        with pytest.raises(ConfigurationError, match="not a RunID"):
             Task(AutomicExecutionSensor, run_id=nonsense).run()

@@ -819,7 +819,7 @@ def test_the_sensor_refuses_an_empty_address(start: Start) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"profile": "soap"}, "no profile"),
+        ({"profile": "soap"}, "not a profile"),
         ({"profile": "no.such.module.Class"}, "cannot be imported"),
         ({"profile": "airflow_async_provider.errors.JobError"}, "neither a built-in"),
         ({"profile_options": {"colour": 1}}, "no option 'colour'"),

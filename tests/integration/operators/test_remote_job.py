@@ -190,10 +190,10 @@ def test_a_callback_says_why_the_job_failed_and_a_retry_starts_another(
         (b'{"state": "succee', "neither JSON nor a form"),  # truncated
         (b'{"state": "done"}', "words are"),
         (b'{"status": "succeeded"}', "words are"),
-        (b'["succeeded"]', "no JSON object"),
+        (b'["succeeded"]', "not a JSON object"),
         (b"\xff\xfe\x00", "neither JSON nor a form"),
-        (b'"succeeded"', "no JSON object"),
-        (b"null", "no JSON object"),
+        (b'"succeeded"', "not a JSON object"),
+        (b"null", "not a JSON object"),
         (b'{"state": true}', "words are"),
         (b"9" * 5000, "neither JSON nor a form"),
         (b"[" * 100_000, "neither JSON nor a form"),

@@ -734,7 +734,7 @@ async def asked(server: ByteServer) -> None:
         if server.requests:
             return
         await asyncio.sleep(0.01)
-    raise TimeoutError("nobody asked")
+    raise TimeoutError("not asked for")
 
 
 @pytest.fixture

@@ -382,9 +382,9 @@ def test_the_api_key_may_stay_away_from_the_token_endpoint(value: Any, sent: boo
         ({"token_url": "http://auth.example/t"}, {"login": "id"}, "in the clear"),
         ({"token_url": "HTTP://auth.example/t"}, {"login": "id"}, "in the clear"),
         ({"token_url": f"https://u:{CANARY}@auth.example/t"}, {"login": "id"}, "user or password"),
-        ({"token_url": "auth.example/t"}, {"login": "id"}, "no usable"),
-        ({"token_url": "ftp://auth.example/t"}, {"login": "id"}, "no usable"),
-        ({"token_url": 7}, {"login": "id"}, "no usable"),
+        ({"token_url": "auth.example/t"}, {"login": "id"}, "not a usable"),
+        ({"token_url": "ftp://auth.example/t"}, {"login": "id"}, "not a usable"),
+        ({"token_url": 7}, {"login": "id"}, "not a usable"),
     ],
 )
 def test_credentials_that_contradict_themselves(extra: Any, fields: dict[str, Any], about: str) -> None:

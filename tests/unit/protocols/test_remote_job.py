@@ -117,7 +117,7 @@ def test_a_job_is_asked_for_by_its_id_or_its_address() -> None:
 
 
 def test_nobody_s_own_class_is_imported_because_of_an_option() -> None:
-    with pytest.raises(ConfigurationError, match="no profile"):
+    with pytest.raises(ConfigurationError, match="not a profile"):
         RemoteJobProtocol(profile={"name": "os.path.Own"})
 
 

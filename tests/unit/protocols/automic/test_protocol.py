@@ -652,7 +652,7 @@ def test_reading_a_record():
 
 @pytest.mark.parametrize("run_id", ["7/../8", "", "0", -1, True, "7?x=1", "abc"])
 def test_what_is_no_run_id_never_reaches_a_path(run_id):
-    with pytest.raises(ConfigurationError, match="no RunID"):
+    with pytest.raises(ConfigurationError, match="not a RunID"):
         AE.execution(run_id)
 
 

@@ -35,7 +35,7 @@ def test_what_is_no_client(client: str) -> None:
 
 @pytest.mark.parametrize("run_id", ["", "0", "x", True, "-7"])
 def test_what_is_no_run(run_id: Any) -> None:
-    with pytest.raises(ConfigurationError, match="no RunID"):
+    with pytest.raises(ConfigurationError, match="not a RunID"):
         run_number(run_id)
 
 

@@ -51,7 +51,7 @@ def test_flat_and_in_parts_are_the_same(flat: dict[str, Any], parts: dict[str, A
             "Did you mean 'token'",
         ),
         ({"outcome": {"http": {"422": "fail"}}}, "Did you mean 'failed'"),
-        ({"outcome": {"http": {"42": "failed"}}}, "no status code"),
+        ({"outcome": {"http": {"42": "failed"}}}, "not a status code"),
         ({"outcome": {"unknown": "panic"}}, "is one of"),
         ({"outcome": "x"}, "mapping"),
         ({"poll": 5}, "mapping, or one line"),

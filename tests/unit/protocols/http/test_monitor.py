@@ -202,7 +202,7 @@ def test_a_200_that_could_not_answer_is_worth_another_try() -> None:
     body = {"success": False, "errors": [{"code": "606", "message": "too many calls"}]}
     with pytest.raises(TransientError, match="606: too many calls"):
         ask(profile, handle, 200, body)
-    with pytest.raises(UnreadableAnswerError, match="no JSON"):
+    with pytest.raises(UnreadableAnswerError, match="not a JSON document"):
         ask(profile, handle, 200, b"<html>maintenance</html>")
 
 

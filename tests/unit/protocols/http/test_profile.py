@@ -348,7 +348,7 @@ def test_a_relative_address_is_resolved_against_the_url_that_answered(
     ],
 )
 def test_an_address_that_is_none_is_refused(reference: str) -> None:
-    with pytest.raises(UnreadableAnswerError, match="no usable http"):
+    with pytest.raises(UnreadableAnswerError, match="not a usable http"):
         absolute(reference, answer(202), job="j", what="Location")
 
 
