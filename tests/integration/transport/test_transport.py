@@ -734,7 +734,7 @@ async def asked(server: ByteServer) -> None:
         if server.requests:
             return
         await asyncio.sleep(0.01)
-    raise TimeoutError("not asked for")
+    raise TimeoutError("nobody asked")
 
 
 @pytest.fixture
