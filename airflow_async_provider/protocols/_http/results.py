@@ -379,7 +379,7 @@ class ResultReader:
         first = replace(first, paged=True, items=pages.items, repeats_header=pages.csv_header)
         if not (pages.into and pages.count):
             return first
-        urls = numbered(pages, first.url, answer)
+        urls = numbered(pages, str(first.url), answer)
         if urls is None:
             raise self._nowhere(answer, str(pages.count), job)
         return replace(first, pages=tuple(replace(first, url=url) for url in urls[1:]))
