@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import random
 import re
 import socket
 import time
 from collections.abc import Iterator
-from itertools import zip_longest
 
 import psutil
 
@@ -204,7 +204,8 @@ class Ends:
         """Let them end, and with them those of a run that starts only then: workers have the same way."""
         scene = self._scene
         with self.one_by_one:
-            for name, key in unfinished_jobs(scene)[::2]:
+            jobs = unfinished_jobs(scene)
+            for name, key in jobs[: len(jobs) // 2]:
                 finish(name, scene.world.simulators[name], key)
                 time.sleep(BETWEEN)
         with self.at_once:
@@ -216,12 +217,14 @@ class Ends:
 
 
 def unfinished_jobs(scene: Scene) -> list[tuple[str, int]]:
-    """The jobs that run, by simulator and key, those of one after those of another."""
+    """The jobs that run, by simulator and key, in an order that is the same for as many jobs."""
     found = [
-        [(name, key) for key in unfinished(name, simulator.describe())]
+        (name, key)
         for name, simulator in scene.world.simulators.items()
+        for key in unfinished(name, simulator.describe())
     ]
-    return [job for turn in zip_longest(*found) for job in turn if job is not None]
+    random.Random(7).shuffle(found)
+    return found
 
 
 def memory(scene: Scene, names: list[str]) -> dict[str, int]:
