@@ -34,6 +34,7 @@ from airflow_async_provider._callbacks.address import (
 )
 from airflow_async_provider._callbacks.admission import (
     AUTHENTICATED_WORKERS,
+    MAX_DROPPED,
     MAX_PROVEN,
     MAX_UNPROVEN,
     UNAUTHENTICATED_WORKERS,
@@ -67,6 +68,9 @@ MAX_READ = 30.0
 
 #: Refusals are logged once in so many seconds, with their number: a flood must not fill the disk.
 REFUSAL_LOG_PAUSE = 60.0
+
+#: What strangers get, apart from 503: nobody who is refused so has more to say on this connection.
+_REFUSALS = frozenset({400, 401, 404, 405})
 
 #: Key of the request's scope that says whether its secret carries a proof.
 _PROVEN = "async_provider.proven"
@@ -182,6 +186,7 @@ class _Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        send = _closing(scope, send)
         if scope["type"] == "http" and not scope["path"].endswith(HEALTH):
             _, door, tail = split(scope["path"])
             on_page = door is TASKS and tail.endswith(CONFIRM)
@@ -200,6 +205,31 @@ class _Gate:
             else:  # no address: 404 or 405, from the router, but no sooner than any other refusal
                 await self._receiver.wait_for_turn(receive)
         await self._app(scope, receive, send)
+
+
+def _closing(scope: Scope, send: Send) -> Send:
+    """
+    Ends the connection of whoever is refused.
+
+    The server has read what else was sent on it by then, thousands of requests perhaps, and forgets them.
+    Somebody who still sends a large body would lose the answer by that, and keeps the connection.
+    """
+
+    async def sends(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            status = message["status"]
+            refused = status in _REFUSALS or (status == 503 and not scope.get(_PROVEN))
+            if refused and _says_little(scope):
+                message["headers"] = [*message.get("headers", ()), (b"connection", b"close")]
+        await send(message)
+
+    return sends
+
+
+def _says_little(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    length = headers.get(b"content-length", b"0")
+    return b"transfer-encoding" not in headers and length.isdigit() and int(length[:9]) <= MAX_DROPPED
 
 
 class _Receiver:

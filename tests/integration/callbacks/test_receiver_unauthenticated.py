@@ -98,6 +98,47 @@ def test_all_of_them_get_the_same_answer_and_leave_nothing_but_one_line(
     assert "nonsense" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("target", "method", "code"),
+    [
+        ("{task}/" + "x" * 43, "POST", 401),
+        (f"{PREFIX}{ROUTE}/rubbish/x", "POST", 401),
+        (f"{PREFIX}/admin", "POST", 404),
+        ("{task}/" + "x" * 43, "DELETE", 405),
+    ],
+)
+def test_who_is_refused_says_no_more_on_that_connection(
+    fresh: World, target: str, method: str, code: int
+) -> None:
+    """Thousands of requests may lie behind the first one, and each would take its turn."""
+    path = target.format(task=f"/{fresh.task().path}")
+    once = f"{method} {path} HTTP/1.1\r\nHost: airflow\r\nContent-Length: 0\r\n\r\n".encode()
+    answer = raw(fresh.url, once * 50)
+    assert answer.startswith(f"HTTP/1.1 {code} ".encode())
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close\r\n" in answer
+
+
+@pytest.mark.parametrize("how", [f"Content-Length: {64 * 1024 + 1}", "Transfer-Encoding: chunked"])
+def test_who_still_sends_a_large_body_gets_its_refusal(fresh: World, how: str) -> None:
+    """Closing the connection under it would take the answer away."""
+    head = f"POST /{fresh.task().path}/{'x' * 43} HTTP/1.1\r\nHost: airflow\r\n{how}\r\n\r\n"
+    with connected(fresh.url) as connection:
+        connection.sendall(head.encode())
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"connection: close" not in answer
+
+
+def test_an_authentic_sender_keeps_its_connection(fresh: World) -> None:
+    task = fresh.task()
+    head = f"POST /{task.path}/{task.address.secret} HTTP/1.1\r\nHost: airflow\r\n"
+    once = f"{head}Content-Length: {len(ENDED)}\r\n\r\n".encode() + ENDED
+    last = once.replace(b"Host:", b"Connection: close\r\nHost:", 1)
+    answer = raw(fresh.url, once * 2 + last)
+    assert answer.count(b"HTTP/1.1 200 ") == 3
+
+
 def test_the_line_is_repeated_once_a_minute_with_the_number(
     fresh: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
