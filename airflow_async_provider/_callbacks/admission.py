@@ -50,11 +50,10 @@ MAX_BUFFERED = 64 * 1024 * 1024
 MAX_REFUSALS = 200
 REFUSALS_FORGOTTEN = 20.0
 
-#: Refusals are answered at once up to so many a second; beyond that each waits for its turn, up to so long
-#: (seconds; proxies as a rule give up after 60). Airflow's own layers around ours, its access log among them,
-#: take about 3 ms of CPU for each request, whatever comes of it.
+#: Refusals are answered at once up to so many a second; beyond that they wait, and so many a second are let
+#: go. Airflow's own layers around ours, its access log among them, take about 3 ms of CPU for each request,
+#: whatever comes of it.
 MAX_PROMPT_REFUSALS = 20.0
-MAX_DELAY = 50.0
 
 #: So many refusals may wait for their turn together; the next ones are answered at once.
 MAX_DELAYED = 2000
@@ -110,13 +109,15 @@ class Lane:
 
 
 class Refusals:
-    """How many there have been of late."""
+    """How many there have been of late, and those that wait for their turn."""
 
     def __init__(self) -> None:
         self._count = 0.0
         self._at = time.monotonic()
         self._next_answer = 0.0
-        self._delayed = 0
+        #: who waits, in order; each is let go by ending its time
+        self._waiting: dict[asyncio.Timeout, None] = {}
+        self._letting_go: asyncio.Task[None] | None = None
 
     def too_many(self) -> bool:
         """Whether the slow lane is closed at the moment."""
@@ -130,19 +131,37 @@ class Refusals:
         self._count += 1
 
     async def wait_for_turn(self, receive: Receive) -> None:
-        """Wait until this refusal may be answered, or until nobody waits for it any more."""
-        now = time.monotonic()
-        turn = max(now, self._next_answer)
-        self._next_answer = min(turn + 1.0 / MAX_PROMPT_REFUSALS, now + MAX_DELAY)
-        if turn <= now + 1.0 or self._delayed >= MAX_DELAYED:
+        """
+        Wait until this refusal may be answered, or until nobody waits for it any more.
+
+        Turns are given out one after the other and not beforehand: an event loop that was busy for a moment
+        must not find all turns of that moment at once, be busy with them, and so on.
+        """
+        if not self._waiting:
+            now = time.monotonic()
+            turn = max(now, self._next_answer)
+            if turn <= now + 1.0:
+                self._next_answer = turn + 1.0 / MAX_PROMPT_REFUSALS
+                return
+        if len(self._waiting) >= MAX_DELAYED:
             return
-        self._delayed += 1
-        try:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(turn - now):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None) as turn_of_mine:
+                self._waiting[turn_of_mine] = None
+                if self._letting_go is None or self._letting_go.done():
+                    self._letting_go = asyncio.create_task(self._let_go())
+                try:
                     await _has_left(receive)
-        finally:
-            self._delayed -= 1
+                finally:
+                    self._waiting.pop(turn_of_mine, None)
+
+    async def _let_go(self) -> None:
+        while self._waiting:
+            await asyncio.sleep(1.0 / MAX_PROMPT_REFUSALS)
+            for first in self._waiting:
+                del self._waiting[first]
+                first.reschedule(asyncio.get_running_loop().time())
+                break
 
 
 async def _has_left(receive: Receive) -> None:
