@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -145,6 +146,11 @@ class Refusals:
                 return
         if len(self._waiting) >= MAX_DELAYED:
             return
+        if self._letting_go is None:
+            # Requests that wait grow old, so that Python's garbage collector looks through all that is alive,
+            # again and again: for half a second and more of CPU each time, in which nobody is answered. What
+            # the API server has loaded by now is left out from now on, as Airflow does it in its scheduler.
+            gc.freeze()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(None) as turn_of_mine:
                 self._waiting[turn_of_mine] = None

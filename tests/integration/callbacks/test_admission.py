@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
 from collections import Counter
@@ -270,6 +271,27 @@ def test_who_leaves_is_forgotten_before_its_turn(monkeypatch: pytest.MonkeyPatch
         assert left > body - 2 * admission.MAX_DROPPED
     else:
         asyncio.run(refuse())
+
+
+def test_the_first_flood_takes_what_is_loaded_out_of_garbage_collection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    frozen: list[None] = []
+    monkeypatch.setattr(gc, "freeze", lambda: frozen.append(None))
+    refusals = Refusals()
+
+    async def wait(number: int) -> None:
+        waiting = [asyncio.create_task(refusals.wait_for_turn(stays)) for _ in range(number)]
+        await asyncio.sleep(0)
+        for task in waiting:
+            task.cancel()
+        await asyncio.wait(waiting)
+
+    asyncio.run(wait(int(admission.MAX_PROMPT_REFUSALS)))
+    assert not frozen
+    for _ in range(2):
+        asyncio.run(wait(5))
+        assert len(frozen) == 1
 
 
 def test_no_more_than_a_number_wait_together(monkeypatch: pytest.MonkeyPatch) -> None:

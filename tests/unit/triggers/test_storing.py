@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whose claim a result is while the thread that stores it comes to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import Any
+
+import pytest
+
+from airflow_async_provider.protocols import JobHandle, JobState, JobStatus
+from airflow_async_provider.triggers import _storing
+from airflow_async_provider.triggers._storing import StoreRequest, stored_result
+
+
+class Held:
+    """A claim that notes what becomes of it."""
+
+    released: list[Any]
+
+    def __init__(self, *_: Any) -> None:
+        type(self).released = []
+
+    async def take(self) -> None:
+        """Nobody else has it."""
+
+    async def release(self, stored: Any = None) -> None:
+        """Noted."""
+        self.released.append(stored)
+
+
+class Work:
+    """A thread that stores, and hears or does not hear that it shall end."""
+
+    hears = True
+
+    def __init__(self, *_: Any) -> None:
+        self.over = threading.Event()
+        self.let_go = threading.Event()
+        started.append(self)
+
+    def __call__(self) -> dict[str, Any]:
+        self.let_go.wait(30)
+        self.over.set()
+        return {}
+
+    def stop(self) -> None:
+        """The trigger ends."""
+        if self.hears:
+            self.let_go.set()
+
+
+started: list[Work] = []
+
+
+@pytest.mark.parametrize("hears", [True, False])
+def test_a_claim_ends_with_the_thread_and_not_before(monkeypatch: pytest.MonkeyPatch, hears: bool) -> None:
+    """Else another triggerer would write to the same place beside it."""
+    monkeypatch.setattr(_storing, "Claim", Held)
+    monkeypatch.setattr(_storing, "_Storing", Work)
+    monkeypatch.setattr(Work, "hears", hears)
+    if not hears:
+        monkeypatch.setattr(_storing, "STOPPED_WITHIN", 0.01)
+    started.clear()
+
+    async def cancelled() -> None:
+        storing = asyncio.create_task(
+            stored_result(
+                StoreRequest(destination="s3://b/x", options={}),
+                JobHandle("http_location", "7", 0.0),
+                JobStatus(JobState.SUCCEEDED),
+                conn_id=None,
+                task=None,
+                log=logging.getLogger(__name__),
+            )
+        )
+        while not started:  # noqa: ASYNC110 - a thread begins
+            await asyncio.sleep(0.01)
+        storing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await storing
+
+    try:
+        asyncio.run(cancelled())
+        assert Held.released == ([None] if hears else [])
+    finally:
+        started[0].let_go.set()
