@@ -162,7 +162,7 @@ docs: $(DOCS_VENV)/docs.stamp  ## build the documentation into docs/_build/html
 
 .PHONY: screenshots
 screenshots: $(VENV)/dev.stamp  ## renew the pictures of the documentation: a real Airflow in Chromium
-	SCREENSHOTS=docs/_static $(BIN)/python -m pytest tests/system/test_page.py tests/system/test_forms.py
+	SCREENSHOTS=docs/_static $(BIN)/python -m pytest tests/integration/page/test_airflows_ui.py tests/system/test_forms.py
 
 .PHONY: package
 package: $(VENV)/package.stamp  ## wheel, sdist and SBOM into dist/, the same bytes from the same commit

@@ -234,7 +234,7 @@ def reader() -> list[dict[str, Any]]:
         "last page": Query(offset=9950),
         "first page, by task": Query(sort="-task"),
         "first page, by last poll": Query(sort="-last_poll"),
-        "a search that finds one": Query(search="exports job-77"),
+        "a search that finds one": Query(search="event/77/apiitems a_connection"),
         "a search that finds nothing": Query(search="no such job"),
         "failing polls alone": Query(only="failing"),
     }

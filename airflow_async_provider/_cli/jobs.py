@@ -67,7 +67,7 @@ def _list(api: Api, arguments: Namespace, echo: Echo) -> int:
         return DONE
     for line in table([COLUMNS, *(_cells(job, now) for job in jobs)]):
         echo(line)
-    kinds = {"late": "past the deadline", "near": "due within an hour", "failing": "polls failing"}
+    kinds = {"late": "past the deadline", "near": "due within an hour", "failing": "with failing polls"}
     need = [f"{tally[name]} {words}" for name, words in kinds.items() if tally.get(name)]
     echo(", ".join([f"{len(jobs)} of {total} waiting jobs", *need]))
     return DONE

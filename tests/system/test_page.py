@@ -2,15 +2,13 @@
 """
 The page "Remote jobs" in a real browser and a real Airflow, behind a path prefix and with users of its own.
 
-With ``SCREENSHOTS=docs/_static`` in the environment the pictures of the documentation are taken anew.
+What needs no triggerer and no worker is tested on each supported Airflow in
+``tests/integration/page/test_airflows_ui.py``, where the pictures of the documentation are taken, too.
 """
 
 from __future__ import annotations
 
-import os
-import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -21,20 +19,20 @@ from tests.support.harness.airflow_config import SETTLE
 from tests.support.harness.airflow_with_users import PREFIX, AirflowWithUsers
 from tests.support.harness.browser import Browser, program
 from tests.support.harness.servers import SimulatorProcess
+from tests.support.page_frame import (
+    inside,
+    now_inside,
+    press_action,
+    see_inside,
+    set_theme,
+    show_list,
+    shown_in,
+    sign_in,
+)
 
 pytestmark = pytest.mark.skipif(program() is None, reason="there is no Chromium on this machine")
 
-SCREENSHOTS = os.environ.get("SCREENSHOTS")
 WIDTH, HEIGHT = 1500, 900
-
-#: Runs a function on the document of the frame in which Airflow shows the page. Not with the frame's own
-#: ``eval``, which the page's policy forbids.
-IN_FRAME = """(...given) => {
-  const frame = document.querySelector("iframe[title='Remote jobs']");
-  const inner = frame?.contentWindow;
-  if (!inner?.document?.body) return null;
-  return ((window, document) => (%s)(...given))(inner, inner.document);
-}"""
 
 
 @pytest.fixture(scope="module", name="simulators")
@@ -68,7 +66,7 @@ def connect(airflow: AirflowWithUsers, aso: SimulatorProcess, automic: Simulator
 @pytest.fixture(scope="module", name="waiting")
 def waiting_fixture(airflow: AirflowWithUsers) -> tuple[str, str, str]:
     """Runs of the three DAGs, whose tasks wait and have been polled."""
-    conf = {"exports": 26, "runs": 25} if SCREENSHOTS else {"exports": 2, "runs": 1}
+    conf = {"exports": 2, "runs": 1}
     many = airflow.client.trigger("nightly_exports", conf=conf)
     one = airflow.client.trigger("single_export")
     acted_on = airflow.client.trigger("single_run")
@@ -86,44 +84,8 @@ def browser_fixture(airflow: AirflowWithUsers) -> Iterator[Browser]:
         yield browser
 
 
-def sign_in(browser: Browser, airflow: AirflowWithUsers, user: str) -> None:
-    """What the login page does: the token as a cookie."""
-    browser._send(
-        "Network.setCookie", name="_token", value=airflow.token(user), url=airflow.root, path=PREFIX
-    )
-
-
-def inside(browser: Browser, code: str, *given: Any, what: str = "") -> Any:
-    """Wait until a function in the frame gives something."""
-    return browser.wait(IN_FRAME % code, *given, what=what or code)
-
-
-def now_inside(browser: Browser, code: str, *given: Any) -> Any:
-    """What a function in the frame gives at this moment."""
-    return browser.run(IN_FRAME % code, *given)
-
-
-def see_inside(browser: Browser, text: str) -> None:
-    inside(browser, "t => document.body.innerText.includes(t)", text, what=f"{text!r} in the frame")
-
-
-def shown_in(browser: Browser, selector: str = "body") -> str:
-    return str(now_inside(browser, "s => document.querySelector(s)?.innerText ?? ''", selector))
-
-
 def show(browser: Browser, airflow: AirflowWithUsers) -> None:
-    """Open the list. Airflow 3.3 loads the frame once more when it has put its address into its own."""
-    browser.open(f"{airflow.root}/plugin/remote-jobs")
-    for _ in range(2):
-        see_inside(browser, "single_export.export")
-        time.sleep(1)
-    see_inside(browser, "single_export.export")
-
-
-def take(browser: Browser, name: str) -> None:
-    """A picture for the documentation, when it is asked for."""
-    if SCREENSHOTS:
-        browser.screenshot(Path(SCREENSHOTS) / f"{name}.png")
+    show_list(browser, airflow, "single_export.export")
 
 
 def test_rights_are_airflows_own(airflow: AirflowWithUsers, waiting: tuple[str, str, str]) -> None:
@@ -139,7 +101,6 @@ def test_the_list_answers_what_a_person_asks_at_night(
     airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
-    take(browser, "remote_jobs")
     (job,) = airflow.jobs(dag_id="single_export")
     line = inside(
         browser,
@@ -194,18 +155,8 @@ def test_it_is_light_and_dark_as_airflow_is(
     airflow: AirflowWithUsers, waiting: tuple[str, str, str], browser: Browser
 ) -> None:
     show(browser, airflow)
-    switch = """t => {
-      const names = window.parent.document.documentElement.classList;
-      if (!names.contains(t)) {
-        names.remove("dark", "light");
-        names.add(t);
-      }
-      return document.documentElement.dataset.theme === t;
-    }"""
     for theme in ("dark", "light"):
-        inside(browser, switch, theme)
-        if theme == "dark":
-            take(browser, "remote_jobs_dark")
+        set_theme(browser, theme)
 
 
 def test_a_narrow_window_shows_the_same(
@@ -214,7 +165,6 @@ def test_a_narrow_window_shows_the_same(
     browser.resize(520, 900)
     try:
         show(browser, airflow)
-        take(browser, "remote_jobs_narrow")
         # Nothing has to be scrolled sideways, and each value says what it is.
         assert now_inside(browser, "() => document.documentElement.scrollWidth <= window.innerWidth")
         assert (
@@ -250,7 +200,6 @@ def test_the_tab_of_a_task_shows_its_job_and_timeline(
     text = shown_in(browser)
     for words in ("JAGGAER ASO", "aso_of_page", "Deadline", "Last poll", "Next poll", "running"):
         assert words in text, words
-    take(browser, "remote_jobs_one")
 
 
 def test_the_tab_of_a_run_shows_the_runs_own(
@@ -271,7 +220,7 @@ def test_a_person_polls_now_and_cancels(
     job = wait_until(lambda: waiting_for(airflow, 0.0), "the task to wait", 300, interval=0.5)
     run = quote(run_id, safe="")
     browser.open(f"{airflow.root}/dags/single_run/runs/{run}/tasks/run/plugin/remote-jobs-task-instance")
-    do(browser, "Poll now")
+    press_action(browser, "Poll now")
     inside(browser, "() => document.getElementById('status').textContent.includes('resumed on a worker')")
 
     again = job["waiting_since"]
@@ -280,7 +229,7 @@ def test_a_person_polls_now_and_cancels(
     assert "Resumed by admin on the page Remote jobs, to poll the job." in log
     assert automic.journal()["counts"].get("job_cancelled", 0) == before  # its trigger took it for no kill
 
-    do(browser, "Cancel the remote job")
+    press_action(browser, "Cancel the remote job")
     assert airflow.client.wait_run("single_run", run_id) == "failed"
     assert automic.journal()["counts"]["job_cancelled"] == before + 1
     task = airflow.client.task("single_run", run_id, "run")
@@ -295,17 +244,6 @@ def waiting_for(airflow: AirflowWithUsers, since: float) -> dict[str, Any] | Non
         if job["polls"] and since < job["waiting_since"] < found["now"] - SETTLE - 1:
             return dict(job)
     return None
-
-
-def do(browser: Browser, action: str) -> None:
-    """Press a button of the job's tab, and confirm."""
-    press = """t => {
-      const button = [...document.querySelectorAll("#actions button")].find((b) => b.textContent === t);
-      button?.click();
-      return document.getElementById("ask")?.open === true;
-    }"""
-    inside(browser, press, action)
-    inside(browser, "() => { document.getElementById('yes').click(); return true; }")
 
 
 def test_what_has_come_is_a_click_away(

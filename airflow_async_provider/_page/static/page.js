@@ -31,7 +31,7 @@ const single = !ofHistory && Boolean(scope.dag_id && scope.run_id && scope.task_
 
 // -- words ------------------------------------------------------------------------------------------------
 
-const percent = (job) => (job.progress == null ? "" : `${Math.round(job.progress * 100)} %`);
+const percent = (job) => (job.progress == null ? "" : `${Math.round(job.progress * 100)}\u00a0%`);
 
 function lastPoll(job, now) {
   if (job.last_poll_at == null) return [job.reported_at ? "none yet" : "not reported yet", "", ""];
@@ -87,16 +87,18 @@ const COLUMNS = [
       link(taskName(j), taskPath(j), (e) => leave(e, taskPath(j))), whichRun(j),
     ],
   })],
-  ["system", "System", (j) => ({ nodes: () => [make("span", j.system || "not reported yet"), ...small(j.conn_id)] })],
+  ["system", "System", (j) => ({ cls: "narrow", nodes: () => [make("span", j.system || "not reported yet"), ...small(j.conn_id)] })],
   ["label", "Job", (j) => ({
     cls: "job", key: j.remote_url, nodes: () => [...remote(j), ...small(j.label === j.map_label ? "" : j.label)],
   })],
   ["state", "State", (j) => ({
     nodes: () => {
-      const bar = j.progress == null ? []
-        : [make("progress", "", { value: j.progress, max: 1, ariaLabel: "Progress" }), make("span", ` ${percent(j)}`)];
+      const bar = make("div", "", { className: "bar" });
+      if (j.progress != null) {
+        bar.append(make("progress", "", { value: j.progress, max: 1, ariaLabel: "Progress" }), `\u00a0${percent(j)}`);
+      }
       return [make("span", j.remote_status || j.state || "waiting"), ...small(j.state === "running" ? "" : j.state),
-        ...(bar.length ? [make("br"), ...bar] : [])];
+        ...(j.progress == null ? [] : [bar])];
     },
   })],
   ["age", "Waiting", (j, now) => ({
@@ -121,6 +123,7 @@ const COLUMNS = [
     nodes: () => [make("span", j.callback ? "expected" : ""), ...small(lastDelivery(j, now))],
   })],
   ["triggerer", "Triggerer", (j) => ({
+    cls: "triggerer",
     nodes: () => [make("span", j.triggerer || (j.triggerer_id ? String(j.triggerer_id) : "none yet"),
       { className: j.triggerer_id ? "" : "warn" })],
   })],
@@ -164,12 +167,13 @@ function fill(cell, wanted) {
   if (cell.dataset.print === print) return;
   cell.dataset.print = print;
   cell.replaceChildren(...nodes);
+  cell.dataset.empty = String(!cell.textContent);
 }
 
 /** How many wait, and how many need attention: each number shows those alone. */
 function tell(tally) {
   const words = [["", "all", "waiting"], ["late", "late", "past the deadline"], ["near", "near", "due within an hour"],
-    ["failing", "failing", "polls failing"]];
+    ["failing", "failing", "with failing polls"]];
   const print = JSON.stringify([tally, view.only]);
   if ($("tally").dataset.print === print) return;
   $("tally").dataset.print = print;
@@ -362,6 +366,7 @@ function begin() {
   follow();
   $("list").hidden = single || ofHistory;
   $("one").hidden = !single;
+  if (single) $("title").textContent = "Remote job";
   $("back").hidden = !here.back;
   $("to-history").hidden = single || ofHistory;
   $("to-history").firstElementChild.href = `./?${query({ ...scope, view: "deliveries" })}`;
