@@ -146,6 +146,7 @@ class FilesWriter:
         :raises DestinationExistsError: ``fail`` and one of them is there
         """
         self._manifest.prepare()
+        self._manifest.expect_many()
         resumed = self._journal.read()
         ours = self._journal.claimed
         if resumed:

@@ -73,6 +73,10 @@ class Destination(ABC):
         """
         self.prepare()
 
+    def expect_many(self) -> None:
+        """Many others will :meth:`share` it; called after :meth:`prepare`."""
+        return
+
     @abstractmethod
     def size(self) -> int | None:
         """Number of bytes of what lies there, None when nothing does."""

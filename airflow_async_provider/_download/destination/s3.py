@@ -18,6 +18,7 @@ from airflow_async_provider._download.destination.s3_multipart import (
     MultipartUpload,
     part_size,
 )
+from airflow_async_provider._download.destination.s3_small import SmallObjects
 from airflow_async_provider._download.options import IfExists
 from airflow_async_provider._download.s3_arguments import check_s3_arguments
 from airflow_async_provider._download.source.base import ByteSource, fill
@@ -63,6 +64,7 @@ class S3Object(Destination):
         self._options = check_s3_arguments(options)
         self._hook: Any = None
         self._one_part_at_a_time = False
+        self._small: SmallObjects | None = None
 
     @property
     def hook(self) -> Any:
@@ -232,11 +234,16 @@ class S3Object(Destination):
         except (ClientError, BotoCoreError) as error:
             raise self._error("be removed", error) from error
 
+    def expect_many(self) -> None:
+        """Many small objects will share its client; called before threads do, see :class:`SmallObjects`."""
+        self._small = SmallObjects(self.hook, self.bucket)
+
     def share(self, other: Destination) -> None:
         """Use its client: to make one takes longer than to send a small file."""
         if isinstance(other, S3Object):
             self._hook = other.hook
             self._one_part_at_a_time = True
+            self._small = other._small if other.bucket == self.bucket else None
 
     def connect_within(self, seconds: float) -> None:
         """
@@ -278,6 +285,13 @@ class S3Object(Destination):
             if whole or filled < len(first):
                 source.read(1)  # lets the source say whether this was truly the end
                 body = first if filled == len(first) else first[:filled]
+                plain = accepted(client, "PutObject", extra)
+                if (
+                    self._small is not None
+                    and self.if_exists != "fail"
+                    and self._small.put(self.key, body, sha256=source.sha256, extra=plain)
+                ):
+                    return
                 create(lambda **new: client.put_object(**arguments("PutObject"), Body=body, **new))
             else:
                 upload = MultipartUpload(
