@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Any
 
@@ -142,21 +143,26 @@ def show_map_index(name: str) -> None:
     task_runner.SUPERVISOR_COMMS.send(msg=SetRenderedMapIndex(rendered_map_index=name))
 
 
-async def apush_return_value(task: TaskKey, value: Any, *, mapped_over: bool) -> None:
+async def apush_return_value(task_instance: Any, value: Any, *, mapped_over: bool) -> None:
     """
     Push the return value of a task that its trigger ends, as its worker would have done (Airflow >= 3.3).
 
     Not with the event that ends the task: Airflow encodes such values twice (seen in 3.3, read in 3.4). In a
     thread, as a large value takes its time to be encoded, and a backend may write it to a bucket.
 
+    :param task_instance: the trigger's
     :param mapped_over: a task below is expanded over the value
     :raises Exception: Airflow did not answer, or cannot hold the value
     """
     from airflow.sdk.execution_time.xcom import XCom  # the configured backend: others read this value
 
-    length = {"_mapped_length": len(value)} if mapped_over else {}
-    push = partial(XCom.set, XCom.XCOM_RETURN_KEY, value, **_where(task), **length)
-    await asyncio.get_running_loop().run_in_executor(_pushing, push)
+    push = partial(XCom.set, XCom.XCOM_RETURN_KEY, value, **_where(key_of(task_instance)))
+    if mapped_over and (with_length := getattr(XCom, "_push", None)) is not None:  # Airflow >= 3.4
+        push = partial(with_length, task_instance, XCom.XCOM_RETURN_KEY, value, mapped_length=len(value))
+    elif mapped_over:
+        push = partial(push, _mapped_length=len(value))
+    # With the context: from 3.4 on it tells Airflow which task a trigger is of.
+    await asyncio.get_running_loop().run_in_executor(_pushing, copy_context().run, push)
 
 
 async def apush_link(task: TaskKey, key: str, address: str) -> None:

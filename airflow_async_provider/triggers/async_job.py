@@ -232,7 +232,7 @@ class AsyncJobTrigger(BaseTrigger):
                 tags = {"system": handle.protocol, "connection": self.conn_id or handle.conn_id or ""}
                 count("bytes_stored", stored["bytes"], **tags)
             if value is not None:
-                await apush_return_value(key_of(self.task_instance), value, mapped_over=end.mapped_over)
+                await apush_return_value(self.task_instance, value, mapped_over=end.mapped_over)
         except (NeedsWorkerError, AsyncJobError) as e:
             self.log.info("Job %s: a worker ends the task: %s", handle.shown_id, e)
             return False

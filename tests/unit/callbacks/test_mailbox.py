@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextvars import ContextVar
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,12 @@ import pytest
 
 from airflow_async_provider._callbacks import mailbox
 from airflow_async_provider._callbacks.address import TaskKey
-from airflow_async_provider._callbacks.mailbox import delivery_for, is_still_deferred, key_of
+from airflow_async_provider._callbacks.mailbox import (
+    apush_return_value,
+    delivery_for,
+    is_still_deferred,
+    key_of,
+)
 from airflow_async_provider._callbacks.registration import EMPTY_MAILBOX, Delivery
 
 TRY = UUID("019e1a2b-3c4d-7e5f-8a6b-7c8d9e0fabcd")
@@ -72,3 +78,31 @@ def test_whether_a_task_is_still_deferred_is_asked_where_airflow_does_not_tell(
     monkeypatch.setattr(mailbox, "HANDOVER_KILLS", False)
     assert asyncio.run(is_still_deferred(key)) is False
     assert len(asked) == 1
+
+
+#: As Airflow 3.4 keeps the task that a trigger is of.
+WHOSE: ContextVar[str] = ContextVar("whose", default="nobody's")
+
+
+@pytest.mark.parametrize(("mapped_over", "length"), [(True, 3), (False, None)])
+async def test_a_value_is_pushed_as_a_worker_would(
+    monkeypatch: pytest.MonkeyPatch, mapped_over: bool, length: int | None
+) -> None:
+    """Whatever this Airflow's own way is: with its length where tasks are expanded over it, as this task."""
+    from airflow.sdk.execution_time import task_runner
+
+    sent: list[tuple[Any, str]] = []
+
+    def send(msg: Any) -> None:
+        sent.append((msg, WHOSE.get()))
+
+    monkeypatch.setattr(task_runner, "SUPERVISOR_COMMS", SimpleNamespace(send=send), raising=False)
+    region = {"region_id": None, "region_index": None}
+    ti = SimpleNamespace(id=TRY, dag_id="d", run_id="r", task_id="t", map_index=-1, **region)
+    WHOSE.set("this task's")
+    await apush_return_value(ti, ["a", "b", "c"], mapped_over=mapped_over)
+
+    ((message, whose),) = sent
+    assert (message.key, message.value) == ("return_value", ["a", "b", "c"])
+    assert (message.dag_id, message.run_id, message.task_id, message.map_index) == ("d", "r", "t", -1)
+    assert (message.mapped_length, whose) == (length, "this task's")
