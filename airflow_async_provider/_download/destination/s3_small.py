@@ -88,11 +88,15 @@ class SmallObjects:
         if self._way is not None or key is None:
             return
         with self._lock:
-            if self._way is None and self._failures < MAX_FAILURES:
+            if self._unknown():
                 try:
                     self._way = _way(self._hook, self._client, request, _quoted(key))
                 except Exception:  # noqa: BLE001 - whatever it is must not end the request of boto3's
                     self._failures = MAX_FAILURES
+
+    def _unknown(self) -> bool:
+        """Whether another thread has not learned it meanwhile."""
+        return self._way is None and self._failures < MAX_FAILURES
 
 
 class _Way:
@@ -155,7 +159,7 @@ def _session(url: str, config: Any, verify: Any) -> Any:
 def _signer() -> type[Any]:
     from botocore.auth import S3SigV4Auth
 
-    class KnownHash(S3SigV4Auth):
+    class KnownHash(S3SigV4Auth):  # type: ignore[misc] # botocore gives no types here
         """Signs for a hash that is known already."""
 
         def __init__(self, *args: Any, sha256: str) -> None:
