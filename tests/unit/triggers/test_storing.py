@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider.protocols import JobHandle, JobState, JobStatus
 from airflow_async_provider.triggers import _storing
-from airflow_async_provider.triggers._storing import StoreRequest, stored_result
+from airflow_async_provider.triggers._storing import StoreRequest, in_reach, stored_result
 
 
 class Held:
@@ -87,3 +88,23 @@ def test_a_claim_ends_with_the_thread_and_not_before(monkeypatch: pytest.MonkeyP
         assert Held.released == ([None] if hears else [])
     finally:
         started[0].let_go.set()
+
+
+@pytest.mark.parametrize(
+    ("destination", "reached"),
+    [
+        ("/shared/x.csv", True),
+        ("file:///shared/deep/x.csv", True),
+        ("/shared2/x.csv", False),  # begins alike
+        ("/shared/../etc/x.csv", False),
+        ("/etc/x.csv", False),
+        ("/also/x.csv", True),
+        ("s3://bucket/x.csv", True),
+        ("memory://x.csv", False),
+    ],
+)
+def test_which_places_a_triggerer_reaches(
+    monkeypatch: pytest.MonkeyPatch, destination: str, reached: bool
+) -> None:
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_PATHS", "/shared/, /also, relative")
+    assert in_reach(StoreOptions().read(destination, folder=False)) is reached
