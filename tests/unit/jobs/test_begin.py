@@ -11,10 +11,15 @@ import pytest
 from airflow_async_provider import _metrics
 from airflow_async_provider._callbacks.registration import DURABLE_KEY
 from airflow_async_provider._jobs.run import JobRun
-from airflow_async_provider.errors import JobElsewhereError, SubmitUnknownError, TransientError
-from airflow_async_provider.protocols import JobHandle, Submitted
+from airflow_async_provider.errors import (
+    JobCancelledError,
+    JobElsewhereError,
+    SubmitUnknownError,
+    TransientError,
+)
+from airflow_async_provider.protocols import JobHandle, JobState, JobStatus, Submitted
 from tests.support.one_task import OneTask
-from tests.support.small_remote import FAILED, SUCCEEDED, SmallRemote, SmallTask
+from tests.support.small_remote import FAILED, RUNNING, SUCCEEDED, SmallRemote, SmallTask
 
 
 class Unlucky(SmallTask):
@@ -146,3 +151,21 @@ def test_what_a_try_decides_is_counted_as_airflow_s_own_operators_count_it(
     remote.jobs["8"] = SUCCEEDED
     assert task.run(make) == "8"
     assert counted() == ["reconnect_attempt", "already_succeeded"]
+
+
+@pytest.mark.parametrize("said", [None, RUNNING, SUCCEEDED])
+def test_a_task_that_is_killed_while_it_starts_its_job_cancels_it_if_it_runs(said: JobState | None) -> None:
+    class Killed(SmallTask):
+        def start(self, run: JobRun) -> Submitted:
+            self.on_kill()
+            handle = self.remote.start(said or RUNNING)
+            return Submitted(handle, None if said is None else JobStatus(said, remote_status="said at once"))
+
+    remote, task = SmallRemote(), OneTask()
+    if said is SUCCEEDED:
+        assert task.run(lambda: Killed(remote=remote)) == "7"
+        assert remote.cancelled == []
+        return
+    with pytest.raises(JobCancelledError, match=r"killed while it started the .* It was cancelled"):
+        task.run(lambda: Killed(remote=remote))
+    assert remote.cancelled == ["7"]

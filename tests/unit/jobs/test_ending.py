@@ -134,8 +134,20 @@ def test_the_length_is_reported_where_a_task_is_expanded_over_the_value() -> Non
         each.expand(item=made.output)
     assert end_of(made) == {"end": {"push": True, "mapped_over": True}}
     assert end_of(made, map_index=0) == PUSHED  # Airflow maps over a mapped task by its instances
-    made.do_xcom_push = False
-    assert end_of(made) == {}  # the worker raises Airflow's own error
+
+
+@ends
+def test_the_receiver_leaves_a_value_that_a_task_is_expanded_over_to_the_trigger() -> None:
+    """How long it is has to be noted as well, or nothing is expanded."""
+
+    @task
+    def each(item: Any) -> None:
+        """Take one."""
+
+    with DAG("d", schedule=None):
+        made = HttpAsyncJobOperator(task_id="t", endpoint="jobs", max_xcom_bytes=7)
+        each.expand(item=made.output)
+    assert end_of(made) == {"end": {"push": True, "mapped_over": True, "max_bytes": 7}}
 
 
 @ends

@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from airflow_async_provider.errors import JobTimeoutError, UnreadableAnswerError
+from airflow_async_provider.errors import AnswerTooLargeError, JobTimeoutError, UnreadableAnswerError
 from airflow_async_provider.protocols import JobHandle, JobStatus
 from airflow_async_provider.protocols._job import Cancellation
 from tests.support.one_task import OneTask, TaskDeferred
-from tests.support.small_remote import SmallRemote, SmallTask, resume
+from tests.support.small_remote import SUCCEEDED, SmallRemote, SmallTask, resume
 
 
 def test_what_the_worker_has_seen_while_it_lingered_goes_along_with_the_deferral() -> None:
@@ -93,3 +93,17 @@ def test_a_deadline_that_passes_while_the_answers_cannot_be_read_says_what_they_
     deferral.kwargs["run"]["deadline"] = time.time()
     with pytest.raises(JobTimeoutError, match="The last poll failed: the answer is a page for people"):
         resume(task, remote, deferral, state="timeout")
+
+
+def test_what_is_too_large_for_the_triggerer_is_polled_on_the_worker() -> None:
+    class Ending(SmallRemote):
+        def status(self, handle: JobHandle, *, tries: int = 5) -> JobStatus:
+            if len(self.asked) >= 2:
+                self.jobs[handle.job_id] = SUCCEEDED
+            return super().status(handle, tries=tries)
+
+    remote, task = Ending(), OneTask()
+    deferral = task.begin(lambda: SmallTask(remote=remote))
+    result = resume(task, remote, deferral, state="error", error=AnswerTooLargeError.__name__)
+    assert result == "7"  # and no second deferral, which would bring the same answer again
+    assert len(remote.asked) == 3

@@ -79,6 +79,7 @@ def test_what_has_to_be_fetched_or_decided_needs_a_worker(status: JobStatus | No
         Result(value="x" * 99),
         Result(value=float("inf")),
         Result(value="<html><body>Log in", body=b"<html><body>Log in", media_type="text/html"),
+        Result(value="\u00fc" * 60),  # bytes count, and not letters
     ],
 )
 def test_what_is_no_result_or_too_large_is_an_error_that_a_worker_raises(result: Result) -> None:
