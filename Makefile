@@ -38,6 +38,8 @@ BENCHMARKS := poll_cpu bad_neighbours waiting outage ending automic_batch storin
 	download_s3 download_files download_ranges imports page_reports
 # Each vendor's example with its callbacks and stored results, what a person sees of waiting tasks, and no secret anywhere.
 SYSTEM_SHORT := tests/system/test_examples.py tests/system/test_waiting_seen.py tests/system/test_secrets.py
+# They have an Airflow of their own.
+SYSTEM_OWN := tests/system/test_page.py tests/system/test_forms.py tests/system/test_quickstart.py
 # What differs most between releases of Airflow.
 SYSTEM_RELEASES := tests/system/test_harness.py tests/system/test_callbacks.py tests/system/test_asset_watcher.py \
 	tests/system/test_automic.py
@@ -101,6 +103,12 @@ real-servers: $(VENV)/dev.stamp .venv-servers/servers.stamp  ## descriptions on 
 .PHONY: system
 system: $(VENV)/dev.stamp  ## tests on a real Airflow, the demo's runs among them (some minutes)
 	$(BIN)/python -m pytest tests/system --durations=12
+
+.PHONY: system-shared system-own
+system-shared: $(VENV)/dev.stamp  ## of these all that share one Airflow
+	$(BIN)/python -m pytest $(filter-out $(SYSTEM_OWN),$(wildcard tests/system/test_*.py)) --durations=12
+system-own: $(VENV)/dev.stamp  ## of these the page, the forms and the quickstart, which have one of their own
+	$(BIN)/python -m pytest $(SYSTEM_OWN) --durations=12
 
 .PHONY: system-short
 system-short: $(VENV)/dev.stamp  ## of these the examples of all vendors, what a person sees, and no secret (4 minutes)

@@ -21,6 +21,7 @@ from types import ModuleType
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.garbage import pytest_collection  # noqa: F401 - a hook
 from tests.support.inputs import examples, pytest_runtest_makereport, pytest_terminal_summary  # noqa: F401 - hooks
 from tests.support.order import pytest_collection_modifyitems, pytest_report_header  # noqa: F401 - hooks
 
