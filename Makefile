@@ -126,6 +126,11 @@ bench-smoke: $(VENV)/dev.stamp  ## a small run of every benchmark, and of benchm
 covered: $(VENV)/dev.stamp  ## unit and integration tests with branch coverage, which must be 95 % or more
 	$(PYTEST) tests/unit tests/integration --cov --cov-report=term --cov-fail-under=95
 
+# In a new environment, each process of "covered" would compile all of Airflow for itself, and all of the tests.
+.PHONY: compiled
+compiled: $(VENV)/dev.stamp  ## collect all tests, which compiles what they import, once
+	@$(BIN)/python -m pytest --collect-only -qq tests/unit tests/integration tests/system
+
 .PHONY: failed-again
 failed-again: $(VENV)/dev.stamp  ## what has failed in the last run of TESTS, once more and one by one
 	$(BIN)/python -m pytest --last-failed --last-failed-no-failures none $(TESTS)
