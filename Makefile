@@ -31,7 +31,7 @@ BIN := $(VENV)/bin
 INSTALL := -m pip install -qq --no-deps --no-compile --disable-pip-version-check
 PIP := $(BIN)/python $(INSTALL)
 RUNTIME := requirements/runtime-$(AIRFLOW).txt
-PYTEST := $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
+PYTEST = $(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist worksteal
 # What make bench runs; each can be run alone, and with --smoke.
 BENCHMARKS := poll_cpu bad_neighbours waiting outage ending automic_batch storing triggerer callback_wake callback_end \
 	forged_callbacks download_disk \
@@ -76,7 +76,9 @@ types: $(VENV)/dev.stamp  ## mypy, strict: the package, what a user's mypy sees 
 unit: $(VENV)/dev.stamp  ## tests without a network
 	$(PYTEST) tests/unit
 
+# They compute more than they wait, and each process collects all of them.
 .PHONY: unit-fast
+unit-fast: PROCESSES := 2
 unit-fast: $(VENV)/dev.stamp  ## the same without made-up inputs and starts of Airflow: under a minute
 	$(PYTEST) -q -p no:schemathesis -m "not hypothesis and not thorough and not bench" tests/unit
 

@@ -22,6 +22,7 @@ _metrics.count_decision("fresh_submit", object(), {})
 """
 
 
+@pytest.mark.thorough
 def test_they_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     # In a process of its own: Airflow reads the settings of its metrics once.
     pytest.importorskip("statsd", reason="the client that Airflow uses is an extra of it")

@@ -8,12 +8,15 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from airflow_async_provider._callbacks.address import PREFIX
 from airflow_async_provider.plugin import PAGE_PREFIX, AsyncProviderPlugin
 
 RESERVED = ("/api/v2", "/ui", "/execution", "/auth", "/pluginsv2")
 
 
+@pytest.mark.thorough
 def test_loading_it_imports_neither_fastapi_nor_the_receiver() -> None:
     code = (
         "import sys; import airflow_async_provider.plugin; "

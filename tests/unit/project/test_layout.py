@@ -18,6 +18,7 @@ HOUSE = House(ROOT)
 # -- circles
 
 
+@pytest.mark.thorough
 def test_no_module_needs_itself_through_others_also_inside_functions() -> None:
     assert HOUSE.circles() == []
 
@@ -69,6 +70,7 @@ def forbidden(source: str) -> list[str]:
     return found
 
 
+@pytest.mark.thorough
 def test_a_test_imports_no_other_test_and_no_bare_name() -> None:
     found = {str(path.relative_to(TESTS)): forbidden(path.read_text(encoding="utf-8")) for path in FILES}
     assert {path: names for path, names in found.items() if names} == {}
