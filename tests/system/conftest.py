@@ -24,6 +24,7 @@ from tests.support.harness import Postgres, RealAirflow
 from tests.support.harness.airflow_config import PATIENT
 from tests.support.harness.airflow_with_users import AirflowWithUsers
 from tests.support.harness.aso_jobs import ASO_KEY, ASO_TOKEN
+from tests.support.harness.aso_jobs import MARK as SECRET_MARK
 from tests.support.harness.calling_remote import CallingRemote, calling_remote, connect
 from tests.support.harness.postgres import bin_directory
 from tests.support.harness.servers import S3Server, SimulatorProcess
@@ -34,7 +35,7 @@ DAGS = Path(__file__).parent / "dags"
 BEGUN = pytest.StashKey[Begun]()
 DEMO = pytest.StashKey[Future[Outcome]]()
 
-AUTOMIC_PASSWORD = "p\u00e4ss\u00a7word-4c1f"
+AUTOMIC_PASSWORD = f"p\u00e4ss\u00a7word-{SECRET_MARK}"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -203,7 +204,7 @@ def automic(real_airflow: RealAirflow, canaries: set[str]) -> Iterator[Simulator
 def sap(real_airflow: RealAirflow, canaries: set[str]) -> Iterator[SimulatorProcess]:
     """SAP Open Connectors behind the connection ``sap_cases``; its jobs run until they are told to end."""
     names = ("user_secret", "organization_secret", "element_token", "signature_key")
-    words = {name: f"{name}+4c1f/sap=" for name in names}
+    words = {name: f"{name}+{SECRET_MARK}/sap=" for name in names}
     canaries.update(words.values())
     options = [f"--{name.replace('_', '-')}={word}" for name, word in words.items()]
     with SimulatorProcess("open-connectors", *options, "--seconds", "none") as simulator:
