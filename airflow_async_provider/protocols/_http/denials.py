@@ -80,7 +80,7 @@ _NOTHING: Final = _set("0 none null ok success noerror noerrors na n/a no false"
 #: Objects that hold the counts of a job.
 _COUNTERS: Final = _set(
     "stats statistics summary counts counters requestcounts totals metrics result results progress report "
-    "response meta"
+    "response meta output"
 )
 
 #: Objects that speak of the job, and lists of its parts: a failed state in them is the job's own affair.
@@ -91,10 +91,21 @@ _PARTS: Final = _set(
 #: Lists of what came of each part of a job: there more than a column "status" must show a failure.
 _OUTCOMES: Final = _set("results entries responses outcomes")
 
+#: Lists of what a job has to tell, and the field of an element that says how bad it is.
+_MESSAGES: Final = _set("messages diagnostics issues problems")
+_SEVERITY: Final = ("severity", "level", "type")
+_SEVERE: Final = _set("error fatal critical")
+
 #: Fields that hold a state, and words that say "not yet" and mean nothing else, wherever they stand.
 _STATE_FIELDS: Final = _set("status state phase jobstatus jobstate runstatus runstate taskstatus taskstate")
 _PART_STATES: Final = _STATE_FIELDS | _set("delivery deliverystatus filestatus outcome .tag")
 _RUNS: Final = _set("running pending queued inprogress processing executing inqueue notstarted")
+_OVER: Final = _set("done completed finished iscomplete iscompleted isdone isfinished")
+_GOES_ON: Final = _set("running isrunning inprogress isinprogress")
+
+#: Ends that are none of a success, and words for them that are said of what has done its work, too.
+_ENDED_BADLY: Final = (Meaning.FAILED, Meaning.EXPIRED, Meaning.CANCELLED)
+_NO_HARM: Final = _set("stopped dismissed")
 
 #: Simple elements of an XML document, and how many characters of it are looked at.
 _ELEMENT: Final = re.compile(r"<(?:[\w.-]{1,60}:)?([\w.-]{1,60})(?:\s[^<>]{0,200})?>([^<>]{0,200})</")
@@ -105,7 +116,7 @@ _STATE: Final = _set("status state substatus substate conclusion result outcome 
 _OF_THE_JOB: Final = _set(
     "job task run batch export import request execution exec processing process completion complete final "
     "end exit overall operation report query sub detail details code reason text name type "
-    "description info message transfer load build"
+    "description info message transfer load build response label display"
 )
 
 #: Fields of an object that are looked at.
@@ -143,7 +154,9 @@ def _counted(name: str, *, holds: bool) -> Kind | None:
         return Kind.COUNT
     if not holds and last == "errors":
         return Kind.COUNT
-    return Kind.COUNT if not holds and first in _BAD and last in ("count", "counts") else None
+    if holds or last not in ("count", "counts"):
+        return None
+    return Kind.COUNT if first in _BAD or set(words) & (_FAIL | _ERROR) else None
 
 
 def _words(name: str) -> list[str]:
@@ -178,8 +191,10 @@ def denial(document: Any, *, ignored: Collection[str] = (), counts: bool = True)
     return found + inside  # what the document itself says goes first
 
 
-def runs_for_sure(name: str, value: str) -> bool:
+def runs_for_sure(name: str, value: str | bool) -> bool:
     """Whether a field says that its job runs, so that a good word elsewhere is about something else."""
+    if isinstance(value, bool):
+        return plain(name) in (_GOES_ON if value else _OVER)
     return plain(name) in _STATE_FIELDS and plain(value) in _RUNS
 
 
@@ -205,11 +220,15 @@ def _inside(name: str, value: Any, ignored: Collection[str]) -> list[Denial]:
     bare, found = plain(name), []
     google = bare == "metadata" and isinstance(value, dict) and "@type" in value  # AIP-151
     if isinstance(value, dict) and (google or bare in _INNER | _COUNTERS):
-        if word := _failed_state(value):
+        if word := _failed_state(value) or _failed_type(value):
             found.append(Denial(Kind.COUNT, f"{name}: {word}"))
         for inner, count in list(value.items())[:_MOST] if bare in _COUNTERS else ():
             if inner not in ignored and (denied := _field(str(inner), count)):
                 found.append(Denial(Kind.COUNT, f"{name}.{denied.text}"))
+    elif isinstance(value, list) and bare in _MESSAGES:
+        severe = next((m for m in value[:1000] if isinstance(m, dict) and _severity(m)), None)
+        if severe is not None:
+            found.append(Denial(Kind.ERROR, f"{name}: {_severity(severe)}"))
     elif isinstance(value, list) and bare in _PARTS | _OUTCOMES:
         parts = [part for part in value[:1000] if isinstance(part, dict)]
         failed = [text for part in parts if (text := failed_part(part, states=bare in _PARTS))]
@@ -234,8 +253,24 @@ def failed_part(part: dict[str, Any], *, states: bool) -> str | None:
 def _failed_state(document: dict[str, Any], fields: frozenset[str] = _STATE_FIELDS) -> str | None:
     for name, value in list(document.items())[:_MOST]:
         says = (plain(str(name)) in fields or name in fields) and isinstance(value, str)
-        if says and known_meaning(value[:100]) in (Meaning.FAILED, Meaning.EXPIRED):
+        if says and plain(value[:100]) not in _NO_HARM and known_meaning(value[:100]) in _ENDED_BADLY:
             return one_line(value, 40)
+    return None
+
+
+def _failed_type(result: dict[str, Any]) -> str | None:
+    """What a result says that is nothing but an error: ``resultType: error``."""
+    fields = {plain(str(name)): value for name, value in list(result.items())[:_MOST]}
+    found = fields.get("resulttype")
+    return f"resultType: {found}" if isinstance(found, str) and plain(found) in _SEVERE else None
+
+
+def _severity(message: dict[str, Any]) -> str | None:
+    """The word by which one message of a job is one of an error."""
+    for name in _SEVERITY:
+        value = message.get(name)
+        if isinstance(value, str) and plain(value) in _SEVERE:
+            return value
     return None
 
 
@@ -244,6 +279,22 @@ def refused(document: Any) -> str | None:
     if not isinstance(document, dict):
         return None
     return next((f"{n}: false" for n in ("success", "ok") if document.get(n) is False), None)
+
+
+def failed_envelope(document: Any) -> str | None:
+    """
+    The code by which the envelope around an answer says that the question was refused, None where it has
+    none: ``{"code": 40100, "message": "Too many requests", "data": {…}}``.
+    """
+    fields = (
+        {plain(str(n)): v for n, v in list(document.items())[:_MOST]} if isinstance(document, dict) else {}
+    )
+    code, text = fields.get("code"), fields.get("message", fields.get("msg"))
+    if isinstance(code, bool) or not isinstance(code, int) or not isinstance(text, str):
+        return None
+    if 0 <= code < 400 or plain(text.strip()) in _NOTHING or plain(text).startswith(("success", "ok")):
+        return None
+    return f"code: {code}"
 
 
 def _field(name: str, value: Any) -> Denial | None:

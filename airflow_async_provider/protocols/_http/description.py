@@ -88,6 +88,7 @@ class Step(Request):
 class Poll(Request):
     """How the job is asked about."""
 
+    id: Places | None = key(place_or_nowhere)
     moves_to: Places | None = key(place)
     pick: Places | None = key(place)
     by: str | None = key(json_place)

@@ -13,7 +13,7 @@ from airflow_async_provider.errors import (
     UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._http.denials import refused
-from airflow_async_provider.protocols._http.picking import not_listed, picked
+from airflow_async_provider.protocols._http.picking import not_listed, picked, refuse_others
 from airflow_async_provider.protocols._http.places import Answer, Places
 from airflow_async_provider.protocols._http.progress import percentage, progress_of
 from airflow_async_provider.protocols._http.requests import values_of
@@ -86,7 +86,10 @@ class MonitorReader:
         ours = picked(poll, answer, self.handle.job_id, job=self.job)
         if ours is None and self.outcome.missing != "running":
             raise not_listed(poll, answer, job=self.job)
-        return self.going_on(response, "not listed yet") if ours is None else self.of(ours)
+        if ours is None:
+            return self.going_on(response, "not listed yet")
+        refuse_others(self.description, self.handle, ours, job=self.job)
+        return self.of(ours)
 
     # -- answers that are no 2xx
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from airflow_async_provider.protocols._http.denials import Kind, denial
+from airflow_async_provider.protocols._http.denials import Kind, denial, failed_envelope
 from airflow_async_provider.protocols._http.places import Answer, says_something
 from airflow_async_provider.protocols._http.sniffing import sniffed
 from airflow_async_provider.protocols._http.values import body_text, error_text, media_type, one_line
@@ -39,7 +39,8 @@ _ERROR: Final = _set(
     "errorinfo errorsummary errorcauses erroruri errorlink exception exceptions fault faults faultcode "
     "faultstring message messages msg detail details description reason hint help code subcode status "
     "statuscode statustext statusmessage httpstatus title type instance path method timestamp time date "
-    "requestid traceid correlationid activityid documentationurl moreinfo infourl success ok data result"
+    "requestid traceid correlationid activityid documentationurl moreinfo infourl success ok data result "
+    "responsestatus responsemessage responsecode"
 )
 _STATUS: Final = _ERROR | _set(
     "state phase substatus id uuid self url uri href link links location progress percent "
@@ -130,6 +131,8 @@ def _says_error(document: dict[str, Any], response: HttpResponse) -> bool:
         return True
     if any(d.kind in (Kind.ERROR, Kind.BOOLEAN) for d in denial(document, counts=False)):
         return True
+    if failed_envelope(document) or any(_names_an_error(n) and v for n, v in document.items()):
+        return True
     fields = {plain(str(name)): value for name, value in document.items()}
     if fields.get("status") in ("error", "fail", "ERROR", "FAIL") and fields.get("message"):
         return True
@@ -139,7 +142,18 @@ def _says_error(document: dict[str, Any], response: HttpResponse) -> bool:
 
 
 def _is_fault_of_a_list(document: Any) -> bool:
-    return isinstance(document, dict) and "message" in document and "errorCode" in document
+    """Whether the only element of a list tells of an error, and is no row with one."""
+    if not isinstance(document, dict):
+        return False
+    if "message" in document and "errorCode" in document:
+        return True
+    return bool(document) and all(_names_an_error(name) for name in document)
+
+
+def _names_an_error(name: Any) -> bool:
+    """Whether a name is that of a product's own error: ``looker_error``."""
+    words = _words(str(name))
+    return len(words) == 2 and words[1] == "error"
 
 
 def _message(document: dict[str, Any], response: HttpResponse) -> str:
@@ -156,7 +170,9 @@ def _only(document: dict[str, Any], names: frozenset[str], about: frozenset[str]
         if bare in _AROUND and isinstance(value, dict) and about:
             if not _only(value, names, about):
                 return False
-        elif bare in ("data", "result") or (bare not in names and not about & set(_words(str(name))[-1:])):
+        elif bare in ("data", "result") or not (
+            bare in names or about & set(_words(str(name))[-1:]) or _names_an_error(name)
+        ):
             return False
     return len(document) <= 100
 

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from airflow_async_provider.errors import DescriptionError
 from airflow_async_provider.protocols._http.assembly import Description
 from airflow_async_provider.protocols._http.description import Request
-from airflow_async_provider.protocols._http.places import MISSING, Answer, Place
+from airflow_async_provider.protocols._http.places import MISSING, Answer, Place, Places
 from airflow_async_provider.protocols._http.templates import (
     Lookup,
     fill_body,
@@ -21,6 +21,9 @@ from airflow_async_provider.protocols._http.templates import (
 from airflow_async_provider.protocols._http.urls import query_value
 from airflow_async_provider.protocols._http_messages import HttpRequest
 from airflow_async_provider.protocols._job import JobHandle
+
+#: Where the id is that a poll or a result names, where the description does not say.
+DEFAULT_ID: Final = Places.parse("id", "start.id")
 
 
 def values_of(description: Description, handle: JobHandle | None, answer: Answer | None = None) -> Lookup:

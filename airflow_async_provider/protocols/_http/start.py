@@ -17,7 +17,13 @@ from airflow_async_provider.protocols._http.denials import refused
 from airflow_async_provider.protocols._http.description import Step
 from airflow_async_provider.protocols._http.monitor import MonitorReader
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Places
-from airflow_async_provider.protocols._http.requests import asks_by_id, cancels_by_id, made, values_of
+from airflow_async_provider.protocols._http.requests import (
+    DEFAULT_ID,
+    asks_by_id,
+    cancels_by_id,
+    made,
+    values_of,
+)
 from airflow_async_provider.protocols._http.sniffing import candidates, sniffed
 from airflow_async_provider.protocols._http.submission import IDEMPOTENT_METHODS
 from airflow_async_provider.protocols._http.urls import absolute, digest
@@ -38,9 +44,6 @@ from airflow_async_provider.protocols._responses import (
 
 if TYPE_CHECKING:
     from airflow_async_provider.protocols._http.profile import HttpProfile
-
-#: Where the id is that a poll or a result names, where the description does not say.
-DEFAULT_ID: Final = Places.parse("id", "start.id")
 
 #: Redirects that name the monitor of a job that has been taken on.
 SEE_OTHER: Final = 303

@@ -21,6 +21,7 @@ from airflow_async_provider.protocols._http.denials import (
     Denial,
     Kind,
     denial,
+    failed_envelope,
     fields_of_text,
     names_a_state,
     runs_for_sure,
@@ -327,7 +328,10 @@ class Judge:
             for found in denial(document, ignored=self._read_by_description, counts=counts):
                 if found.kind not in off:
                     return found
-        return None
+        if Kind.TRUTH in off or own.state is None or "code" in self._spoken_of:
+            return None
+        envelope = failed_envelope(answer.document)
+        return None if envelope is None else Denial(Kind.TRUTH, envelope)
 
     @cached_property
     def _judged(self) -> frozenset[str]:
@@ -357,6 +361,10 @@ class Judge:
         """What a second word beside the state says against a success, where the description names none."""
         for document in self._beside(answer):
             for name, value in list(document.items())[:MAX_FIELDS]:
+                if isinstance(value, bool) and self.outcome.state and name not in self._spoken_of:
+                    if runs_for_sure(str(name), value):
+                        return Meaning.RUNNING, Denial(Kind.TRUTH, f"{name}: {as_text(value)}")
+                    continue
                 if name in self._judged or not names_a_state(str(name)):
                     continue
                 if isinstance(value, str) and len(value) <= MAX_WORD:

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider.protocols._http.denials import Kind, denial, refused
+from airflow_async_provider.protocols._http.denials import (
+    Kind,
+    denial,
+    failed_envelope,
+    names_a_state,
+    refused,
+    runs_for_sure,
+)
 
 
 @pytest.mark.parametrize(
@@ -57,6 +64,15 @@ from airflow_async_provider.protocols._http.denials import Kind, denial, refused
         ({"entries": [{".tag": "success"}, {".tag": "failure", "failure": {}}]}, Kind.COUNT),
         ({"items": [{"ok": False}]}, Kind.COUNT),
         ({"metadata": {"@type": "x", "state": "FAILED"}}, Kind.COUNT),
+        ({"batches": [{"status": "completed"}, {"status": "aborted"}]}, Kind.COUNT),
+        # what a statement has put out, and what its result is
+        ({"output": {"status": "error", "ename": "NameError"}}, Kind.COUNT),
+        ({"output": {"status": "aborted"}}, Kind.COUNT),
+        ({"results": {"resultType": "error", "cause": "NameError"}}, Kind.COUNT),
+        # what the job has to tell
+        ({"messages": [{"type": "INFO"}, {"type": "FATAL", "text": "a peer is down"}]}, Kind.ERROR),
+        ({"diagnostics": [{"severity": "error", "detail": "x"}]}, Kind.ERROR),
+        ({"inboundErrorDocumentCount": 2}, Kind.COUNT),
     ],
 )
 def test_a_field_that_denies_a_success(field: dict[str, Any], kind: Kind) -> None:
@@ -104,6 +120,12 @@ def test_a_field_that_denies_a_success(field: dict[str, Any], kind: Kind) -> Non
             "data": [{"success": False}],
             "rows": [{"error": "x"}],
         },
+        {
+            "messages": [{"type": "INFO"}, {"type": "WARN"}, "fatal"],
+            "output": {"status": "ok", "data": "error"},
+        },
+        {"results": {"resultType": "table", "data": []}, "tasks": [{"status": "stopped"}]},
+        {"errorRetryCount": 2, "inboundErrorDocumentCount": 0},
         {"items": [{"error": "x"}], "metadata": {"state": "FAILED"}, "results": [{"error": None}, "failed"]},
     ],
 )
@@ -125,3 +147,35 @@ def test_a_refusal_is_a_success_or_ok_that_is_false() -> None:
     assert refused({"ok": False}) == "ok: false"
     assert refused({"success": False, "ok": True}) == "success: false"
     assert refused({"isSuccess": False}) is None, "a job that has just begun has not succeeded"
+
+
+@pytest.mark.parametrize(
+    ("envelope", "code"),
+    [
+        ({"code": 40100, "message": "Too many requests", "data": {"status": "SUCCESS"}}, "code: 40100"),
+        ({"code": -1, "msg": "token expired"}, "code: -1"),
+        ({"code": 0, "message": "OK"}, None),
+        ({"code": 20000, "message": "success"}, None),
+        ({"code": 10000, "msg": "Successfully done"}, None),
+        ({"code": 201, "message": "created"}, None),
+        ({"code": "EXPORT-7", "message": "ready"}, None),
+        ({"code": 51010}, None),
+        ([{"code": 51010, "message": "x"}], None),
+    ],
+)
+def test_the_envelope_of_an_answer_may_refuse_it(envelope: Any, code: str | None) -> None:
+    assert failed_envelope(envelope) == code
+
+
+def test_a_truth_value_may_say_that_a_job_runs() -> None:
+    assert runs_for_sure("completed", False)
+    assert runs_for_sure("isRunning", True)
+    assert not runs_for_sure("completed", True)
+    assert not runs_for_sure("is_running", False)
+    assert not runs_for_sure("archived", False)
+
+
+def test_labels_and_the_state_of_the_response_are_states() -> None:
+    assert names_a_state("status_label")
+    assert names_a_state("responseStatus")
+    assert not names_a_state("lastStatus")

@@ -70,3 +70,78 @@ def test_the_id_must_be_known() -> None:
     answer = HttpResponse(200, Headers(), b'{"jobId": 7}', 1.0, "https://api.example/jobs")
     with pytest.raises(DescriptionError, match="nothing usable at 'id' for the id"):
         HttpProfile(**DESCRIPTION).read_submit(answer)
+
+
+BY_ID: dict[str, Any] = {
+    "start": {"path": "jobs"},
+    "poll": "GET jobs/{job_id}",
+    "outcome": {"state": "status"},
+    "result": {"value": "rows"},
+}
+
+
+def of_a_poll(body: Any, handle: JobHandle = HANDLE, **description: Any) -> JobStatus:
+    profile = HttpProfile(**{**BY_ID, **description})
+    answer = HttpResponse(200, Headers(), json.dumps(body).encode(), 1.0, "https://api.example/jobs/7")
+    return profile.read_status(handle, answer)
+
+
+DONE: dict[str, Any] = {"status": "done", "rows": [1]}
+
+
+@pytest.mark.parametrize("state", ["done", "running", "failed", "cancelled"])
+def test_an_answer_about_another_job_says_nothing_about_ours(state: str) -> None:
+    with pytest.raises(DescriptionError, match=r"about another job, '8' \(at 'id'\).*poll.id"):
+        of_a_poll({**DONE, "id": 8, "status": state})
+
+
+@pytest.mark.parametrize(
+    ("description", "body"),
+    [
+        ({"start": {"id": "job.id"}}, {**DONE, "job": {"id": "8"}}),
+        ({"start": {"id": "sid"}, "outcome": {"state": "entry[0].content.status"}},
+         {"entry": [{"content": {**DONE, "sid": "8"}}], "rows": []}),
+        ({"start": {"id": "header:X-Job"}, "poll": {"path": "j/{job_id}", "id": "uid"}}, {**DONE, "uid": 8}),
+        ({"poll": {"path": "jobs/{job_id}", "id": "data.id"}}, {**DONE, "id": 7, "data": {"id": 8}}),
+        ({"poll": {"path": "jobs/{job_id}", "id": "list[*].id"}}, {**DONE, "list": [{"id": 8}]}),
+    ],
+)  # fmt: skip
+def test_the_id_is_looked_for_where_it_may_be(description: dict[str, Any], body: Any) -> None:
+    with pytest.raises(DescriptionError, match="about another job"):
+        of_a_poll(body, **description)
+
+
+@pytest.mark.parametrize(
+    ("body", "description"),
+    [
+        ({**DONE, "id": 7}, {}),
+        ({**DONE, "id": "7"}, {}),
+        ({**DONE, "id": "jobs/7"}, {}),
+        ({**DONE, "id": None}, {}),
+        (DONE, {}),
+        ({**DONE, "id": "0192-ab", "number": 7}, {}),  # a job with two ids
+        ({**DONE, "id": 8}, {"poll": {"path": "jobs/{job_id}", "id": False}}),
+        ({**DONE, "job": {"id": 8}}, {}),
+    ],
+)
+def test_an_answer_about_our_job_or_about_none_counts(body: Any, description: dict[str, Any]) -> None:
+    assert of_a_poll(body, **description).state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("projects/my-project/operations/a", "projects/123/operations/a"),
+        ("750R0000000zlh9", "750R0000000zlh9IAE"),
+        ("0192-AB", "0192-ab"),
+    ],
+)
+def test_two_spellings_of_an_id_are_one(ours: str, theirs: str) -> None:
+    handle = JobHandle("http_api", ours, 0.0, "https://api.example/jobs/7")
+    assert of_a_poll({**DONE, "id": theirs}, handle).state is JobState.SUCCEEDED
+
+
+def test_a_job_without_an_id_has_none_to_compare() -> None:
+    handle = JobHandle("http_api", "our-own", 0.0, "https://api.example/jobs/7", named=False)
+    status = of_a_poll({**DONE, "id": 8}, handle, poll="GET {status_url}")
+    assert status.state is JobState.SUCCEEDED

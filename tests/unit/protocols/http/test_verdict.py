@@ -365,3 +365,25 @@ def test_of_several_states_in_a_text_the_worst_counts(
 ) -> None:
     body = "<l>" + "".join(f"<b><state>{s}</state></b>" for s in states) + "</l>"
     assert read(StatusFieldProtocol(outcome=outcome), body.encode()).state is state
+
+
+@pytest.mark.parametrize(
+    ("beside", "state"),
+    [
+        ({"completed": False}, JobState.RUNNING),
+        ({"isRunning": True}, JobState.RUNNING),
+        ({"completed": True, "isRunning": False}, JobState.SUCCEEDED),
+        ({"status_label": "Failed"}, JobState.FAILED),
+        ({"responseStatus": "FAILURE"}, JobState.FAILED),
+        ({"responseStatus": "SUCCESS"}, JobState.SUCCEEDED),
+        ({"code": 51010, "message": "System error"}, JobState.FAILED),
+        ({"code": 0, "message": "OK"}, JobState.SUCCEEDED),
+    ],
+)
+def test_what_stands_beside_a_good_word_is_heard(beside: dict[str, Any], state: JobState) -> None:
+    profile = HttpProfile(poll="GET jobs/{job_id}", outcome={"state": "status"}, result={"value": "$"})
+    assert read(profile, {"status": "success", **beside}).state is state
+    allowed = HttpProfile(
+        poll="GET jobs/{job_id}", outcome={"state": "status", "conclusion": False}, result={"value": "$"}
+    )
+    assert read(allowed, {"status": "success", **beside}).state is JobState.SUCCEEDED
