@@ -82,13 +82,14 @@ def _id_places(description: Description) -> list[Place]:
     if described is None and asks_by_id(description):
         described = DEFAULT_ID
     plain = [p for p in (described.places if described else ()) if _is_field(p)]
+    names = [name for p in plain if (name := re.split(r"[./]", p.source)[-1]) != "id"]
     beside: list[Place] = []
-    for state in description.outcome.state.places if description.outcome.state else ():
-        if (parent := state.parent) is not None and not parent.many:
-            names = [re.split(r"[./]", p.source)[-1] for p in plain]
-            beside += [
-                Place(f"{parent.source}.{n}", f"{parent.source}.{n}", None) for n in names if n != "id"
-            ]
+    for state in description.outcome.state.places if names and description.outcome.state else ():
+        around = state.parent
+        while around is not None and not around.many:
+            paths = [f"{around.source}.{name}" for name in names]
+            beside += [Place(path, path, None) for path in paths]
+            around = around.parent
     return plain + beside
 
 

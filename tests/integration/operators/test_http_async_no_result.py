@@ -82,7 +82,7 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Path | None:
     return tmp_path / "out" if request.param == "destination" else None
 
 
-def run(result: dict[str, Any], target: Path | str | None = None) -> Any:
+def run(result: dict[str, Any], target: Path | str | None = None, *, timeout: float = 30) -> Any:
     description = {
         "start": {"path": "jobs", "id": "id"},
         "poll": "GET jobs/{job_id}",
@@ -92,9 +92,46 @@ def run(result: dict[str, Any], target: Path | str | None = None) -> Any:
     where = {} if target is None else {"destination": str(target)}
     return OneTask().run(
         lambda: HttpAsyncJobOperator(
-            task_id="t", http_conn_id="remote", profile=description, poll_interval=0.05, timeout=30, **where
+            task_id="t",
+            http_conn_id="remote",
+            profile=description,
+            poll_interval=0.05,
+            timeout=timeout,
+            **where,
         )
     )
+
+
+@pytest.mark.parametrize("state", ["done", "failed", "running"])
+def test_an_answer_about_another_job_neither_succeeds_nor_fails_ours(
+    state: str, remote: Remote, target: Path | None
+) -> None:
+    remote.done = {"id": "8", "status": state}
+    remote.answers["/jobs/7/file"] = [CSV]
+    with pytest.raises(DescriptionError, match=r"another job, '8' \(at 'id'\).*poll\.id"):
+        run(FILE, target)
+    assert target is None or not target.exists()
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"completed": False},
+        {"output": {"status": "aborted"}},
+        {"results": {"resultType": "error", "cause": "NameError"}},
+        {"messages": [{"type": "FATAL", "text": "a peer is down"}]},
+        {"code": 51010, "message": "System error"},
+        {"responseStatus": "FAILURE"},
+    ],
+)
+def test_a_good_word_beside_one_that_denies_it_stores_nothing(
+    beside: dict[str, Any], remote: Remote, tmp_path: Path
+) -> None:
+    remote.done = {"id": "7", "status": "done", **beside}
+    remote.answers["/jobs/7/file"] = [CSV]
+    with pytest.raises(AsyncJobError):
+        run(FILE, tmp_path / "out", timeout=1)
+    assert not (tmp_path / "out").exists()
 
 
 def stored(value: Any, target: Path | None) -> Any:
@@ -118,6 +155,11 @@ NO_RESULTS = {
         "boom",
     ),
     "failed": (reply({"id": "7", "status": "failed", "message": "disk full"}), "disk full"),
+    "envelope": (
+        reply({"code": 40002, "message": "task expired", "request_id": "r", "data": {}}),
+        "task expired",
+    ),
+    "a product's own error": (reply([{"looker_error": "the database is away"}]), "the database is away"),
     "problem": (reply({"title": "Gone"}, kind="application/problem+json"), "Gone"),
 }
 

@@ -28,7 +28,7 @@ def answer(body: Any) -> HttpResponse:
         ({"status": "error", "message": "try later"}, "try later"),
         (
             {"code": 40002, "message": "the task has expired", "request_id": "r", "data": {}},
-            "40002: the task has expired",
+            "the task has expired",
         ),
         ({"responseStatus": "FAILURE", "errors": [{"type": "SESSION", "message": "expired"}]}, "expired"),
         ([{"looker_error": "the database is away"}], "looker_error"),

@@ -101,6 +101,8 @@ def test_an_answer_about_another_job_says_nothing_about_ours(state: str) -> None
         ({"start": {"id": "job.id"}}, {**DONE, "job": {"id": "8"}}),
         ({"start": {"id": "sid"}, "outcome": {"state": "entry[0].content.status"}},
          {"entry": [{"content": {**DONE, "sid": "8"}}], "rows": []}),
+        ({"start": {"id": "runId"}, "outcome": {"state": "run.info.status"}},
+         {"run": {"runId": "8", "info": DONE}, "rows": []}),
         ({"start": {"id": "header:X-Job"}, "poll": {"path": "j/{job_id}", "id": "uid"}}, {**DONE, "uid": 8}),
         ({"poll": {"path": "jobs/{job_id}", "id": "data.id"}}, {**DONE, "id": 7, "data": {"id": 8}}),
         ({"poll": {"path": "jobs/{job_id}", "id": "list[*].id"}}, {**DONE, "list": [{"id": 8}]}),
