@@ -46,6 +46,8 @@ class Answer:
 
     def __init__(self, response: HttpResponse) -> None:
         self.response = response
+        #: whether it stands for a part of the response's body only
+        self.is_part = False
 
     @cached_property
     def document(self) -> Any:
@@ -61,6 +63,7 @@ class Answer:
         """The same answer as if its body held only a part of its document."""
         part = Answer(self.response)
         part.__dict__["document"] = document
+        part.is_part = True
         return part
 
     @property

@@ -186,6 +186,8 @@ class ResultReader:
         response = answer.response
         if response.status == 204:
             return Found(no_data=True)
+        if answer.is_part:  # the rest of the body is about other jobs
+            return Found(Result(value=answer.document, is_status=is_status))
         value = body_value(response)
         kind = response.headers.get("Content-Type") or None
         return Found(

@@ -40,6 +40,17 @@ def test_only_our_own_job_counts(number: Any) -> None:
     assert read({"jobs": [*OTHERS, {"id": number, "status": "done", "error": "x"}]}).state is JobState.FAILED
 
 
+@pytest.mark.parametrize("result", [{}, {"value": "$"}])
+def test_the_result_is_nothing_of_other_jobs(result: dict[str, Any]) -> None:
+    profile = HttpProfile(**{**DESCRIPTION, "result": result})
+    ours = {"id": 7, "status": "done", "rows": [7]}
+    body = json.dumps({"jobs": [*OTHERS, ours]}).encode()
+    status = profile.read_status(HANDLE, HttpResponse(200, Headers(), body, 1.0, "https://api.example/jobs"))
+    assert status.result is not None
+    assert (status.result.value, status.result.body) == (ours, None)
+    assert status.result.is_status is not bool(result)
+
+
 def test_a_job_that_is_not_listed_has_not_succeeded() -> None:
     with pytest.raises(DescriptionError, match=r"no element whose 'id' is the job's id.*outcome.missing"):
         read({"jobs": OTHERS})
