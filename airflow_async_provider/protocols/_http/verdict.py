@@ -328,10 +328,10 @@ class Judge:
             for found in denial(document, ignored=self._read_by_description, counts=counts):
                 if found.kind not in off:
                     return found
-        if Kind.TRUTH in off or own.state is None or "code" in self._spoken_of:
+        if Kind.BOOLEAN in off or own.state is None or "code" in self._read_by_description:
             return None
         envelope = failed_envelope(answer.document)
-        return None if envelope is None else Denial(Kind.TRUTH, envelope)
+        return None if envelope is None else Denial(Kind.BOOLEAN, envelope)
 
     @cached_property
     def _judged(self) -> frozenset[str]:
@@ -361,9 +361,9 @@ class Judge:
         """What a second word beside the state says against a success, where the description names none."""
         for document in self._beside(answer):
             for name, value in list(document.items())[:MAX_FIELDS]:
-                if isinstance(value, bool) and self.outcome.state and name not in self._spoken_of:
+                if isinstance(value, bool) and self.outcome.state and name not in self._read_by_description:
                     if runs_for_sure(str(name), value):
-                        return Meaning.RUNNING, Denial(Kind.TRUTH, f"{name}: {as_text(value)}")
+                        return Meaning.RUNNING, Denial(Kind.BOOLEAN, f"{name}: {as_text(value)}")
                     continue
                 if name in self._judged or not names_a_state(str(name)):
                     continue

@@ -167,7 +167,7 @@ def test_the_envelope_of_an_answer_may_refuse_it(envelope: Any, code: str | None
     assert failed_envelope(envelope) == code
 
 
-def test_a_truth_value_may_say_that_a_job_runs() -> None:
+def test_a_boolean_may_say_that_a_job_runs() -> None:
     assert runs_for_sure("completed", False)
     assert runs_for_sure("isRunning", True)
     assert not runs_for_sure("completed", True)
