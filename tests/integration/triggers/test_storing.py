@@ -6,10 +6,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,13 @@ from airflow_async_provider._callbacks.airflow_internals import ENDS_FROM_TRIGGE
 from airflow_async_provider._callbacks.mailbox import STORING_KEY
 from airflow_async_provider._callbacks.registration import DURABLE_KEY, from_stored
 from airflow_async_provider._download.destination.s3_multipart import MultipartUpload
+from airflow_async_provider._download.source import http
+from airflow_async_provider._download.source.parallel import Parallel
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._polling import policy
 from airflow_async_provider.errors import JobExpiredError, ResultLimitError
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
+from airflow_async_provider.protocols import JobHandle, JobState, JobStatus, Result
 from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators.frame import running as simulating
 from airflow_async_provider.triggers import _claim, _storing
@@ -585,3 +590,24 @@ def test_a_described_api_whose_urls_expire(
             result = steps.resume()
             assert bucket.content(KEY) == b"a,b\n1,2\n"
             assert (result["bytes"], result["via"]) == (8, "poll")
+
+
+def test_a_result_is_read_over_one_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker would try several, as this source is slower than any could be."""
+    ranges = {"worth": 100_000, "slow": 1e15, "busy": 1e9, "sample": 65_536, "block": 65_536}
+    monkeypatch.setattr(http, "Parallel", partial(Parallel, **ranges))
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_PATHS", str(tmp_path))
+    with running(content=b"0123456789" * 500_000) as server:
+        connection = json.dumps({"conn_type": "http", "host": server.origin})
+        monkeypatch.setenv("AIRFLOW_CONN_HTTP_DEFAULT", connection)
+        facts = asyncio.run(
+            _storing.stored_result(
+                _storing.StoreRequest(destination=f"{tmp_path}/x", options={}),
+                JobHandle("http_location", "7", 0.0, f"{server.origin}/s/7", conn_id="http_default"),
+                JobStatus(JobState.SUCCEEDED, result=Result(url=f"{server.origin}/x")),
+                conn_id="http_default",
+                task=None,
+                log=logging.getLogger(__name__),
+            )
+        )
+        assert (facts["bytes"], server.ranges) == (5_000_000, [None])
