@@ -220,6 +220,13 @@ async def stays() -> dict[str, Any]:
     raise AssertionError("nobody woke it")
 
 
+@pytest.fixture
+def one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All refusals come at the same moment, however busy this machine is."""
+    monkeypatch.setattr(admission, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+
+
+@pytest.mark.usefixtures("one_moment")
 def test_refusals_beyond_a_number_wait_for_their_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(admission, "MAX_PROMPT_REFUSALS", 100.0)
     refused: list[int] = []
@@ -234,7 +241,7 @@ def test_refusals_beyond_a_number_wait_for_their_turn(monkeypatch: pytest.Monkey
         all_of_them = [asyncio.create_task(one(number)) for number in range(130)]
         await asyncio.sleep(0)
         prompt = len(refused)
-        assert 100 <= prompt <= 102
+        assert 100 <= prompt <= 101
         # The loop is busy for fifty turns, which must not all be due then: it would be busy with them.
         time.sleep(0.5)  # noqa: ASYNC251 - that is what it is about
         rounds = 5
@@ -273,6 +280,7 @@ def test_who_leaves_is_forgotten_before_its_turn(monkeypatch: pytest.MonkeyPatch
         asyncio.run(refuse())
 
 
+@pytest.mark.usefixtures("one_moment")
 def test_the_first_flood_takes_what_is_loaded_out_of_garbage_collection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
