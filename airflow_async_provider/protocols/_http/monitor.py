@@ -119,10 +119,7 @@ class MonitorReader:
         raise AssertionError("unreachable")  # pragma: no cover - it raises for all but 2xx
 
     def _declared(self, status: int) -> Meaning | None:
-        """
-        What the description makes of a status code; credentials and pace are never the job's own
-        affair.
-        """
+        """What the description makes of a code; its 4xx leaves out 401, 403 and what asks for patience."""
         http = self.outcome.http
         found = http.get(str(status))
         if found is None and status not in (401, 403) and not is_transient(status):
@@ -242,12 +239,15 @@ class MonitorReader:
         document = answer.document
         if refused(document) or (isinstance(document, dict) and document.get("errors")):
             text = error_text(document) or excerpt(answer.response.body)
-            raise TransientError(
-                f"HTTP {answer.response.status} for {self.job}, but the answer is an error: {text!r}.",
-                job=self.job,
-                http_status=answer.response.status,
-                retry_after=retry_after(answer.response.headers, answer.response.received_at),
-            )
+            raise self._failing_now(answer.response, text)
+
+    def _failing_now(self, response: HttpResponse, text: str) -> TransientError:
+        return TransientError(
+            f"HTTP {response.status} for {self.job}, but the answer is an error: {text!r}.",
+            job=self.job,
+            http_status=response.status,
+            retry_after=retry_after(response.headers, response.received_at),
+        )
 
     def _unnamed(self, answer: Answer) -> JobStatus:
         """The status code is the state: 202 goes on, and anything else must not say otherwise."""
@@ -294,12 +294,7 @@ class MonitorReader:
         """A 2xx that is nothing but an error: of the remote system for now, or of the job for good."""
         response = answer.response
         if code == 429 or (code is not None and 500 <= code < 600):
-            raise TransientError(
-                f"HTTP {response.status} for {self.job}, but the answer is an error: {text!r}.",
-                job=self.job,
-                http_status=response.status,
-                retry_after=retry_after(response.headers, response.received_at),
-            )
+            raise self._failing_now(response, text)
         hint = "if this is the result, say outcome: {state: false}"
         word = str(response.status) if code is None else f"{response.status}, {code}"
         return self.status(response, Verdict(Meaning.FAILED, word, f"{text} ({hint})"))
