@@ -200,7 +200,10 @@ def laid_over(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
     result = over.get("result")
     if isinstance(result, Mapping) and isinstance(below.get("result"), Mapping):
         if any(result.get(k) for k in _RESULT_PLACES):
-            below["result"] = {k: v for k, v in below["result"].items() if k not in _RESULT_PLACES}
+            # And whether a result may be missing was said of the place that is replaced.
+            below["result"] = {
+                k: v for k, v in below["result"].items() if k not in (*_RESULT_PLACES, "optional")
+            }
         if result.get("again"):
             below["result"] = {k: v for k, v in below["result"].items() if k not in (*_RESULT_PLACES, "from")}
     return merged(below, over)

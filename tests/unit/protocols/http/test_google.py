@@ -77,6 +77,15 @@ def test_done_with_neither_is_success_without_a_result() -> None:
     assert (status.state, status.result) == (JobState.SUCCEEDED, None)
 
 
+@pytest.mark.parametrize("body", [{}, {"response": {}}, {"response": {"other": 1}}])
+def test_a_result_that_the_task_names_must_be_there(body: dict[str, Any]) -> None:
+    profile = GoogleProtocol(result_field="response.outputUri")
+    with pytest.raises(DescriptionError, match="outputUri"):
+        profile.read_status(HANDLE, answer(200, {"name": NAME, "done": True, **body}))
+    may = GoogleProtocol(result_field="response.outputUri", result_optional=True)
+    assert may.read_status(HANDLE, answer(200, {"name": NAME, "done": True, **body})).result is None
+
+
 def test_a_result_url_inside_the_response() -> None:
     profile = GoogleProtocol(result_url_field="response.outputUri")
     body = {
