@@ -215,8 +215,8 @@ def test_with_the_database_away_the_sender_is_asked_to_come_again(
     again = task.post(ENDED)
 
     assert (answer.status_code, answer.headers["retry-after"], answer.content) == (503, "15", b"{}")
-    # Nobody can tell; but SQLite lets readers in while somebody writes.
-    assert forged.status_code == (401 if world.dialect == "sqlite" else 503)
+    # Nobody can tell; but SQLite may let readers in while somebody writes.
+    assert forged.status_code in ({401, 503} if world.dialect == "sqlite" else {503})
     assert again.status_code == 200
     assert task.state == "scheduled"
     assert "asked to repeat it: OperationalError" in logged(caplog)

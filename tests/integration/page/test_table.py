@@ -93,7 +93,7 @@ def test_a_database_user_who_may_not_make_it_has_a_page_all_the_same(page: PageW
     waiting = page.task()
     page.trigger(waiting)
     with page.session() as session:
-        session.execute(text(f"drop table {NAME}"))
+        session.execute(text(f"drop table if exists {NAME}"))
         session.commit()
         forbid = {"sqlite": "pragma query_only = 1", "postgresql": "set transaction read only"}[page.dialect]
         session.execute(text(forbid))
