@@ -15,6 +15,9 @@ from typing import Any, Self
 
 from airflow_async_provider.errors import TransientError
 
+#: A limit that has passed ends what is connected only now, too, after so many seconds.
+AGAIN = 0.1
+
 
 class TimeLimit:
     """
@@ -29,15 +32,14 @@ class TimeLimit:
         self.begun = False
         self._passed = False
         self._connection: Any = None
-        self._timer = threading.Timer(seconds, self._strike)
-        self._timer.daemon = True
+        self._over = threading.Event()
 
     def __enter__(self) -> Self:
-        self._timer.start()
+        threading.Thread(target=self._guard, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._timer.cancel()
+        self._over.set()
 
     def watch(self, connection: Any) -> None:
         """The request is being written to this connection (see ``exact_adapter``)."""
@@ -54,8 +56,14 @@ class TimeLimit:
         if self._passed:
             raise TransientError(f"{where} did not answer within {self.seconds:g} seconds.")
 
+    def _guard(self) -> None:
+        # Once is not enough: the limit may pass while the request has no connection yet, or only a name that
+        # is being looked up; what it connects to then would be read without any limit.
+        while not self._over.wait(AGAIN if self._passed else self.seconds):
+            self._passed = True
+            self._strike()
+
     def _strike(self) -> None:
-        self._passed = True
         connected = getattr(self._connection, "connected_socket", None)
         if connected is not None:
             with contextlib.suppress(OSError):  # closed already
