@@ -220,17 +220,17 @@ class AsyncJobTrigger(BaseTrigger):
         handle, answer = JobHandle.from_dict(self.job), self._answer
         if url := event.get("status_url"):
             handle = replace(handle, status_url=url)
-        stored: Mapping[str, Any] | None = event.get(STORED)
+        report: Mapping[str, Any] | None = event.get(STORED)
         try:
             if end.max_bytes is None or answer is None:
-                value = end.value(handle, answer, stored=stored, now=self.now())
+                value = end.value(handle, answer, stored=report, now=self.now())
             else:
                 answer = replace(answer, result_request=protocol_of(handle).result_request(handle, answer))
                 value = await asyncio.to_thread(end.value, handle, answer)
-            if stored and end.stored:
-                await apush_link(key_of(self.task_instance), end.stored["link"], stored["link"])
+            if report and end.stored:
+                await apush_link(key_of(self.task_instance), end.stored["link"], report["link"])
                 tags = {"system": handle.protocol, "connection": self.conn_id or handle.conn_id or ""}
-                count("bytes_stored", stored["bytes"], **tags)
+                count("bytes_stored", report["bytes"], **tags)
             if value is not None:
                 await apush_return_value(self.task_instance, value, mapped_over=end.mapped_over)
         except (NeedsWorkerError, AsyncJobError) as e:
