@@ -121,7 +121,7 @@ class _Ready:
     A request worked out to the last detail but for its credentials.
 
     Polls send the same one time and again, and working it out costs more than everything else that we add
-    to aiohttp; so a :class:`Repeated` request keeps it. The origin rule has been asked for its URL.
+    to aiohttp; so a :class:`CachedRequest` keeps it. The origin rule has been asked for its URL.
     """
 
     entry: _Pool

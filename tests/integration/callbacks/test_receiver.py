@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._callbacks import airflow_internals as internals
 from airflow_async_provider._callbacks import handling
 from airflow_async_provider._callbacks import receiver as receiver_module
 from airflow_async_provider._callbacks.registration import (
@@ -29,25 +28,12 @@ from tests.support.callback_world import (  # noqa: F401 - fixtures
     World,
     logged,
     on_one_database,
+    wakes_fixture,
     world_fixture,
 )
 
 ENDED = {"runid": 7, "execution_status": 1900}
 RESPONSE = {"eventId": "e-1", "eventStatus": "completed", "response": {"rows": [1, 2]}}
-
-
-@pytest.fixture
-def wakes(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """The events of all resumed tasks."""
-    seen: list[dict[str, Any]] = []
-    real = internals.resume
-
-    def resume(session: Any, task_instance: Any, event: dict[str, Any]) -> None:
-        seen.append(event)
-        real(session, task_instance, event)
-
-    monkeypatch.setattr(internals, "resume", resume)
-    return seen
 
 
 @pytest.fixture

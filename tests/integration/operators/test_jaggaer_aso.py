@@ -44,8 +44,9 @@ from airflow_async_provider.sensors.async_job import AsyncJobSensor
 from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators.frame import running as simulating
 from airflow_async_provider.transfers.async_result import AsyncResultDownloadOperator
-from tests.support.byte_server import ByteServer, hang_up, running, status
+from tests.support.byte_server import ByteServer, hang_up, status
 from tests.support.one_task import OneTask, TaskDeferred
+from tests.support.watched_aso import server  # noqa: F401 - a fixture
 
 CONN_ID = "jaggaer_aso_default"
 ITEMS = "event/7/apiItems/async"
@@ -72,19 +73,6 @@ def aso(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aso]:
                 f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(simulator.airflow_connection(service))
             )
             return simulator
-
-        yield start
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., ByteServer]]:
-    with ExitStack() as stack:
-
-        def start(*steps: Any) -> ByteServer:
-            found = stack.enter_context(running(steps=list(steps)))
-            connection = {"conn_type": "jaggaer_aso", "host": found.origin, "password": "token"}
-            monkeypatch.setenv(f"AIRFLOW_CONN_{CONN_ID.upper()}", json.dumps(connection))
-            return found
 
         yield start
 
