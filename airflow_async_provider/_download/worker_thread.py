@@ -20,6 +20,10 @@ class Background:
 
     Hashing, writing to a file and reading from a socket all let go of the interpreter lock, so they overlap.
 
+    Airflow ends a task by an exception out of a signal handler, at any line of the task's own thread. In the
+    middle of ``queue.Queue.put`` that leaves a waiter behind who is no more, and the thread is not woken
+    when it is told to end: so only queues are used here whose methods happen at once or not at all.
+
     :param work: gets the blocks; an error of it comes out of the next :meth:`put` or of :meth:`join`
     :param name: of the thread
     """
@@ -29,7 +33,9 @@ class Background:
         self._name = name
         self._count = 0
         self._error: BaseException | None = None
-        self._queue: queue.Queue[bytes | None] = queue.Queue(WAITING_BLOCKS)
+        #: Blocks; what is to hear that those before it are worked on; None at the end.
+        self._blocks: queue.SimpleQueue[bytes | queue.SimpleQueue[None] | None] = queue.SimpleQueue()
+        self._room: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def put(self, data: bytes) -> None:
@@ -39,21 +45,27 @@ class Background:
             self._work(data)
             return
         if self._thread is None:
+            for _ in range(WAITING_BLOCKS):
+                self._room.put(None)
             self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             self._thread.start()
         self._raise_error()
-        self._queue.put(data)
+        self._room.get()
+        self._blocks.put(data)
 
     def join(self) -> None:
         """Wait until all blocks so far are worked on."""
-        self._queue.join()
+        if self._thread is not None:
+            done: queue.SimpleQueue[None] = queue.SimpleQueue()
+            self._blocks.put(done)
+            done.get()
         self._raise_error()
 
     def close(self) -> None:
         """Wait until all blocks so far are worked on, and end the thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            self._queue.put(None)
+            self._blocks.put(None)
             thread.join()
 
     def _raise_error(self) -> None:
@@ -61,12 +73,14 @@ class Background:
             raise self._error
 
     def _run(self) -> None:
-        while (data := self._queue.get()) is not None:
+        while (data := self._blocks.get()) is not None:
+            if isinstance(data, queue.SimpleQueue):
+                data.put(None)
+                continue
+            self._room.put(None)
             try:
                 if self._error is None:  # after an error blocks are only taken away, so that put never hangs
                     self._work(data)
             except BaseException as error:  # noqa: BLE001 - comes out in the thread that put the block
                 self._error = error
             del data
-            self._queue.task_done()
-        self._queue.task_done()
