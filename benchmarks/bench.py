@@ -197,7 +197,11 @@ class HttpRemote:
             def log_message(self, *_: Any) -> None:
                 """Quiet."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        class Server(ThreadingHTTPServer):
+            def handle_error(self, *_: Any) -> None:
+                """Clients may leave when they like; what is wrong here shows in the figures."""
+
+        server = Server(("127.0.0.1", 0), Handler)
         self.port = int(server.server_address[1])
         threading.Thread(target=server.serve_forever, daemon=True).start()
 

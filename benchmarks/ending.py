@@ -61,24 +61,24 @@ def operator(**options):
     ).expand(**numbered("jobs"))
 
 
-with DAG("sensor", schedule=None, catchup=False):
+with DAG("__BEFORE__sensor", schedule=None, catchup=False):
     sensor()
 
-with DAG("sensor_on_worker", schedule=None, catchup=False):
+with DAG("__BEFORE__sensor_on_worker", schedule=None, catchup=False):
     sensor(end_from_trigger=False)
 
-with DAG("http_sensor", schedule=None, catchup=False):
+with DAG("__BEFORE__http_sensor", schedule=None, catchup=False):
     HttpSensor.partial(task_id="t", http_conn_id="remote", poke_interval=5, deferrable=True).expand(
         **numbered("missing")
     )
 
-with DAG("operator", schedule=None, catchup=False):
+with DAG("__BEFORE__operator", schedule=None, catchup=False):
     operator()
 
-with DAG("operator_on_worker", schedule=None, catchup=False):
+with DAG("__BEFORE__operator_on_worker", schedule=None, catchup=False):
     operator(end_from_trigger=False)
 
-with DAG("http_operator", schedule=None, catchup=False):
+with DAG("__BEFORE__http_operator", schedule=None, catchup=False):
     HttpOperator.partial(task_id="t", http_conn_id="remote", method="GET", deferrable=True).expand(
         **numbered("held")
     )
@@ -113,18 +113,26 @@ def main() -> None:
         RealAirflow(sql_alchemy_conn=postgres.sql_alchemy_conn, config=limits) as airflow,
     ):
         airflow.client.put_connection("remote", "http", host="127.0.0.1", port=remote.port, schema="http")
-        airflow.write_dag("ending.py", DAGS.replace("__TASKS__", str(tasks)))
+        write_dags(airflow, "ending.py", tasks)
+        write_dags(airflow, "warming_up.py", 2, before="warm_")
         for dag in options.sides:
             airflow.client.wait_dag(dag)
+            # what each process does once, when it sees such a task first, is no side's
+            side(airflow, remote, f"warm_{dag}", 2, 0.0, {})
         idle = idle_share(airflow, 3.0 if options.smoke else 30.0)
         rows = [side(airflow, remote, dag, tasks, seconds, idle) for dag in options.sides]
-    report("ending", rows, smoke=options.smoke, tasks=tasks, idle_cpu_share=idle)
+    report("ending", rows, smoke=options.smoke, tasks=tasks, idle_cpu_share=sum(idle.values()))
+
+
+def write_dags(airflow: RealAirflow, file: str, tasks: int, before: str = "") -> None:
+    """A DAG for each side, and what its name begins with."""
+    airflow.write_dag(file, DAGS.replace("__TASKS__", str(tasks)).replace("__BEFORE__", before))
 
 
 def side(
-    airflow: RealAirflow, remote: Remote, dag: str, tasks: int, seconds: float, idle: float
+    airflow: RealAirflow, remote: Remote, dag: str, tasks: int, seconds: float, idle: Mapping[str, float]
 ) -> dict[str, Any]:
-    """One DAG run."""
+    """One DAG run; ``idle`` as of :func:`idle_share`."""
     remote.done = False
     states = "select state, count(*) as n from task_instance where dag_id = ? group by state"
     begun, used = time.monotonic(), cpu(airflow)
@@ -140,33 +148,39 @@ def side(
     released = time.monotonic()
     state = airflow.client.wait_run(dag, run_id, timeout=60 + 10 * tasks)
     took = time.monotonic() - begun
+    more = {
+        name: max(now - used.get(name, 0.0) - idle.get(name, 0.0) * took, 0.0)
+        for name, now in cpu(airflow).items()
+    }
     return {
-        "what": SIDES[dag],
+        "what": SIDES.get(dag, dag),
         "tasks": tasks,
         "succeeded": tasks if state == "success" else 0,
-        "cpu_s_a_task": max(cpu(airflow) - used - idle * took, 0.0) / tasks,
+        "cpu_s_a_task": sum(more.values()) / tasks,
+        **{f"{name}_cpu_s": seconds / tasks for name, seconds in more.items()},
         "until_all_ended_s": time.monotonic() - released,
     }
 
 
-def idle_share(airflow: RealAirflow, seconds: float) -> float:
-    """CPU seconds a second of an Airflow that has nothing to do."""
+def idle_share(airflow: RealAirflow, seconds: float) -> dict[str, float]:
+    """CPU seconds a second of the processes of an Airflow that has nothing to do."""
     used = cpu(airflow)
     time.sleep(seconds)
-    return (cpu(airflow) - used) / seconds
+    return {name: (now - used.get(name, 0.0)) / seconds for name, now in cpu(airflow).items()}
 
 
-def cpu(airflow: RealAirflow) -> float:
-    """CPU seconds of all its processes so far, with those of children that have ended."""
-    ticks = 0
-    for pids in airflow.pids().values():
+def cpu(airflow: RealAirflow) -> dict[str, float]:
+    """CPU seconds of its processes so far, with children that have ended; workers are the scheduler's."""
+    used: dict[str, float] = {}
+    for name, pids in airflow.pids().items():
         for pid in pids:
             try:
                 fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             except OSError:  # it has ended, and its parent counts it
                 continue
-            ticks += sum(map(int, fields[11:15]))
-    return ticks / os.sysconf("SC_CLK_TCK")
+            ticks = sum(map(int, fields[11:15]))
+            used[name] = used.get(name, 0.0) + ticks / os.sysconf("SC_CLK_TCK")
+    return used
 
 
 if __name__ == "__main__":

@@ -66,7 +66,8 @@ def test_all_but_the_first_are_sent_without_boto3(s3: S3Server, quick: list[tupl
 
 @pytest.mark.parametrize("s3_server", ["moto"], indirect=True)
 def test_what_is_known_of_a_file_stays_with_it(s3: S3Server, quick: list[tuple[str, bool]]) -> None:
-    store(s3, "known", s3_extra_args={"StorageClass": "STANDARD_IA", "CacheControl": "no-store"})
+    extra = {"StorageClass": "STANDARD_IA", "CacheControl": "no-store", "ChecksumAlgorithm": "SHA256"}
+    store(s3, "known", s3_extra_args=extra)
     assert quick[-1][1]
     sha256 = base64.b64encode(hashlib.sha256(content(NAMES[-1])).digest()).decode()
     head = s3.client.head_object(Bucket=s3.bucket, Key=f"known/{NAMES[-1]}", ChecksumMode="ENABLED")
