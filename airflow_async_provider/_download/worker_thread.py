@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -66,7 +67,8 @@ class Background:
         thread, self._thread = self._thread, None
         if thread is not None:
             self._blocks.put(None)
-            thread.join()
+            with contextlib.suppress(RuntimeError):  # a signal struck while it was being started
+                thread.join()
 
     def _raise_error(self) -> None:
         if self._error is not None:

@@ -5,13 +5,19 @@ A multipart upload from a stream, with a fixed amount of memory.
 boto3's own ``upload_fileobj`` reads a stream in a thread of its own, with parts of one size, whose number
 ends at 10,000. Here the task's own thread reads, so that a signal ends it at once and an error of the source
 comes out as it is; the parts grow when the length is not known; and the buffers are made once and used again.
+
+That signal may strike at any line, also in the middle of a lock of ``concurrent.futures``, which is then
+never released. So parts go through queues whose methods happen at once or not at all.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import queue
+import threading
+import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Final
 
 from airflow_async_provider._download.destination.base import UploadMemory
@@ -86,8 +92,13 @@ class MultipartUpload:
         self._memory = memory
         self._upload_id = ""
         self._parts: list[dict[str, Any]] = []
-        self._running: dict[Future[dict[str, Any]], bytearray] = {}
         self._free: list[bytearray] = []
+        self._threads: list[threading.Thread] = []
+        self._to_send: queue.SimpleQueue[tuple[int, bytearray] | None] = queue.SimpleQueue()
+        self._sent: queue.SimpleQueue[tuple[bytearray, dict[str, Any] | BaseException]] = queue.SimpleQueue()
+        self._given_up = False
+        #: Numbers of the parts that are being sent.
+        self._being_sent: set[int] = set()
 
     def run(self, first: bytearray, source: ByteSource, create: Callable[[Callable[..., Any]], None]) -> None:
         """
@@ -95,7 +106,6 @@ class MultipartUpload:
 
         :param create: makes the call that creates the object, adding conditions
         """
-        pool = ThreadPoolExecutor(self._concurrency, thread_name_prefix="s3-part")
         try:
             begun = self._client.create_multipart_upload(**self._arguments("CreateMultipartUpload"))
             self._upload_id = begun["UploadId"]
@@ -104,7 +114,7 @@ class MultipartUpload:
                 self._memory.began(
                     {"bucket": place["Bucket"], "key": place["Key"], "upload_id": self._upload_id}
                 )
-            self._send_all(pool, first, source)
+            self._send_all(first, source)
             parts = sorted(self._parts, key=lambda part: int(part["PartNumber"]))
             create(
                 lambda **conditions: self._client.complete_multipart_upload(
@@ -116,32 +126,60 @@ class MultipartUpload:
             )
         except BaseException:
             # Not forgotten here: a signal may have struck between a request to Airflow and its response.
-            self._give_up(pool)
+            self._give_up()
             raise
-        pool.shutdown()
+        self._end_threads()
         if self._memory is not None:
             self._memory.ended()
 
-    def _send_all(self, pool: ThreadPoolExecutor, first: bytearray, source: ByteSource) -> None:
-        buffer, number = first, 1
+    def _send_all(self, first: bytearray, source: ByteSource) -> None:
+        buffer, number, under_way = first, 1, 0
         while buffer:
             if number > MAX_PARTS:
                 raise DownloadError(f"The result has more than {MAX_PARTS} parts, S3's limit for one object.")
-            self._running[pool.submit(self._send, number, buffer)] = buffer
-            number += 1
+            if len(self._threads) < self._concurrency:
+                self._start_thread()
+            self._to_send.put((number, buffer))
+            number, under_way = number + 1, under_way + 1
             size = part_size(number, length=self._length, smallest=self._smallest)
             # Parts that have grown take more memory, so fewer of them are under way.
             at_once = max(1, min(self._concurrency, self._concurrency * self._smallest // size))
-            while len(self._running) >= at_once:
+            while under_way >= at_once:
                 self._collect()
+                under_way -= 1
             buffer = self._free.pop() if self._free else bytearray()
             if len(buffer) != size:
                 buffer = bytearray(size)
             filled = fill(source, buffer)
             if filled < size:
                 buffer = buffer[:filled]  # a copy: boto3 may still hold a view, which forbids to cut it
-        while self._running:
+        for _ in range(under_way):
             self._collect()
+
+    def _start_thread(self) -> None:
+        name = f"s3-part_{len(self._threads)}"
+        self._threads.append(threading.Thread(target=self._send_parts, name=name, daemon=True))
+        self._threads[-1].start()
+
+    def _send_parts(self) -> None:
+        """What each thread does."""
+        while (part := self._to_send.get()) is not None:
+            number, buffer = part
+            self._being_sent.add(number)
+            try:
+                self._sent.put((buffer, {} if self._given_up else self._send(number, buffer)))
+            except BaseException as error:  # noqa: BLE001 - comes out in the task's own thread
+                self._sent.put((buffer, error))
+            self._being_sent.discard(number)
+
+    def _end_threads(self, within: float | None = None) -> None:
+        """Let them end after what they are at, and wait so many seconds for it."""
+        for _ in self._threads:
+            self._to_send.put(None)
+        until = None if within is None else time.monotonic() + within
+        for thread in self._threads:
+            with contextlib.suppress(RuntimeError):  # a signal struck while it was being started
+                thread.join(None if until is None else max(0.0, until - time.monotonic()))
 
     def _send(self, number: int, buffer: bytearray) -> dict[str, Any]:
         answer = self._client.upload_part(
@@ -152,21 +190,20 @@ class MultipartUpload:
 
     def _collect(self) -> None:
         """Wait until a part has arrived, and take its buffer back."""
-        done, _ = wait(self._running, return_when=FIRST_COMPLETED)
-        for future in done:
-            buffer = self._running.pop(future)
-            self._parts.append(future.result())
-            self._free.append(buffer)
+        buffer, part = self._sent.get()
+        if isinstance(part, BaseException):
+            raise part
+        self._parts.append(part)
+        self._free.append(buffer)
 
-    def _give_up(self, pool: ThreadPoolExecutor) -> None:
+    def _give_up(self) -> None:
         """Abort, and again when parts under way have ended: S3 keeps a part that comes after the abort."""
-        pool.shutdown(wait=False, cancel_futures=True)
-        if not self._upload_id:
-            return
-        running = [future for future in self._running if not future.done()]
-        self._abort()
-        if running:
-            wait(running, timeout=MAX_GIVING_UP)
+        self._given_up = True
+        under_way = bool(self._being_sent)
+        if self._upload_id:
+            self._abort()
+        self._end_threads(MAX_GIVING_UP if under_way else 0.0)
+        if under_way and self._upload_id:
             self._abort()
 
     def _abort(self) -> None:

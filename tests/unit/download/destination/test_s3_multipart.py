@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sizes of the parts of an upload to S3."""
+"""Sizes of the parts of an upload to S3, and its end by a signal."""
 
 from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
 import pytest
 
 from airflow_async_provider._download.destination.s3_multipart import MAX_PARTS, MIB, PART, part_size
 
 GIB = 1024 * MIB
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.parametrize(
@@ -36,3 +42,52 @@ def test_parts_of_an_unknown_length_grow_and_reach_the_largest_object() -> None:
 
 def test_no_part_is_smaller_than_s3_takes() -> None:
     assert part_size(1, length=None, smallest=1) == part_size(1, length=100, smallest=1) == 5 * MIB
+
+
+def test_a_signal_at_any_line_ends_the_upload_and_its_threads() -> None:
+    """Airflow ends a task by an exception out of the handler of SIGTERM, wherever its thread is."""
+    code = """
+        import signal, threading, time
+        from airflow_async_provider._download.destination import s3_multipart
+
+        class Terminated(BaseException): pass
+        def handler(*_): raise Terminated
+        signal.signal(signal.SIGALRM, handler)
+        s3_multipart.part_size = lambda *_, **__: 1000
+        s3_multipart.MAX_PARTS = 10**9
+
+        class Client:
+            aborted = 0
+            def create_multipart_upload(self, **_): return {"UploadId": "7"}
+            def upload_part(self, **_): time.sleep(0.0002); return {"ETag": "x"}
+            def abort_multipart_upload(self, **_): self.aborted += 1
+
+        class Endless:
+            def read(self, size=1): return b"x" * size
+
+        threads = threading.enumerate()
+        for number in range(800):
+            client = Client()
+            upload = s3_multipart.MultipartUpload(
+                client, lambda operation: {"Bucket": "b", "Key": "k"}, length=None
+            )
+            try:
+                signal.setitimer(signal.ITIMER_REAL, 0.002 + number % 100 / 5e4)
+                upload.run(bytearray(1000), Endless(), lambda call: call())
+            except Terminated:
+                pass
+            assert client.aborted in (1, 2) or not upload._upload_id
+        until = time.monotonic() + 30
+        while len(threading.enumerate()) > len(threads) + 5 and time.monotonic() < until:
+            time.sleep(0.01)
+        print(f"{len(threading.enumerate()) - len(threads) <= 5}")
+    """
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=ROOT,
+        check=False,
+    )
+    assert found.stdout == "True\n", found.stderr
