@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+
 import psutil
 
 from tests.chaos.kinds import BY_TASK, KINDS
@@ -16,18 +19,27 @@ def kill_running_tasks(scene: Scene, remote: str) -> int:
     In this order, and only while the task runs: a worker of LocalExecutor whose task dies first goes on to
     wait for the next one, and whoever kills it then kills it with the lock of the queue in its hand, which no
     other worker gets any more (see docs/reliability.md). The worker is stopped first, so that it cannot get
-    there between the look and the kill.
+    there between the look and the kill. One worker is left: the queue is a pipe, and a scheduler that fills
+    it while nobody reads waits for ever.
     """
     tasks = [t for t in scene.tasks() if t["state"] == "running" and BY_TASK[t["task_id"]].remote == remote]
     pids = {task["pid"] for task in tasks}
     mine = set(scene.world.airflow.pids()[scene.world.worker])
     killed = 0
     for pid in pids & mine:
+        if len(living_children(scene.world.airflow.main_pid(scene.world.worker))) < 2:
+            break
         try:
             killed += _kill_with_supervisor(psutil.Process(pid), mine)
         except psutil.NoSuchProcess:
             continue
     return killed
+
+
+def living_children(pid: int) -> list[psutil.Process]:
+    """Of a process, those that have not ended."""
+    children = psutil.Process(pid).children()
+    return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
 
 
 def _kill_with_supervisor(task: psutil.Process, mine: set[int]) -> bool:
@@ -41,6 +53,9 @@ def _kill_with_supervisor(task: psutil.Process, mine: set[int]) -> bool:
         return False
     supervisor.kill()
     task.kill()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while supervisor.status() != psutil.STATUS_ZOMBIE:  # a signal takes a moment
+            time.sleep(0.01)
     return True
 
 
