@@ -74,7 +74,7 @@ def test_a_signal_at_any_line_ends_the_upload_and_its_threads() -> None:
             try:
                 signal.setitimer(signal.ITIMER_REAL, 0.002 + number % 100 / 5e4)
                 upload.run(bytearray(1000), Endless(), lambda call: call())
-            except Terminated:
+            except (Terminated, RuntimeError):  # that of a thread that was just being started
                 pass
             assert client.aborted in (1, 2) or not upload._upload_id
         until = time.monotonic() + 30
