@@ -165,8 +165,7 @@ def test_a_retry_after_the_execution_timeout_starts_a_new_job_though_the_old_one
     first = automic(deferrable=False)
     with execution_timeout(first):
         first.execute(task.context)
-    (run,) = automic_simulator.runs
-    assert run.status in (1571, 1850)  # being cancelled, and cancelled a moment later
+    assert [run.status for run in automic_simulator.runs] == [1571]  # "being cancelled"
     assert automic_simulator.journal.cancels == 1
 
     deferral = task.begin(automic)
