@@ -158,6 +158,9 @@ def automic(**arguments: Any) -> AutomicExecuteOperator:
     )
 
 
+@pytest.mark.parametrize(
+    "automic_simulator", [{"objects": {"*": {"cancel_seconds": 60}}}], indirect=True, ids=["slow"]
+)
 def test_a_retry_after_the_execution_timeout_starts_a_new_job_though_the_old_one_is_still_being_cancelled(
     automic_simulator: AutomicSimulator, automic_connection: Any
 ) -> None:
@@ -169,7 +172,7 @@ def test_a_retry_after_the_execution_timeout_starts_a_new_job_though_the_old_one
     assert automic_simulator.journal.cancels == 1
 
     deferral = task.begin(automic)
-    automic_simulator.clock.advance(1)
+    automic_simulator.clock.advance(61)
     assert [run.status for run in automic_simulator.runs] == [1850, 1550]
     automic_simulator.finish_run()
     assert task.follow(automic, deferral)["status"] == 1900

@@ -58,6 +58,12 @@ def workflow(**arguments: Any) -> AutomicExecuteOperator:
     )
 
 
+#: A cancellation is under way until the test has looked, also on a busy machine.
+slow_to_cancel = pytest.mark.parametrize(
+    "automic_simulator", [{"objects": {"*": {"cancel_seconds": 3600}}}], indirect=True, ids=["slow_to_cancel"]
+)
+
+
 def states(ae: AutomicSimulator) -> list[int]:
     return [run.status for run in ae.runs if run.body]
 
@@ -96,6 +102,7 @@ def test_one_that_nobody_has_resolved_is_not_cancelled_however_often_the_task_is
     assert ae.journal.jobs_started == 1
 
 
+@slow_to_cancel
 def test_clearing_it_once_more_while_it_waits_cancels_it(ae: AutomicSimulator, task: OneTask) -> None:
     with pytest.raises(JobBlockedError):
         task.run(workflow)
@@ -205,6 +212,7 @@ def test_one_that_cannot_be_asked_about_is_left(
     assert (api.journal.jobs_started, api.journal.cancels) == (2, 0)
 
 
+@slow_to_cancel
 def test_a_job_that_is_found_after_its_worker_died_is_compared_too(
     ae: AutomicSimulator, task: OneTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
