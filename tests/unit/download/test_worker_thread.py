@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
 import threading
-from pathlib import Path
 
 import pytest
 
 from airflow_async_provider._download.worker_thread import WAITING_BLOCKS, WORTH_A_THREAD, Background
-
-ROOT = Path(__file__).parents[3]
+from tests.support.struck import output_of
 
 
 def test_large_results_are_worked_on_in_order_by_another_thread() -> None:
@@ -75,32 +70,21 @@ def test_error_of_the_work_comes_out_and_nothing_hangs() -> None:
 def test_a_signal_at_any_line_leaves_nothing_to_wait_for() -> None:
     """Airflow ends a task by an exception out of the handler of SIGTERM, wherever its thread is."""
     code = """
-        import signal
         from airflow_async_provider._download.worker_thread import WORTH_A_THREAD, Background
 
-        class Terminated(BaseException): pass
-        def handler(*_): raise Terminated
-        signal.signal(signal.SIGALRM, handler)
         first, block = bytes(WORTH_A_THREAD), b"x" * 100
         for number in range(1500):
             work = Background(lambda data: sum(data), name="worker")
             work.put(first[:1])
             work._count = WORTH_A_THREAD
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.001 + number % 100 / 1e5)
+                strike_within(0.001 + number % 100 / 1e5)
                 while True:
                     work.put(block)
-            except (Terminated, RuntimeError):  # that of a thread that was just being started
+            except STRUCK:
                 pass
             work.close()
         print("all closed")
     """
-    found = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=ROOT,
-        check=False,
-    )
-    assert found.stdout == "all closed\n", found.stderr
+    out, errors = output_of(code)
+    assert out == "all closed\n", errors

@@ -3,17 +3,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
-
 import pytest
 
 from airflow_async_provider._download.destination.s3_multipart import MAX_PARTS, MIB, PART, part_size
+from tests.support.struck import output_of
 
 GIB = 1024 * MIB
-ROOT = Path(__file__).parents[4]
 
 
 @pytest.mark.parametrize(
@@ -47,12 +42,9 @@ def test_no_part_is_smaller_than_s3_takes() -> None:
 def test_a_signal_at_any_line_ends_the_upload_and_its_threads() -> None:
     """Airflow ends a task by an exception out of the handler of SIGTERM, wherever its thread is."""
     code = """
-        import signal, threading, time
+        import threading, time
         from airflow_async_provider._download.destination import s3_multipart
 
-        class Terminated(BaseException): pass
-        def handler(*_): raise Terminated
-        signal.signal(signal.SIGALRM, handler)
         s3_multipart.part_size = lambda *_, **__: 1000
         s3_multipart.MAX_PARTS = 10**9
 
@@ -72,9 +64,9 @@ def test_a_signal_at_any_line_ends_the_upload_and_its_threads() -> None:
                 client, lambda operation: {"Bucket": "b", "Key": "k"}, length=None
             )
             try:
-                signal.setitimer(signal.ITIMER_REAL, 0.002 + number % 100 / 5e4)
+                strike_within(0.002 + number % 100 / 5e4)
                 upload.run(bytearray(1000), Endless(), lambda call: call())
-            except (Terminated, RuntimeError):  # that of a thread that was just being started
+            except STRUCK:
                 pass
             assert client.aborted in (1, 2) or not upload._upload_id
         until = time.monotonic() + 30
@@ -82,12 +74,5 @@ def test_a_signal_at_any_line_ends_the_upload_and_its_threads() -> None:
             time.sleep(0.01)
         print(f"{len(threading.enumerate()) - len(threads) <= 5}")
     """
-    found = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=ROOT,
-        check=False,
-    )
-    assert found.stdout == "True\n", found.stderr
+    out, errors = output_of(code)
+    assert out == "True\n", errors
