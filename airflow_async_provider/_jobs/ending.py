@@ -20,35 +20,14 @@ from airflow_async_provider.protocols._job import JobHandle
 from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
-    from airflow_async_provider._jobs.run import JobRun
     from airflow_async_provider._jobs.task import WatchingTask
 
 #: Methods of a task that a worker calls when its job has succeeded.
 AT_THE_END = ("interpret", "continued_by", "before_end", "process_result", "execute_complete")
 
 
-def prepare_end(run: JobRun, *, stored: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """The same as :func:`end_arguments`; and the task's memory knows that no worker may see its end."""
-    arguments = end_arguments(run.task, run.context, run.handle, stored=stored)
-    if getattr(run.task, "reattach", False):
-        run.memory.note_end(elsewhere=bool(arguments))
-    return arguments
-
-
-def ends_here(run: JobRun) -> None:
-    """A worker has the task again, and with it its end."""
-    to = run.store_settings
-    may_end = run.task.value_at_end() is not None or (to is not None and to.triggerer_may_store)
-    if getattr(run.task, "reattach", False) and ENDS_FROM_TRIGGER and may_end:
-        run.memory.note_end(elsewhere=False)
-
-
 def end_arguments(
-    task: WatchingTask,
-    context: Mapping[str, Any],
-    handle: JobHandle,
-    *,
-    stored: Mapping[str, Any] | None = None,
+    task: WatchingTask, context: Mapping[str, Any], handle: JobHandle, end: TaskEnd | None
 ) -> dict[str, Any]:
     """
     The trigger's arguments: how it ends the task; none where a worker shall.
@@ -56,12 +35,10 @@ def end_arguments(
     :param task: the operator or sensor
     :param context: Airflow's task context
     :param handle: the job
-    :param stored: what becomes of a result that the triggerer has stored, see
-        :class:`~airflow_async_provider._polling.task_end.TaskEnd`; None where it stores none
+    :param end: what the task's value would be; None: only a worker can make it
     """
     if task.end_from_trigger is False:
         return {}
-    end = task.value_at_end() if stored is None else TaskEnd(stored=stored)
     why = "its result is made on a worker" if end is None else _needs_worker(task, handle)
     if end is None or why:
         if task.end_from_trigger:

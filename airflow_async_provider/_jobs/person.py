@@ -18,7 +18,6 @@ from airflow_async_provider._callbacks.airflow_internals import CAN_ASK, ask_per
 from airflow_async_provider._jobs.airflow_exceptions import AirflowFailException
 from airflow_async_provider._jobs.arguments import one_of
 from airflow_async_provider._jobs.cancel import cancel
-from airflow_async_provider._jobs.display import facts_of
 from airflow_async_provider._jobs.messages import error_for
 from airflow_async_provider._polling.loop import BY_HAND
 from airflow_async_provider._polling.loop import CANCEL as CANCEL_WISH
@@ -72,8 +71,8 @@ def ask(run: JobRun, status: JobStatus) -> NoReturn:
 
     :param status: that of the blocked job
     """
-    facts = facts_of(run.task.hook, run.handle)
-    where = f"\n\n[{facts['job_id']}]({facts['url']})" if facts["url"].startswith("http") else ""
+    url = run.facts["url"]
+    where = f"\n\n[{run.facts['job_id']}]({url})" if url.startswith("http") else ""
     choices = "\n".join(f"- **{name}**: {meaning}." for name, meaning in _MEANING.items())
     run.log.warning(
         "The %s is blocked (%s). The task asks a person: Required Actions in Airflow's UI.",

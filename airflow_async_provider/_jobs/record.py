@@ -27,6 +27,7 @@ class JobRecord:
     :param submission: name of the submission whose callback is expected, empty when none is
     :param last_delivery_at: when the last callback came that was dealt with already
     :param followed: the job continues the one that the task has started
+    :param ends_elsewhere: the trigger, or the receiver, ends the task when the job has succeeded
     :param failing_since: since when a function that asks for the job has failed each time; 0: it has not
     :param alive_at: the last sign of life of the callbacks' sender, by the API server's clock
     :param silent_since: when that was seen; 0: not known
@@ -44,6 +45,7 @@ class JobRecord:
     last_delivery_at: float = 0.0
     followed: bool = False
     clock_trusted: bool = True
+    ends_elsewhere: bool = False
     failing_since: float = 0.0
     alive_at: float = 0.0
     silent_since: float = 0.0

@@ -21,7 +21,6 @@ from airflow_async_provider._jobs import airflow_exceptions, display, messages, 
 from airflow_async_provider._jobs.begin import submit, take_up
 from airflow_async_provider._jobs.callback import CallbackPart
 from airflow_async_provider._jobs.cancel import cancel, delete
-from airflow_async_provider._jobs.ending import ends_here
 from airflow_async_provider._jobs.last_of import LastOf
 from airflow_async_provider._jobs.memory import TaskMemory
 from airflow_async_provider._jobs.record import JobRecord
@@ -93,9 +92,9 @@ class JobRun:
         self.context = context
         self.log = task.log
         self.settings = task.wait_settings()
+        callback = task.callback_settings()
         #: Where the result goes; None: nowhere.
         self.store_settings = task.store_settings()
-        callback = task.callback_settings()
         self.memory = TaskMemory(context, task.log)
         self.correlation_id = ""
         #: The part that expects a callback; None where the task asks for none.
@@ -110,7 +109,8 @@ class JobRun:
         self.active: JobHandle | None = None
         #: Whether Airflow has told this task to end; its work goes on until that is over, or killed for good.
         self.killed = False
-        #: The job that Airflow's lists show.
+        #: The job for a person, as Airflow's lists show it.
+        self.facts: Mapping[str, str] = {}
         self._displayed: JobHandle | None = None
         _runs.put(task, self)
 
@@ -187,7 +187,8 @@ class JobRun:
         if isinstance(event, str):
             event = {"state": JobState.SUCCEEDED.value}
         self.take(JobRecord.from_dict(record))
-        ends_here(self)
+        if self.record.ends_elsewhere:
+            self.note_end(elsewhere=False)
         self._display(push=False)
         if self.callback:
             self.callback.resumed(event)
@@ -254,6 +255,16 @@ class JobRun:
         self.update(handle=handle, **facts)
         self.memory.add(handle=handle)
 
+    def note_end(self, *, elsewhere: bool) -> None:
+        """
+        Note whether the task is ended without a worker once its job has succeeded.
+
+        Its memory has to know that no worker may see that end.
+        """
+        self.update(ends_elsewhere=elsewhere)
+        if getattr(self.task, "reattach", False):
+            self.memory.note_end(elsewhere=elsewhere)
+
     def follow(self, continuing: JobHandle) -> None:
         """Make the job that continues another one the one that this run is about."""
         self.log.info(
@@ -294,9 +305,9 @@ class JobRun:
         """Let Airflow's lists show the job; not again what they show already."""
         if self.handle != self._displayed:
             self._displayed = self.handle
-            facts = display.facts_of(self.task.hook, self.handle)
+            self.facts = display.facts_of(self.task.hook, self.handle)
             push = push and getattr(self.task, "do_xcom_push", True)
-            display.show(self.context, facts, self.log, push=push)
+            display.show(self.context, self.facts, self.log, push=push)
 
     # -- settle -------------------------------------------------------------------------------------------
 

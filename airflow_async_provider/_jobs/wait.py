@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow_async_provider._callbacks.mailbox import key_of
 from airflow_async_provider._jobs import airflow_exceptions, messages
 from airflow_async_provider._jobs.cancel import cancel
-from airflow_async_provider._jobs.display import facts_of
-from airflow_async_provider._jobs.ending import prepare_end
+from airflow_async_provider._jobs.ending import end_arguments
 from airflow_async_provider._jobs.results.link import ResultLink
 from airflow_async_provider._jobs.results.store_from import store_arguments, stored_by_triggerer
 from airflow_async_provider._metrics import count
 from airflow_async_provider._page.hint import hint_for
 from airflow_async_provider._polling.loop import HEARTBEAT_LOST, Outcome, result_in, watch
 from airflow_async_provider._polling.policy import PollPolicy, Wait
+from airflow_async_provider._polling.task_end import TaskEnd
 from airflow_async_provider._polling.wait_log import format_duration, format_range
 from airflow_async_provider._settings import settle_seconds
 from airflow_async_provider.errors import (
@@ -68,12 +68,12 @@ def log_wait(run: JobRun, verb: str) -> None:
             pollable=protocol_of(run.handle).pollable,
         ),
     )
-    facts, hint = facts_of(run.task.hook, run.handle), _hint(run)
+    hint = _hint(run)
     run.log.info(
         "Job %s: %s, connection %s%s",
         run.handle.shown_id,
-        facts["url"] or "no address is known",
-        facts["conn_id"],
+        run.facts["url"] or "no address is known",
+        run.facts["conn_id"],
         f"; {hint}" if hint else "",
     )
 
@@ -145,8 +145,7 @@ def _watch_on_worker(run: JobRun) -> Outcome:
         policy = replace(policy, poll_interval=min(LINGER_INTERVAL, policy.poll_interval))
     wait = Wait(policy, until, record.handle.expires_at)
     asked = _CallbackFirst(run) if run.callback and run.callback.decides else run.task.hook
-    location = facts_of(run.task.hook, record.handle)["url"]
-    outcome = watch(asked, record.handle, wait, run.log, location=location)
+    outcome = watch(asked, record.handle, wait, run.log, location=run.facts["url"])
     count("polls", outcome.polls, **run.tags)
     if outcome.errors:
         count("polls_failed", outcome.errors, **run.tags)
@@ -172,9 +171,17 @@ class _CallbackFirst:
 def _defer(run: JobRun) -> NoReturn:
     from airflow_async_provider.triggers.async_job import AsyncJobTrigger
 
+    called = run.callback is not None and bool(run.record.submission)
+    end = run.task.value_at_end()
+    store: dict[str, Any] = {}
+    if end is None and run.store_settings is not None:
+        store = store_arguments(run.task, run.store_settings, callback=called)
+    if store:
+        end = TaskEnd(stored=_end_of_stored(run))
+    ending = end_arguments(run.task, run.context, run.handle, end)
+    if ending or run.record.ends_elsewhere:
+        run.note_end(elsewhere=bool(ending))
     record, carried = run.record, run.record.to_dict()
-    called = run.callback is not None and bool(record.submission)
-    store = store_arguments(run.task, run.store_settings, callback=called)
     arguments: dict[str, Any] = {
         "job": carried["handle"],
         "conn_id": run.task.hook.conn_id,
@@ -185,7 +192,7 @@ def _defer(run: JobRun) -> NoReturn:
         "settle": settle_seconds(),
         "cancel_on_kill": run.task.cancel_on_kill,
         **(run.callback.trigger_arguments() if run.callback else {}),
-        **prepare_end(run, stored=_end_of_stored(run) if store else None),
+        **ending,
         **store,
     }
     if run.settings.worker_poll_interval is not None:
@@ -261,7 +268,8 @@ def _note(run: JobRun, event: Mapping[str, Any]) -> None:
 
 def _stored_in(run: JobRun, event: Mapping[str, Any]) -> JobStatus | None:
     """The success whose result the triggerer has stored; its URL may be gone by now."""
-    run.stored = stored_by_triggerer(run.store_settings, event, run.log)
+    if run.store_settings is not None:
+        run.stored = stored_by_triggerer(run.store_settings, event, run.log)
     if run.stored is None:
         return None
     return JobStatus(JobState.SUCCEEDED, remote_status=str(event.get("remote_status", "")))

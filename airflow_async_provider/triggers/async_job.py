@@ -12,24 +12,23 @@ from typing import Any
 from airflow.triggers.base import BaseTrigger, TaskSuccessEvent, TriggerEvent
 
 from airflow_async_provider._callbacks.heartbeats import HeartbeatWatch, words_of
-from airflow_async_provider._callbacks.mailbox import alook, apush_link, apush_return_value, key_of
+from airflow_async_provider._callbacks.mailbox import alook, key_of
 from airflow_async_provider._callbacks.registration import Delivery
-from airflow_async_provider._metrics import count
 from airflow_async_provider._page.hint import hint_for
 from airflow_async_provider._page.report import JobReport, reported
-from airflow_async_provider._polling.loop import DUE, HEARTBEAT_LOST, STORED, Outcome, awatch
+from airflow_async_provider._polling.loop import DUE, HEARTBEAT_LOST, Outcome, awatch
 from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider._polling.policy import PollPolicy, Wait
-from airflow_async_provider._polling.task_end import NeedsWorkerError, TaskEnd
+from airflow_async_provider._polling.task_end import TaskEnd
 from airflow_async_provider._polling.wait_log import Heartbeat, describe_error, format_duration
 from airflow_async_provider._transport.triggerer import pool
-from airflow_async_provider.errors import AsyncJobError, ConfigurationError
+from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.hooks._registry import hook_for
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus
 from airflow_async_provider.protocols._registry import protocol_class, protocol_of
 from airflow_async_provider.triggers._cancelling import NOT_CANCELLED, KilledWait, cancel_beside
-from airflow_async_provider.triggers._storing import StoreRequest, is_short_lived, stored_result, why_not
+from airflow_async_provider.triggers._success import Success
 
 TRIGGER_VERSION = 1
 
@@ -188,15 +187,16 @@ class AsyncJobTrigger(BaseTrigger):
             async with pool():
                 with reported(self, self._handle) as self._report:
                     event = await self._wait()
-                    if self.store is not None and self._answer is not None and event["via"] == "poll":
-                        event |= await self._stored(self._answer, event, self.store)
+                    if self.store is not None and (success := self._success(event)):
+                        event |= await success.stored(self.store)
                     if self._report is not None:
                         self._report.ended(event)
         except Exception as e:  # noqa: BLE001 - a trigger that raises fails its task without execute_complete
             self.log.warning("Watching the job broke off: %s", describe_error(e))
             event = Outcome("error", error=e).to_event()
         end = TaskEnd.from_dict(self.end)
-        if end is not None and await self._ended(event, end):
+        success = self._success(event)
+        if end is not None and success and await success.ended(end, event, now=self.now()):
             yield TaskSuccessEvent()
             return
         await asyncio.sleep(self._until_settled())
@@ -213,69 +213,20 @@ class AsyncJobTrigger(BaseTrigger):
             )
         yield TriggerEvent(event)
 
-    async def _ended(self, event: Mapping[str, Any], end: TaskEnd) -> bool:
-        """Whether the task can be ended here: its job has succeeded, and its return value is pushed."""
-        if event["state"] != JobState.SUCCEEDED.value or event["via"] != "poll" or self.task_instance is None:
-            return False
-        handle, answer = JobHandle.from_dict(self.job), self._answer
+    def _success(self, event: Mapping[str, Any]) -> Success | None:
+        """The job, where an answer to a poll has told of its success."""
+        if event["state"] != JobState.SUCCEEDED.value or event["via"] != "poll":
+            return None
+        handle = JobHandle.from_dict(self.job)
         if url := event.get("status_url"):
             handle = replace(handle, status_url=url)
-        report: Mapping[str, Any] | None = event.get(STORED)
-        try:
-            if end.max_bytes is None or answer is None:
-                value = end.value(handle, answer, stored=report, now=self.now())
-            else:
-                answer = replace(answer, result_request=protocol_of(handle).result_request(handle, answer))
-                value = await asyncio.to_thread(end.value, handle, answer)
-            if report and end.stored:
-                await apush_link(key_of(self.task_instance), end.stored["link"], report["link"])
-                tags = {"system": handle.protocol, "connection": self.conn_id or handle.conn_id or ""}
-                count("bytes_stored", report["bytes"], **tags)
-            if value is not None:
-                await apush_return_value(self.task_instance, value, mapped_over=end.mapped_over)
-        except (NeedsWorkerError, AsyncJobError) as e:
-            self.log.info("Job %s: a worker ends the task: %s", handle.shown_id, e)
-            return False
-        except Exception as e:  # noqa: BLE001 - whatever Airflow raises: then a worker ends the task
-            self.log.warning(
-                "Job %s: a worker ends the task, as it could not be ended here: %s",
-                handle.shown_id,
-                describe_error(e),
-            )
-            return False
-        self.log.info(
-            "Job %s: succeeded after %d polls; the task ends here, without a worker.",
-            handle.shown_id,
-            event["polls"],
+        return Success(
+            handle=handle,
+            answer=self._answer,
+            conn_id=self.conn_id,
+            task_instance=self.task_instance,
+            log=self.log,
         )
-        return True
-
-    async def _stored(
-        self, status: JobStatus, event: Mapping[str, Any], store: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Store the result of a job that has succeeded; what the event gets of it, if no worker shall."""
-        request = StoreRequest.from_dict(store)
-        if status.state is not JobState.SUCCEEDED or not is_short_lived(request, status):
-            return {}
-        handle = self._handle
-        if url := event.get("status_url"):
-            handle = replace(handle, status_url=url)
-        try:
-            if why := why_not(request, handle, status):
-                self.log.info("Job %s: a worker stores the result: %s.", self._shown_id, why)
-                return {}
-            task = None if self.task_instance is None else key_of(self.task_instance)
-            facts = await stored_result(
-                request, handle, status, conn_id=self.conn_id, task=task, log=self.log
-            )
-        except Exception as e:  # noqa: BLE001 - whatever it is: a worker tries as it would have done anyway
-            self.log.warning(
-                "Job %s: a worker stores the result, as it could not be stored here: %s",
-                self._shown_id,
-                describe_error(e),
-            )
-            return {}
-        return {STORED: facts}
 
     def now(self) -> float:
         """Epoch seconds of the worker's clock, as far as it is known here."""

@@ -58,14 +58,14 @@ def checked_store_from(
     return value
 
 
-def store_arguments(task: WatchingTask, settings: StoreSettings | None, *, callback: bool) -> dict[str, Any]:
+def store_arguments(task: WatchingTask, settings: StoreSettings, *, callback: bool) -> dict[str, Any]:
     """
     The trigger's arguments: what it stores; none where a worker does.
 
-    :param settings: where the task's result goes; None: nowhere
+    :param settings: where the task's result goes
     :param callback: whether a callback is expected
     """
-    if settings is None or not settings.triggerer_may_store or task.value_at_end() is not None:
+    if not settings.triggerer_may_store:
         return {}
     always = settings.store_from == "triggerer"
     why = "a callback resumes the task" if callback else _own_end(task)
@@ -84,19 +84,17 @@ def store_arguments(task: WatchingTask, settings: StoreSettings | None, *, callb
     return {"store": request.to_dict()}
 
 
-def stored_by_triggerer(
-    settings: StoreSettings | None, event: Mapping[str, Any], log: Log
-) -> DownloadReport | None:
+def stored_by_triggerer(settings: StoreSettings, event: Mapping[str, Any], log: Log) -> DownloadReport | None:
     """
     What the triggerer has stored, if that lies at the task's destination; None where this worker stores it.
 
     Only an event of our own trigger holds it; a callback's holds nothing that its sender wrote of this kind.
 
-    :param settings: where the task's result goes; None: nowhere
+    :param settings: where the task's result goes
     :param log: the task's
     """
     facts = event.get(STORED)
-    if settings is None or not isinstance(facts, Mapping):
+    if not isinstance(facts, Mapping):
         return None
     from airflow_async_provider._download.destination.opening import open_destination
     from airflow_async_provider._download.fetch import DownloadReport

@@ -35,7 +35,7 @@ def sensor(**arguments: Any) -> AsyncJobSensor:
 def end_of(made: Any, map_index: int = -1, handle: JobHandle = HANDLE) -> dict[str, Any]:
     if made.get_dag() is None:
         DAG("d", schedule=None).add_task(made)
-    return end_arguments(made, {"ti": SimpleNamespace(map_index=map_index)}, handle)
+    return end_arguments(made, {"ti": SimpleNamespace(map_index=map_index)}, handle, made.value_at_end())
 
 
 @ends

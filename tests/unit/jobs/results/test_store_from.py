@@ -25,7 +25,8 @@ def http(**given: Any) -> HttpAsyncJobOperator:
 
 
 def given_to_trigger(task: Any, *, callback: bool = False) -> dict[str, Any]:
-    return store_arguments(task, task.store_settings(), callback=callback)
+    settings = task.store_settings()
+    return {} if settings is None else store_arguments(task, settings, callback=callback)
 
 
 @pytest.mark.parametrize("destination", [S3, "gs://conn@bucket/key", "/shared/a/b", "{{ target }}"])
