@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -279,3 +280,11 @@ def test_what_is_nested_too_deeply(shape: str) -> None:
 def test_job_ids_of_letters_are_text() -> None:
     assert Delivery(state="failed", detail={"job_id": 7}).job_id == "7"
     assert Delivery(state="failed").job_id is None
+
+
+def test_a_long_text_of_any_script_takes_no_more_room_than_its_bytes() -> None:
+    chance = random.Random(7)
+    text = "".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(20_000))
+    stored = as_stored({"text": text})
+    assert from_stored(stored) == {"text": text}
+    assert len(stored) < len(text.encode())

@@ -162,6 +162,14 @@ def test_a_zip_cut_at_any_place_is_never_whole() -> None:
                 unpacked(unzip, data[:cut])
 
 
+def test_a_zip_with_something_strange_before_its_directory() -> None:
+    """It has its directory and its end, but what lies before them was not read."""
+    data = zipped(("a.csv", CONTENT[:300]))
+    at = data.index(b"PK\x01\x02")
+    with pytest.raises(DownloadError, match="damaged"):
+        unpacked(unzip, data[:at] + b"strange!" + data[at:])
+
+
 def test_a_zip_with_a_wrong_checksum_or_size() -> None:
     for place in (14, 22):  # crc and size in the header of the file
         data = bytearray(zipped(("a", b"content")))

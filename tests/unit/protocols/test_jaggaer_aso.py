@@ -90,6 +90,7 @@ def test_the_vendor_s_202_becomes_a_handle() -> None:
     assert handle.protocol == "jaggaer_aso"
     assert handle.job_id not in STATUS_URL
     assert len(handle.job_id) == 12
+    assert not handle.named  # a person is shown what ASO itself has given: the path of that URL
 
 
 def test_the_status_url_goes_back_verbatim() -> None:
