@@ -131,17 +131,16 @@ def test_a_kill_that_airflow_cuts_off_is_brought_to_its_end(server: Callable[...
     assert asked(found) == ["GET /s", "DELETE /cancel"]
 
 
-def test_a_blocked_job_has_not_ended_and_is_cancelled(
+def test_a_job_that_nobody_can_ask_for_is_cancelled_unasked(
     server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Blocked(Cancellable):
-        def read_status(self, handle: JobHandle, response: HttpResponse) -> JobStatus:
-            return JobStatus(JobState.BLOCKED)
+    class Unasked(Cancellable):
+        pollable = False
 
-    monkeypatch.setattr(registry, "protocol_class", lambda name: Blocked)
-    found = server(PROCESSING, status(204))
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Unasked)
+    found = server(status(204))
     kill(found)
-    assert asked(found) == ["GET /s", "DELETE /cancel"]
+    assert asked(found) == ["DELETE /cancel"]
 
 
 @pytest.mark.usefixtures("cancellable")
