@@ -21,11 +21,11 @@ import re
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from airflow_async_provider import _settings as settings
 from airflow_async_provider._callbacks.registration import MAX_PARTIES, NO_HASH
+from airflow_async_provider._urls import is_plain_base
 from airflow_async_provider.errors import ConfigurationError
 
 #: Where the receiver is mounted in Airflow's API server.
@@ -232,7 +232,7 @@ def is_proven(keys: list[bytes], token: str, secret: str) -> bool:
 
 def _checked(base_url: str) -> str:
     base_url = base_url.strip()
-    if not _is_web_address(base_url):
+    if not is_plain_base(base_url):
         # It is not quoted: it may be a password, which would then be in the log.
         raise ConfigurationError(
             "The callback base URL is not a plain http or https address (https://host[:port][/path], without "
@@ -240,22 +240,6 @@ def _checked(base_url: str) -> str:
             "API server."
         )
     return base_url
-
-
-def _is_web_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        port_fits = parts.port != 0
-    except ValueError:
-        return False
-    return (
-        parts.scheme in ("http", "https")
-        and bool(parts.hostname)
-        and port_fits
-        and "@" not in parts.netloc
-        and not set("?#\\") & set(text)
-        and not any(c.isspace() or not c.isprintable() for c in text)
-    )
 
 
 def hash_of(secret: str) -> str:

@@ -281,41 +281,25 @@ def checked(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def redirect_target(
-    endpoint: Endpoint, method: str, url: str, status: int, location: str | None
-) -> str | None:
-    """
-    Where to follow a redirect to, None when the answer itself is what the protocol must see.
-
-    Only GET and HEAD are followed, and only to where the credentials may go.
-    """
-    if status not in REDIRECTS or not location or method not in ("GET", "HEAD"):
-        return None
-    try:
-        target = follow(url, location)
-    except ConfigurationError:
-        return None
-    return target if endpoint.may_have_credentials(target) else None
-
-
 def redirected(endpoint: Endpoint, wire: WireRequest, response: HttpResponse) -> WireRequest | None:
     """
     The request that follows a redirect, None when the answer itself is what the protocol must see.
 
     A GET goes on by every kind of redirect. Any other request only by 307 and 308, which keep method and
-    body, and only when it may be sent twice (a POST that asks for a state).
+    body, and only when it may be sent twice (a POST that asks for a state). All only to where the credentials
+    may go.
     """
     if response.status not in REDIRECTS:
         return None
     keeps = response.status in (307, 308) and wire.repeatable
-    target = redirect_target(
-        endpoint,
-        "GET" if keeps else wire.method,
-        wire.url,
-        response.status,
-        response.headers.get("Location"),
-    )
-    if target is None:
+    location = response.headers.get("Location")
+    if not location or not (keeps or wire.method in ("GET", "HEAD")):
+        return None
+    try:
+        target = follow(wire.url, location)
+    except ConfigurationError:
+        return None
+    if not endpoint.may_have_credentials(target):
         return None
     return replace(wire, url=target, body=wire.body if keeps else None)
 

@@ -123,7 +123,7 @@ class Reach:
     own: Callable[[str], bool] = field(repr=False)
     result_hosts: frozenset[str] = frozenset()
 
-    def check(self, url: str, *, what: str = "result URL") -> None:
+    def check(self, url: str) -> None:
         """
         Refuse a URL by what is written in it; to be asked for the first one and for every redirect.
 
@@ -135,14 +135,14 @@ class Reach:
         parts = split_url(url)
         if self.result_hosts and not is_listed(parts, self.result_hosts):
             raise OriginError(
-                f"The {what} points to {origin(url)}, which the connection's extra result_hosts does not "
+                f"The result URL points to {origin(url)}, which the connection's extra result_hosts does not "
                 "list; nothing was fetched."
             )
         kind = _kind_of_host(parts.hostname)
         if kind and kind not in self._allowed():
-            raise _refused(what, url, kind)
+            raise _refused(url, kind)
 
-    def check_address(self, url: str, address: str, *, what: str = "result URL") -> None:
+    def check_address(self, url: str, address: str) -> None:
         """
         Refuse the address that a socket for this URL has been connected to, before anything is sent on it.
 
@@ -153,7 +153,7 @@ class Reach:
         # credentials no remote is.
         fine = kind not in CREDENTIALS and self.own(url)
         if kind and not fine and kind not in self._allowed():
-            raise _refused(what, url, kind)
+            raise _refused(url, kind)
 
     def _allowed(self) -> set[str]:
         """Kinds of addresses that the connection itself leads to, by what is written in it."""
@@ -173,8 +173,8 @@ def _kind_of_host(host: str) -> str:
     return kind_of(name) or ("local" if local else "")
 
 
-def _refused(what: str, url: str, kind: str) -> OriginError:
+def _refused(url: str, kind: str) -> OriginError:
     return OriginError(
-        f"The {what} points to {origin(url)}, a {kind} address that the connection itself does not point to; "
-        "nothing was fetched. A remote must not make a worker read what only the worker can reach."
+        f"The result URL points to {origin(url)}, a {kind} address that the connection itself does not point "
+        "to; nothing was fetched. A remote must not make a worker read what only the worker can reach."
     )

@@ -33,6 +33,12 @@ from airflow_async_provider.errors import ConfigurationError
         ("https://a.example", "https://b.example", False),
         ("nothing", "nothing", False),
         ("http://[", "http://[", False),
+        ("https://a/x", "https://a:443/y", True),
+        ("https://A/x", "https://a/y", True),
+        ("https://a/x", "http://a/x", False),
+        ("https://a/x", "https://a.b/x", False),
+        ("https://a/x", "https://a:444/x", False),
+        ("/x", "/x", False),
     ],
 )
 def test_one_origin(one: str, other: str, same: bool) -> None:

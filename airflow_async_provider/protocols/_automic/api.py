@@ -71,15 +71,12 @@ class AutomicApi:
         :param filters: see ``automic_requests.FILTERS``
         :raises ConfigurationError: an unknown filter, or a value that it cannot take
         """
-        params = _paged(max_results, start_at_run_id, list_params(filters))
+        if max_results < 1:
+            raise ConfigurationError(f"max_results must be at least 1, not {max_results}.")
+        params = {**list_params(filters), "max_results": max_results}
+        if start_at_run_id is not None:
+            params["start_at_run_id"] = int(start_at_run_id)
         return HttpRequest("GET", self._path("executions"), params=params)
-
-    def children(
-        self, run_id: str | int, *, max_results: int = PAGE_SIZE, start_at_run_id: int | None = None
-    ) -> HttpRequest:
-        """One page of a run's immediate children."""
-        params = _paged(max_results, start_at_run_id, {})
-        return HttpRequest("GET", self._run_path(run_id, "children"), params=params)
 
     def read_executions(self, response: HttpResponse, *, asked: int = PAGE_SIZE) -> answers.ExecutionPage:
         """
@@ -177,15 +174,6 @@ class AutomicApi:
         answers.raise_for_automic(response, job="variables", doing="reading")
         return response.json_object(job="variables")
 
-    def comments(self, run_id: str | int) -> HttpRequest:
-        """A run's comments."""
-        return HttpRequest("GET", self._run_path(run_id, "comments"))
-
-    def read_comments(self, response: HttpResponse) -> list[dict[str, Any]]:
-        """``timestamp``, ``user`` and ``comment`` of each."""
-        answers.raise_for_automic(response, job="comments", doing="reading")
-        return answers.json_list(response, what="comments")
-
     def add_comment(self, run_id: str | int, comment: str) -> HttpRequest:
         """The request that adds a comment; sent twice, it would stand there twice."""
         path = self._run_path(run_id, "comments")
@@ -227,12 +215,3 @@ class AutomicApi:
 
     def _path(self, *parts: str) -> str:
         return "/".join([API, self.client, *(quote(part, safe="") for part in parts)])
-
-
-def _paged(max_results: int, start_at_run_id: int | None, params: dict[str, Any]) -> dict[str, Any]:
-    if max_results < 1:
-        raise ConfigurationError(f"max_results must be at least 1, not {max_results}.")
-    params["max_results"] = max_results
-    if start_at_run_id is not None:
-        params["start_at_run_id"] = int(start_at_run_id)
-    return params

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from airflow_async_provider._urls import same_origin
 from airflow_async_provider.errors import DescriptionError, DownloadError, UnreadableAnswerError
 from airflow_async_provider.protocols._http.assembly import Description
 from airflow_async_provider.protocols._http.incomplete import none_failed, whole
@@ -33,7 +34,6 @@ from airflow_async_provider.protocols._http.urls import (
     absolute,
     is_signed,
     query_value,
-    same_origin,
     with_query,
 )
 from airflow_async_provider.protocols._http.values import body_value, seconds_of

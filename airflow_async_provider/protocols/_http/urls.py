@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, unquote_plus, urlencode, urljoin, urlsplit
 
+from airflow_async_provider._urls import same_origin, without_query
 from airflow_async_provider.errors import UnreadableAnswerError
 from airflow_async_provider.protocols._http_messages import HttpResponse
 
@@ -18,8 +19,6 @@ SIGNATURE_PARAMETERS = frozenset(
 
 #: Nobody's monitor has an address longer than this; the handle that keeps it must stay small (characters).
 MAX_URL = 8000
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def absolute(reference: str, response: HttpResponse, *, job: str, what: str) -> str:
@@ -106,23 +105,6 @@ def query_value(url: str, name: str) -> str | None:
         return None
 
 
-def same_origin(one: str, other: str) -> bool:
-    """Whether two absolute URLs have the same scheme, host and port."""
-    first, second = origin(one), origin(other)
-    return first is not None and first == second
-
-
-def origin(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an http or https URL, None for anything else."""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
-            return None
-        return parts.scheme, parts.hostname, parts.port or _DEFAULT_PORTS[parts.scheme]
-    except ValueError:
-        return None
-
-
 def is_signed(url: str) -> bool:
     """Whether a URL carries its permission in itself, so that it wants no credentials."""
     try:
@@ -143,9 +125,11 @@ def was_redirected(asked: str, response: HttpResponse) -> bool:
         path, answered = unquote(urlsplit(asked).path), unquote(urlsplit(response.url).path)
     except ValueError:
         return False
-    if not answered or (origin(asked) is not None and not same_origin(asked, response.url)):
-        return bool(answered)
-    return answered != path if origin(asked) is not None else not answered.endswith("/" + path.lstrip("/"))
+    if not answered:
+        return False
+    if "://" in without_query(asked):
+        return answered != path or not same_origin(asked, response.url)
+    return not answered.endswith("/" + path.lstrip("/"))
 
 
 def digest(text: str) -> str:

@@ -418,7 +418,6 @@ FURTHER: dict[str, tuple[JobProtocol, Callable[[JobHandle, HttpResponse], Any]]]
     "automic reports": (AUTOMIC, lambda h, r: AUTOMIC.read_reports(r)),
     "automic pages of a report": (AUTOMIC, lambda h, r: AUTOMIC.read_report_pages(r)),
     "automic variables": (AUTOMIC, lambda h, r: AUTOMIC.read_variables(r)),
-    "automic comments": (AUTOMIC, lambda h, r: AUTOMIC.read_comments(r)),
     "automic comment": (AUTOMIC, lambda h, r: AUTOMIC.read_add_comment(r)),
     "automic health": (AUTOMIC, lambda h, r: AUTOMIC.read_health(r)),
     "bulk errors": (BULK, lambda h, r: BULK.read_errors(h, r)),

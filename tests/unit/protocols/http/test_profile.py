@@ -29,7 +29,6 @@ from airflow_async_provider.protocols._http.status_field import StatusFieldProto
 from airflow_async_provider.protocols._http.urls import (
     absolute,
     is_signed,
-    same_origin,
     was_redirected,
 )
 from airflow_async_provider.protocols._http.values import body_value, error_text, id_text
@@ -355,22 +354,6 @@ def test_an_address_that_is_none_is_refused(reference: str) -> None:
 def test_an_address_without_scheme_needs_a_url_to_be_resolved_against() -> None:
     with pytest.raises(UnreadableAnswerError):
         absolute("//host/x", answer(202, url=""), job="j", what="Location")
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("https://a/x", "https://a:443/y", True),
-        ("https://A/x", "https://a/y", True),
-        ("https://a/x", "http://a/x", False),
-        ("https://a/x", "https://a.b/x", False),
-        ("https://a/x", "https://a:444/x", False),
-        ("/x", "/x", False),
-        ("http://[", "http://[", False),
-    ],
-)
-def test_origins_are_scheme_host_and_port(one: str, other: str, same: bool) -> None:
-    assert same_origin(one, other) is same
 
 
 def test_a_signed_url_is_recognised() -> None:
