@@ -11,8 +11,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from airflow_async_provider._cli import arguments as command_line
-from airflow_async_provider._cli.push_arguments import add_push_commands
+from airflow_async_provider._cli.arguments import new_parser
+from airflow_async_provider._cli.commands import run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -22,20 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     :param argv: arguments, those of the process by default
     :return: the exit code
     """
-    parser, commands = command_line.new_parser()
-    add_push_commands(commands)
-    arguments = parser.parse_args(argv)
-    if arguments.command == "push-sources":  # imports are after --help, which needs nothing
-        from airflow_async_provider._cli.push import run_push
-
-        return run_push(arguments, arguments.action)
-    if arguments.command != "try":
-        from airflow_async_provider._cli.jobs import run_jobs
-
-        return run_jobs(arguments)
-    from airflow_async_provider._cli.attempt import run_try
-
-    return run_try(arguments)
+    return run(new_parser().parse_args(argv))
 
 
 if __name__ == "__main__":

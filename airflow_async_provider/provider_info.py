@@ -45,7 +45,7 @@ def get_provider_info() -> dict[str, Any]:
         # Copies: Airflow rewrites the placeholders in what it is given.
         "connection-types": [deepcopy(dict(s.connection)) for s in SYSTEMS if s.connection is not None],
         # From Airflow 3.2 on; earlier ones do not read it.
-        "cli": [f"{PACKAGE}._cli.commands.remote_jobs", f"{PACKAGE}._cli.push_commands.push_sources"],
+        "cli": [f"{PACKAGE}._cli.commands.remote_jobs", f"{PACKAGE}._cli.commands.push_sources"],
         "config": deepcopy(CONFIG),
     }
 

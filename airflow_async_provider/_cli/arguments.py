@@ -1,48 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: ``python -m airflow_async_provider try PROFILE ...``, ``list``, ``show`` and others."""
+"""The command line, ``python -m airflow_async_provider try PROFILE ...`` and others; nothing of Airflow."""
 
 from __future__ import annotations
 
 import json
+import os
 from argparse import ArgumentParser, ArgumentTypeError
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 #: seconds after which a job that still runs is left alone
 DEFAULT_TIMEOUT = 600.0
 
+#: Seconds for which an address that was replaced stays good.
+DEFAULT_GRACE = 86_400.0
 
-def build_parser() -> ArgumentParser:
-    """The command line of ``try``."""
-    return new_parser()[0]
+MAX_LIMIT = 1000
 
 
-def new_parser() -> tuple[ArgumentParser, Any]:
-    """The command line of the package with ``try``, and what further commands are added to."""
+#: Flags and settings of each argument of a command.
+Settings = list[tuple[tuple[str, ...], dict[str, Any]]]
+
+#: Commands by name: what each does, and its arguments.
+Commands = Mapping[str, tuple[str, Settings]]
+
+
+def new_parser() -> ArgumentParser:
+    """The command line of the package."""
     parser = ArgumentParser(
         prog="python -m airflow_async_provider", description="Remote jobs from a terminal."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    add_try_arguments(
-        commands.add_parser(
-            "try", help="run a description against a live API and show how each answer is read"
-        )
-    )
-    for name, (words, settings) in job_commands().items():
-        sub = commands.add_parser(name, help=words)
+    _add(commands, job_commands())
+    sources = commands.add_parser("push-sources", help="addresses that belong to assets")
+    _add(sources.add_subparsers(dest="action", required=True), PUSH_SOURCES)
+    return parser
+
+
+def _add(parsers: Any, commands: Commands) -> None:
+    for name, (words, settings) in commands.items():
+        parser = parsers.add_parser(name, help=words)
         for flags, given in settings:
-            sub.add_argument(*flags, **given)
-    return parser, commands
+            parser.add_argument(*flags, **given)
 
 
-def add_try_arguments(parser: ArgumentParser) -> None:
-    """Add the arguments of ``try``."""
-    for flags, settings in try_arguments():
-        parser.add_argument(*flags, **settings)
-
-
-def try_arguments() -> list[tuple[tuple[str, ...], dict[str, Any]]]:
-    """Flags and settings of each argument of ``try``; Airflow's own command line is made of them, too."""
+def _try_arguments() -> Settings:
     named = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
     wait = f"seconds after which a running job is left alone, {DEFAULT_TIMEOUT:g} by default"
     return [
@@ -69,11 +72,8 @@ def try_arguments() -> list[tuple[tuple[str, ...], dict[str, Any]]]:
     ]
 
 
-Settings = list[tuple[tuple[str, ...], dict[str, Any]]]
-
-
-def job_commands() -> dict[str, tuple[str, Settings]]:
-    """The commands about waiting jobs, by name: what each does, flags and settings of its arguments."""
+def job_commands() -> Commands:
+    """The commands about jobs; Airflow's own command line is made of them, too."""
     where: Settings = [
         (
             ("--url",),
@@ -122,6 +122,7 @@ def job_commands() -> dict[str, tuple[str, Settings]]:
     ]
     one: Settings = [(("number",), {"type": int, "help": "of the delivery, as deliveries shows it"})]
     return {
+        "try": ("Run a description against a live API and show how each answer is read", _try_arguments()),
         "list": ("List waiting remote jobs", [*chosen, *where]),
         "show": ("Show one waiting remote job, its timeline and its deliveries", [*task, *where]),
         "poll": ("Poll a job now", [*task, *where]),
@@ -184,3 +185,139 @@ def option(text: str) -> tuple[str, Any]:
         return name, json.loads(value)
     except ValueError:
         return name, value
+
+
+def limit(text: str) -> int:
+    """
+    A number of rows.
+
+    :raises ArgumentTypeError: it is none, or too many
+    """
+    if not text.isdecimal() or not 1 <= int(text) <= MAX_LIMIT:
+        raise ArgumentTypeError(f"a number from 1 to {MAX_LIMIT} is expected")
+    return int(text)
+
+
+def secret(text: str) -> str:
+    """
+    A key that is not on the command line itself, where everybody on the machine can read it.
+
+    :raises ArgumentTypeError: the file cannot be read, or there is no such variable
+    """
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_text(encoding="utf-8").strip()
+        except OSError as e:
+            raise ArgumentTypeError(f"{text[1:]}: {e.strerror}") from None
+    if not text.startswith("env:"):
+        return text
+    if not (value := os.environ.get(text[4:], "")):
+        raise ArgumentTypeError(f"there is no variable {text[4:]}")
+    return value
+
+
+def scheme(text: str) -> Any:
+    """A form of signature from the command line: a name, or JSON."""
+    return json_or_file(text) if text.startswith(("{", "@")) else text
+
+
+_NAME = (("name",), {"help": "name of the source: small letters, digits, - and _"})
+_BASE_URL = (
+    ("--base-url",),
+    {
+        "default": "",
+        "help": "where the sender reaches the API server; [async_provider] callback_base_url, then "
+        "[api] base_url by default",
+    },
+)
+_OUTPUT = (("--output",), {"choices": ["table", "json"], "default": "table", "help": "form"})
+_KEY = (
+    ("--key",),
+    {"default": "", "help": "key of the signature: @FILE, or env:NAME, or the text"},
+)
+
+
+#: The commands of ``push-sources``.
+PUSH_SOURCES: Commands = {
+    "add": (
+        "Make a push source and show its address, once",
+        [
+            _NAME,
+            (
+                ("--asset",),
+                {
+                    "action": "append",
+                    "required": True,
+                    "metavar": "NAME",
+                    "help": "name or URI of the asset that gets the events, in which {body.…} and {header.…} "
+                    "are filled in; may be repeated",
+                },
+            ),
+            (
+                ("--signature",),
+                {
+                    "default": "",
+                    "help": "form of the signature: a name such as github, or a scheme as JSON (or @FILE)",
+                },
+            ),
+            _KEY,
+            (
+                ("--when",),
+                {
+                    "action": "append",
+                    "default": [],
+                    "metavar": "CONDITION",
+                    "help": "only deliveries for which one such condition holds, such as body.state==done",
+                },
+            ),
+            (
+                ("--payload",),
+                {
+                    "action": "append",
+                    "default": [],
+                    "type": pair,
+                    "metavar": "FIELD=PATH",
+                    "help": "field of the payload, such as id=body.data.id; the whole body by default",
+                },
+            ),
+            (("--delivery-id",), {"default": "", "metavar": "PATH", "help": "where the sender's id stands"}),
+            (("--team",), {"default": "", "help": "team that the events belong to (Airflow 3.3 and later)"}),
+            (("--max-bytes",), {"type": int, "help": "largest body; 1 MiB by default"}),
+            (("--per-minute",), {"type": int, "help": "deliveries a minute and API server process"}),
+            _BASE_URL,
+        ],
+    ),
+    "list": ("Show all push sources, without secrets", [_OUTPUT]),
+    "check": ("Say what would keep deliveries of a source from starting a run", [_NAME]),
+    "rotate": (
+        "Give a source a new address, or a new key, and let the old one go after a while",
+        [
+            _NAME,
+            _KEY,
+            (
+                ("--grace",),
+                {
+                    "type": float,
+                    "default": DEFAULT_GRACE,
+                    "help": "seconds for which the address before stays good; a day by default",
+                },
+            ),
+            (("--drop-old-keys",), {"action": "store_true", "help": "only the newest key stays good"}),
+            _BASE_URL,
+        ],
+    ),
+    "remove": ("Delete a push source: its addresses are no longer good", [_NAME]),
+    "deliveries": (
+        "Show what came last for tasks, or for push sources: time, outcome, size, id",
+        [
+            (("--source",), {"help": "of this push source"}),
+            (("--all-sources",), {"action": "store_true", "help": "of all push sources"}),
+            (("--dag-id",), {"help": "of this DAG's tasks"}),
+            (("--task-id",), {"help": "of this task"}),
+            (("--run-id",), {"help": "of this run"}),
+            (("--map-index",), {"type": int, "help": "of this index"}),
+            (("--limit",), {"type": limit, "default": 20, "help": "number of rows, 20 by default"}),
+            _OUTPUT,
+        ],
+    ),
+}

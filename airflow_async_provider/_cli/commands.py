@@ -1,49 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``airflow remote-jobs``: the commands of ``python -m airflow_async_provider`` as commands of Airflow's."""
+"""The commands of ``python -m airflow_async_provider``, and the same as commands of Airflow's."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from airflow_async_provider._cli.arguments import job_commands, try_arguments
+from airflow_async_provider._cli.arguments import PUSH_SOURCES, Commands, job_commands
+
+
+def run(arguments: Namespace) -> int:
+    """
+    Run a command; what it needs is imported when the line has been read.
+
+    :return: the exit code
+    """
+    if arguments.command == "push-sources":
+        from airflow_async_provider._cli.push import run_push
+
+        return run_push(arguments, arguments.action)
+    if arguments.command == "try":
+        from airflow_async_provider._cli.attempt import run_try
+
+        return run_try(arguments)
+    from airflow_async_provider._cli.jobs import run_jobs
+
+    return run_jobs(arguments)
 
 
 def remote_jobs() -> list[Any]:
-    """The commands that Airflow adds to its own; named in ``provider_info``."""
-    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand, lazy_load_command
+    """``airflow remote-jobs``; named in ``provider_info``."""
+    return _group("remote-jobs", "Remote jobs of any HTTP API", job_commands(), _job)
 
-    attempt = ActionCommand(
-        name="try",
-        help="Run a description against a live API and show how each answer is read",
-        func=lazy_load_command(f"{__name__}.attempt"),
-        args=tuple(Arg(flags, **settings) for flags, settings in try_arguments()),
-    )
-    others = (
+
+def push_sources() -> list[Any]:
+    """``airflow push-sources``; named in ``provider_info``."""
+    return _group("push-sources", "Addresses whose deliveries become asset events", PUSH_SOURCES, _push)
+
+
+def _group(name: str, words: str, commands: Commands, function: Callable[..., None]) -> list[Any]:
+    from airflow.cli.cli_config import ActionCommand, Arg, GroupCommand
+
+    subcommands = tuple(
         ActionCommand(
-            name=name,
-            help=words,
-            func=partial(_jobs, name=name),
+            name=one,
+            help=text,
+            func=partial(function, one),
             args=tuple(Arg(flags, **given) for flags, given in settings),
         )
-        for name, (words, settings) in job_commands().items()
+        for one, (text, settings) in commands.items()
     )
-    return [
-        GroupCommand(name="remote-jobs", help="Remote jobs of any HTTP API", subcommands=(attempt, *others))
-    ]
+    return [GroupCommand(name=name, help=words, subcommands=subcommands)]
 
 
-def attempt(arguments: Namespace) -> None:
-    """Run ``airflow remote-jobs try``."""
-    from airflow_async_provider._cli.attempt import run_try
-
-    sys.exit(run_try(arguments))
-
-
-def _jobs(arguments: Namespace, name: str) -> None:
-    from airflow_async_provider._cli.jobs import run_jobs
-
+def _job(name: str, arguments: Namespace) -> None:
     arguments.command = name
-    sys.exit(run_jobs(arguments))
+    sys.exit(run(arguments))
+
+
+def _push(name: str, arguments: Namespace) -> None:
+    arguments.command, arguments.action = "push-sources", name
+    sys.exit(run(arguments))

@@ -116,7 +116,7 @@ def _deliveries(api: Api, arguments: Namespace, echo: Echo) -> int:
         return DONE
     about = ("source",) if of_source else ("dag_id", "task_id", "run_id", "map_index")
     columns = ("number", "received_at", *about, "outcome", "bytes", "id", "repeated", "assets", "by")
-    for line in table([columns, *([_cell(one.get(name)) for name in columns] for one in found)]):
+    for line in table([columns, *([cell(one.get(name)) for name in columns] for one in found)]):
         echo(line)
     return DONE
 
@@ -136,11 +136,12 @@ def _test(api: Api, arguments: Namespace, echo: Echo) -> int:
     else:
         for name, value in found.items():
             shown = ", ".join(f"{n}: {v}" for n, v in value.items()) if isinstance(value, dict) else value
-            echo(f"{name.replace('_', ' '):10} {one_line(_cell(shown), 500)}")
+            echo(f"{name.replace('_', ' '):10} {one_line(cell(shown), 500)}")
     return DONE if status == 200 and "would" in found else REFUSED
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """A value of the API as it stands in a table."""
     return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
@@ -221,13 +222,13 @@ def _moment(at: Any) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(at))
 
 
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
+def table(rows: Sequence[Sequence[str]], width: int = 60) -> list[str]:
     """
     Lines of a table with columns of one width each.
 
     :param rows: the names of the columns come first
     """
-    cells = [[one_line(cell, 60) for cell in row] for row in rows]
+    cells = [[one_line(text, width) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     return [
         "  ".join(f"{cell:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()

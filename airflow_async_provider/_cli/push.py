@@ -19,7 +19,8 @@ from airflow_async_provider._callbacks import deliveries as record
 from airflow_async_provider._callbacks.address import CallbackAddress, hash_of, new_source_address
 from airflow_async_provider._callbacks.pushing import MAX_ADDRESSES
 from airflow_async_provider._callbacks.sources import CONNECTION_PREFIX, Source
-from airflow_async_provider._cli.push_arguments import scheme, secret
+from airflow_async_provider._cli.arguments import scheme, secret
+from airflow_async_provider._cli.jobs import cell, table
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 
 DONE, REFUSED = 0, 1
@@ -197,16 +198,8 @@ def _show(found: list[dict[str, Any]], output: str, columns: Sequence[str]) -> N
     if output == "json":
         _echo(json.dumps(found, indent=2))
         return
-    rows = [[_cell(one.get(name)) for name in columns] for one in found]
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    for row in [list(columns), *rows]:
-        _echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+    for line in table([columns, *([cell(one.get(name)) for name in columns] for one in found)], width=500):
+        _echo(line)
 
 
 def _echo(line: str) -> None:

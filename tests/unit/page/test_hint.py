@@ -48,7 +48,7 @@ def test_the_command_can_be_pasted_into_a_shell(capsys: pytest.CaptureFixture[st
     import shlex
 
     words = shlex.split(told(AUTOMIC).split(f"{hint.COMMAND} show|poll|cancel ")[1])
-    found = new_parser()[0].parse_args(["show", *words])
+    found = new_parser().parse_args(["show", *words])
     assert (found.dag_id, found.run_id, found.task_id, found.map_index) == (
         TASK.dag_id, TASK.run_id, TASK.task_id, TASK.map_index,
     )  # fmt: skip
