@@ -13,6 +13,7 @@ from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._connection import (
     COMMON_FIELDS,
+    Fields,
     base_url,
     check_names,
     common_settings,
@@ -58,7 +59,7 @@ def endpoint_of(conn: Connection) -> AutomicEndpoint:
         auth=client_credentials(conn, extra, url)
         or StaticAuth({"Authorization": _authorization(conn, extra)}),
         client=client,
-        batch_polls=_batch_polls(conn, extra),
+        batch_polls=Fields(conn, extra).flag("batch_polls", default=True),
         **settings,
     )
 
@@ -70,7 +71,7 @@ def _authorization(conn: Connection, extra: Mapping[str, Any]) -> str:
     if kind == "bearer":
         return f"Bearer {conn.password}"
     if kind != "basic":
-        raise ConfigurationError(f"auth in the extra of connection {conn.conn_id!r} must be basic or bearer.")
+        raise Fields(conn, extra).wrong("auth", "be basic or bearer")
     if not conn.login:
         raise ConfigurationError(
             f"The connection {conn.conn_id!r} has no login: USER/DEPARTMENT or CLIENT/USER/DEPARTMENT."
@@ -101,13 +102,3 @@ def _client(conn: Connection, extra: Mapping[str, Any]) -> str:
             "its login. Which of them Automic would take is not documented."
         )
     return client
-
-
-def _batch_polls(conn: Connection, extra: Mapping[str, Any]) -> bool:
-    value = extra.get("batch_polls")
-    word = str("" if value is None else value).strip().lower()  # forms hand over text
-    if word not in ("", "true", "false"):
-        raise ConfigurationError(
-            f"batch_polls in the extra of connection {conn.conn_id!r} must be true or false."
-        )
-    return word != "false"

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 from airflow.sdk import BaseHook
 
 from airflow_async_provider._transport.connections import connection_must_exist
 from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
-from airflow_async_provider._transport.retries import with_retries
+from airflow_async_provider._transport.retries import MAX_TRIES, with_retries
 from airflow_async_provider._transport.session import Session
 from airflow_async_provider._urls import id_in, origin, split_url
 from airflow_async_provider.errors import (
@@ -35,6 +35,8 @@ from airflow_async_provider.protocols._signatures import SignatureScheme
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
+
+T = TypeVar("T")
 
 #: No API needs more documents to say where one result is.
 MAX_RESULT_DOCUMENTS = 10_000
@@ -167,6 +169,21 @@ class AsyncApiHook(BaseHook):
         endpoint = self.endpoint
         return send(endpoint.for_request(request), request, self._session_at(endpoint))
 
+    def _ask(
+        self,
+        request: HttpRequest,
+        read: Callable[[HttpResponse], T],
+        *,
+        tries: int = MAX_TRIES,
+        unreadable: bool = False,
+    ) -> T:
+        """
+        Send a request from the worker and read its answer, again where that does no harm.
+
+        :param unreadable: an answer that cannot be read is worth another try, too
+        """
+        return with_retries(request, lambda: read(self.call(request)), tries=tries, unreadable=unreadable)
+
     async def acall(self, request: HttpRequest) -> HttpResponse:
         """Async twin of :meth:`call`."""
         return await self._acall_at(await self.aendpoint(), request)
@@ -274,10 +291,8 @@ class AsyncApiHook(BaseHook):
         handle = as_handle(job)
         self._check_bound(handle, self.endpoint)
         protocol = protocol_of(handle)
-        request = protocol.status(handle)
-        return with_retries(
-            request, lambda: protocol.read_status(handle, self.call(request)), tries=tries, unreadable=True
-        )
+        read = partial(protocol.read_status, handle)
+        return self._ask(protocol.status(handle), read, tries=tries, unreadable=True)
 
     async def astatus(self, job: JobHandle | Mapping[str, Any]) -> JobStatus:
         """
@@ -310,8 +325,7 @@ class AsyncApiHook(BaseHook):
         for _ in range(MAX_RESULT_DOCUMENTS):
             if request is None:
                 return replace(found, files=tuple(files), more=None) if found and files else found
-            exchange = partial(self._result_document, protocol, handle, request)
-            answered = with_retries(request, exchange, unreadable=True)
+            answered = self._ask(request, partial(_result_document, protocol, handle), unreadable=True)
             if isinstance(answered, NotReadyError):
                 waited += _sit_out(answered, waited)
                 continue
@@ -322,14 +336,6 @@ class AsyncApiHook(BaseHook):
             f"The result of job {handle.shown_id} is spread over more than {MAX_RESULT_DOCUMENTS} documents.",
             job=handle.shown_id,
         )
-
-    def _result_document(
-        self, protocol: JobProtocol, handle: JobHandle, request: HttpRequest
-    ) -> Result | NotReadyError:
-        try:
-            return protocol.read_result(handle, self.call(request))
-        except NotReadyError as e:
-            return e
 
     def cancel(self, job: JobHandle | Mapping[str, Any]) -> Cancellation:
         """
@@ -343,15 +349,10 @@ class AsyncApiHook(BaseHook):
         if request is None:
             return Cancellation(False)
         self._check_bound(handle, self.endpoint)
-        found = with_retries(request, lambda: _cancelled(protocol, handle, self.call(request)))
+        found = self._ask(request, partial(_cancelled, protocol, handle))
         if isinstance(found, Cancellation):
             return found
-        return _all_of([self._send_cancellation(protocol, handle, more) for more in found])
-
-    def _send_cancellation(
-        self, protocol: JobProtocol, handle: JobHandle, request: HttpRequest
-    ) -> Cancellation:
-        return with_retries(request, lambda: _cancellation(protocol, handle, self.call(request)))
+        return _all_of([self._ask(more, partial(_cancellation, protocol, handle)) for more in found])
 
     async def acancel(self, job: JobHandle | Mapping[str, Any]) -> Cancellation:
         """Async twin of :meth:`cancel`, one try."""
@@ -390,7 +391,16 @@ class AsyncApiHook(BaseHook):
                 return Cancellation(False, response.status, excerpt(response.body))
             return Cancellation(True, response.status)
 
-        return with_retries(request, lambda: read(self.call(request)))
+        return self._ask(request, read)
+
+
+def _result_document(
+    protocol: JobProtocol, handle: JobHandle, response: HttpResponse
+) -> Result | NotReadyError:
+    try:
+        return protocol.read_result(handle, response)
+    except NotReadyError as e:
+        return e
 
 
 def _polled_at(handle: JobHandle, endpoint: Endpoint) -> str:

@@ -173,7 +173,7 @@ def common_settings(
     :raises ConfigurationError: a value that cannot be read
     """
     extra = extra_of(conn) if extra is None else extra
-    field = _Fields(conn, extra)
+    field = Fields(conn, extra)
     csrf = extra.get("csrf")
     return {
         "verify": field.verify("verify"),
@@ -223,25 +223,27 @@ def _is_path(value: Any) -> bool:
     return isinstance(value, str) and value.strip().lower() not in ("", "true", "false")
 
 
-class _Fields:
+class Fields:
     """Values of the extra; connection forms hand over text, JSON the types themselves."""
 
     def __init__(self, conn: Connection, extra: Mapping[str, Any]) -> None:
         self._conn_id = conn.conn_id
         self._extra = extra
 
-    def _wrong(self, name: str, must: str) -> ConfigurationError:
+    def wrong(self, name: str, must: str) -> ConfigurationError:
+        """The error for a field of another kind or value."""
         return ConfigurationError(f"{name} in the extra of connection {self._conn_id!r} must {must}.")
 
     def text(self, name: str) -> str:
         value = self._extra.get(name)
         return "" if value is None else str(value).strip()
 
-    def flag(self, name: str) -> bool:
+    def flag(self, name: str, *, default: bool = False) -> bool:
+        """True or false."""
         word = self.text(name).lower()
         if word not in ("", "true", "false"):
-            raise self._wrong(name, "be true or false")
-        return word == "true"
+            raise self.wrong(name, "be true or false")
+        return default if not word else word == "true"
 
     def number(self, name: str, default: float, *, below: float, unit: str) -> float:
         value = self._extra.get(name)
@@ -252,7 +254,7 @@ class _Fields:
         except (TypeError, ValueError):
             number = 0.0
         if not 0 < number < below:
-            raise self._wrong(name, f"be a number of {unit} above 0")
+            raise self.wrong(name, f"be a number of {unit} above 0")
         return number
 
     def verify(self, name: str) -> bool | str:
@@ -265,7 +267,7 @@ class _Fields:
         if isinstance(value, str):
             word = value.strip().lower()
             return word == "true" if word in ("true", "false") else value.strip() or True
-        raise self._wrong(name, "be true, false or the path of a CA file")
+        raise self.wrong(name, "be true, false or the path of a CA file")
 
     def cert(self) -> tuple[str, str] | None:
         """Like requests' own: one file with both, or a pair; or the key apart, in ``cert_key``."""
@@ -276,7 +278,7 @@ class _Fields:
         if not value and not key:
             return None
         if not isinstance(value, str) or not isinstance(key, str) or not value.strip():
-            raise self._wrong(
+            raise self.wrong(
                 "cert", "be the path of a PEM file, with cert_key for a key in a file of its own"
             )
         path, key = value.strip(), key.strip()
@@ -288,12 +290,12 @@ class _Fields:
         if not proxy:
             return None
         if not isinstance(value, str):
-            raise self._wrong("proxy", "be the http URL of a proxy")
+            raise self.wrong("proxy", "be the http URL of a proxy")
         proxy = proxy if "://" in proxy else f"http://{proxy}"
         try:
             split_url(proxy)
         except ConfigurationError:  # its text would name no more than the host, but not where to look
-            raise self._wrong("proxy", "be the http URL of a proxy") from None
+            raise self.wrong("proxy", "be the http URL of a proxy") from None
         return proxy
 
     def hosts(self, name: str) -> frozenset[str]:
@@ -305,7 +307,7 @@ class _Fields:
         for host in hosts:
             # "*.example" would never match, and its author would look for the reason elsewhere.
             if not re.fullmatch(r"[a-z0-9._-]+(:\d+)?|\[?[0-9a-f:.]+\]?|\[[0-9a-f:.]+\]:\d+", host):
-                raise self._wrong(name, "name hosts (host, or host:port), without scheme, path or wildcard")
+                raise self.wrong(name, "name hosts (host, or host:port), without scheme, path or wildcard")
         return hosts
 
 

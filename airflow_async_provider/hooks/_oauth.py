@@ -16,7 +16,7 @@ from airflow_async_provider._transport.oauth import (
     SigningKey,
 )
 from airflow_async_provider.errors import ConfigurationError
-from airflow_async_provider.hooks._connection import token_url_of
+from airflow_async_provider.hooks._connection import Fields, token_url_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -67,10 +67,7 @@ def client_credentials(
     has_key = bool(extra.get("private_key") or extra.get("private_key_file"))
     way = str(extra.get("client_auth") or (PRIVATE_KEY_JWT if has_key else BASIC)).strip().lower()
     if way not in CLIENT_AUTH:
-        raise ConfigurationError(
-            f"client_auth in the extra of connection {conn.conn_id!r} must be one of "
-            f"{', '.join(CLIENT_AUTH)}."
-        )
+        raise Fields(conn, extra).wrong("client_auth", f"be one of {', '.join(CLIENT_AUTH)}")
     if not conn.login:
         raise ConfigurationError(
             f"The connection {conn.conn_id!r} has a token_url, so it needs login (client id)."
@@ -95,7 +92,7 @@ def client_credentials(
         resource=[resource] if isinstance(resource, str) else [str(one) for one in resource],
         client_auth=way,
         key=_key(conn, extra) if way == PRIVATE_KEY_JWT else None,
-        params=_params(conn, extra.get("oauth_params")),
+        params=_params(conn, extra),
         extra=headers,
         token_extra=token_headers,
     )
@@ -108,13 +105,10 @@ def _words(value: Any) -> str | None:
     return str(value).strip() or None if value else None
 
 
-def _params(conn: Connection, value: Any) -> dict[str, str]:
-    if not value:
-        return {}
+def _params(conn: Connection, extra: Mapping[str, Any]) -> dict[str, str]:
+    value = extra.get("oauth_params") or {}
     if not isinstance(value, Mapping):
-        raise ConfigurationError(
-            f"oauth_params in the extra of connection {conn.conn_id!r} must be a JSON object of texts."
-        )
+        raise Fields(conn, extra).wrong("oauth_params", "be a JSON object of texts")
     return {str(name): str(one) for name, one in value.items()}
 
 

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthorizationError,
@@ -50,7 +49,7 @@ def submit(
     :raises SubmitUnknownError: a job may or may not exist and the remote does not know (yet)
     """
     try:
-        submitted = with_retries(request, lambda: protocol.read_submit(hook.call(request)))
+        submitted = hook._ask(request, protocol.read_submit)
     except (TransientError, UnreadableAnswerError) as lost:
         not_taken = isinstance(lost, TransientError) and (not lost.sent or lost.http_status == 429)
         if request.repeatable or not_taken:
@@ -88,16 +87,10 @@ def _send_further(hook: AsyncApiHook, protocol: JobProtocol, submitted: Submitte
         if request is None:
             return submitted
         try:
-            submitted = with_retries(request, partial(_next_step, hook, protocol, before, request))
+            submitted = hook._ask(request, partial(protocol.read_next, before))
         except AsyncJobError as e:
             raise _undone(hook, before, request, e) from None
     raise ConfigurationError(f"The start of a job has more than {MAX_STEPS} requests.")
-
-
-def _next_step(
-    hook: AsyncApiHook, protocol: JobProtocol, before: Submitted, request: HttpRequest
-) -> Submitted:
-    return protocol.read_next(before, hook.call(request))
 
 
 def _undone(hook: AsyncApiHook, before: Submitted, request: HttpRequest, error: AsyncJobError) -> SubmitError:
@@ -137,7 +130,7 @@ def look_up(
     try:
         for pause in LOOK_UP_PAUSES if lost else (0.0,):
             time.sleep(pause)
-            found = with_retries(request, lambda: protocol.read_find(correlation_id, hook.call(request)))
+            found = hook._ask(request, partial(protocol.read_find, correlation_id))
             if found is not None:
                 return hook.bound(found)
     except RemoteError as e:

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_async_provider._metadata.automic import AUTOMIC
 from airflow_async_provider._transport.endpoint import Endpoint
-from airflow_async_provider._transport.retries import with_retries
 from airflow_async_provider.errors import (
     AsyncJobError,
     ConfigurationError,
@@ -24,14 +23,11 @@ from airflow_async_provider.hooks._form import with_form
 from airflow_async_provider.hooks._test_connection import checked
 from airflow_async_provider.protocols._automic.pagination import ExecutionWalk, ReportWalk
 from airflow_async_provider.protocols._automic.protocol import AutomicProtocol
-from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import Cancellation, JobHandle
 from airflow_async_provider.protocols._registry import protocol_of
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
-
-T = TypeVar("T")
 
 #: How long a chain of restarts is followed at once.
 MAX_RESTARTS = 50
@@ -300,9 +296,6 @@ class AutomicHook(BatchedPolls):
             )
         api.read_executions(self.call(api.executions(max_results=1)), asked=1)
         return f"Connected to client {api.client} at {self.endpoint.host}."
-
-    def _ask(self, request: HttpRequest, read: Callable[[HttpResponse], T]) -> T:
-        return with_retries(request, lambda: read(self.call(request)))
 
 
 def _client_of(endpoint: Endpoint) -> str:

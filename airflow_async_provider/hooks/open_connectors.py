@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow_async_provider._metadata.open_connectors import OPEN_CONNECTORS
@@ -34,7 +35,6 @@ from airflow_async_provider.protocols._callback_rules import Conditions
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle
 from airflow_async_provider.protocols._open_connectors.bulk import OpenConnectorsBulkProtocol
-from airflow_async_provider.protocols._open_connectors.bulk_responses import ErrorsPage
 from airflow_async_provider.protocols._open_connectors.protocol import SIGNATURE, OpenConnectorsProtocol
 from airflow_async_provider.protocols._open_connectors.queue import DELIVERIES, OpenConnectorsQueueProtocol
 from airflow_async_provider.protocols._registry import protocol_of
@@ -251,17 +251,12 @@ class OpenConnectorsHook(AsyncApiHook):
         token: str | None = None
         while len(entries) < limit:
             request = protocol.errors(handle, page_size=min(limit - len(entries), 200), next_page=token)
-            page = with_retries(request, self._errors_page(protocol, handle, request))
+            page = self._ask(request, partial(protocol.read_errors, handle))
             entries += page.entries
             token = page.next_page
             if token is None or not page.entries:
                 break
         return entries[:limit]
-
-    def _errors_page(
-        self, protocol: OpenConnectorsBulkProtocol, handle: JobHandle, request: HttpRequest
-    ) -> Callable[[], ErrorsPage]:
-        return lambda: protocol.read_errors(handle, self.call(request))
 
     def test_connection(self) -> tuple[bool, str]:
         """
