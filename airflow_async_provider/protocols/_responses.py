@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 from datetime import UTC
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from airflow_async_provider.errors import (
@@ -113,41 +114,29 @@ def raise_for_answer(response: HttpResponse, *, job: str, doing: str) -> None:
     about = f"HTTP {status} when {doing} {job}" + (f" (request id {rid})" if rid else "")
     text = excerpt(response.body)
     text = f" Response: {text!r}." if text else ""
+    facts: dict[str, Any] = {"job": job, "http_status": status, "request_id": rid}
     if is_transient(status):
-        raise TransientError(
-            f"{about}.{text}",
-            retry_after=retry_after(response.headers, response.received_at),
-            job=job,
-            http_status=status,
-            request_id=rid,
-        )
+        wait = retry_after(response.headers, response.received_at)
+        raise TransientError(f"{about}.{text}", retry_after=wait, **facts)
     if status == 401:
         raise AuthenticationError(
             f"{about}: the remote does not accept the credentials of the connection.{text} "
             "Check login, password and token in the Airflow connection.",
-            job=job,
-            http_status=status,
-            request_id=rid,
+            **facts,
         )
     if status == 403:
         raise AuthorizationError(
             f"{about}: the credentials of the connection may not do this.{text} "
             "Check the rights of the user and the API key.",
-            job=job,
-            http_status=status,
-            request_id=rid,
+            **facts,
         )
     if 300 <= status < 400:
         raise OriginError(
             f"{about}: a redirect{_target(response)} that was not followed. The connection's credentials go "
             "only to its own host and to its allowed_hosts (list the host there if it belongs to the "
             "service), and only a GET is sent a second time.",
-            job=job,
-            http_status=status,
-            request_id=rid,
+            **facts,
         )
     if 400 <= status < 500:
-        raise RequestRefusedError(f"{about}.{text}", job=job, http_status=status, request_id=rid)
-    raise UnreadableAnswerError(
-        f"{about}: this status code means nothing here.", job=job, http_status=status, request_id=rid
-    )
+        raise RequestRefusedError(f"{about}.{text}", **facts)
+    raise UnreadableAnswerError(f"{about}: this status code means nothing here.", **facts)

@@ -104,31 +104,25 @@ def raise_for_automic(response: HttpResponse, *, job: str, doing: str) -> None:
     if 200 <= response.status < 300:
         return
     failure = failure_of(response)
-    rid = request_id(response.headers)
+    about = f"HTTP {response.status} when {doing} {job}"
+    facts: dict[str, Any] = {
+        "job": job,
+        "http_status": response.status,
+        "request_id": request_id(response.headers),
+    }
     if failure.momentary:
+        wait = retry_after(response.headers, response.received_at)
         raise TransientError(
-            f"HTTP {response.status} when {doing} {job}: Automic is busy with ILM. "
-            f"Response: {str(failure)!r}.",
-            retry_after=retry_after(response.headers, response.received_at),
-            job=job,
-            http_status=response.status,
-            request_id=rid,
+            f"{about}: Automic is busy with ILM. Response: {str(failure)!r}.", retry_after=wait, **facts
         )
     if failure.code == WRONG_STATE:
         raise RequestRefusedError(
-            f"HTTP {response.status} when {doing} {job}: the status of the run does not allow it (this is no "
-            f"question of permissions). Response: {str(failure)!r}.",
-            job=job,
-            http_status=response.status,
-            request_id=rid,
+            f"{about}: the status of the run does not allow it (this is no question of permissions). "
+            f"Response: {str(failure)!r}.",
+            **facts,
         )
     if failure.code == NO_SUCH_RUN:
-        raise RequestRefusedError(
-            f"HTTP {response.status} when {doing} {job}: {no_such_run(failure)}",
-            job=job,
-            http_status=response.status,
-            request_id=rid,
-        )
+        raise RequestRefusedError(f"{about}: {no_such_run(failure)}", **facts)
     raise_for_answer(response, job=job, doing=doing)
 
 
