@@ -41,6 +41,7 @@ def ours(url: str, destination: str) -> Work:
 def ours_files(url: str, destination: str) -> Work:
     """Several files below a prefix, as our operators do it; behind ``url`` how many, and how many at once."""
     from airflow_async_provider._download import FileToStore, HttpSource, store_files
+    from airflow_async_provider._download.source.http_connection import UrlOpener
     from airflow_async_provider._transport.sender import Sender
 
     _load(
@@ -54,7 +55,7 @@ def ours_files(url: str, destination: str) -> Work:
 
     def one(number: int) -> FileToStore:
         return FileToStore(
-            lambda: HttpSource(f"{url}&part={number}", sender=sender), name=f"part-{number:05d}"
+            lambda: HttpSource(UrlOpener(f"{url}&part={number}", sender=sender)), name=f"part-{number:05d}"
         )
 
     def work() -> dict[str, object]:

@@ -57,6 +57,7 @@ def url_source(
     destination: str | None = None,
 ) -> HttpSource:
     from airflow_async_provider._download.source.http import HttpSource
+    from airflow_async_provider._download.source.http_connection import UrlOpener
 
     if result is None or result.url is None:
         raise ResultExpiredError(
@@ -73,7 +74,7 @@ def url_source(
             "was not fetched, as anyone on the way could read or change it.",
             job=handle.shown_id,
         )
-    return HttpSource(
+    opener = UrlOpener(
         url,
         headers=result.headers,
         credentials=hook.credentials_for if result.authorized else None,
@@ -81,6 +82,5 @@ def url_source(
         proxy=endpoint.proxy,
         reach=endpoint.reach,
         cert=endpoint.cert_for,
-        expires_at=result.expires_at,
-        expected=_expected(result, destination),
     )
+    return HttpSource(opener, expires_at=result.expires_at, expected=_expected(result, destination))

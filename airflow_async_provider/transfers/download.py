@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from airflow_async_provider._download.files import FilesReport
     from airflow_async_provider._download.source.expected import Expected
     from airflow_async_provider._download.source.http import HttpSource
+    from airflow_async_provider._download.source.http_connection import UrlOpener
     from airflow_async_provider._transport.sender import Sender
 
 #: These are credentials: they belong into the connection, where they are masked and kept to its origin.
@@ -201,16 +202,19 @@ class DownloadOperator(BaseOperator):
 
     def _source(self, url: str, sender: Sender | None = None) -> HttpSource:
         from airflow_async_provider._download.source.http import HttpSource
-        from airflow_async_provider._transport.reach import Reach
 
         self._check_url(url)
+        return HttpSource(self._opener(url, sender), expected=self._expected(url))
+
+    def _opener(self, url: str, sender: Sender | None) -> UrlOpener:
+        from airflow_async_provider._download.source.http_connection import UrlOpener
+        from airflow_async_provider._transport.reach import Reach
+
         if self.hook is None:
             reach = Reach(origin(url), partial(same_origin, url))  # a redirect must not lead into the machine
-            return HttpSource(
-                url, headers=self.headers, reach=reach, sender=sender, expected=self._expected(url)
-            )
+            return UrlOpener(url, headers=self.headers, reach=reach, sender=sender)
         endpoint = self.hook.endpoint
-        return HttpSource(
+        return UrlOpener(
             endpoint.resolve(url),
             headers=self.headers,
             credentials=self.hook.credentials_for,
@@ -219,7 +223,6 @@ class DownloadOperator(BaseOperator):
             reach=endpoint.reach,
             cert=endpoint.cert_for,
             sender=sender,
-            expected=self._expected(url),
         )
 
     def _media_types(self) -> tuple[str, ...]:

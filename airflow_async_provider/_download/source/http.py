@@ -20,26 +20,18 @@ from dataclasses import dataclass
 from airflow_async_provider._download.limits import Throughput
 from airflow_async_provider._download.source.base import BLOCK, ByteSource
 from airflow_async_provider._download.source.expected import BEGINNING, Expected
-from airflow_async_provider._download.source.headers import (
+from airflow_async_provider._download.source.http_connection import (
+    BrokenOffError,
+    StreamResponse,
+    UrlOpener,
     body_encoding,
     body_length,
     content_range,
     is_range_of,
     is_strong,
 )
-from airflow_async_provider._download.source.http_connection import (
-    BrokenOffError,
-    Certificate,
-    Credentials,
-    Opener,
-    StreamResponse,
-    UrlOpener,
-    Verify,
-)
 from airflow_async_provider._download.source.http_errors import Refusal, read_refusal
 from airflow_async_provider._download.source.parallel import Chooser, Parallel, RangeReader
-from airflow_async_provider._transport.reach import Reach
-from airflow_async_provider._transport.sender import Sender
 from airflow_async_provider.errors import AsyncJobError, DownloadError, ResultChangedError, ResultMissingError
 from airflow_async_provider.protocols._http_messages import Headers
 from airflow_async_provider.protocols._responses import retry_after
@@ -79,17 +71,8 @@ class HttpSource(ByteSource):
     """
     The bytes behind a URL: forward-only, resuming, hashed.
 
-    :param url: absolute URL; not needed with ``opener``
-    :param opener: asks for the bytes in place of :class:`~.http_connection.UrlOpener`
-    :param headers: sent to the URL's own origin only
-    :param credentials: see :class:`~.http_connection.UrlOpener`; never give any for a pre-signed URL
-    :param verify: TLS, see :class:`~.http_connection.UrlOpener`
-    :param proxy: proxy URL, None for the environment's
-    :param timeout: seconds to connect, and seconds of silence until a connection counts as broken
+    :param opener: asks for them; a URL alone is asked for without credentials
     :param expires_at: epoch seconds until which the URL is good, None when unknown
-    :param reach: where the URL and its redirects may lead, see :class:`~.http_connection.UrlOpener`
-    :param cert: client certificates
-    :param sender: keeps connections for several sources
     :param retry_policy: how hard to try
     :param expected: what it may be; None: whatever comes
     :param parallel: when to use several connections
@@ -98,18 +81,9 @@ class HttpSource(ByteSource):
 
     def __init__(
         self,
-        url: str = "",
+        opener: UrlOpener | str,
         *,
-        opener: Opener | None = None,
-        headers: Mapping[str, str] | None = None,
-        credentials: Credentials | None = None,
-        verify: Verify = True,
-        proxy: str | None = None,
-        timeout: tuple[float, float] = (10.0, 60.0),
         expires_at: float | None = None,
-        reach: Reach | None = None,
-        cert: Certificate | None = None,
-        sender: Sender | None = None,
         retry_policy: DownloadRetryPolicy | None = None,
         parallel: Parallel | None = None,
         expected: Expected | None = None,
@@ -117,21 +91,8 @@ class HttpSource(ByteSource):
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
-        rules = parallel or Parallel()
-        self.opener: Opener = opener or UrlOpener(
-            url,
-            headers=headers,
-            credentials=credentials,
-            verify=verify,
-            proxy=proxy,
-            timeout=timeout,
-            connections=rules.connections + 2,  # the single one and the probe come on top
-            reach=reach,
-            cert=cert,
-            sender=sender,
-        )
-        #: the URL as it was given, which may be a secret; and what answered it
-        self.url = url
+        self.opener = UrlOpener(opener) if isinstance(opener, str) else opener
+        #: what answered it
         self.answer_url = ""
         self.answer_headers: Mapping[str, str] = {}
         self.expires_at = expires_at
@@ -142,7 +103,7 @@ class HttpSource(ByteSource):
         self._clock = clock
         self._response: StreamResponse | None = None
         self._several: RangeReader | None = None
-        self._chooser = Chooser(rules)
+        self._chooser = Chooser(parallel or Parallel())
         self._single = False
         self._started = False
         self._ranges = False

@@ -77,8 +77,8 @@ class Pages:
     def _check(self, raw: ByteSource) -> None:
         if self.number > MAX_PAGES:
             raise ResultLimitError(f"The result has more than {MAX_PAGES} pages. Nothing was stored.")
-        if isinstance(raw, HttpSource) and raw.url:
-            digest = hashlib.sha256(raw.url.encode("utf-8", "surrogatepass")).digest()
+        if isinstance(raw, HttpSource):
+            digest = hashlib.sha256(raw.opener.url.encode("utf-8", "surrogatepass")).digest()
             if digest in self._seen:
                 raise DownloadError(
                     f"Page {self.number} of the result is one that was read before: its address is the same, "

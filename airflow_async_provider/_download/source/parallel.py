@@ -16,8 +16,12 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from airflow_async_provider._download.source.headers import is_range_of
-from airflow_async_provider._download.source.http_connection import Body, BrokenOffError, Opener
+from airflow_async_provider._download.source.http_connection import (
+    Body,
+    BrokenOffError,
+    UrlOpener,
+    is_range_of,
+)
 from airflow_async_provider.errors import AsyncJobError
 
 MIB = 1024 * 1024
@@ -90,7 +94,7 @@ class Chooser:
         # Half of the time that one connection would take is a cautious guess.
         return time_left is None or left / rate / 2 < time_left
 
-    def open(self, opener: Opener, *, etag: str | None, start: int, end: int | None) -> RangeReader | None:
+    def open(self, opener: UrlOpener, *, etag: str | None, start: int, end: int | None) -> RangeReader | None:
         """Several connections, when the source answers a range as it should."""
         self.tries -= 1
         if etag is None or end is None:
@@ -114,7 +118,7 @@ class RangeReader:
     :param etag: the object's strong ETag
     """
 
-    def __init__(self, opener: Opener, *, etag: str, start: int, end: int, rules: Parallel) -> None:
+    def __init__(self, opener: UrlOpener, *, etag: str, start: int, end: int, rules: Parallel) -> None:
         self._opener = opener
         self._etag = etag
         self._next = start

@@ -25,6 +25,7 @@ from airflow_async_provider._download import FileToStore, HttpSource, files, sto
 from airflow_async_provider._download import files_journal as journal
 from airflow_async_provider._download.destination.s3_multipart import MIB
 from airflow_async_provider._download.source.base import ByteSource, ChunkSource
+from airflow_async_provider._download.source.http_connection import UrlOpener
 from airflow_async_provider.errors import (
     ConfigurationError,
     DestinationExistsError,
@@ -52,7 +53,7 @@ def server() -> Iterator[ByteServer]:
 
 def wanted(server: ByteServer, count: int, **settings: Any) -> list[FileToStore]:
     def opening(url: str) -> Callable[[], HttpSource]:
-        return lambda: HttpSource(url, **settings)
+        return lambda: HttpSource(UrlOpener(url, **settings))
 
     urls = [f"{server.origin}/out/{number}.csv?sig=SECRET" for number in range(count)]
     return [FileToStore(opening(url), url=url) for url in urls]

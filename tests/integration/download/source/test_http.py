@@ -16,6 +16,7 @@ import pytest
 
 from airflow_async_provider._download import DownloadRetryPolicy, HttpSource
 from airflow_async_provider._download.limits import Bounds, DownloadLimits
+from airflow_async_provider._download.source.http_connection import UrlOpener
 from airflow_async_provider._transport.environment import CA_VARIABLES
 from airflow_async_provider.errors import (
     ConfigurationError,
@@ -64,8 +65,9 @@ class Slept(list[float]):
 
 def source_of(server: ByteServer, url: str = "", **settings: Any) -> HttpSource:
     settings.setdefault("sleep", Slept())
-    settings.setdefault("timeout", (2.0, 5.0))
-    return HttpSource(url or server.url, **settings)
+    names = ("headers", "credentials", "verify", "proxy", "timeout")
+    asked = {name: settings.pop(name) for name in names if name in settings}
+    return HttpSource(UrlOpener(url or server.url, **{"timeout": (2.0, 5.0), **asked}), **settings)
 
 
 def read_all(source: HttpSource) -> bytes:

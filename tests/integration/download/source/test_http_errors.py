@@ -9,6 +9,7 @@ import pytest
 
 from airflow_async_provider._download.source import http_errors
 from airflow_async_provider._download.source.http import HttpSource
+from airflow_async_provider._download.source.http_connection import UrlOpener
 from airflow_async_provider.errors import DownloadError
 from tests.support.raw_server import RawServer, Script
 
@@ -35,7 +36,9 @@ def test_what_it_repeats_of_the_request_is_masked(server: RawServer) -> None:
     said = b"<Error><Code>Denied</Code><Message>signature-canary-1 and token-canary-1</Message></Error>"
     server.scripts[b"/x?X-Amz-Signature=signature-canary-1"] = Script(HEAD + said)
     url = f"{server.origin}/x?X-Amz-Signature=signature-canary-1"
-    source = HttpSource(url, credentials=lambda url, refused: {"Authorization": "Bearer token-canary-1"})
+    source = HttpSource(
+        UrlOpener(url, credentials=lambda url, refused: {"Authorization": "Bearer token-canary-1"})
+    )
     with pytest.raises(DownloadError, match=r"Denied: \*\*\* and \*\*\*") as caught:
         source.read()
     assert "canary" not in str(caught.value)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._download import DownloadRetryPolicy, HttpSource, Parallel, download
+from airflow_async_provider._download.source.http_connection import UrlOpener
 from airflow_async_provider.errors import ResultChangedError, ResultExpiredError
 from tests.support.byte_server import (
     EXPIRED,
@@ -44,7 +45,7 @@ def server() -> Iterator[ByteServer]:
 def source_of(server: ByteServer, **settings: Any) -> HttpSource:
     settings.setdefault("parallel", EAGER)
     settings.setdefault("retry_policy", DownloadRetryPolicy(first_wait=0.01))
-    return HttpSource(server.url, timeout=(2.0, 5.0), **settings)
+    return HttpSource(UrlOpener(server.url, timeout=(2.0, 5.0)), **settings)
 
 
 def read_all(source: HttpSource, size: int = 50_000) -> bytes:
@@ -233,7 +234,7 @@ def test_changed_object_is_fetched_anew_by_several(server: ByteServer, tmp_path:
 
 def test_closing_does_not_wait_for_silent_connections(server: ByteServer) -> None:
     server.steps = [serve(), serve(), *[serve(cut=10, how="silence")] * 20]
-    source = HttpSource(server.url, timeout=(2.0, 60.0), parallel=EAGER)
+    source = HttpSource(UrlOpener(server.url, timeout=(2.0, 60.0)), parallel=EAGER)
     until_several(server, source)
     began = time.monotonic()
     source.close()
