@@ -29,14 +29,23 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from airflow_async_provider.errors import SubmitError, TransientError, UnreadableAnswerError
+from airflow_async_provider.errors import (
+    ConfigurationError,
+    SubmitError,
+    TransientError,
+    UnreadableAnswerError,
+)
 from airflow_async_provider.protocols._automic import responses as answers
 from airflow_async_provider.protocols._automic.api import PAGE_SIZE, AutomicApi
 from airflow_async_provider.protocols._automic.requests import (
+    MAX_ALIAS,
+    callback_block,
+    check_execution_option,
     correlated_alias,
     correlation_suffix,
-    execution_body,
+    prompt_values,
     run_number,
+    times_block,
 )
 from airflow_async_provider.protocols._automic.status_codes import TYPES_WITH_CHILDREN
 from airflow_async_provider.protocols._base import JobProtocol
@@ -140,19 +149,30 @@ class AutomicProtocol(AutomicApi, JobProtocol):
         :param extra: further members of the body, for versions that know more than the public pages
         :raises ConfigurationError: the arguments do not fit together
         """
-        body = execution_body(
-            object_name,
-            inputs=inputs,
-            alias=alias,
-            queue=queue,
-            timezone=timezone,
-            execution_option=execution_option,
-            once=once,
-            recurring=recurring,
-            callback_url=callback_url,
-            callback_headers=callback_headers,
-            extra=extra,
-        )
+        check_execution_option(execution_option, once=once, recurring=recurring, callback=bool(callback_url))
+        if not str(object_name or "").strip():
+            raise ConfigurationError("object_name is empty: name the Automic object to start.")
+        if alias is not None and len(alias) > MAX_ALIAS:
+            raise ConfigurationError(
+                f"The alias has {len(alias)} characters, Automic allows {MAX_ALIAS}: shorten it."
+            )
+        body: dict[str, Any] = {
+            "object_name": str(object_name).strip(),
+            "alias": alias,
+            "queue": queue,
+            "timezone": timezone,
+            "inputs": prompt_values(inputs) if inputs else None,
+            # "execute" is what Automic does anyway; the field is sent only where it says something.
+            "execution_option": None if execution_option == "execute" else execution_option,
+            "once": times_block(once),
+            "recurring": times_block(recurring),
+            "callback": callback_block(callback_url, callback_headers) if callback_url else None,
+        }
+        if double := sorted(set(extra or {}) & set(body)):
+            raise ConfigurationError(
+                f"extra must not hold {', '.join(double)}: there are arguments for them."
+            )
+        body = {name: value for name, value in {**body, **(extra or {})}.items() if value is not None}
         return HttpRequest("POST", self._path("executions"), json=body, repeatable=False)
 
     def read_submit(self, response: HttpResponse) -> Submitted:

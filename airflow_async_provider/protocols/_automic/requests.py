@@ -126,60 +126,12 @@ def correlated_alias(name: str, correlation_id: str) -> str:
     return _NOT_IN_ALIAS.sub("_", name.upper())[: MAX_ALIAS - len(suffix)] + suffix
 
 
-def execution_body(
-    object_name: str,
-    *,
-    inputs: Mapping[str, Any] | None,
-    alias: str | None,
-    queue: str | None,
-    timezone: str | None,
-    execution_option: str,
-    once: Mapping[str, Any] | None,
-    recurring: Mapping[str, Any] | None,
-    callback_url: str | None,
-    callback_headers: Mapping[str, str] | None,
-    extra: Mapping[str, Any] | None,
-) -> dict[str, Any]:
-    """
-    Body of ``POST /{client}/executions``; what is None is left out.
-
-    :raises ConfigurationError: the arguments do not fit together
-    """
-    check_execution_option(execution_option, once=once, recurring=recurring, callback=bool(callback_url))
-    if not str(object_name or "").strip():
-        raise ConfigurationError("object_name is empty: name the Automic object to start.")
-    if alias is not None and len(alias) > MAX_ALIAS:
-        raise ConfigurationError(
-            f"The alias has {len(alias)} characters, Automic allows {MAX_ALIAS}: shorten it."
-        )
-    body: dict[str, Any] = {
-        "object_name": str(object_name).strip(),
-        "alias": alias,
-        "queue": queue,
-        "timezone": timezone,
-        "inputs": prompt_values(inputs) if inputs else None,
-        # "execute" is what Automic does anyway; the field is sent only where it says something.
-        "execution_option": None if execution_option == "execute" else execution_option,
-        "once": _block(once),
-        "recurring": _block(recurring),
-        "callback": callback_block(callback_url, callback_headers) if callback_url else None,
-    }
-    if extra:
-        double = sorted(set(extra) & set(body))
-        if double:
-            raise ConfigurationError(
-                f"extra must not hold {', '.join(double)}: there are arguments for them."
-            )
-        body |= extra
-    return {k: v for k, v in body.items() if v is not None}
-
-
 def check_execution_option(
     execution_option: str,
     *,
-    once: Mapping[str, Any] | None = None,
-    recurring: Mapping[str, Any] | None = None,
-    callback: bool = False,
+    once: Mapping[str, Any] | None,
+    recurring: Mapping[str, Any] | None,
+    callback: bool,
 ) -> None:
     """
     Whether execution option, its block and the callback fit together.
@@ -205,7 +157,8 @@ def check_execution_option(
         )
 
 
-def _block(block: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def times_block(block: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The ``once`` or ``recurring`` member, with its moments in Automic's form."""
     if not block:
         return None
     return {str(k): timestamp(v) if isinstance(v, datetime) or k in _MOMENTS else v for k, v in block.items()}
