@@ -15,26 +15,17 @@ PREFIX = "async_provider"
 
 def count(name: str, number: int = 1, /, **tags: str) -> None:
     """Count something; never raises."""
-    try:
-        _stats().incr(f"{PREFIX}.{name}", number, tags=tags)
-    except Exception as e:  # noqa: BLE001 - see above
-        log.debug("Not counted: %s", type(e).__name__)
+    _send("incr", f"{PREFIX}.{name}", number, tags)
 
 
 def timing(name: str, seconds: float, /, **tags: str) -> None:
     """Record a duration; never raises."""
-    try:
-        _stats().timing(f"{PREFIX}.{name}", timedelta(seconds=seconds), tags=tags)
-    except Exception as e:  # noqa: BLE001 - see above
-        log.debug("Not timed: %s", type(e).__name__)
+    _send("timing", f"{PREFIX}.{name}", timedelta(seconds=seconds), tags)
 
 
 def gauge(name: str, value: float, /, **tags: str) -> None:
     """Set a value that goes up and down; never raises."""
-    try:
-        _stats().gauge(f"{PREFIX}.{name}", value, tags=tags)
-    except Exception as e:  # noqa: BLE001 - see above
-        log.debug("Not set: %s", type(e).__name__)
+    _send("gauge", f"{PREFIX}.{name}", value, tags)
 
 
 def count_decision(decision: str, task: Any, context: Mapping[str, Any]) -> None:
@@ -44,14 +35,18 @@ def count_decision(decision: str, task: Any, context: Mapping[str, Any]) -> None
     :param decision: ``fresh_submit``, ``reconnect_attempt``, ``reconnect_success``, ``already_succeeded`` or
         ``terminal_resubmit``
     """
+    tags = {"operator": type(task).__name__}
+    of_ti = getattr(context.get("ti"), "stats_tags", None) or {}
+    if team := of_ti.get("team_name"):
+        tags["team_name"] = team
+    _send("incr", f"resumable_job.{decision}", 1, tags)
+
+
+def _send(kind: str, name: str, value: Any, tags: Mapping[str, str]) -> None:
     try:
-        tags = {"operator": type(task).__name__}
-        of_ti = getattr(context.get("ti"), "stats_tags", None) or {}
-        if team := of_ti.get("team_name"):
-            tags["team_name"] = team
-        _stats().incr(f"resumable_job.{decision}", tags=tags)
+        getattr(_stats(), kind)(name, value, tags=tags)
     except Exception as e:  # noqa: BLE001 - see above
-        log.debug("Not counted: %s", type(e).__name__)
+        log.debug("Not sent: %s", type(e).__name__)
 
 
 def _stats() -> Any:

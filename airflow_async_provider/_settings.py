@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from airflow.configuration import AirflowConfigParser
+
 SECTION = "async_provider"
 
 #: Seconds between a deferral and the first moment at which its task may be resumed.
@@ -20,77 +25,64 @@ DEFAULT_STORE_BELOW = 900.0
 DEFAULT_CALLBACK_MAX_BYTES = 16 * 1024 * 1024
 
 
-def settle_seconds() -> float:
-    """``settle_seconds``: how long after its deferral a task is left alone, default 10."""
+def _conf() -> AirflowConfigParser:
+    """Airflow's configuration, imported when it is first asked: this package must be cheap to import."""
     from airflow.configuration import conf
 
-    return max(0.0, conf.getfloat(SECTION, "settle_seconds", fallback=DEFAULT_SETTLE_SECONDS))
+    return conf
+
+
+def settle_seconds() -> float:
+    """``settle_seconds``: how long after its deferral a task is left alone, default 10."""
+    return max(0.0, _conf().getfloat(SECTION, "settle_seconds", fallback=DEFAULT_SETTLE_SECONDS))
 
 
 def retry_policy() -> bool:
     """``retry_policy``: whether tasks of this package have its retry policy, where they name none."""
-    from airflow.configuration import conf
-
-    return conf.getboolean(SECTION, "retry_policy", fallback=False)
+    return _conf().getboolean(SECTION, "retry_policy", fallback=False)
 
 
 def page_report_seconds() -> float:
     """``page_report_seconds``: between two reports of a triggerer to the page, default 120; 0: none."""
-    from airflow.configuration import conf
-
-    found = conf.getfloat(SECTION, "page_report_seconds", fallback=DEFAULT_PAGE_REPORT_SECONDS)
+    found = _conf().getfloat(SECTION, "page_report_seconds", fallback=DEFAULT_PAGE_REPORT_SECONDS)
     return max(MIN_PAGE_REPORT_SECONDS, found) if found > 0 else 0.0
 
 
 def triggerer_store_threads() -> int:
     """``triggerer_store_threads``: how many results a triggerer stores at once; 0: none."""
-    from airflow.configuration import conf
-
-    return max(0, conf.getint(SECTION, "triggerer_store_threads", fallback=DEFAULT_STORE_THREADS))
+    return max(0, _conf().getint(SECTION, "triggerer_store_threads", fallback=DEFAULT_STORE_THREADS))
 
 
 def triggerer_store_below() -> float:
     """``triggerer_store_below``: a result URL that lives for fewer seconds is stored by the triggerer."""
-    from airflow.configuration import conf
-
-    return max(0.0, conf.getfloat(SECTION, "triggerer_store_below", fallback=DEFAULT_STORE_BELOW))
+    return max(0.0, _conf().getfloat(SECTION, "triggerer_store_below", fallback=DEFAULT_STORE_BELOW))
 
 
 def triggerer_paths() -> list[str]:
     """``triggerer_paths``: directories that triggerers share with workers."""
-    from airflow.configuration import conf
-
-    found = conf.get(SECTION, "triggerer_paths", fallback="")
+    found = _conf().get(SECTION, "triggerer_paths", fallback="")
     return [path.strip() for path in found.split(",") if path.strip()]
 
 
 def api_ssl_cert() -> str | None:
     """Airflow's own ``[api] ssl_cert``: whom the API server's clients trust besides; None when not set."""
-    from airflow.configuration import conf
-
-    return conf.get("api", "ssl_cert", fallback="") or None
+    return _conf().get("api", "ssl_cert", fallback="") or None
 
 
 def callback_max_bytes() -> int:
     """``callback_max_bytes``: largest callback body, whatever an operator allows, default 16 MiB."""
-    from airflow.configuration import conf
-
-    return max(1, conf.getint(SECTION, "callback_max_bytes", fallback=DEFAULT_CALLBACK_MAX_BYTES))
+    return max(1, _conf().getint(SECTION, "callback_max_bytes", fallback=DEFAULT_CALLBACK_MAX_BYTES))
 
 
 def callback_key() -> str:
     """``callback_key``, else ``[core] fernet_key``; several, separated by commas, while one is replaced."""
-    from airflow.configuration import conf
-
-    own = conf.get(SECTION, "callback_key", fallback="")
-    return own or conf.get("core", "fernet_key", fallback="") or ""
+    own = _conf().get(SECTION, "callback_key", fallback="")
+    return own or _conf().get("core", "fernet_key", fallback="") or ""
 
 
 def fernet_key() -> str:
     """Airflow's own ``[core] fernet_key``; empty where connections are stored unencrypted."""
-    from airflow.configuration import conf
-
-    return conf.get("core", "fernet_key", fallback="") or ""
+    return _conf().get("core", "fernet_key", fallback="") or ""
 
 
 def callback_keys() -> list[str]:
@@ -100,28 +92,20 @@ def callback_keys() -> list[str]:
 
 def callback_base_url() -> str | None:
     """``callback_base_url``: where remotes reach Airflow's API server; None when not set."""
-    from airflow.configuration import conf
-
-    return conf.get(SECTION, "callback_base_url", fallback="") or None
+    return _conf().get(SECTION, "callback_base_url", fallback="") or None
 
 
 def api_base_url() -> str | None:
     """Airflow's own ``[api] base_url``; None when not set."""
-    from airflow.configuration import conf
-
-    return conf.get("api", "base_url", fallback="") or None
+    return _conf().get("api", "base_url", fallback="") or None
 
 
 def execution_api_server_url() -> str | None:
     """``[core] execution_api_server_url``: where workers reach the API server; None when not set."""
-    from airflow.configuration import conf
-
-    return conf.get("core", "execution_api_server_url", fallback="") or None
+    return _conf().get("core", "execution_api_server_url", fallback="") or None
 
 
 def callback_protocols() -> frozenset[str]:
     """``callback_protocols``: dotted paths of users' own protocols that may run in the API server."""
-    from airflow.configuration import conf
-
-    text = conf.get(SECTION, "callback_protocols", fallback="")
+    text = _conf().get(SECTION, "callback_protocols", fallback="")
     return frozenset(path.strip() for path in text.split(",") if path.strip())

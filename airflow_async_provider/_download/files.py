@@ -126,6 +126,7 @@ class FilesWriter:
         """
         if already_there(self._manifest) is None:
             return None
+        self._log.info("%s exists already, nothing is downloaded", self._manifest.uri)
         content = self._manifest.read_whole(MAX_BYTES) or b"{}"
         try:
             found = json.loads(content)
@@ -264,7 +265,6 @@ def store_files(
     log = log or _log
     writer = FilesWriter(prefix, options or StoreOptions(**settings), run=run, log=log)
     if (skipped := writer.existing()) is not None:
-        log.info("%s exists already, nothing is downloaded", skipped.manifest)
         return skipped
     wanted = list(files)
     names = names_of(

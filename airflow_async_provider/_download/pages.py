@@ -67,7 +67,6 @@ def _store_parts(pages: Pages, prefix: str, options: StoreOptions, *, log: Any) 
     writer = FilesWriter(prefix, options, log=log)
     try:
         if (skipped := writer.existing()) is not None:
-            log.info("%s exists already, nothing is downloaded", skipped.manifest)
             return skipped
         writer.begin()
         names: list[str] = []

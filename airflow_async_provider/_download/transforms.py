@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 
 from airflow_async_provider._download.limits import Bounds
 from airflow_async_provider._download.options import DECLARED, StoreOptions
@@ -142,7 +143,7 @@ class TransformedSource(ByteSource):
             beginning += piece
             if len(beginning) >= 4:
                 break
-        pieces = _joined(beginning, pieces)
+        pieces = chain([beginning], pieces)
         if self._options.unpack == "gzip" and not is_gzip(beginning):
             log.info("The result is not packed with gzip; it is stored as it is")
             return pieces
@@ -166,12 +167,6 @@ class TransformedSource(ByteSource):
         if media_type:
             self.content_type = f"{_CHARSET.sub('', media_type).rstrip('; ')}; charset=utf-8"
         return _recoded(pieces, decoder, charset)
-
-
-def _joined(beginning: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    if beginning:
-        yield beginning
-    yield from pieces
 
 
 def _recoded(pieces: Iterator[bytes], decoder: codecs.IncrementalDecoder, charset: str) -> Iterator[bytes]:

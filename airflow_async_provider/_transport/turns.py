@@ -47,6 +47,16 @@ async def _turn_in(waiting: deque[asyncio.Future[None]], pass_on: Callable[[], N
         raise
 
 
+def _let_in(waiting: deque[asyncio.Future[None]], room: int) -> int:
+    """Let so many of a queue go on, and return how much room is left."""
+    while waiting and room > 0:
+        future = waiting.popleft()
+        if not future.done():
+            future.set_result(None)
+            room -= 1
+    return room
+
+
 class Turns:
     """
     Turns of a whole event loop.
@@ -90,12 +100,7 @@ class Turns:
         self._wake()
 
     def _wake(self) -> None:
-        room = self._limit - len(self._quick)
-        while self._waiting and room > 0:
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_result(None)
-                room -= 1
+        _let_in(self._waiting, self._limit - len(self._quick))
 
     def _sort_out(self) -> None:
         """Let slow requests no longer count, and look again when the next one becomes slow."""
@@ -175,12 +180,7 @@ class HostTurns:
         self._sockets = max(self._sockets // 2, 1)
 
     def _wake(self) -> None:
-        room = self._sockets - self._active
-        while self._waiting and room > 0:
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_result(None)
-                room -= 1
+        _let_in(self._waiting, self._sockets - self._active)
 
 
 class OneAtATime:
@@ -213,9 +213,4 @@ class OneAtATime:
         if self._collects:
             self._collects = False
             gc.enable()
-        while self._waiting:
-            future = self._waiting.popleft()
-            if not future.done():
-                future.set_result(None)
-                return
-        self._free = True
+        self._free = _let_in(self._waiting, 1) == 1

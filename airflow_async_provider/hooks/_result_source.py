@@ -3,9 +3,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
-from airflow_async_provider._download.encoding import bytes_of
 from airflow_async_provider.errors import DownloadError, OriginError, ResultExpiredError
 from airflow_async_provider.hooks._base import AsyncApiHook
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
@@ -27,6 +27,32 @@ def source_of(
     check_body(handle, result, destination)
     content, media_type = bytes_of(result.value, body=result.body, media_type=result.media_type)
     return ChunkSource([content], length=len(content), content_type=media_type)
+
+
+def bytes_of(
+    value: Any, *, body: bytes | None = None, media_type: str | None = None
+) -> tuple[bytes, str | None]:
+    """
+    The bytes of a result, and their media type.
+
+    What the remote sent as a whole answer stays as it was sent. Text and bytes are stored as they are, all
+    else as JSON in UTF-8. Halves of surrogate pairs, which UTF-8 has no bytes for, become the escapes that
+    they were in the remote's JSON; in plain text they are kept in three bytes each, so that nothing is lost.
+    NaN and infinities are written as the remote wrote them, as ``NaN`` and ``Infinity``.
+
+    :param value: text, bytes, or anything that JSON knows
+    :param body: the value as the remote sent it, where it was a whole answer
+    :param media_type: what the remote called it; None for the usual one of such a value
+    """
+    if not isinstance(value, str | bytes):
+        media_type = media_type or "application/json"
+    if body is not None:
+        return body, media_type
+    if isinstance(value, bytes):
+        return value, media_type
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass"), media_type
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "backslashreplace"), media_type
 
 
 def check_body(handle: JobHandle, result: Result, destination: str | None = None) -> None:

@@ -53,9 +53,8 @@ class LocalFile(Destination):
 
     def size(self) -> int | None:
         """Size of the file there; a link to nowhere counts as something."""
-        try:
-            found = self.path.lstat()
-        except (FileNotFoundError, NotADirectoryError):
+        found = self._looked_up()
+        if found is None:
             return None
         if stat.S_ISDIR(found.st_mode):
             raise ConfigurationError(f"{self.path} is a directory; the destination is a file.")
@@ -63,11 +62,14 @@ class LocalFile(Destination):
 
     def fingerprint(self) -> str | None:
         """Size and time of the last change, in seconds: some file servers keep no more of it."""
+        found = self._looked_up()
+        return None if found is None else f"{found.st_size}/{int(found.st_mtime)}"
+
+    def _looked_up(self) -> os.stat_result | None:
         try:
-            found = self.path.lstat()
+            return self.path.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return f"{found.st_size}/{int(found.st_mtime)}"
 
     def read_whole(self, limit: int) -> bytes | None:
         """Content of the file there."""

@@ -12,10 +12,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from airflow_async_provider.errors import DownloadError
-from airflow_async_provider.protocols._html import is_html_page
 from airflow_async_provider.protocols._http.incomplete import announced
 from airflow_async_provider.protocols._http.no_result import ANYTHING, LARGEST, no_result
-from airflow_async_provider.protocols._http.sniffing import is_login_page
+from airflow_async_provider.protocols._http.sniffing import is_html_page, is_login_page
 from airflow_async_provider.protocols._http.words import Meaning
 from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
 from airflow_async_provider.protocols._job import Result

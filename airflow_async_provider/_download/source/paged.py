@@ -47,11 +47,13 @@ class PagedSource(ByteSource):
         pages = iter(self._pages)
         first = next(pages)
         first.source.open()
+        pages = chain([first], pages)
         if self._rows is not None:
             self.content_type = "application/x-ndjson" if self._lines else "application/json"
+            self._stream = self._as_rows(pages, self._rows)
         else:
             self.content_type = first.source.content_type
-        self._stream = self._joined(first, pages)
+            self._stream = self._under_one_header(pages) if self._repeats_header else self._as_bytes(pages)
 
     def read(self, size: int = BLOCK) -> bytes:
         """Some bytes, see :class:`ByteSource`."""
@@ -73,15 +75,6 @@ class PagedSource(ByteSource):
         """End a waiting ``read`` of the page that is open."""
         if self._pages.current is not None:
             self._pages.current.abort()
-
-    def _joined(self, first: Page, pages: Iterator[Page]) -> Iterator[bytes]:
-        def all_pages() -> Iterator[Page]:
-            yield first
-            yield from pages
-
-        if self._rows is not None:
-            return self._as_rows(all_pages(), self._rows)
-        return self._under_one_header(all_pages()) if self._repeats_header else self._as_bytes(all_pages())
 
     def _as_bytes(self, pages: Iterator[Page]) -> Iterator[bytes]:
         for page in pages:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from airflow_async_provider.errors import DescriptionError
 from airflow_async_provider.protocols import _json_path as json_path
-from airflow_async_provider.protocols._html import is_html_page
 from airflow_async_provider.protocols._http.description import Outcome
 from airflow_async_provider.protocols._http.places import MISSING, Answer, as_text, says_something
 from airflow_async_provider.protocols._http.values import body_text, error_text, media_type, one_line
@@ -42,6 +41,12 @@ _XML_STATE: Final = re.compile(
     r"\s*(?:<\?[^>]*\?>\s*)?<[\w:.-]+[^<>]*>\s*(?:<([\w:.-]{1,60})(?:\s[^<>]*)?>[^<>]{0,200}</\1>\s*){0,20}?"
     r"<(?:\w{1,20}:)?(?:job|task|run|operation)?[_-]?(?:status|state)(?:\s[^<>]*)?>\s*([^<>]{1,100}?)\s*</",
     re.IGNORECASE,
+)
+#: The beginning of an HTML document, whatever its media type: behind a mark of its encoding, blanks, comments
+#: and an XML declaration.
+_BEGINS: Final = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>\s*)?(?:<!--.{0,2000}?-->\s*){0,5}<(?:!doctype\s+html|html[\s>])",
+    re.IGNORECASE | re.DOTALL,
 )
 #: What a page has in which a person logs in, or a browser for them: a password, or the forms of SAML and
 #: OpenID Connect that send themselves (SAML 2.0 bindings, 3.5; OAuth 2.0 form post response mode, 2).
@@ -199,6 +204,15 @@ def _code(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int):
         return None
     return value if value != 0 and not 200 <= value < 300 else None
+
+
+def is_html_page(beginning: bytes) -> bool:
+    """
+    Whether a body is an HTML document.
+
+    :param beginning: its first bytes; 4 KiB will do
+    """
+    return bool(_BEGINS.match(beginning[:16_384]))
 
 
 def is_login_page(response: HttpResponse) -> bool:

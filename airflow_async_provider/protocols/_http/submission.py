@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http.requests import made, values_of
-from airflow_async_provider.protocols._http.values import structured_string, with_callback
 from airflow_async_provider.protocols._http_messages import HttpRequest
 
 if TYPE_CHECKING:
@@ -123,7 +122,14 @@ def _with_callback(
         raise ConfigurationError("A callback needs callback_field or callback_header to name its address.")
     if header is not None:
         headers[header] = url
-    return content if path is None else with_callback(content, body, path, url)
+    if path is None:
+        return content
+    if body is not None:
+        raise ConfigurationError("callback_field needs a JSON body; use callback_header with a raw one.")
+    try:
+        return json_path.write(content, path, url)
+    except ValueError as e:
+        raise ConfigurationError(f"callback_field: {e}.") from None
 
 
 def _with_key(
@@ -133,7 +139,7 @@ def _with_key(
     kind, _, name = where.partition(":")
     if kind == "header" and name:
         plain = quoted is False or (quoted is None and name.lower() != "idempotency-key")
-        headers[name] = key if plain else structured_string(key)
+        headers[name] = key if plain else _structured_string(key)
         return content
     if kind == "query" and name:
         params[name] = key
@@ -144,3 +150,14 @@ def _with_key(
         except ValueError as e:
             raise ConfigurationError(f"start.idempotency_key: {e}.") from None
     raise ConfigurationError(f"start.idempotency_key is header:NAME, query:NAME or json:PATH, not {where!r}.")
+
+
+def _structured_string(text: str) -> str:
+    """
+    A Structured Field String (RFC 9651 §3.3.3): quoted, printable ASCII only.
+
+    :raises ConfigurationError: other characters
+    """
+    if not text.isascii() or not text.isprintable():
+        raise ConfigurationError("An idempotency key may hold printable ASCII characters only.")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

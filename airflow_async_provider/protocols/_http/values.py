@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from airflow_async_provider.errors import ConfigurationError, DownloadError
+from airflow_async_provider.errors import DownloadError
 from airflow_async_provider.protocols import _json_path as json_path
 from airflow_async_provider.protocols._http_messages import HttpResponse
 from airflow_async_provider.protocols._redaction import excerpt
@@ -18,17 +18,6 @@ from airflow_async_provider.protocols._redaction import excerpt
 _NO_CHARSETS: Final = frozenset(
     {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "utf-7"}
 )
-
-
-def structured_string(text: str) -> str:
-    """
-    A Structured Field String (RFC 9651 §3.3.3): quoted, printable ASCII only.
-
-    :raises ConfigurationError: other characters
-    """
-    if not text.isascii() or not text.isprintable():
-        raise ConfigurationError("An idempotency key may hold printable ASCII characters only.")
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def media_type(response: HttpResponse) -> str:
@@ -190,20 +179,6 @@ def id_text(value: Any) -> str | None:
     if isinstance(value, str) and 0 < len(value) <= 500 and value.isprintable():
         return value
     return None
-
-
-def with_callback(content: Any, body: bytes | None, path: str, url: str) -> Any:
-    """
-    A copy of a JSON body with the callback's address in it.
-
-    :raises ConfigurationError: a raw body, or no such place in the JSON
-    """
-    if body is not None:
-        raise ConfigurationError("callback_field needs a JSON body; use callback_header with a raw one.")
-    try:
-        return json_path.write(content, path, url)
-    except ValueError as e:
-        raise ConfigurationError(f"callback_field: {e}.") from None
 
 
 def seconds_of(value: Any) -> float | None:

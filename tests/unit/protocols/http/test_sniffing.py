@@ -10,7 +10,13 @@ import pytest
 
 from airflow_async_provider.protocols import Headers, HttpResponse
 from airflow_async_provider.protocols._http.places import Answer
-from airflow_async_provider.protocols._http.sniffing import ambiguous, is_login_page, is_stand_in, sniffed
+from airflow_async_provider.protocols._http.sniffing import (
+    ambiguous,
+    is_html_page,
+    is_login_page,
+    is_stand_in,
+    sniffed,
+)
 
 
 @pytest.mark.parametrize(
@@ -128,3 +134,22 @@ def test_an_answer_that_may_be_either_says_what_to_set() -> None:
     error = str(ambiguous(answer, "odd", job="job 7"))
     assert "outcome.state to false" in error
     assert "s3cret-1" not in error
+
+
+@pytest.mark.parametrize(
+    ("beginning", "is_page"),
+    [
+        (b"<!DOCTYPE html><html>", True),
+        (b"\xef\xbb\xbf\n<html lang='de'><head>", True),
+        (b'<?xml version="1.0"?>\n<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.0">', True),
+        (b"<!-- a gateway's --> <HTML>", True),
+        (b"<table><tr><td>", False),
+        (b"<htmlish/>", False),
+        (b"a,b\n<html>", False),
+        (b'{"html": "<html>"}', False),
+        (b"", False),
+        (b"<!--" * 10_000, False),
+    ],
+)
+def test_a_page_begins_like_one(beginning: bytes, is_page: bool) -> None:
+    assert is_html_page(beginning) is is_page

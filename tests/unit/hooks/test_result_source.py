@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._download.encoding import bytes_of
+from airflow_async_provider.hooks._result_source import bytes_of
 
 JSON = "application/json"
 
