@@ -112,10 +112,11 @@ def test_which_places_a_triggerer_reaches(
 
 
 def test_each_client_for_s3_gives_an_attempt_to_connect_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3's own patience is a minute, five times, and a thread of the triggerer would have it for so long."""
+    """boto3's own patience is a minute, five times, and would cost a thread of the triggerer for so long."""
     monkeypatch.setattr(_storing, "_known", {})
     for conn_id in ("one", "one", "two"):
-        connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": {"region_name": "eu-west-1"}}
+        extra = {"region_name": "eu-west-1"}
+        connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
         place: Any = _storing._place("s3://bucket/key", StoreOptions(aws_conn_id=conn_id))
         assert place.hook.get_conn().meta.config.connect_timeout == _storing.CONNECTED_WITHIN
