@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from airflow.triggers.base import TaskSuccessEvent
 
-from airflow_async_provider.protocols import JobHandle
+from airflow_async_provider.protocols import HttpRequest, JobHandle, JobStatus
+from airflow_async_provider.protocols import _registry as registry
+from airflow_async_provider.protocols._http.profile import HttpProfile
 from airflow_async_provider.triggers.async_job import AsyncJobTrigger
 from tests.support.byte_server import ByteServer, status
 from tests.support.one_task import fired
@@ -125,3 +127,16 @@ def test_a_task_that_pushes_nothing_is_ended_here_when_its_job_has_succeeded(aso
         trigger.task_instance = SimpleNamespace(dag_id="d", run_id="r", task_id="t", map_index=-1, id=None)
         event = asyncio.run(asyncio.wait_for(first_event(trigger), 30))
         assert isinstance(event, TaskSuccessEvent) is ended
+
+
+def test_what_a_protocol_of_somebody_else_has_to_fetch_goes_to_a_worker(
+    server: Callable[..., ByteServer], monkeypatch: pytest.MonkeyPatch, pushed: list[Any]
+) -> None:
+    class Own(HttpProfile):
+        def result_request(self, handle: JobHandle, status: JobStatus) -> HttpRequest | None:
+            return HttpRequest("GET", "rows")
+
+    monkeypatch.setattr(registry, "protocol_class", lambda name: Own)
+    event, _ = watch_http(server, monkeypatch, b'{"status": "done", "result": null}', max_bytes=1000)
+    assert not isinstance(event, TaskSuccessEvent)
+    assert pushed == []

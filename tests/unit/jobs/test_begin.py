@@ -35,7 +35,10 @@ class Unlucky(SmallTask):
         if not self.findable:
             raise SubmitUnknownError("nobody can tell")
         number = next(iter(self.remote.jobs), None)
-        return None if number is None else JobHandle("http_location", number, 0.0, status_url="https://a/x")
+        if number is None:
+            return None
+        options = {"cancel_by": "delete"}
+        return JobHandle("http_location", number, 0.0, status_url="https://a/x", options=options)
 
 
 class Hidden(Unlucky):
@@ -66,6 +69,32 @@ def test_where_nobody_can_tell_no_retry_starts_a_second_one_but_a_person_can() -
     task.clear()
     lost(task, remote, Hidden)
     assert list(remote.jobs) == ["7", "8"]
+
+
+@pytest.mark.parametrize(
+    ("cleared", "what", "jobs"),
+    [
+        (False, "a", ["7"]),
+        (True, "a", ["7"]),
+        (False, "b", ["7"]),  # a retry goes on with what was meant when the task began
+        (True, "b", ["7", "8"]),
+    ],
+)
+def test_a_job_that_is_found_is_another_one_only_where_a_person_has_cleared_for_other_arguments(
+    cleared: bool, what: str, jobs: list[str]
+) -> None:
+    remote, task = SmallRemote(), OneTask()
+    lost(task, remote)
+    if cleared:
+        task.clear()
+    if len(jobs) == 1:
+        deferral = task.begin(lambda: Unlucky(remote=remote, what=what))
+        assert deferral.kwargs["run"]["handle"]["job_id"] == "7"
+    else:
+        with pytest.raises(TransientError):
+            task.run(lambda: Unlucky(remote=remote, what=what))
+    assert list(remote.jobs) == jobs
+    assert remote.cancelled == (["7"] if len(jobs) > 1 else [])
 
 
 def test_a_doubt_is_not_looked_into_at_another_system() -> None:

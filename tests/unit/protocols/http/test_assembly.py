@@ -62,6 +62,8 @@ def test_flat_and_in_parts_are_the_same(flat: dict[str, Any], parts: dict[str, A
         ({"polling": {"interval": -1}}, "not negative"),
         ({"start": {"keep": {"a b": "x"}}}, "cannot be a name"),
         ({"start": {"done_on": ["done"]}}, "status codes"),
+        ({"cancel": "jobs/{jobid}/cancel"}, "Did you mean 'job_id'"),
+        ({"cancel": {"path": "jobs/{jobid}"}, "poll": "jobs/{job_id}"}, "Did you mean 'job_id'"),
         ({"headers": {"X": "{nothing}"}}, "nothing fills {nothing}"),
         ({"parameters": {"account": None}}, "needs a value for account"),
         ({"running": ["a"], "failed": ["A"]}, "two of the lists"),
