@@ -270,6 +270,7 @@ async def test_a_wait_for_nothing_but_a_callback_shows_signs_of_life(
     log = lines()
     assert 1 <= len(re.findall(r"Job 7: no callback yet after \S+ s; deadline in 0\.\d+ s", log)) <= 3
     assert log.count("where it can be completed by hand") == 1
+    assert log.count("Job 7: resuming the task: timeout by poll (0 polls, 0 failed)") == 1
     assert "remote-jobs show|complete d r t" in log.replace("python -m airflow_async_provider", "remote-jobs")
 
 
