@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import requests
 
+from airflow_async_provider._callbacks import airflow_assets, pushing, receiver
 from airflow_async_provider._callbacks import airflow_internals as internals
-from airflow_async_provider._callbacks import pushing, receiver
 from airflow_async_provider._callbacks.sources import MAX_PAYLOAD, PER_MINUTE
 from airflow_async_provider.protocols._signature_forms import SCHEMES
 from airflow_async_provider.simulators._sending import NO_ANSWER
@@ -344,6 +344,42 @@ def test_the_database_that_is_away_is_answered_with_come_again(
     assert (answer.status_code, "Retry-After" in answer.headers) == (503, True)
     assert pushed.events() == []
     assert post(pushed).status_code == 200
+
+
+def test_an_asset_that_somebody_else_has_locked_is_answered_with_come_again(
+    world: World, asset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if world.dialect == "sqlite":
+        pytest.skip("it has no row locks, and its driver waits for a few seconds only")
+    monkeypatch.setattr(airflow_assets, "MAX_LOCK", 0.3)
+    make_asset(world, asset)
+    pushed = make_source(world, asset)
+    with world.session() as session:
+        airflow_assets.lock_assets(session, [asset])
+        assert post(pushed).status_code == 503
+    assert pushed.events() == []
+    assert post(pushed).status_code == 200
+    assert len(pushed.events()) == 1
+
+
+def test_listeners_hear_of_an_event_and_cannot_undo_it(
+    world: World, asset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.assets.manager import AssetManager
+
+    heard: list[Any] = []
+
+    def changed(*, asset: Any) -> None:
+        heard.append(asset.name)
+        if airflow_assets.HAS_TEAMS:  # else Airflow's own method catches what a listener raises
+            raise RuntimeError("a listener's own defect")
+
+    monkeypatch.setattr(AssetManager, "notify_asset_changed", staticmethod(changed))
+    make_asset(world, asset)
+    pushed = make_source(world, asset)
+    assert post(pushed).status_code == 200
+    assert heard == [asset]
+    assert len(pushed.events()) == 1
 
 
 def test_a_record_that_cannot_be_written_undoes_nothing(
