@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 #: Runs of so many earlier tries are looked for where Airflow does not remember them.
 MAX_TRIES = 5
 
+#: What a later try takes up where Airflow does not remember; a run that Automic does not know any more may
+#: have done its work.
+TAKEN_UP = (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED, JobState.EXPIRED)
+
 EXECUTION_OPTIONS = ("execute", "once", "recurring")
 
 
@@ -246,7 +250,7 @@ class AutomicExecuteOperator(AsyncJobOperator):
                 continue
             handle = found.labelled(self.job_label())
             status = self.interpret(self.hook.status(handle))
-            if status.state in (JobState.RUNNING, JobState.BLOCKED, JobState.SUCCEEDED):
+            if status.state in TAKEN_UP:
                 self.log.info(
                     "Found the %s that try %d started; status %r.",
                     handle.describe(),

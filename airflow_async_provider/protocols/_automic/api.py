@@ -58,7 +58,9 @@ class AutomicApi:
         """
         job = f"Automic run {run_number(run_id)}"
         answers.raise_for_automic(response, job=job, doing="reading")
-        return response.json_object(job=job)
+        record = response.json_object(job=job)
+        answers.check_run(record, run_id, response)
+        return record
 
     def executions(
         self, *, max_results: int = PAGE_SIZE, start_at_run_id: int | None = None, **filters: Any

@@ -185,8 +185,10 @@ class AutomicProtocol(AutomicApi, JobProtocol):
         """
         if not 200 <= response.status < 300:
             _refused_submit(response)
-        run_id = answers.number(response.json_object(job="an Automic object").get("run_id"))
-        if not run_id or run_id < 0:
+        answer = response.json_object(job="an Automic object")
+        # "runid" in the answer that "Polling and Callback Requests" prints, "run_id" in "Executing Objects"
+        run_id = next((n for name in ("run_id", "runid") if (n := answers.number(answer.get(name)))), 0)
+        if run_id <= 0:
             raise UnreadableAnswerError(
                 f"HTTP {response.status}: Automic accepted the start but gave no run_id.",
                 excerpt=excerpt(response.body),
@@ -248,9 +250,9 @@ class AutomicProtocol(AutomicApi, JobProtocol):
                 request_id=request_id(response.headers),
             )
         answers.raise_for_automic(response, job=job, doing="asking for the status of")
-        return answers.status_of_record(
-            response.json_object(job=job), response, job=job, fail_on_blocked=self.fail_on_blocked
-        )
+        record = response.json_object(job=job)
+        answers.check_run(record, handle.job_id, response)
+        return answers.status_of_record(record, response, job=job, fail_on_blocked=self.fail_on_blocked)
 
     def read_callback(self, headers: Headers, body: bytes) -> JobStatus:
         """What a callback seems to say: a hint only, the execution is read once more. Never fails."""

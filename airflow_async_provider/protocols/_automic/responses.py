@@ -147,6 +147,23 @@ def number(value: Any) -> int | None:
     return found if found is not None and abs(found) < _LARGEST else None
 
 
+def check_run(record: Mapping[str, Any], run_id: str | int, response: HttpResponse) -> None:
+    """
+    Refuse the record of another run than the one that was asked for, as a cache or a proxy may send it.
+
+    :raises UnreadableAnswerError: it names another run
+    """
+    named = number(record.get("run_id"))
+    if named not in (None, number(run_id)):
+        job = f"Automic run {run_id}"
+        raise UnreadableAnswerError(
+            f"HTTP {response.status} for {job}: the answer is about another run, {named}.",
+            excerpt=excerpt(response.body),
+            job=job,
+            http_status=response.status,
+        )
+
+
 def status_of_record(
     record: Mapping[str, Any], response: HttpResponse, *, job: str, fail_on_blocked: bool
 ) -> JobStatus:

@@ -216,6 +216,13 @@ class OpenConnectorsBulkProtocol(JobProtocol):
             )
         raise_for_platform_answer(response, job=job, doing="asking for the status of")
         answer = response.json_object(job=job)
+        if (named := identifier(answer.get("id"))) not in (None, identifier(handle.job_id)):
+            raise UnreadableAnswerError(
+                f"HTTP {response.status} for {job}: the answer is about another job, {excerpt(named, 80)!r}.",
+                excerpt=excerpt(response.body),
+                job=job,
+                http_status=response.status,
+            )
         status = read_state(answer)
         if not status.remote_status:
             raise UnreadableAnswerError(

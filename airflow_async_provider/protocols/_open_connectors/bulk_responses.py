@@ -63,9 +63,10 @@ def read_state(answer: Mapping[str, Any]) -> JobStatus:
     state = STATES.get(word.strip().upper().replace(" ", "_"))
     detail: dict[str, Any] = {}
     for name, spellings in _COUNTS.items():
-        count = next((c for c in (_count(answer.get(s)) for s in spellings) if c is not None), None)
-        if count is not None:
-            detail[name] = count
+        # In two spellings at once, the larger one counts: a 0 must not hide records that went wrong.
+        counts = [c for c in (_count(answer.get(s)) for s in spellings) if c is not None]
+        if counts:
+            detail[name] = max(counts)
     status_message = answer.get("statusMessage") or answer.get("message")
     return JobStatus(
         state or JobState.RUNNING,

@@ -379,6 +379,15 @@ def test_without_memory_a_restart_is_followed_all_the_same(ae, follow):
     assert ae.journal.jobs_started == (1 if follow else 2)
 
 
+def test_without_memory_a_run_that_nobody_knows_any_more_is_not_started_again(ae):
+    task = OldTask(object_name="JOBS.OK")
+    task.start()  # and the worker dies
+    ae.faults.add("status", "http_status", status=404, times=None, body=json.dumps({"code": 11049}))
+    with pytest.raises(JobExpiredError, match="reattach=False"):
+        task.run()
+    assert ae.journal.jobs_started == 1
+
+
 @pytest.mark.parametrize("arguments", [{"reattach": False}, {"correlate": False}])
 def test_without_memory_and_mark_a_retry_starts_anew(ae, arguments):
     task = OldTask(object_name="JOBS.OK", **arguments)
@@ -402,6 +411,15 @@ def test_a_run_that_nobody_knows_any_more_is_not_started_again(ae):
     with pytest.raises(JobExpiredError):
         Task(object_name="JOBS.GONE", reattach=False).run()
     assert ae.journal.jobs_started == 2
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_the_record_of_another_run_is_no_end_of_ours(ae, deferrable):
+    ae.faults.add("status", "alter", update={"run_id": 1, "status": 1900}, times=3)
+    task = Task(object_name="JOBS.FAIL", deferrable=deferrable)
+    with pytest.raises(JobFailedError):
+        task.run()
+    assert ae.journal.polls >= 4
 
 
 # -- cancelling

@@ -166,6 +166,21 @@ def test_records_that_went_wrong_fail_the_task_unless_allowed(
 
 
 @simulator(plan={"records": 10, "failed_records": 3})
+def test_failed_records_count_in_whichever_spelling_they_are(sap: Any, try_: Try, tmp_path: Path) -> None:
+    sap.faults.add("status", "alter", update={"errorCount": 0, "recordsFailedCount": 3}, times=None)
+    with pytest.raises(JobFailedError, match="3 records went wrong"):
+        try_(OpenConnectorsBulkDownloadOperator, **DOWNLOAD, destination=str(tmp_path / "c"))
+
+
+@simulator(outcome="failed")
+def test_the_status_of_another_job_is_no_end_of_ours(sap: Any, try_: Try, tmp_path: Path) -> None:
+    sap.faults.add("status", "alter", update={"id": 1, "jobStatus": "COMPLETED"}, times=3)
+    with pytest.raises(JobFailedError, match="ABORTED"):
+        try_(OpenConnectorsBulkDownloadOperator, **DOWNLOAD, destination=str(tmp_path / "c"))
+    assert sap.journal.polls >= 4
+
+
+@simulator(plan={"records": 10, "failed_records": 3})
 def test_errors_that_cannot_be_read_do_not_hide_the_failure(
     sap: Any, try_: Try, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

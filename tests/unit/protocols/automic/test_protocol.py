@@ -192,8 +192,8 @@ def test_the_record_becomes_the_detail():
 
 
 def test_properties_that_are_null_may_be_missing():
-    detail = AE.read_status(RUN, answer({"run_id": 7, "status": 1550})).detail
-    assert (detail["run_id"], detail["end_time"], detail["status_text"]) == (7, None, "Active")
+    detail = AE.read_status(RUN, answer({"run_id": 23021234, "status": 1550})).detail
+    assert (detail["run_id"], detail["end_time"], detail["status_text"]) == (23021234, None, "Active")
 
 
 def test_nothing_unbounded_or_nested_gets_into_the_detail():
@@ -360,13 +360,33 @@ def test_the_answer_to_a_start(run_id):
     assert handle.options == {"client": "100", "fail_on_blocked": True, "correlate": True}
 
 
+def test_the_answer_to_a_start_as_the_page_about_callbacks_prints_it():
+    body = {"runid": "0001005016", "object_type": "SCRI", "execution_status": "1900"}
+    assert AE.read_submit(answer(body)).handle.job_id == "1005016"
+
+
+@pytest.mark.parametrize("run_id", [23021235, "0023021235", 2302123.0])
+def test_the_record_of_another_run_says_nothing_about_ours(run_id):
+    record = {"run_id": run_id, "status": 1900}
+    with pytest.raises(UnreadableAnswerError, match="run 23021234: the answer is about another run, 2302123"):
+        AE.read_status(RUN, answer(record))
+    with pytest.raises(UnreadableAnswerError, match="about another run"):
+        AE.read_execution("0023021234", answer(record))
+
+
+@pytest.mark.parametrize("run_id", [23021234, "0023021234", 23021234.0, None])
+def test_our_own_record_may_be_dressed_otherwise(run_id):
+    assert AE.read_status(RUN, answer({"run_id": run_id, "status": 1900})).state is JobState.SUCCEEDED
+
+
 def test_a_handle_brings_its_protocol_back():
     handle = AutomicProtocol("8001", fail_on_blocked=False, correlate=False).handle(7, at=0)
     assert protocol_of(handle).options() == handle.options
 
 
 @pytest.mark.parametrize(
-    "body", [b"", {}, {"run_id": None}, {"run_id": 0}, {"run_id": -5}, {"run_id": True}, [7]]
+    "body",
+    [b"", {}, {"run_id": None}, {"run_id": 0}, {"run_id": -5}, {"run_id": True}, {"runid": "x"}, [7]],
 )
 def test_a_start_that_names_no_run(body):
     with pytest.raises(UnreadableAnswerError) as caught:
@@ -639,7 +659,7 @@ def test_what_is_no_list(body):
 def test_reading_a_record():
     assert AE.execution(7).params is None
     assert AE.execution(7, fields="comments,restarts").params == {"fields": "comments,restarts"}
-    assert AE.read_execution(7, answer(RECORD)) == RECORD
+    assert AE.read_execution(RECORD["run_id"], answer(RECORD)) == RECORD
     with pytest.raises(RequestRefusedError, match="another client"):
         AE.read_execution(7, answer(NO_RUN, 404))
 

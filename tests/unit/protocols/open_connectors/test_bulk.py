@@ -168,6 +168,12 @@ def test_every_spelling_of_a_state(word, state, field):
     assert (status.state, status.remote_status, status.recognised) == (state, word, True)
 
 
+@pytest.mark.parametrize("named", ["42", 42, 42.0, "another"])
+def test_an_answer_about_another_job_says_nothing_about_ours(named):
+    with pytest.raises(UnreadableAnswerError, match="about another job"):
+        PROTOCOL.read_status(HANDLE, answer(200, {"id": named, "jobStatus": "COMPLETED"}))
+
+
 def test_an_unknown_word_is_running_and_not_understood():
     status = PROTOCOL.read_status(HANDLE, answer(200, {"jobStatus": "PAUSED"}))
     assert (status.state, status.recognised) == (JobState.RUNNING, False)
@@ -180,6 +186,7 @@ def test_an_unknown_word_is_running_and_not_understood():
         {"recordsCount": 41, "recordsFailedCount": 2},
         {"record_count": "41", "error_count": "2"},
         {"recordsCount": 41, "numOfRowsFailed": 2},
+        {"recordCount": 0, "recordsCount": 41, "errorCount": 0, "recordsFailedCount": 2},
     ],
 )
 def test_every_spelling_of_the_counts(counts):
