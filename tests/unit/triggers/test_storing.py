@@ -111,12 +111,23 @@ def test_which_places_a_triggerer_reaches(
     assert in_reach(StoreOptions().read(destination, folder=False)) is reached
 
 
-def test_each_client_for_s3_gives_an_attempt_to_connect_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """boto3's own patience is a minute, five times, and would cost a thread of the triggerer for so long."""
+def test_a_connection_to_s3_has_one_client_for_a_while_that_gives_an_attempt_up_soon(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """boto3's own patience is a minute, five times: so long a thread of the triggerer would be busy."""
     monkeypatch.setattr(_storing, "_known", {})
-    for conn_id in ("one", "one", "two"):
-        extra = {"region_name": "eu-west-1"}
-        connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": extra}
+    connection = {"conn_type": "aws", "login": "a", "password": "b", "extra": {"region_name": "eu-west-1"}}
+    for conn_id in ("one", "two"):
         monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+
+    def client(conn_id: str) -> Any:
         place: Any = _storing._place("s3://bucket/key", StoreOptions(aws_conn_id=conn_id))
-        assert place.hook.get_conn().meta.config.connect_timeout == _storing.CONNECTED_WITHIN
+        made = place.hook.get_conn()
+        assert made.meta.config.connect_timeout == _storing.CONNECTED_WITHIN
+        return made
+
+    first = client("one")
+    assert client("one") is first
+    assert client("two") is not first
+    monkeypatch.setattr(_storing, "CLIENT_LIFE", -1.0)
+    assert client("one") is not first

@@ -8,6 +8,8 @@ import hashlib
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 
 from airflow_async_provider._download import FileToStore, store_files
@@ -15,6 +17,7 @@ from airflow_async_provider._download.destination import s3_small
 from airflow_async_provider._download.destination.s3_small import MAX_FAILURES, SmallObjects
 from airflow_async_provider._download.files import MANIFEST
 from airflow_async_provider._download.source.base import ChunkSource
+from tests.support.byte_server import running, status
 from tests.support.s3_servers import S3Server, _moto, _rclone, moto_s3, s3_server  # noqa: F401 - fixtures
 
 #: Names that a URL cannot hold as they are, after one that boto3 sends.
@@ -138,3 +141,17 @@ def test_a_connection_that_breaks_leads_to_boto3(
     monkeypatch.setattr(s3_small._Way, "put", broken)
     assert store(s3, "broken") == {name: content(name) for name in NAMES}
     assert [name for name, done in quick if not done] == ["first", "x+y"]
+
+
+@pytest.mark.parametrize("where", ["environment", "connection"])
+def test_they_go_through_the_proxy_of_boto3_s_own_client(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "http://storage.invalid/bucket/key"
+    with running(steps=[status(200)]) as proxy, running() as other:
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("http_proxy", (proxy if where == "environment" else other).origin)
+        config = Config(proxies={"http": proxy.origin} if where == "connection" else None)
+        session = s3_small._session(url, config, None)
+        session.send(AWSPreparedRequest("PUT", url, {}, b"x", False))
+        assert [r.target for r in proxy.requests] == [url]
+        assert other.requests == []
