@@ -135,7 +135,7 @@ class WaitLogger:
                 self._job,
                 self._wait.polls,
                 self._wait.errors_in_row,
-                error,
+                str(error).removesuffix("."),
                 self._outlook(step),
             )
             self._advise()

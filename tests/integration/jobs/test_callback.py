@@ -31,6 +31,7 @@ from airflow_async_provider.triggers.async_job import AsyncJobTrigger
 from tests.support import played_airflow
 from tests.support.harness.calling_remote import CallingRemote, RemoteJob, calling_remote
 from tests.support.played_airflow import PlayedAirflow
+from tests.support.sent_metrics import SentMetrics, sent  # noqa: F401 - a fixture
 
 played = played_airflow.airflow
 
@@ -229,11 +230,12 @@ def test_a_hook_of_the_users_own_is_known_by_ours(
 
 
 def test_a_callback_ends_the_wait_and_the_truth_is_read_once(
-    played: PlayedAirflow, remote: CallingRemote, capsys: pytest.CaptureFixture[str]
+    played: PlayedAirflow, remote: CallingRemote, capsys: pytest.CaptureFixture[str], sent: SentMetrics
 ) -> None:
     other = meanwhile(when_deferred(played), lambda: remote.call(remote.job("one")))
     assert played.run(pollable(played)) == {"job": "j0"}
     other.join()
+    assert [name for name, *_ in sent if name == "callback.wake"] == ["callback.wake"]
     assert (played.deferrals, remote.jobs["j0"].asked, remote.jobs["j0"].answers) == (1, 1, [200])
     assert "Resumed by a callback, " in capsys.readouterr().out
 

@@ -35,6 +35,7 @@ from airflow_async_provider.triggers import _claim, _storing
 from tests.support.byte_server import running, status
 from tests.support.played_airflow import PlayedAirflow, airflow  # noqa: F401 - a fixture
 from tests.support.s3_servers import S3Server, _moto, moto_s3  # noqa: F401 - fixtures
+from tests.support.sent_metrics import SentMetrics, sent  # noqa: F401 - a fixture
 from tests.support.storing import GET, POST, Steps, connect, download
 
 MB = 1_000_000
@@ -356,7 +357,7 @@ def finished(steps: Steps) -> None:
 @ends
 @pytest.mark.parametrize("request_", [GET, POST], ids=["GET", "POST"])
 def test_a_task_whose_result_is_stored_needs_no_worker(
-    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, request_: dict[str, Any]
+    airflow: PlayedAirflow, aso: Aso, bucket: S3Server, request_: dict[str, Any], sent: SentMetrics
 ) -> None:
     """Its value and its button are those that a worker would have left."""
     aso(result_bytes=5_000, result_expires=300)
@@ -365,8 +366,11 @@ def test_a_task_whose_result_is_stored_needs_no_worker(
     expected = made.execute_complete(airflow.context, event=worker.wait(), **worker.deferral.kwargs)
     airflow.clear()
     steps = Steps(airflow, download(uri(bucket), end_from_trigger=None, **request_))
+    sent.clear()
     finished(steps)
 
+    tags = {"system": "jaggaer_aso", "connection": made.conn_id}
+    assert sent.sum_of("bytes_stored", **tags) == 5_000
     value = airflow.xcoms["return_value"]
     assert value["sha256"] == sha256(bucket)
     same = expected.keys() - {"sha256", "etag", "seconds"}

@@ -133,7 +133,7 @@ def test_a_poll_that_failed_is_reported_once_for_each_kind_and_then_counted() ->
         logger.failed(error, Sleep(5))
 
     for _ in range(3):
-        fail(TransientError("HTTP 503 from the gateway", http_status=503))
+        fail(TransientError("HTTP 503 from the gateway.", http_status=503))
     fail(TransientError("Connection refused"))
     assert log == [
         "W Job 7: poll 1 failed (1 in a row): HTTP 503 from the gateway; next poll in 5 s, deadline in 60 s",

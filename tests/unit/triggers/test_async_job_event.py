@@ -51,3 +51,10 @@ def test_a_queue_says_which_triggerer_watches_and_makes_no_other_watcher(
         assert caplog.text == ""
     else:
         assert "'europe' is ignored" in caplog.text
+
+
+def test_the_order_of_keys_makes_no_other_document() -> None:
+    _, arguments = parsed()
+    job = dict(reversed(list(arguments["job"].items())))  # type: ignore[attr-defined] # it is a dictionary
+    same, first = AsyncJobEventTrigger(job=job), AsyncJobEventTrigger(job=arguments["job"])  # type: ignore[arg-type] # see above
+    assert same._memory_key == first._memory_key
