@@ -1,31 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""
-What stands beside a final word and denies it: boolean values, error objects, counts of what has failed.
-
-A name is cut into its words (``numberRecordsFailed``, ``failed_count``), and denies only if all of them are
-known here: ``max_errors``, ``failed_attempts`` or ``error_file_url`` are no failure.
-"""
+"""What stands beside a final word and denies it: booleans, error objects, counts of what has failed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from enum import Enum
-from functools import lru_cache
 from typing import Any, Final
 
+from airflow_async_provider.protocols._http.denying_names import (
+    Kind,
+    kind_of_count,
+    kind_of_name,
+    names_parts,
+    names_state_of_part,
+    tells_of_failures,
+    tells_of_the_end,
+    words_set,
+)
 from airflow_async_provider.protocols._http.places import MISSING, Answer, as_text, says_something
 from airflow_async_provider.protocols._http.values import body_text, json_or_none, one_line
 from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain
-
-
-class Kind(Enum):
-    """What denies a success."""
-
-    BOOLEAN = "boolean"
-    ERROR = "error"
-    COUNT = "count"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,134 +35,58 @@ class Denial:
     text: str
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-_FALSE: Final = _set("success succeeded successful issuccess issucceeded issuccessful wassuccessful ok isok")
-_TRUE: Final = _set(
+_FALSE: Final = words_set(
+    "success succeeded successful issuccess issucceeded issuccessful wassuccessful ok isok"
+)
+_TRUE: Final = words_set(
     "failed failure isfailed isfailure hasfailed hasfailure hasfailures error iserror haserror haserrors "
     "errored faulted isfaulted cancelled canceled iscancelled iscanceled wascancelled wascanceled aborted "
     "isaborted expired isexpired timedout istimedout hastimedout killed"
 )
+#: The same, of a job of which only a part was done.
+_PARTLY: Final = words_set("partial ispartial partialresult partialresults")
 #: Numbers that are 0 when all is well.
-_CODES: Final = _set("exitcode exitstatus returncode errorcode errcode")
+_CODES: Final = words_set("exitcode exitstatus returncode errorcode errcode")
 
-_FAIL: Final = _set("fail fails failed failing failure failures rejected unsuccessful")
-#: The same, of something that is counted only: a list named "bad" may be a result.
-_BAD: Final = _set("bad broken invalid")
-_ERROR: Final = _set("error errors errored err exception exceptions fault faults traceback stacktrace")
-_UNITS: Final = _set(
-    "count counts number numbers num no n nb total totals of by list records record rows row items item "
-    "tasks task files file requests request documents docs entries entry lines line jobs job parts part "
-    "messages operations objects chunks users contacts steps batches shards pages nodes elements events "
-    "processed"
-)
-_TELLING: Final = _set(
-    "message messages msg reason text description detail details code type result string info cause object"
-)
-#: Words that make a name that of a setting, or of what has been got over.
-_OF_OTHERS: Final = _set(
-    "allowed allow max maximum min minimum threshold limit limits tolerance tolerated tolerate last previous "
-    "prior login before over on if timeout seconds policy action actions handler handlers notify "
-    "notification notifications email emails webhook webhooks url urls uri link path pattern patterns "
-    "condition conditions config settings options strategy ignored ignore expected known handled suppressed "
-    "resolved fixed recovered retried retry retries tries attempt attempts continue stop rate percent ratio "
-    "behavior behaviour mode type types code codes non not no without"
-)
-#: Texts of such a field that say "none".
-_NOTHING: Final = _set("0 none null ok success noerror noerrors na n/a no false") | {""}
+#: Texts of a field of an error that say "none".
+_NOTHING: Final = words_set("0 none null ok success noerror noerrors na n/a no false") | {""}
+#: Objects that are the envelope of an answer, and their codes: those of HTTP need no text beside them.
+_ENVELOPES: Final = words_set("status meta header head baseresp responsemetadata responsestatus")
+_HTTP_CODES: Final = ("httpstatus", "httpstatuscode", "httpcode", "statuscode")
+
 #: Objects that hold the counts of a job.
-_COUNTERS: Final = _set(
+_COUNTERS: Final = words_set(
     "stats statistics summary counts counters requestcounts totals metrics result results progress report "
     "response meta output"
 )
 
-#: Objects that speak of the job, and lists of its parts: a failed state in them is the job's own affair.
-_INNER: Final = _set("job task run operation execution")
-_PARTS: Final = _set(
-    "items tasks jobs parts steps stages batches chunks shards children subtasks subjobs files activities"
-)
-#: Lists of what came of each part of a job: there more than a column "status" must show a failure.
-_OUTCOMES: Final = _set("results entries responses outcomes")
+#: Objects that speak of the job, or hold its parts: a failed state in them is the job's own affair.
+_INNER: Final = words_set("job task run operation execution")
+_HOLDERS: Final = _INNER | {"entities"}
 
 #: Lists of what a job has to tell, and the field of an element that says how bad it is.
-_MESSAGES: Final = _set("messages diagnostics issues problems")
+_MESSAGES: Final = words_set("messages diagnostics issues problems")
 _SEVERITY: Final = ("severity", "level", "type")
-_SEVERE: Final = _set("error fatal critical")
+_SEVERE: Final = words_set("error fatal critical")
 
 #: Fields that hold a state, and words that say "not yet" and mean nothing else, wherever they stand.
-_STATE_FIELDS: Final = _set("status state phase jobstatus jobstate runstatus runstate taskstatus taskstate")
-_PART_STATES: Final = _STATE_FIELDS | _set("delivery deliverystatus filestatus outcome .tag")
-_RUNS: Final = _set("running pending queued inprogress processing executing inqueue notstarted")
-_OVER: Final = _set("done completed finished iscomplete iscompleted isdone isfinished")
-_GOES_ON: Final = _set("running isrunning inprogress isinprogress")
+_STATE_FIELDS: Final = words_set(
+    "status state phase jobstatus jobstate runstatus runstate taskstatus taskstate"
+)
+_RUNS: Final = words_set("running pending queued inprogress processing executing inqueue notstarted")
+_OVER: Final = words_set("done completed finished iscomplete iscompleted isdone isfinished")
+_GOES_ON: Final = words_set("running isrunning inprogress isinprogress")
 
 #: Ends that are none of a success, and words for them that are said of what has done its work, too.
 _ENDED_BADLY: Final = (Meaning.FAILED, Meaning.EXPIRED, Meaning.CANCELLED)
-_NO_HARM: Final = _set("stopped dismissed")
+_NO_HARM: Final = words_set("stopped dismissed")
 
 #: Simple elements of an XML document, and how many characters of it are looked at.
 _ELEMENT: Final = re.compile(r"<(?:[\w.-]{1,60}:)?([\w.-]{1,60})(?:\s[^<>]{0,200})?>([^<>]{0,200})</")
 _SEARCHED: Final = 20_000
 
-#: Words of a name that make it another state of the same job.
-_STATE: Final = _set("status state substatus substate conclusion result outcome verdict")
-_OF_THE_JOB: Final = _set(
-    "job task run batch export import request execution exec processing process completion complete final "
-    "end exit overall operation report query sub detail details code reason text name type "
-    "description info message transfer load build response label display"
-)
-
 #: Fields of an object that are looked at.
 _MOST = 200
-
-
-@lru_cache(maxsize=1024)
-def _named(name: str) -> Kind | None:
-    """Whether a name is that of an error or of something that has failed, by its words."""
-    words = set(_words(name))
-    if words & _BAD and words & _UNITS and words <= _BAD | _UNITS:
-        return Kind.COUNT
-    if not words & (_FAIL | _ERROR):
-        return None
-    if not words <= _FAIL | _ERROR | _UNITS | _TELLING:
-        return None
-    return Kind.ERROR if words & (_ERROR | _TELLING) else Kind.COUNT
-
-
-@lru_cache(maxsize=1024)
-def _counted(name: str, *, holds: bool) -> Kind | None:
-    """
-    Whether a name is that of things that have failed, whatever they are called: ``failedTickets``.
-
-    :param holds: it holds them, and not their number
-    """
-    words = _words(name)
-    if not words or set(words) & _OF_OTHERS:
-        return None
-    first, last = words[0], words[-1]
-    if holds and last in _ERROR:
-        return Kind.ERROR
-    many = last in _UNITS or last.endswith("s")
-    if (first in _FAIL and (holds or many)) or last in _FAIL:
-        return Kind.COUNT
-    if not holds and last == "errors":
-        return Kind.COUNT
-    if holds or last not in ("count", "counts"):
-        return None
-    return Kind.COUNT if first in _BAD or set(words) & (_FAIL | _ERROR) else None
-
-
-def _words(name: str) -> list[str]:
-    return [w.lower() for w in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^A-Za-z\W_]+", name[:100])]
-
-
-@lru_cache(maxsize=1024)
-def names_a_state(name: str) -> bool:
-    """Whether a name is that of the job's own state: ``status_detail``, but not ``last_status``."""
-    words = set(_words(name))
-    return bool(words & _STATE) and words <= _STATE | _OF_THE_JOB
 
 
 def denial(document: Any, *, ignored: Collection[str] = (), counts: bool = True) -> list[Denial]:
@@ -183,6 +102,8 @@ def denial(document: Any, *, ignored: Collection[str] = (), counts: bool = True)
     inside: list[Denial] = []
     for name, value in list(document.items())[:_MOST]:
         if name in ignored:
+            if counts and isinstance(value, dict) and any(n in ignored for n in value):
+                inside += _inside(str(name), value, ignored)  # what is read is one of its fields
             continue
         if (denied := _field(str(name), value)) and (counts or denied.kind is not Kind.COUNT):
             found.append(denied)
@@ -191,11 +112,25 @@ def denial(document: Any, *, ignored: Collection[str] = (), counts: bool = True)
     return found + inside  # what the document itself says goes first
 
 
+def says_how_inside(value: dict[str, Any]) -> str | None:
+    """The bad word in a small object that stands where a state does: ``result: {"name": "FAILED"}``."""
+    fields = {plain(str(n)): v for n, v in value.items()} if len(value) <= 10 else {}
+    words = [fields.get(n) for n in ("name", "value", "result", "code", "conclusion", "status", "state")]
+    return next((w for w in words if isinstance(w, str) and known_meaning(w) in _ENDED_BADLY), None)
+
+
 def runs_for_sure(name: str, value: str | bool) -> bool:
     """Whether a field says that its job runs, so that a good word elsewhere is about something else."""
     if isinstance(value, bool):
-        return plain(name) in (_GOES_ON if value else _OVER)
+        return plain(name) in _GOES_ON if value else plain(name) in _OVER or tells_of_the_end(name)
     return plain(name) in _STATE_FIELDS and plain(value) in _RUNS
+
+
+def is_not_met(document: dict[str, Any], name: str) -> bool:
+    """Whether a condition, as Kubernetes has them, does not hold: ``status: "False"`` beside a ``type``."""
+    if name != "status" or not isinstance(document.get("type"), str):
+        return False
+    return document.get(name) in ("False", "Unknown")
 
 
 def fields_of_text(answer: Answer) -> list[dict[str, Any]]:
@@ -217,23 +152,33 @@ def fields_of_text(answer: Answer) -> list[dict[str, Any]]:
 
 def _inside(name: str, value: Any, ignored: Collection[str]) -> list[Denial]:
     """What an object that speaks of the job, its counters, or a list of its parts say against a success."""
-    bare, found = plain(name), []
-    google = bare == "metadata" and isinstance(value, dict) and "@type" in value  # AIP-151
-    if isinstance(value, dict) and (google or bare in _INNER | _COUNTERS):
-        if word := _failed_state(value) or _failed_type(value):
-            found.append(Denial(Kind.COUNT, f"{name}: {word}"))
-        for inner, count in list(value.items())[:_MOST] if bare in _COUNTERS else ():
-            if inner not in ignored and (denied := _field(str(inner), count)):
-                found.append(Denial(Kind.COUNT, f"{name}.{denied.text}"))
-    elif isinstance(value, list) and bare in _MESSAGES:
+    if isinstance(value, dict):
+        return _inside_object(name, value, ignored)
+    if not isinstance(value, list):
+        return []
+    if plain(name) in _MESSAGES:
         severe = next((m for m in value[:1000] if isinstance(m, dict) and _severity(m)), None)
-        if severe is not None:
-            found.append(Denial(Kind.ERROR, f"{name}: {_severity(severe)}"))
-    elif isinstance(value, list) and bare in _PARTS | _OUTCOMES:
-        parts = [part for part in value[:1000] if isinstance(part, dict)]
-        failed = [text for part in parts if (text := failed_part(part, states=bare in _PARTS))]
-        if failed:
-            found.append(Denial(Kind.COUNT, f"{name}: {len(failed)} of {len(value)} {failed[0]}"))
+        return [] if severe is None else [Denial(Kind.ERROR, f"{name}: {_severity(severe)}")]
+    if (parts := names_parts(name)) is None:
+        return []
+    objects = [part for part in value[:1000] if isinstance(part, dict)]
+    failed = [text for part in objects if (text := failed_part(part, states=parts))]
+    text = f"{name}: {len(failed)} of {len(value)} {failed[0]}" if failed else ""
+    return [Denial(Kind.COUNT, text)] if failed else []
+
+
+def _inside_object(name: str, value: dict[str, Any], ignored: Collection[str]) -> list[Denial]:
+    bare, fields = plain(name), list(value.items())[:_MOST]
+    found: list[Denial] = []
+    google = bare == "metadata" and "@type" in value  # AIP-151
+    if (google or bare in _INNER | _COUNTERS) and (word := _failed_state(value) or _failed_type(value)):
+        found.append(Denial(Kind.COUNT, f"{name}: {word}"))
+    for inner, count in fields if bare in _COUNTERS else ():
+        if inner not in ignored and (denied := _field(str(inner), count)):
+            found.append(Denial(Kind.COUNT, f"{name}.{denied.text}"))
+    for inner, parts in fields if bare in _HOLDERS | _COUNTERS else ():
+        if isinstance(parts, list) and (bare in _HOLDERS or names_parts(str(inner)) is False):
+            found += [Denial(d.kind, f"{name}.{d.text}") for d in _inside(str(inner), parts, ignored)]
     return found
 
 
@@ -243,18 +188,27 @@ def failed_part(part: dict[str, Any], *, states: bool) -> str | None:
 
     :param states: it is a part for certain: a failed state counts, and an error beside data does not
     """
-    if word := _failed_state(part, _PART_STATES if states else _set(".tag")):  # a union of Dropbox's
+    if word := _failed_state(part, part=states):
         return word
     denials = [d for n, v in list(part.items())[:_MOST] if (d := _field(str(n), v))]
     boolean = next((d.text for d in denials if d.kind is Kind.BOOLEAN), None)
     return boolean or (next((d.text for d in denials if d.kind is Kind.ERROR), None) if not states else None)
 
 
-def _failed_state(document: dict[str, Any], fields: frozenset[str] = _STATE_FIELDS) -> str | None:
+def _failed_state(document: dict[str, Any], *, part: bool | None = None) -> str | None:
+    """
+    The word of a state of an object that has not ended well.
+
+    :param part: it is a part of the job, or what came of one (False): there only a union of Dropbox's counts
+    """
     for name, value in list(document.items())[:_MOST]:
-        says = (plain(str(name)) in fields or name in fields) and isinstance(value, str)
-        if says and plain(value[:100]) not in _NO_HARM and known_meaning(value[:100]) in _ENDED_BADLY:
-            return one_line(value, 40)
+        if part is None:
+            says = plain(str(name)) in _STATE_FIELDS
+        else:
+            says = name == ".tag" or (part and names_state_of_part(str(name)))
+        word = value[:100] if says and isinstance(value, str) else ""
+        if plain(word) not in _NO_HARM and known_meaning(word) in _ENDED_BADLY:
+            return one_line(word, 40)
     return None
 
 
@@ -284,28 +238,50 @@ def refused(document: Any) -> str | None:
 def failed_envelope(document: Any) -> str | None:
     """
     The code by which the envelope around an answer says that the question was refused, None where it has
-    none: ``{"code": 40100, "message": "Too many requests", "data": {…}}``.
+    none: ``{"code": 40100, "message": "Too many requests", "data": {…}}``, or the same in ``base_resp``,
+    ``meta`` and the like.
     """
-    fields = (
-        {plain(str(n)): v for n, v in list(document.items())[:_MOST]} if isinstance(document, dict) else {}
-    )
-    code, text = fields.get("code"), fields.get("message", fields.get("msg"))
-    if isinstance(code, bool) or not isinstance(code, int) or not isinstance(text, str):
+    if not isinstance(document, dict):
         return None
-    if 0 <= code < 400 or plain(text.strip()) in _NOTHING or plain(text).startswith(("success", "ok")):
+    if found := _failed_code(document):
+        return found
+    inner = [(n, v) for n, v in list(document.items())[:_MOST] if plain(str(n)) in _ENVELOPES]
+    codes = ((n, _failed_code(v, inner=True)) for n, v in inner if isinstance(v, dict))
+    return next((f"{name}.{code}" for name, code in codes if code), None)
+
+
+def _failed_code(envelope: dict[str, Any], *, inner: bool = False) -> str | None:
+    fields = {plain(str(n)): (n, v) for n, v in list(envelope.items())[:_MOST]}
+    for bare in _HTTP_CODES if inner else ():
+        name, value = fields.get(bare, ("", None))
+        if isinstance(value, str | int) and re.match(r"[45]\d\d(?!\d)", str(value)):
+            return f"{name}: {one_line(as_text(value), 40)}"
+    texts = ("message", "msg", "statusmsg", "statusmessage") if inner else ("message", "msg")
+    text = next((fields[t][1] for t in texts if t in fields), None)
+    if (
+        not isinstance(text, str)
+        or plain(text.strip()) in _NOTHING
+        or plain(text).startswith(("success", "ok"))
+    ):
         return None
-    return f"code: {code}"
+    for bare in ("code", "statuscode") if inner else ("code",):
+        name, code = fields.get(bare, ("", None))
+        if isinstance(code, int) and not isinstance(code, bool) and not 0 <= code < 400:
+            return f"{name}: {code}"
+    return None
 
 
 def _field(name: str, value: Any) -> Denial | None:
     bare = plain(name)
     if isinstance(value, bool):
-        if bare in (_TRUE if value else _FALSE):
+        if value and bare in _PARTLY:
+            return Denial(Kind.COUNT, f"{name}: true")
+        if bare in _TRUE or tells_of_failures(name) if value else bare in _FALSE:
             return Denial(Kind.BOOLEAN, f"{name}: {as_text(value)}")
         return None
     if bare in _CODES and isinstance(value, int):
         return Denial(Kind.BOOLEAN, f"{name}: {value}") if value not in (0, 200) else None
-    kind = _named(name) or _counted(name, holds=isinstance(value, list | dict))
+    kind = kind_of_name(name) or kind_of_count(name, holds=isinstance(value, list | dict))
     if kind is None:
         return None
     if _some(value):

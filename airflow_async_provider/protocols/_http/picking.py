@@ -16,6 +16,9 @@ from airflow_async_provider.protocols._http.values import one_line
 from airflow_async_provider.protocols._job import JobHandle
 from airflow_async_provider.protocols._redaction import excerpt
 
+#: Objects whose ``id`` is that of a job.
+_JOBS = ("job", "task", "run", "operation", "execution", "export", "import", "report", "batch", "query")
+
 
 def picked(poll: Poll, answer: Answer, job_id: str, *, job: str) -> Answer | None:
     """
@@ -81,16 +84,25 @@ def _id_places(description: Description) -> list[Place]:
     described = next((s.id for s in reversed(description.start) if s.id is not None), None)
     if described is None and asks_by_id(description):
         described = DEFAULT_ID
-    plain = [p for p in (described.places if described else ()) if _is_field(p)]
-    names = [name for p in plain if (name := re.split(r"[./]", p.source)[-1]) != "id"]
-    beside: list[Place] = []
-    for state in description.outcome.state.places if names and description.outcome.state else ():
-        around = state.parent
-        while around is not None and not around.many:
-            paths = [f"{around.source}.{name}" for name in names]
-            beside += [Place(path, path, None) for path in paths]
-            around = around.parent
-    return plain + beside
+    places = described.places if described else ()
+    states = description.outcome.state.places if description.outcome.state else ()
+    holders = [state.parent for state in states if state.parent is not None]
+    named = [p for p in places if _is_field(p) or (p.pattern is None and p.parent in holders)]
+    return [*named, *(other for p in named for state in states for other in _beside(state, p))]
+
+
+def _beside(state: Place, named: Place) -> list[Place]:
+    """Where a field of the name stands in the objects around the state, ``id`` only in one of a job."""
+    name = re.split(r"[./]", named.source)[-1]
+    found: list[str] = []
+    around = state.parent
+    while around is not None and not around.many:
+        if name != "id" or re.split(r"[./]", around.source)[-1].casefold() in _JOBS:
+            found.append(f"{around.source}.{name}")
+        around = around.parent
+    if around is None and name != "id":
+        found.append(name)
+    return [Place(path, path, None) for path in found]
 
 
 def _is_field(place: Place) -> bool:

@@ -23,9 +23,11 @@ from airflow_async_provider.protocols._http.denials import (
     denial,
     failed_envelope,
     fields_of_text,
-    names_a_state,
+    is_not_met,
     runs_for_sure,
+    says_how_inside,
 )
+from airflow_async_provider.protocols._http.denying_names import names_a_state
 from airflow_async_provider.protocols._http.description import Outcome
 from airflow_async_provider.protocols._http.incomplete import whole
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Place, as_text, says_something
@@ -86,13 +88,14 @@ class Judge:
         self._own = outcome.own_words()
 
     def meaning_of(self, word: str) -> Meaning:
-        """What a word means; UNKNOWN when it stands in no list."""
+        """What a word means; UNKNOWN when it stands in no list, and none has ``*``."""
+        return self._listed(word) or self._own.get("*") or Meaning.UNKNOWN
+
+    def _listed(self, word: str) -> Meaning | None:
         if word == NOTHING_YET:
             return Meaning.RUNNING
         found = self._own.get(plain(word))
-        if found is None and not self.outcome.strict:
-            found = known_meaning(word)
-        return found or Meaning.UNKNOWN
+        return known_meaning(word) if found is None and not self.outcome.strict else found
 
     def words(self, answer: Answer) -> list[str] | None:
         """
@@ -324,8 +327,10 @@ class Judge:
         if meaning is Meaning.NO_DATA:
             off.add(Kind.BOOLEAN)
         counts = own.partial == "failed" and own.state is not None
-        for document in self._beside(answer):
-            for found in denial(document, ignored=self._read_by_description, counts=counts):
+        own_objects = [(document, counts) for document in self._beside(answer)]
+        # what is counted further away is that of the tries of a job, too
+        for document, counted in [*own_objects, *((d, False) for d in self._around(answer))]:
+            for found in denial(document, ignored=self._read_by_description, counts=counted):
                 if found.kind not in off:
                     return found
         if Kind.BOOLEAN in off or own.state is None or "code" in self._read_by_description:
@@ -344,7 +349,9 @@ class Judge:
     @cached_property
     def _read_by_description(self) -> frozenset[str]:
         """Names of fields that the description itself reads for the outcome."""
-        return self._judged | _names(self.outcome.state.places if self.outcome.state else ())
+        states = self.outcome.state.places if self.outcome.state else ()
+        on_the_way = {part.partition("[")[0] for p in states for part in re.split(r"[./]", p.source)}
+        return self._judged | _names(states) | on_the_way
 
     def _explained(self, answer: Answer, found: Denial) -> str:
         """The remote's explanation, and how to take the answer for a success all the same."""
@@ -359,7 +366,7 @@ class Judge:
 
     def _denied(self, answer: Answer) -> tuple[Meaning, Denial] | None:
         """What a second word beside the state says against a success, where the description names none."""
-        for document in self._beside(answer):
+        for document in [*self._beside(answer), *self._around(answer)]:
             for name, value in list(document.items())[:MAX_FIELDS]:
                 if isinstance(value, bool) and self.outcome.state and name not in self._read_by_description:
                     if runs_for_sure(str(name), value):
@@ -367,10 +374,13 @@ class Judge:
                     continue
                 if name in self._judged or not names_a_state(str(name)):
                     continue
-                if isinstance(value, str) and len(value) <= MAX_WORD:
-                    how = self.meaning_of(value)
-                    if how in _BAD or (how is Meaning.RUNNING and runs_for_sure(name, value)):
-                        return how, Denial(Kind.BOOLEAN, f"{name}: {one_line(value, 80)}")
+                word = says_how_inside(value) if isinstance(value, dict) else value
+                if isinstance(word, str) and len(word) <= MAX_WORD:
+                    how, text = self._listed(word), f"{name}: {one_line(word, 80)}"
+                    if how in _BAD:
+                        return how, Denial(Kind.BOOLEAN, text)
+                    if (how is Meaning.RUNNING and runs_for_sure(name, word)) or is_not_met(document, name):
+                        return Meaning.RUNNING, Denial(Kind.BOOLEAN, text)
         return None
 
     def _beside(self, answer: Answer) -> list[dict[str, Any]]:
@@ -378,9 +388,17 @@ class Judge:
         document = answer.document
         found = [document] if isinstance(document, dict) else fields_of_text(answer)
         for place in self.outcome.state.places if self.outcome.state else ():
-            if (parent := place.parent) is not None:
-                inner = parent.read(answer)
-                found += [d for d in (inner if isinstance(inner, list) else [inner]) if isinstance(d, dict)]
+            found += _objects(answer, place.parent)
+        return found
+
+    def _around(self, answer: Answer) -> list[dict[str, Any]]:
+        """The objects in the document around the one that holds the state."""
+        found: list[dict[str, Any]] = []
+        for place in self.outcome.state.places if self.outcome.state else ():
+            around = place.parent and place.parent.parent
+            while around is not None:
+                found += _objects(answer, around)
+                around = around.parent
         return found
 
     def _message(self, answer: Answer, *, running: bool = False) -> str | None:
@@ -396,6 +414,12 @@ class Judge:
             if text := error_text(document):
                 return text
         return None
+
+
+def _objects(answer: Answer, place: Place | None) -> list[dict[str, Any]]:
+    """The object at a place, or the objects of a list there."""
+    inner = place.read(answer) if place is not None else None
+    return [d for d in (inner if isinstance(inner, list) else [inner]) if isinstance(d, dict)]
 
 
 def _names(places: Iterable[Place]) -> frozenset[str]:

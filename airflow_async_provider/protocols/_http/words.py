@@ -45,14 +45,16 @@ WORST_FIRST: Final = (
 
 _WORDS: Final = {
     Meaning.SUCCEEDED: (
-        "succeeded success successful successfully completed complete done finished passed endedok true"
+        "succeeded succeed success successful successfully completed complete done finished passed endedok "
+        "true"
     ),
     Meaning.FAILED: (
         "failed failure fail error errored fault faulted fatal exception crashed crash timedout timeout "
         "expired limited rejected refused invalid unsuccessful endednotok endedwitherror failedwitherror "
         "internalerror systemerror outofmemory nodefail bootfail deadline preempted startupfailure "
         "upstreamfailed actionrequired completedwitherror completedwitherrors completedwithfailures "
-        "partiallycompleted partiallysucceeded partialsuccess partiallyfailed partialfailure "
+        "partiallycompleted partiallysucceeded partialsuccess partiallyfailed partialfailure partial "
+        "completedpartial completedpartially partiallyprocessed partiallydone dead "
         "successwithfailures succeededwithissues maximumconcurrentrunsreached failedfullsyncrequired "
         "doesnotexist"
     ),
@@ -92,6 +94,9 @@ _PREFIXES: Final = (
     "task",
 )
 
+#: One word and STATE or STATUS, in front of a word: ``QUERY_STATE_``.
+_PREFIX: Final = re.compile(r"^\s*[a-z]{2,20}_(state|status)_", re.IGNORECASE)
+
 _SEPARATORS = re.compile(r"[\s_\-.]+")
 
 
@@ -106,7 +111,7 @@ KNOWN: Final = {plain(word): meaning for meaning, words in _WORDS.items() for wo
 def known_meaning(word: str) -> Meaning | None:
     """What a word means everywhere, None when that is not known."""
     bare = plain(word)
-    found = KNOWN.get(bare)
+    found = KNOWN.get(bare) or KNOWN.get(plain(_PREFIX.sub("", word)))
     if found is None:
         for prefix in _PREFIXES:
             if bare.startswith(prefix) and (found := KNOWN.get(bare.removeprefix(prefix))):

@@ -122,6 +122,16 @@ def test_an_answer_about_another_job_neither_succeeds_nor_fails_ours(
         {"messages": [{"type": "FATAL", "text": "a peer is down"}]},
         {"code": 51010, "message": "System error"},
         {"responseStatus": "FAILURE"},
+        {"disposition": "Error"},
+        {"result": {"name": "FAILED"}},
+        {"result": {"successful": True, "nestedResults": [{"successful": False}]}},
+        {"import_error": "no such file"},
+        {"chunks_cancelled": [2]},
+        {"is_export_finished": False},
+        {"items": [{"transaction_status": "FAILED"}]},
+        {"entities": {"sub_jobs": [{"status": "FAIL"}]}},
+        {"base_resp": {"status_code": 1004, "status_msg": "login fail"}},
+        {"meta": {"httpStatus": "400 - Bad Request"}},
     ],
 )
 def test_a_good_word_beside_one_that_denies_it_stores_nothing(

@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 
 from airflow_async_provider.protocols._http.denials import (
-    Kind,
     denial,
     failed_envelope,
-    names_a_state,
+    is_not_met,
     refused,
     runs_for_sure,
+    says_how_inside,
 )
+from airflow_async_provider.protocols._http.denying_names import Kind
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,14 @@ from airflow_async_provider.protocols._http.denials import (
         ({"messages": [{"type": "INFO"}, {"type": "FATAL", "text": "a peer is down"}]}, Kind.ERROR),
         ({"diagnostics": [{"severity": "error", "detail": "x"}]}, Kind.ERROR),
         ({"inboundErrorDocumentCount": 2}, Kind.COUNT),
+        ({"import_error": "no such file"}, Kind.ERROR),
+        ({"chunks_cancelled": [2]}, Kind.COUNT),
+        ({"is_partial": True}, Kind.COUNT),
+        ({"hasFailedRows": True}, Kind.BOOLEAN),
+        ({"items": [{"transaction_status": "SUCCESS"}, {"transaction_status": "FAILED"}]}, Kind.COUNT),
+        ({"entities": {"sub_jobs": [{"status": "SUCCESS"}, {"status": "FAIL"}]}}, Kind.COUNT),
+        ({"result": {"nestedResults": [{"successful": True}, {"successful": False}]}}, Kind.COUNT),
+        ({"result": {"failureDumpAvailable": True}}, Kind.COUNT),
     ],
 )
 def test_a_field_that_denies_a_success(field: dict[str, Any], kind: Kind) -> None:
@@ -126,6 +135,15 @@ def test_a_field_that_denies_a_success(field: dict[str, Any], kind: Kind) -> Non
         },
         {"results": {"resultType": "table", "data": []}, "tasks": [{"status": "stopped"}]},
         {"errorRetryCount": 2, "inboundErrorDocumentCount": 0},
+        {
+            "import_error": None,
+            "chunks_cancelled": [],
+            "is_partial": False,
+            "noErrors": True,
+            "hasErrors": False,
+        },
+        {"items": [{"order_status": "cancelled"}], "result": {"items": [{"status": "failed"}]}},
+        {"entities": {"rows": [{"status": "failed"}]}, "cancelledAt": 1700000000, "cancelled_orders": 3},
         {"items": [{"error": "x"}], "metadata": {"state": "FAILED"}, "results": [{"error": None}, "failed"]},
     ],
 )
@@ -136,6 +154,8 @@ def test_a_field_that_denies_nothing(field: dict[str, Any]) -> None:
 def test_what_the_description_speaks_of_itself_is_left_to_it() -> None:
     assert denial({"failed": 3, "summary": {"errors": 1}}, ignored={"failed", "errors"}) == []
     assert denial({"failed": 3, "summary": {"errors": 1}}, counts=False) == []
+    (found,) = denial({"result": {"result": "x", "isCanceled": True}}, ignored={"result"})
+    assert found.text == "result.isCanceled: true", "what is read is one field of the object"
 
 
 def test_only_an_object_has_fields() -> None:
@@ -161,6 +181,13 @@ def test_a_refusal_is_a_success_or_ok_that_is_false() -> None:
         ({"code": "EXPORT-7", "message": "ready"}, None),
         ({"code": 51010}, None),
         ([{"code": 51010, "message": "x"}], None),
+        ({"base_resp": {"status_code": 1004, "status_msg": "login fail"}}, "base_resp.status_code: 1004"),
+        ({"status": {"code": 500, "message": "Internal"}}, "status.code: 500"),
+        ({"meta": {"httpStatus": "400 - Bad Request"}}, "meta.httpStatus: 400 - Bad Request"),
+        ({"base_resp": {"status_code": 0, "status_msg": "success"}}, None),
+        ({"status": {"code": 200, "message": "Success"}}, None),
+        ({"meta": {"httpStatus": "200 - OK", "requestId": "4711"}}, None),
+        ({"meta": {"statusCode": 40000}, "row": {"code": 500, "message": "x"}}, None),
     ],
 )
 def test_the_envelope_of_an_answer_may_refuse_it(envelope: Any, code: str | None) -> None:
@@ -173,9 +200,18 @@ def test_a_boolean_may_say_that_a_job_runs() -> None:
     assert not runs_for_sure("completed", True)
     assert not runs_for_sure("is_running", False)
     assert not runs_for_sure("archived", False)
+    assert runs_for_sure("is_execution_finished", False)
 
 
-def test_labels_and_the_state_of_the_response_are_states() -> None:
-    assert names_a_state("status_label")
-    assert names_a_state("responseStatus")
-    assert not names_a_state("lastStatus")
+def test_a_small_object_may_hold_the_word() -> None:
+    assert says_how_inside({"name": "FAILED", "type": "pipeline_state_completed_failed"}) == "FAILED"
+    assert says_how_inside({"name": "SUCCESSFUL"}) is None
+    assert says_how_inside({f"f{i}": 1 for i in range(10)} | {"name": "failed"}) is None, "that is data"
+
+
+def test_a_condition_may_not_hold() -> None:
+    assert is_not_met({"type": "Complete", "status": "False"}, "status")
+    assert is_not_met({"type": "Complete", "status": "Unknown"}, "status")
+    assert not is_not_met({"type": "Complete", "status": "True"}, "status")
+    assert not is_not_met({"type": "Complete", "status": "False"}, "type")
+    assert not is_not_met({"status": "False"}, "status")

@@ -114,6 +114,10 @@ def test_an_answer_about_another_job_says_nothing_about_ours(state: str) -> None
          {"entry": [{"content": {**DONE, "sid": "8"}}], "rows": []}),
         ({"start": {"id": "runId"}, "outcome": {"state": "run.info.status"}},
          {"run": {"runId": "8", "info": DONE}, "rows": []}),
+        ({"outcome": {"state": "job.status"}}, {"job": {**DONE, "id": "8"}, "rows": []}),
+        ({"start": {"id": "job.uuid"}}, {**DONE, "uuid": "8"}),
+        ({"start": {"id": "r[0].job.run_id"}, "outcome": {"state": "r[0].job.status"}},
+         {"r": [{"job": {**DONE, "run_id": "8"}}], "rows": []}),
         ({"start": {"id": "header:X-Job"}, "poll": {"path": "j/{job_id}", "id": "uid"}}, {**DONE, "uid": 8}),
         ({"poll": {"path": "jobs/{job_id}", "id": "data.id"}}, {**DONE, "id": 7, "data": {"id": 8}}),
         ({"poll": {"path": "jobs/{job_id}", "id": "list[*].id"}}, {**DONE, "list": [{"id": 8}]}),
@@ -135,6 +139,8 @@ def test_the_id_is_looked_for_where_it_may_be(description: dict[str, Any], body:
         ({**DONE, "id": "0192-ab", "number": 7}, {}),  # a job with two ids
         ({**DONE, "id": 8}, {"poll": {"path": "jobs/{job_id}", "id": False}}),
         ({**DONE, "job": {"id": 8}}, {}),
+        ({"data": {**DONE, "id": 8}, "rows": [1]}, {"outcome": {"state": "data.status"}}),
+        ({"job": {**DONE, "id": 8}, "id": 7, "rows": [1]}, {"outcome": {"state": "job.status"}}),
     ],
 )
 def test_an_answer_about_our_job_or_about_none_counts(body: Any, description: dict[str, Any]) -> None:

@@ -387,3 +387,63 @@ def test_what_stands_beside_a_good_word_is_heard(beside: dict[str, Any], state: 
         poll="GET jobs/{job_id}", outcome={"state": "status", "conclusion": False}, result={"value": "$"}
     )
     assert read(allowed, {"status": "success", **beside}).state is JobState.SUCCEEDED
+
+
+AROUND: dict[str, Any] = {"state": "data.run.status"}
+CONDITION: dict[str, Any] = {"state": "status.conditions[-1].type"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "body", "state"),
+    [
+        # what stands around the object with the state
+        (AROUND, {"data": {"run": {"status": "done"}, "error": {"code": 5}}}, BAD),
+        (AROUND, {"data": {"run": {"status": "done"}, "sub_request_status": "ERROR"}}, BAD),
+        (AROUND, {"data": {"run": {"status": "done"}, "error": None, "failed": 1}}, OK),
+        ({"state": "data.runOrError.status"}, {"data": {"runOrError": {"status": "done"}}}, OK),
+        # an object in place of the second word
+        ({"state": "state.name"}, {"state": {"name": "COMPLETED", "result": {"name": "FAILED"}}}, BAD),
+        ({"state": "state.name"}, {"state": {"name": "COMPLETED", "result": {"name": "STOPPED"}}}, STOPPED),
+        ({"state": "state.name"}, {"state": {"name": "COMPLETED", "result": {"name": "SUCCESSFUL"}}}, OK),
+        ({"state": "status"}, {"status": "Completed", "disposition": "Error"}, BAD),
+        # Kubernetes says with "status" whether a condition holds
+        (CONDITION, {"status": {"conditions": [{"type": "Complete", "status": "False"}]}}, RUNS),
+        (CONDITION, {"status": {"conditions": [{"type": "Complete", "status": "Unknown"}]}}, RUNS),
+        (CONDITION, {"status": {"failed": 1, "conditions": [{"type": "Complete", "status": "True"}]}}, OK),
+        (CONDITION, {"status": {"conditions": [{"type": "Failed", "status": "True"}]}}, BAD),
+    ],
+)
+def test_what_stands_around_a_good_word_is_heard(outcome: dict[str, Any], body: Any, state: JobState) -> None:
+    profile = HttpProfile(poll="GET jobs/{job_id}", outcome=outcome, result={"value": "$"})
+    assert read(profile, body).state is state
+
+
+ENDS: dict[str, Any] = {
+    "state": "endTime",
+    "missing": "running",
+    "succeeded": ["*"],
+    "failed_if": ["isError"],
+}
+EXIT: dict[str, Any] = {"state": "exit", "missing": "running", "succeeded": ["OK"], "failed": ["*"]}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "body", "state"),
+    [
+        (ENDS, {"startTime": 1}, RUNS),
+        (ENDS, {"endTime": None}, RUNS),
+        (ENDS, {"endTime": 1700000000, "isError": False}, OK),
+        (ENDS, {"endTime": 1700000000, "isError": True}, BAD),
+        (ENDS, {"endTime": "failed"}, BAD),  # a known word keeps its meaning
+        (EXIT, {"exit": "OK"}, OK),
+        (EXIT, {"exit": "command 'x' failed: exit code 1"}, BAD),
+        (EXIT, {"exit": "running"}, RUNS),
+        (EXIT, {"pid": 1}, RUNS),
+        (EXIT, {"exit": "OK", "status_text": "all is well"}, OK),  # only the state is judged by it
+        ({**EXIT, "state": "status", "conclusion": "exit", "ended": ["stopped"]},
+         {"status": "stopped", "exit": "job errors"}, BAD),
+    ],
+)  # fmt: skip
+def test_a_star_is_every_word_in_no_list(outcome: dict[str, Any], body: Any, state: JobState) -> None:
+    profile = HttpProfile(poll="GET jobs/{job_id}", outcome=outcome, result={"value": "$"})
+    assert read(profile, body).state is state

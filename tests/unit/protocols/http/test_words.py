@@ -15,11 +15,13 @@ from airflow_async_provider.protocols._http.words import Meaning, known_meaning,
             Meaning.SUCCEEDED,
             "Succeeded SUCCESS successful Completed JobComplete done JOB_STATE_SUCCEEDED",
         ),
+        (Meaning.SUCCEEDED, "succeed QUERY_STATE_COMPLETED execution_status_success"),
         (
             Meaning.FAILED,
             "failed FAILURE error Fatal FATAL crashed CRASHED timed_out Timed-Out",
         ),
         (Meaning.FAILED, "OUT_OF_MEMORY NODE_FAIL startup_failure INTERNAL_ERROR PartiallySucceeded expired"),
+        (Meaning.FAILED, "DEAD partial QUERY_STATE_COMPLETED_PARTIAL PARTIALLY_PROCESSED"),
         (Meaning.CANCELLED, "cancelled Canceled aborted REVOKED dismissed Killed STOPPED"),
         (Meaning.NOT_RUN, "skipped NOT_BUILT"),
         (
@@ -43,7 +45,9 @@ def test_words_with_blanks(word: str) -> None:
     assert known_meaning("Job Not Started") is Meaning.RUNNING
 
 
-@pytest.mark.parametrize("word", ["ready", "ok", "terminated", "ended", "closed", "10", "", "crunching"])
+@pytest.mark.parametrize(
+    "word", ["ready", "ok", "terminated", "ended", "closed", "10", "", "crunching", "PRE_VIOUS_STATE_DONE"]
+)
 def test_a_word_that_means_different_things_is_not_known(word: str) -> None:
     assert known_meaning(word) is None
 
