@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
-from airflow_async_provider.protocols._http.denials import Kind, denial, failed_envelope
+from airflow_async_provider.protocols._http.denials import denial, failed_envelope
+from airflow_async_provider.protocols._http.denying_names import Kind
 from airflow_async_provider.protocols._http.places import Answer, says_something
 from airflow_async_provider.protocols._http.sniffing import sniffed
 from airflow_async_provider.protocols._http.values import body_text, error_text, media_type, one_line

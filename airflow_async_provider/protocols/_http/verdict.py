@@ -19,7 +19,6 @@ from typing import Any, Final
 from airflow_async_provider.errors import DescriptionError
 from airflow_async_provider.protocols._http.denials import (
     Denial,
-    Kind,
     denial,
     failed_envelope,
     fields_of_text,
@@ -27,7 +26,7 @@ from airflow_async_provider.protocols._http.denials import (
     runs_for_sure,
     says_how_inside,
 )
-from airflow_async_provider.protocols._http.denying_names import names_a_state
+from airflow_async_provider.protocols._http.denying_names import Kind, names_a_state
 from airflow_async_provider.protocols._http.description import Outcome
 from airflow_async_provider.protocols._http.incomplete import whole
 from airflow_async_provider.protocols._http.places import MISSING, Answer, Place, as_text, says_something
