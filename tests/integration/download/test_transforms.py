@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import random
+import threading
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,6 +54,9 @@ def test_gzip_over_a_broken_connection(server: ByteServer, tmp_path: Path) -> No
     assert content == CONTENT
     assert (report.content_type, report.content_encoding, report.resumes) == (None, None, 1)
     assert report.etag == '"v1"'
+    assert "sha256" not in [
+        thread.name for thread in threading.enumerate()
+    ]  # of the packed, or of what is stored
 
 
 def test_without_unpack_it_stays_packed(server: ByteServer, tmp_path: Path) -> None:

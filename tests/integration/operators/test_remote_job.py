@@ -531,6 +531,20 @@ def test_a_function_that_raises_may_have_started_something(airflow: PlayedAirflo
     assert len(calls) == 2
 
 
+@pytest.mark.parametrize(
+    ("repeatable", "words"),
+    [
+        (True, "The next try starts it again, with the same idempotency key."),
+        (False, "Look at the remote system; if nothing is there, clear this task."),
+    ],
+)
+def test_what_was_started_and_names_no_job_says_what_happens_next(
+    try_: Any, repeatable: bool, words: str
+) -> None:
+    with pytest.raises(SubmitUnknownError, match=f"has probably been started. {words}"):
+        try_(lambda submission: object(), repeatable=repeatable)
+
+
 @pytest.mark.parametrize("error", [SubmitError("full"), AirflowSkipException("nothing to do")])
 def test_a_function_may_say_that_it_has_started_nothing(
     airflow: PlayedAirflow,

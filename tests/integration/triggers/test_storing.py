@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,6 +23,7 @@ from airflow_async_provider._callbacks.airflow_internals import ENDS_FROM_TRIGGE
 from airflow_async_provider._callbacks.mailbox import STORING_KEY
 from airflow_async_provider._callbacks.registration import DURABLE_KEY, from_stored
 from airflow_async_provider._download.destination.s3_multipart import MultipartUpload
+from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._download.source import http
 from airflow_async_provider._download.source.parallel import Parallel
 from airflow_async_provider._jobs.results.link import ResultLink
@@ -615,3 +617,50 @@ def test_a_result_is_read_over_one_connection(tmp_path: Path, monkeypatch: pytes
             )
         )
         assert (facts["bytes"], server.ranges) == (5_000_000, [None])
+
+
+def test_a_trigger_that_has_ended_begins_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The storage was slow to answer meanwhile; and some results can be read once only."""
+    looked, stopped = threading.Event(), threading.Event()
+    place, stop = _storing._place, _storing._Storing.stop
+
+    def slow(uri: str, options: StoreOptions) -> Any:
+        made = place(uri, options)
+
+        def check() -> None:
+            looked.set()
+            stopped.wait(20)
+
+        monkeypatch.setattr(made, "check", check)
+        return made
+
+    def stop_and_go_on(work: _storing._Storing) -> None:
+        stop(work)
+        stopped.set()
+
+    monkeypatch.setattr(_storing, "_place", slow)
+    monkeypatch.setattr(_storing._Storing, "stop", stop_and_go_on)
+    monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_PATHS", str(tmp_path))
+
+    async def ended() -> None:
+        storing = asyncio.create_task(
+            _storing.stored_result(
+                _storing.StoreRequest(destination=f"{tmp_path}/x", options={}),
+                JobHandle("http_location", "7", 0.0, f"{server.origin}/s/7", conn_id="http_default"),
+                JobStatus(JobState.SUCCEEDED, result=Result(url=f"{server.origin}/x")),
+                conn_id="http_default",
+                task=None,
+                log=logging.getLogger(__name__),
+            )
+        )
+        await asyncio.to_thread(looked.wait, 20)
+        storing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await storing
+
+    with running(content=b"once") as server:
+        connection = json.dumps({"conn_type": "http", "host": server.origin})
+        monkeypatch.setenv("AIRFLOW_CONN_HTTP_DEFAULT", connection)
+        asyncio.run(ended())
+        assert server.requests == []
+    assert list(tmp_path.iterdir()) == []
