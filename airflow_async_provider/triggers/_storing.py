@@ -247,7 +247,6 @@ class _Storing:
             options = StoreOptions(**{**self._request.options, "unpack": result.unpack})
         place = _place(uri, options)
         place.check()  # first: some sources are read once only
-        self._claim.check()
         self._loop.call_soon_threadsafe(self._begin)
         source = self._source = source_of(hook, self._handle, self._status, result, uri)
         source.use_one_connection()

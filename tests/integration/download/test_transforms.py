@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._download import HttpSource, download, write_bytes
+from airflow_async_provider._download import HttpSource, download, worker_thread, write_bytes
 from airflow_async_provider._download.fetch import DownloadReport
 from airflow_async_provider.errors import DownloadError, ResultLimitError
 from tests.support.byte_server import ByteServer, change, running, serve
@@ -57,6 +57,13 @@ def test_gzip_over_a_broken_connection(server: ByteServer, tmp_path: Path) -> No
     assert "sha256" not in [
         thread.name for thread in threading.enumerate()
     ]  # of the packed, or of what is stored
+
+
+def test_no_thread_is_left(server: ByteServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both the packed and the unpacked bytes are hashed, beside the download where they are many."""
+    monkeypatch.setattr(worker_thread, "WORTH_A_THREAD", 1000)
+    stored(server, tmp_path, unpack="gzip")
+    assert "sha256" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_without_unpack_it_stays_packed(server: ByteServer, tmp_path: Path) -> None:

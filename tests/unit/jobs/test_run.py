@@ -10,6 +10,7 @@ import pytest
 
 from airflow_async_provider._jobs.memory import TaskMemory
 from airflow_async_provider._jobs.run import JobRun
+from airflow_async_provider._jobs.wait import deferred_here
 from airflow_async_provider.errors import (
     ConfigurationError,
     JobBlockedError,
@@ -40,6 +41,16 @@ def test_an_event_is_not_believed() -> None:
     remote.jobs["7"] = FAILED
     with pytest.raises(JobFailedError):
         resume(task, remote, deferral, state="succeeded")
+
+
+@pytest.mark.parametrize("without", ["event", "run"])
+def test_a_task_is_resumed_with_an_event_and_what_it_deferred_with(without: str) -> None:
+    remote, task = SmallRemote(), OneTask()
+    deferral = task.begin(lambda: SmallTask(remote=remote))
+    deferred_here(task.context)  # it is another process
+    given = {"event": {"state": "succeeded"}, **deferral.kwargs, without: None}
+    with pytest.raises(ValueError, match="needs the trigger's event and the deferred run"):
+        SmallTask(remote=remote).execute_complete(task.context, **given)
 
 
 def test_the_word_of_dag_test_is_not_believed_either() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -155,3 +156,21 @@ def test_they_go_through_the_proxy_of_boto3_s_own_client(where: str, monkeypatch
         session.send(AWSPreparedRequest("PUT", url, {}, b"x", False))
         assert [r.target for r in proxy.requests] == [url]
         assert other.requests == []
+
+
+SIGNED = "AWS4-HMAC-SHA256 Credential=AK/20261126/eu-west-1/s3/aws4_request, SignedHeaders=host, Signature=ab"
+
+
+@pytest.mark.parametrize(
+    ("authorization", "url"),
+    [
+        (SIGNED.replace("/s3/", "/s3express/"), "https://s3.example/bucket/a/key"),
+        (SIGNED.replace("HMAC-SHA256", "ECDSA-P256-SHA256"), "https://s3.example/bucket/a/key"),
+        ("", "https://s3.example/bucket/a/key"),
+        (SIGNED, "https://s3.example/bucket/a/key?partNumber=1"),
+        (SIGNED, "https://s3.example/bucket/another"),
+    ],
+)
+def test_a_request_of_another_kind_shows_no_way_for_the_others(authorization: str, url: str) -> None:
+    request = SimpleNamespace(headers={"Authorization": authorization.encode(), "User-Agent": "x"}, url=url)
+    assert s3_small._way(None, None, request, "a/key") is None
