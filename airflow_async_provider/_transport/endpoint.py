@@ -22,6 +22,7 @@ from airflow_async_provider._transport.session import Session
 from airflow_async_provider._urls import follow, origin, port_of, split_url
 from airflow_async_provider.errors import ConfigurationError, OriginError
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
+from airflow_async_provider.protocols._responses import REDIRECTS
 
 #: Answers are read whole into memory; one that is larger is an error, not a memory problem (bytes).
 LARGEST_ANSWER = 16 * 1024 * 1024
@@ -37,8 +38,6 @@ MIN_POLL_INTERVAL = 5.0
 MAX_REQUESTS_PER_MINUTE = 6000
 
 MAX_REDIRECTS = 5
-
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 #: What a user may write into a path and what cannot stand there as it is.
 _TO_QUOTE = re.compile(r"[^\x21-\x7e]+|[\\#]")

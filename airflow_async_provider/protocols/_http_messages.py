@@ -102,11 +102,8 @@ class HttpResponse:
 
         :raises UnreadableAnswerError: when it is not JSON, or JSON of another shape
         """
-        try:
-            value = json.loads(self.body)
-        except (ValueError, RecursionError):
-            value = None
-        if not isinstance(value, dict):
+        value = json_or_none(self.body)
+        if value is None:
             raise UnreadableAnswerError(
                 f"HTTP {self.status}: expected a JSON object.",
                 excerpt=excerpt(self.body),
@@ -114,3 +111,12 @@ class HttpResponse:
                 http_status=self.status,
             )
         return value
+
+
+def json_or_none(body: bytes) -> dict[str, Any] | None:
+    """A body as a JSON object, None when it is none."""
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

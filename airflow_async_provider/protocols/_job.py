@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -87,19 +87,8 @@ class JobHandle:
 
     def to_dict(self) -> dict[str, Any]:
         """The handle as a JSON-able dictionary with its version."""
-        return {
-            "version": HANDLE_VERSION,
-            "protocol": self.protocol,
-            "job_id": self.job_id,
-            "submitted_at": self.submitted_at,
-            "status_url": self.status_url,
-            "expires_at": self.expires_at,
-            "options": dict(self.options),
-            "data": dict(self.data),
-            "conn_id": self.conn_id,
-            "origin": self.origin,
-            "named": self.named,
-        }
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {"version": HANDLE_VERSION, **values, "options": dict(self.options), "data": dict(self.data)}
 
     @classmethod
     def from_dict(cls, value: Any) -> JobHandle:

@@ -74,9 +74,9 @@ def sent_last() -> tuple[bytes, ...]:
     return _sent.get()
 
 
-def printable(text: str) -> str:
-    """Text without what databases, logs and terminals choke on: each such character becomes ``?``."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+def printable(text: str, instead: str = "?") -> str:
+    """Text without what databases, logs and terminals choke on: each such character becomes another one."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else instead for c in text)
 
 
 def one_line(text: object, limit: int = 200) -> str:
@@ -95,7 +95,7 @@ def excerpt(body: bytes | str, limit: int = 200) -> str:
 
     Of addresses the query is left out, and random words in the path are shortened.
     """
-    text = " ".join(_on_one_line(_beginning(body, limit * 4)).split())
+    text = " ".join(printable(_beginning(body, limit * 4), " ").split())
     text = _ADDRESS.sub(_without_secrets, text)
     text = " ".join(_without_query(word) for word in text.split(" "))
     text = _NAMED.sub(r"\1***", _SCHEME.sub(r"\1\2***", text))
@@ -128,10 +128,6 @@ def _begun_at(text: bytes, secret: bytes) -> int:
     return len(text)
 
 
-def _on_one_line(text: str) -> str:
-    return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
-
-
 def _without_secrets(address: re.Match[str]) -> str:
     url, query, _ = address.group().replace("\\/", "/").partition("?")
     return shown(url) + ("?…" if query else "")
@@ -141,17 +137,6 @@ def _without_query(word: str) -> str:
     """A path that stands alone may have a signature in its query, too."""
     head, _, query = word.partition("?")
     return f"{head}?…" if query and any(c in query for c in "=&%") else word
-
-
-def masked(body: bytes, sent: Mapping[str, str]) -> bytes:
-    """
-    A refusal's body without the credentials that its request carried.
-
-    Gateways like to repeat what they refuse ("invalid token abc"), and an error's text ends up in logs.
-
-    :param sent: the headers of the request
-    """
-    return without(body, secrets_of(sent))
 
 
 def without(body: bytes, secrets: tuple[bytes, ...]) -> bytes:

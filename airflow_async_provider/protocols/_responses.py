@@ -30,6 +30,8 @@ REQUEST_ID_HEADERS = (
     "x-correlation-id",
 )
 
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
 #: Nobody means a longer wait than this; it bounds what a hostile or broken header can do (seconds).
 MAX_RETRY_AFTER = 24 * 3600.0
 

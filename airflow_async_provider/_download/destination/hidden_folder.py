@@ -114,21 +114,21 @@ class HiddenFolder:
 
 def lock(fd: int) -> bool:
     """Lock a file for as long as it is open; False when another process holds it."""
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # no locks here; then its age says whose it is
-        return True
-    return True
+    return _locked(fd) is not False  # without locks here, its age says whose it is
 
 
 def is_left_over(fd: int) -> bool:
     """Whether no process is writing this file."""
+    locked = _locked(fd)
+    return time.time() - os.fstat(fd).st_mtime > MAX_AGE if locked is None else locked
+
+
+def _locked(fd: int) -> bool | None:
+    """Whether the file is ours now; None where there are no locks."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
-        return time.time() - os.fstat(fd).st_mtime > MAX_AGE
+        return None
     return True

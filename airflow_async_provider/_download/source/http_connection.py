@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from airflow_async_provider import _urls
+from airflow_async_provider._transport.endpoint import MAX_REDIRECTS
 from airflow_async_provider._transport.environment import ca_for, proxy_for
 from airflow_async_provider._transport.failures import is_untrusted, reason_of
 from airflow_async_provider._transport.reach import Reach
@@ -20,16 +21,13 @@ from airflow_async_provider._urls import origin, shown, split_url, without_query
 from airflow_async_provider.errors import DownloadError, OriginError
 from airflow_async_provider.protocols._http_messages import Headers
 from airflow_async_provider.protocols._redaction import remember_sent, secrets_of
-
-MAX_REDIRECTS = 5
+from airflow_async_provider.protocols._responses import REDIRECTS
 
 #: Connections for parallel ranges; the single one and the probe come on top.
 CONNECTIONS = 16 + 2
 
 #: To so many hosts connections are kept: redirects may lead from range to range to another one.
 POOL_HOSTS = 5
-
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 #: How long bytes are collected into one block (seconds), so that a slow source still shows its progress.
 COLLECT = 0.1

@@ -22,7 +22,7 @@ from typing import Any
 
 from airflow_async_provider.errors import RequestRefusedError, TransientError, UnreadableAnswerError
 from airflow_async_provider.protocols._automic.status_codes import state_of, text_of
-from airflow_async_provider.protocols._http_messages import HttpResponse
+from airflow_async_provider.protocols._http_messages import HttpResponse, json_or_none
 from airflow_async_provider.protocols._job import JobState, JobStatus
 from airflow_async_provider.protocols._redaction import excerpt, one_line
 from airflow_async_provider.protocols._responses import raise_for_answer, request_id, retry_after
@@ -76,12 +76,7 @@ class AutomicFailure:
 
 def failure_of(response: HttpResponse) -> AutomicFailure:
     """The error body of an answer, on one line and without what looks secret; never fails."""
-    try:
-        body = json.loads(response.body)
-    except (ValueError, RecursionError):
-        return AutomicFailure()
-    if not isinstance(body, dict):
-        return AutomicFailure()
+    body = json_or_none(response.body) or {}
     return AutomicFailure(
         number(body.get("code")) or 0,
         _described(body.get("error")),

@@ -19,8 +19,9 @@ from airflow_async_provider.protocols._http.denying_names import (
     words_set,
 )
 from airflow_async_provider.protocols._http.places import MISSING, Answer, as_text, says_something
-from airflow_async_provider.protocols._http.values import body_text, json_or_none, one_line
+from airflow_async_provider.protocols._http.values import body_text, one_line
 from airflow_async_provider.protocols._http.words import Meaning, known_meaning, plain
+from airflow_async_provider.protocols._http_messages import json_or_none
 
 
 @dataclass(frozen=True, slots=True)

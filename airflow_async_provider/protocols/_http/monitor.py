@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from airflow_async_provider.errors import (
     AuthenticationError,
@@ -33,6 +33,7 @@ from airflow_async_provider.protocols._http_messages import HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result
 from airflow_async_provider.protocols._redaction import excerpt
 from airflow_async_provider.protocols._responses import (
+    REDIRECTS,
     is_transient,
     raise_for_answer,
     request_id,
@@ -41,8 +42,6 @@ from airflow_async_provider.protocols._responses import (
 
 if TYPE_CHECKING:
     from airflow_async_provider.protocols._http.profile import HttpProfile
-
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class MonitorReader:

@@ -26,9 +26,9 @@ from airflow_async_provider.protocols._http.requests import filled, made, values
 from airflow_async_provider.protocols._http.results import Found, ResultReader
 from airflow_async_provider.protocols._http.start import Start
 from airflow_async_provider.protocols._http.submission import first_request
-from airflow_async_provider.protocols._http.values import id_text, json_or_none, one_line
+from airflow_async_provider.protocols._http.values import id_text, one_line
 from airflow_async_provider.protocols._http.verdict import Judge
-from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
+from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse, json_or_none
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result, Submitted
 from airflow_async_provider.protocols._responses import raise_for_answer
 

@@ -51,15 +51,6 @@ def body_text(response: HttpResponse) -> str:
         return body.decode("utf-8", "replace")
 
 
-def json_or_none(body: bytes) -> dict[str, Any] | None:
-    """The body as a JSON object, None when it is none."""
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def body_value(response: HttpResponse) -> Any:
     """
     The body as a value: JSON if it is JSON, text if it is text, else the bytes; None when it is empty.

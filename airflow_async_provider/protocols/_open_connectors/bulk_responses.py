@@ -133,9 +133,4 @@ def _correlation(document: Mapping[str, Any]) -> str | None:
 
 def _object(value: Any) -> Any:
     """The value, or what it says when it is JSON written as text."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return parsed(value.encode("utf-8", "replace"))
-    except ValueError:
-        return None
+    return parsed(value.encode("utf-8", "replace")) if isinstance(value, str) else value

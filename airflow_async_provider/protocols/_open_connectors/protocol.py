@@ -154,11 +154,7 @@ class OpenConnectorsProtocol(JobProtocol):
             job="the asynchronous request",
             hint="Check endpoint, parameters and body against the API docs of the connector instance.",
         )
-        try:
-            answer = parsed(response.body)
-        except ValueError:
-            answer = None
-        event_id = _event_id(answer)
+        event_id = _event_id(parsed(response.body))
         if event_id is None:
             raise UnreadableAnswerError(
                 f"HTTP {response.status} without an eventId. The resource may not support asynchronous "
@@ -261,10 +257,7 @@ class OpenConnectorsProtocol(JobProtocol):
         the start and of the end would share it. For the same reason the kind of news is part of the key.
         Never raises, whatever the body.
         """
-        try:
-            document = parsed(body)
-        except ValueError:
-            document = None
+        document = parsed(body)
         webhook_id = identifier(headers.get(DELIVERY_HEADER, ""))
         if not isinstance(document, dict):
             return f"webhook:{webhook_id}" if webhook_id else None

@@ -106,10 +106,7 @@ def queued_webhooks(deliveries: Iterable[Any], event_id: str) -> Iterator[dict[s
 
 def _objects(value: Any, depth: int) -> Iterator[dict[str, Any]]:
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        try:
-            value = parsed(value.encode("utf-8", "replace"))
-        except ValueError:
-            return
+        value = parsed(value.encode("utf-8", "replace"))
     if isinstance(value, dict):
         yield value
     if isinstance(value, dict | list) and depth:

@@ -66,15 +66,11 @@ def identifier(value: Any) -> str | None:
 
 
 def parsed(body: bytes) -> Any:
-    """
-    The JSON of a body.
-
-    :raises ValueError: it is none, or uses what JSON does not have (NaN), or is nested too deeply
-    """
+    """The JSON of a body; None where it is none, has what JSON has not (NaN), or is nested too deeply."""
     try:
         return json.loads(body, parse_constant=_no_constant)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    except (ValueError, RecursionError):
+        return None
 
 
 def list_in(response: HttpResponse, what: str, *, job: str) -> list[Any]:
@@ -84,10 +80,7 @@ def list_in(response: HttpResponse, what: str, *, job: str) -> list[Any]:
     :param what: its elements, for the error
     :raises UnreadableAnswerError: it is none
     """
-    try:
-        found = parsed(response.body)
-    except ValueError:
-        found = None
+    found = parsed(response.body)
     if not isinstance(found, list):
         raise UnreadableAnswerError(
             f"HTTP {response.status} for {job}: a list of {what} was expected.",
@@ -105,10 +98,7 @@ def object_of(headers: Headers, body: bytes, what: str) -> dict[str, Any]:
     :param what: the kind of callback, for the error
     :raises CallbackError: it is none
     """
-    try:
-        found = parsed(body)
-    except ValueError:
-        found = None
+    found = parsed(body)
     if not isinstance(found, dict):
         raise CallbackError(
             f"The {what} is not a JSON object. Its body began: {excerpt(body)!r}",
@@ -161,10 +151,7 @@ class PlatformError:
 
 def platform_error(response: HttpResponse) -> PlatformError:
     """What a failed answer says; the whole body's beginning as message when it is not SAP's form."""
-    try:
-        error = PlatformError.of(parsed(response.body))
-    except ValueError:
-        error = PlatformError()
+    error = PlatformError.of(parsed(response.body))
     message = error.message or error.provider_message or excerpt(response.body) or None
     return PlatformError(
         error.message if error.message or error.provider_message else message,

@@ -21,7 +21,7 @@ from airflow_async_provider.errors import (
     TransientError,
     UnreadableAnswerError,
 )
-from airflow_async_provider.protocols._redaction import masked
+from airflow_async_provider.protocols._redaction import secrets_of, without
 from tests.support.token_client import answer, client
 
 
@@ -95,17 +95,20 @@ TOKEN = "tok-canary5e7"
 )
 def test_an_answer_s_echo_of_credentials_is_masked(sent: dict[str, str], secret: str) -> None:
     body = f'{{"message": "not accepted: {secret}"}}'.encode("latin-1")
-    assert masked(body, {"Accept": "application/json", **sent}) == b'{"message": "not accepted: ***"}'
+    assert (
+        without(body, secrets_of({"Accept": "application/json", **sent}))
+        == b'{"message": "not accepted: ***"}'
+    )
 
 
 def test_masking_leaves_short_words_and_harmless_headers() -> None:
     body = b"Bearer application/json Basic no-cookie airflow-async-provider"
     sent = {"Accept": "application/json", "User-Agent": "airflow-async-provider", "Authorization": "Bearer x"}
-    assert masked(body, sent) == body
-    assert masked(b"Basic %%%", {"Authorization": "Basic %%%"}) == b"***"
+    assert without(body, secrets_of(sent)) == body
+    assert without(b"Basic %%%", secrets_of({"Authorization": "Basic %%%"})) == b"***"
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=200), st.dictionaries(st.text(max_size=8), st.text(max_size=40), max_size=3))
 def test_masking_never_fails(body: bytes, sent: dict[str, str]) -> None:
-    assert isinstance(masked(body, sent), bytes)
+    assert isinstance(without(body, secrets_of(sent)), bytes)
