@@ -30,6 +30,7 @@ from airflow_async_provider.protocols._responses import (
     raise_for_answer,
     request_id,
     retry_after,
+    unreadable,
 )
 
 STATES: Mapping[str, JobState] = {
@@ -107,11 +108,10 @@ class JaggaerAsoProtocol(JobProtocol):
         answer = response.json_object(job="an ASO job")
         status_url = answer.get("statusUrl")
         if not isinstance(status_url, str) or not status_url.isascii() or not status_url.strip():
-            raise UnreadableAnswerError(
-                f"HTTP {response.status}: ASO accepted the request but gave no statusUrl. "
-                "Only endpoints that end in /async answer with one.",
-                excerpt=excerpt(response.body),
-                http_status=response.status,
+            raise unreadable(
+                response,
+                "ASO accepted the request but gave no statusUrl. Only endpoints that end in /async answer "
+                "with one.",
             )
         seconds = _seconds(answer.get("statusUrlExpiresInSeconds"))
         return Submitted(
@@ -151,12 +151,7 @@ class JaggaerAsoProtocol(JobProtocol):
         answer = response.json_object(job=job)
         remote_status = answer.get("status")
         if not isinstance(remote_status, str):
-            raise UnreadableAnswerError(
-                f"HTTP {response.status} for {job}: the answer has no status.",
-                excerpt=excerpt(response.body),
-                job=job,
-                http_status=response.status,
-            )
+            raise unreadable(response, "the answer has no status.", job=job)
         state = STATES.get(remote_status.strip().lower())
         return JobStatus(
             state or JobState.RUNNING,

@@ -82,6 +82,21 @@ def request_id(headers: Headers) -> str | None:
     return one_line(value)
 
 
+def unreadable(
+    response: HttpResponse, what: str, *, job: str | None = None, **facts: Any
+) -> UnreadableAnswerError:
+    """
+    The error for an answer that cannot be understood: ``HTTP 200 for job 7: what. The answer began: …``.
+
+    :param what: what is wrong with it
+    :param job: display name of the job, where there is one
+    :param facts: further attributes of the error
+    """
+    about = f"HTTP {response.status} for {job}" if job else f"HTTP {response.status}"
+    facts |= {"excerpt": excerpt(response.body), "job": job, "http_status": response.status}
+    return UnreadableAnswerError(f"{about}: {what}", **facts)
+
+
 def _target(response: HttpResponse) -> str:
     """Where a redirect leads to, without path and query, which may be a secret."""
     try:

@@ -33,7 +33,6 @@ from airflow_async_provider.errors import (
     ConfigurationError,
     SubmitError,
     TransientError,
-    UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._automic import responses as answers
 from airflow_async_provider.protocols._automic.api import PAGE_SIZE, AutomicApi
@@ -52,7 +51,7 @@ from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
 from airflow_async_provider.protocols._redaction import excerpt
-from airflow_async_provider.protocols._responses import is_transient, request_id, retry_after
+from airflow_async_provider.protocols._responses import is_transient, request_id, retry_after, unreadable
 
 _MARKED = re.compile(r"#AF-[0-9A-F]{16}\Z")
 
@@ -189,11 +188,7 @@ class AutomicProtocol(AutomicApi, JobProtocol):
         # "runid" in the answer that "Polling and Callback Requests" prints, "run_id" in "Executing Objects"
         run_id = next((n for name in ("run_id", "runid") if (n := answers.number(answer.get(name)))), 0)
         if run_id <= 0:
-            raise UnreadableAnswerError(
-                f"HTTP {response.status}: Automic accepted the start but gave no run_id.",
-                excerpt=excerpt(response.body),
-                http_status=response.status,
-            )
+            raise unreadable(response, "Automic accepted the start but gave no run_id.")
         return Submitted(self.handle(run_id, at=response.received_at))
 
     # -- find again

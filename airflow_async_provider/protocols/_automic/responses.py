@@ -20,12 +20,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_async_provider.errors import RequestRefusedError, TransientError, UnreadableAnswerError
+from airflow_async_provider.errors import RequestRefusedError, TransientError
 from airflow_async_provider.protocols._automic.status_codes import state_of, text_of
 from airflow_async_provider.protocols._http_messages import HttpResponse, json_or_none
 from airflow_async_provider.protocols._job import JobState, JobStatus
 from airflow_async_provider.protocols._redaction import excerpt, one_line
-from airflow_async_provider.protocols._responses import raise_for_answer, request_id, retry_after
+from airflow_async_provider.protocols._responses import raise_for_answer, request_id, retry_after, unreadable
 
 NO_SUCH_RUN = 11049
 WRONG_STATE = 11191
@@ -169,12 +169,7 @@ def status_of_record(
     """
     remote_status = record.get("status")
     if remote_status is None or isinstance(remote_status, dict | list):
-        raise UnreadableAnswerError(
-            f"HTTP {response.status} for {job}: the answer has no status.",
-            excerpt=excerpt(response.body),
-            job=job,
-            http_status=response.status,
-        )
+        raise unreadable(response, "the answer has no status.", job=job)
     code = number(remote_status)
     state = state_of(code) if code is not None else None
     text = _described(record.get("status_text")) or (text_of(code) if code is not None else "")
@@ -237,11 +232,7 @@ def page_of(response: HttpResponse, *, asked: int) -> ExecutionPage:
     answer = response.json_object(job="the list of executions")
     data = answer.get("data", [])
     if not isinstance(data, list):
-        raise UnreadableAnswerError(
-            f"HTTP {response.status}: the list of executions has no data.",
-            excerpt=excerpt(response.body),
-            http_status=response.status,
-        )
+        raise unreadable(response, "the list of executions has no data.")
     items = tuple(item for item in data if isinstance(item, dict))
     last = number(items[-1].get("run_id")) if items else None
     return ExecutionPage(items, _has_more(answer, len(data), asked) and last is not None, last)
@@ -285,11 +276,7 @@ def _wrapped_list(response: HttpResponse, *, what: str) -> tuple[list[dict[str, 
     around = answer if isinstance(answer, dict) else {}
     value = around.get("data") if around else answer
     if not isinstance(value, list):
-        raise UnreadableAnswerError(
-            f"HTTP {response.status}: expected the {what} as a JSON array.",
-            excerpt=excerpt(response.body),
-            http_status=response.status,
-        )
+        raise unreadable(response, f"expected the {what} as a JSON array.")
     return [item for item in value if isinstance(item, dict)], around
 
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, ClassVar
 from airflow_async_provider.errors import (
     AuthenticationError,
     TransientError,
-    UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._http.denials import refused
 from airflow_async_provider.protocols._http.picking import not_listed, picked, refuse_others
@@ -38,6 +37,7 @@ from airflow_async_provider.protocols._responses import (
     raise_for_answer,
     request_id,
     retry_after,
+    unreadable,
 )
 
 if TYPE_CHECKING:
@@ -224,12 +224,11 @@ class MonitorReader:
             self._no_login(response.url, response)
             return self._succeeded(answer, Verdict(Meaning.SUCCEEDED, str(response.status)), whole=True)
         if not isinstance(answer.document, dict | list) or media_type(response) == "text/html":
-            raise UnreadableAnswerError(
-                f"HTTP {response.status} for {self.job}: there is no status word at "
-                f"{str(self.outcome.state)!r}, as the answer is not a JSON document.",
-                excerpt=excerpt(response.body),
+            raise unreadable(
+                response,
+                f"there is no status word at {str(self.outcome.state)!r}, as the answer is not a JSON "
+                "document.",
                 job=self.job,
-                http_status=response.status,
             )
         raise no_state(self.outcome, answer, job=self.job)
 
@@ -263,12 +262,10 @@ class MonitorReader:
         if is_login_page(response):
             raise self._login(response)
         if not self._pages_expected and is_stand_in(response):
-            raise UnreadableAnswerError(
-                f"HTTP {response.status} for {self.job}: the answer is an HTML page. If that is the "
-                "result, set result.media_type to text/html.",
-                excerpt=excerpt(response.body),
+            raise unreadable(
+                response,
+                "the answer is an HTML page. If that is the result, set result.media_type to text/html.",
                 job=self.job,
-                http_status=response.status,
             )
         if media_type(response).startswith("application/problem+"):  # RFC 9457
             text = error_text(answer.document) or excerpt(response.body)

@@ -27,6 +27,7 @@ from airflow_async_provider.protocols._http.words import Meaning
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobStatus, Result
 from airflow_async_provider.protocols._redaction import excerpt
+from airflow_async_provider.protocols._responses import unreadable
 
 _STATUS_LINE = re.compile(rb"HTTP/[0-9.]+ ([0-9]{3})(?: [^\r\n]*)?\r?\n")
 _HEADERS_END = re.compile(rb"\r?\n\r?\n")
@@ -90,12 +91,7 @@ def _unwrapped(response: HttpResponse, job: str) -> HttpResponse:
         return response
     line = _STATUS_LINE.match(response.body)
     if line is None:
-        raise UnreadableAnswerError(
-            f"HTTP {response.status} for {job}: the application/http body holds no answer.",
-            excerpt=excerpt(response.body),
-            job=job,
-            http_status=response.status,
-        )
+        raise unreadable(response, "the application/http body holds no answer.", job=job)
     # The line break that ends the status line belongs to the empty line when there are no headers.
     start = line.end()
     end = _HEADERS_END.search(response.body, start - 2)

@@ -22,7 +22,6 @@ from airflow_async_provider.errors import (
     CallbackError,
     ConfigurationError,
     TransientError,
-    UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import Headers, HttpRequest, HttpResponse
@@ -44,8 +43,7 @@ from airflow_async_provider.protocols._open_connectors.responses import (
     raise_for_platform_answer,
     raise_for_submission,
 )
-from airflow_async_provider.protocols._redaction import excerpt
-from airflow_async_provider.protocols._responses import request_id, retry_after
+from airflow_async_provider.protocols._responses import request_id, retry_after, unreadable
 
 #: Short names of the formats. For CSV the documents disagree (``text/csv``, ``txt/csv``, ``csv``), so any
 #: other text is sent as it is.
@@ -174,11 +172,8 @@ class OpenConnectorsBulkProtocol(JobProtocol):
         answer = response.json_object(job=job)
         job_id = identifier(answer.get("id"))
         if job_id is None:
-            raise UnreadableAnswerError(
-                f"HTTP {response.status}: the answer to {job} has no id.",
-                excerpt=excerpt(response.body),
-                http_status=response.status,
-                request_id=request_id(response.headers),
+            raise unreadable(
+                response, f"the answer to {job} has no id.", request_id=request_id(response.headers)
             )
         handle = JobHandle(
             protocol=self.name,
@@ -225,12 +220,7 @@ class OpenConnectorsBulkProtocol(JobProtocol):
             )
         status = read_state(answer)
         if not status.remote_status:
-            raise UnreadableAnswerError(
-                f"HTTP {response.status} for {job}: the answer has neither jobStatus nor status.",
-                excerpt=excerpt(response.body),
-                job=job,
-                http_status=response.status,
-            )
+            raise unreadable(response, "the answer has neither jobStatus nor status.", job=job)
         result = None
         if status.state is JobState.SUCCEEDED and self.direction == "download":
             result = self.file(handle)

@@ -22,7 +22,6 @@ from airflow_async_provider.errors import (
     RequestRefusedError,
     SubmitError,
     TransientError,
-    UnreadableAnswerError,
 )
 from airflow_async_provider.protocols._http_messages import Headers, HttpResponse
 from airflow_async_provider.protocols._redaction import excerpt
@@ -31,6 +30,7 @@ from airflow_async_provider.protocols._responses import (
     raise_for_answer,
     request_id,
     retry_after,
+    unreadable,
 )
 
 DELIVERY_HEADER = "Elements-Webhook-Id"
@@ -82,12 +82,7 @@ def list_in(response: HttpResponse, what: str, *, job: str) -> list[Any]:
     """
     found = parsed(response.body)
     if not isinstance(found, list):
-        raise UnreadableAnswerError(
-            f"HTTP {response.status} for {job}: a list of {what} was expected.",
-            excerpt=excerpt(response.body),
-            job=job,
-            http_status=response.status,
-        )
+        raise unreadable(response, f"a list of {what} was expected.", job=job)
     return found
 
 
