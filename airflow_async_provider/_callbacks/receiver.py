@@ -44,9 +44,8 @@ from airflow_async_provider._callbacks.admission import (
     Receive,
     Refusals,
 )
-from airflow_async_provider._callbacks.doors import DOORS, TASKS, Door, split
+from airflow_async_provider._callbacks.doors import DOORS, TASKS, Door, Recipient, WaitingTask, split
 from airflow_async_provider._callbacks.signatures import KeyMissingError
-from airflow_async_provider._callbacks.trials import Trial
 from airflow_async_provider._metrics import count, timing
 from airflow_async_provider._settings import callback_max_bytes
 from airflow_async_provider.protocols._http_messages import Headers
@@ -296,24 +295,25 @@ class _Receiver:
     async def page(self, request: Request, token: str, secret: str) -> Response:
         """The confirm page of an address; 404 where its task asks nothing."""
         try:
-            callback = await self._authenticated(TASKS, request, token, secret)
+            whose = await self._authenticated(TASKS, request, token, secret)
         except BusyError:
             return await self.turn_away(request.receive, proven=request.scope.get(_PROVEN, False))
         except Exception as e:  # noqa: BLE001 - the database is away: the person may load it again
             log.warning("A confirm page could not be shown: %s", type(e).__name__)
             return _come_again()
-        if callback is None:
+        if whose is None:
             return await self.refuse(request.receive)
-        asked = None if isinstance(callback, Trial) else callback.registration.page
-        if asked is None:
+        if whose.page is None:
             return Response(status_code=404)
-        return confirm.page(asked, callback.party)
+        return confirm.page(whose.page, whose.party)
 
-    async def _authenticated(self, door: Door, request: Request, token: str, secret: str | None) -> Any:
+    async def _authenticated(
+        self, door: Door, request: Request, token: str, secret: str | None
+    ) -> Recipient | None:
         proven = request.scope.get(_PROVEN, False)
         lane = self._proven if proven else self._unproven
         with lane.place(token):
-            whose = await lane.run(door.authenticate, token, secret, proven)
+            whose: Recipient | None = await lane.run(door.authenticate, token, secret, proven)
             if whose is None and proven:
                 whose = await lane.run(trials.authenticate, door, token, secret)
         if whose is None and not proven:
@@ -331,41 +331,37 @@ class _Receiver:
         whose = await self._authenticated(door, request, token, secret)
         if whose is None:
             return await self.refuse(request.receive)
-        if isinstance(whose, Trial):
-            door, whose, has_page = whose.door, whose.whose, False
-        else:
-            has_page = on_page and whose.registration.page is not None
-        if on_page and not has_page:
+        if on_page and whose.page is None:
             return Response(status_code=404)
         body = _Body(request, self._buffered)
         try:
             with self._proven.place(token):
-                return await self._take(_Accepted(door, whose, begun), request, body, on_page=on_page)
+                return await self._take(_Accepted(whose, begun), request, body, on_page=on_page)
         finally:
             body.release()
 
     async def _take(self, accepted: _Accepted, request: Request, body: _Body, *, on_page: bool) -> Response:
-        door, whose, run = accepted.door, accepted.whose, self._proven.run
-        whole = await body.read(min(door.max_bytes(whose), callback_max_bytes()))
+        whose, run = accepted.whose, self._proven.run
+        whole = await body.read(min(whose.max_bytes, callback_max_bytes()))
         headers, content = Headers(request.headers.items()), bytes(body.content)
         if body.late:
             await run(accepted.ended, "too_slow", headers, content)
             return JSONResponse({}, status_code=408)
         if not whole:
-            await run(door.refuse_size, whose)
+            await run(whose.refuse_size)
             await run(accepted.ended, "too_large", headers, content)
             return JSONResponse({}, status_code=413)
-        if on_page:
-            answer = confirm.read(whose.registration.page or {}, content)
+        if on_page and isinstance(whose, WaitingTask):
+            answer = confirm.read(whose.page or {}, content)
             if answer is None:
                 return Response(status_code=400)
-            verdict = await run(handling.take_answer, whose, *answer)
+            verdict = await run(handling.take_answer, whose.callback, *answer)
             await run(accepted.ended, verdict.value, headers, content)
             return confirm.answered(late=verdict is handling.Verdict.LATE)
-        if not await run(door.signature_fits, whose, headers, content):
+        if not await run(whose.signature_fits, headers, content):
             await run(accepted.record, "bad_signature", headers, content)
             return await self.refuse(request.receive)
-        outcome = await run(door.take, whose, headers, content)
+        outcome = await run(whose.take, headers, content)
         await run(accepted.ended, outcome.value, headers, content)
         if outcome.retry_after:
             return _come_again(outcome.retry_after, status_code=429)
@@ -463,25 +459,24 @@ class _Accepted:
     :param begun: when it came, by this process's own clock
     """
 
-    door: Door
-    whose: Any
+    whose: Recipient
     begun: float
 
     def ended(self, outcome: str, headers: Headers, body: bytes) -> None:
         """Say in log, metrics and record what came of it; never raises."""
-        count(f"callback.{outcome}", **self.door.tags(self.whose))
+        count(f"callback.{outcome}", **self.whose.tags)
         timing("callback.handling", time.monotonic() - self.begun)
-        log.info("Callback for %s: %s", self.door.name(self.whose), outcome)
+        log.info("Callback for %s: %s", self.whose.name, outcome)
         self.record(outcome, headers, body)
 
     def record(self, outcome: str, headers: Headers, body: bytes) -> None:
         """Write it down; never raises: what was done is done, whatever becomes of the record."""
         try:
-            delivery_id = self.door.delivery_id(self.whose, headers, body)
+            delivery_id = self.whose.delivery_id(headers, body)
         except Exception:  # noqa: BLE001 - what cannot be read has no id
             delivery_id = ""
         try:
-            self.door.record(self.whose, outcome, len(body), delivery_id)
+            self.whose.record(outcome, len(body), delivery_id)
         except Exception as e:  # noqa: BLE001 - as above
             log.warning("A delivery was not written down: %s", type(e).__name__)
 

@@ -15,16 +15,13 @@ import hmac
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from airflow_async_provider import _settings as settings
-from airflow_async_provider._callbacks import address, handling, pushing
+from airflow_async_provider._callbacks import address
 from airflow_async_provider._callbacks.address import CallbackAddress, TaskKey
-from airflow_async_provider._callbacks.doors import Door, TaskDoor
-from airflow_async_provider._callbacks.handling import AuthenticatedCallback
+from airflow_async_provider._callbacks.doors import Door, Recipient
 from airflow_async_provider._callbacks.pushing import Outcome
-from airflow_async_provider._callbacks.sources import Source
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.protocols._http_messages import Headers
 
@@ -37,19 +34,6 @@ _USE = b"airflow-async-provider: secret of a test delivery, version 1"
 
 #: Hexadecimal digits of the moment at which a secret ends, and random characters before them.
 _DIGITS, _RANDOM = 8, 13
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """
-    A test delivery whose secret was right.
-
-    :param door: as which it came
-    :param whose: what a real one's secret would have proved
-    """
-
-    door: Door
-    whose: Any
 
 
 def new_address(base_url: str, about: TaskKey | str) -> CallbackAddress:
@@ -95,71 +79,32 @@ def authenticate(door: Door, token: str, secret: str | None) -> Trial | None:
     fits = [hmac.compare_digest(_code(key, proven, begun), code) for key in settings.callback_keys()]
     if not any(fits) or time.time() > int(begun[_RANDOM:], 16):
         return None
-    whose = handling.expected(token) if isinstance(door, TaskDoor) else pushing.known(token)
-    return None if whose is None else Trial(TrialDoor(door), whose)
+    real = door.known(token)
+    return None if real is None else Trial(real)
 
 
-class TrialDoor:
-    """A door through which nothing goes: what comes is looked at as the real door would."""
+class Trial(Recipient):
+    """Where nothing goes: what comes is looked at as the real recipient would."""
 
-    def __init__(self, door: Door) -> None:
-        self._door = door
-        self.route = door.route
+    def __init__(self, real: Recipient) -> None:
+        super().__init__(f"{real.name}, a test", real.max_bytes, real.tags, signed=real.signed)
+        self._real = real
 
-    def proof_of(self, token: str, secret: str) -> str | None:
-        return self._door.proof_of(token, secret)
-
-    def authenticate(self, token: str, secret: str | None, proven: bool) -> Any:
-        return authenticate(self._door, token, secret) if proven else None
-
-    def max_bytes(self, whose: Any) -> int:
-        return self._door.max_bytes(whose)
-
-    def signature_fits(self, whose: Any, headers: Headers, body: bytes) -> bool:
+    def signature_fits(self, headers: Headers, body: bytes) -> bool:
         """What is not signed, or wrongly, is answered like all else: with what would have become of it."""
         return True
 
-    def take(self, whose: Any, headers: Headers, body: bytes) -> Outcome:
-        signed = whose.registration.signature if isinstance(whose, AuthenticatedCallback) else whose.signature
-        fits = self._door.signature_fits(whose, headers, body)
-        checked: dict[str, Any] = {
-            "signature": ("fits" if fits else "does not fit") if signed else "not wanted"
-        }
-        read = _of_source if isinstance(whose, Source) else _of_task
-        became = read(whose, headers, body) if fits else {"would": "be refused"}
+    def take(self, headers: Headers, body: bytes) -> Outcome:
+        fits = self._real.signature_fits(headers, body)
+        checked = {"signature": ("fits" if fits else "does not fit") if self.signed else "not wanted"}
+        became = self.try_out(headers, body) if fits else {"would": "be refused"}
         return Outcome(TEST, {TEST: {**checked, **became}})
 
-    def refuse_size(self, whose: Any) -> None:
-        """The task is not notified: this was a test."""
+    def try_out(self, headers: Headers, body: bytes) -> Mapping[str, Any]:
+        return self._real.try_out(headers, body)
 
-    def delivery_id(self, whose: Any, headers: Headers, body: bytes) -> str:
-        return self._door.delivery_id(whose, headers, body)
+    def delivery_id(self, headers: Headers, body: bytes) -> str:
+        return self._real.delivery_id(headers, body)
 
-    def record(self, whose: Any, outcome: str, size: int, delivery_id: str) -> None:
-        self._door.record(whose, outcome if outcome == TEST else f"{TEST} {outcome}", size, delivery_id)
-
-    def name(self, whose: Any) -> str:
-        return f"{self._door.name(whose)}, a test"
-
-    def tags(self, whose: Any) -> dict[str, str]:
-        return self._door.tags(whose)
-
-
-def _of_task(callback: AuthenticatedCallback, headers: Headers, body: bytes) -> Mapping[str, Any]:
-    would, delivery = handling.try_out(callback, headers, body)
-    if delivery is None:
-        return {"would": would}
-    facts = {
-        "state": delivery.state,
-        "status": delivery.remote_status,
-        "message": delivery.message,
-        "progress": delivery.progress,
-        "id": delivery.delivery_id,
-    }
-    return {"would": would, "read_as": {name: value for name, value in facts.items() if value is not None}}
-
-
-def _of_source(source: Source, headers: Headers, body: bytes) -> Mapping[str, Any]:
-    would, names, payload = pushing.try_out(source, headers, body)
-    found = {"would": would, "assets": names, "payload": payload}
-    return {name: value for name, value in found.items() if value is not None}
+    def record(self, outcome: str, size: int, delivery_id: str) -> None:
+        self._real.record(outcome if outcome == TEST else f"{TEST} {outcome}", size, delivery_id)
