@@ -14,8 +14,7 @@ from airflow_async_provider._download.files import FilesReport, FilesWriter
 from airflow_async_provider._download.locations import is_folder
 from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._download.source.base import ByteSource, ChunkSource
-from airflow_async_provider._download.source.paged import PagedSource, Rows
-from airflow_async_provider._download.source.pages import NextPage, PageAnswer, Pages
+from airflow_async_provider._download.source.pages import NextPage, PageAnswer, PagedSource, Pages, Rows
 
 __all__ = ["NextPage", "PageAnswer", "Rows", "store_pages"]
 

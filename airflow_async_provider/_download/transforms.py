@@ -56,7 +56,6 @@ class TransformedSource(ByteSource):
         self._source = source
         self._options = options
         self._pieces: Iterator[bytes] | None = None
-        self._rest = memoryview(b"")
 
     def __repr__(self) -> str:
         return f"TransformedSource({self._source!r})"
@@ -87,24 +86,17 @@ class TransformedSource(ByteSource):
     def read(self, size: int = BLOCK) -> bytes:
         """Some bytes, see :class:`ByteSource`."""
         self.open()
-        while not self._rest:
-            piece = next(self._pieces or iter(()), None)
-            if piece is None:
-                self.resumes = self._source.resumes
-                return b""
-            self._rest = memoryview(piece)
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return self._hand_out(bytes(data))
+        data = self._hand_out_of(self._pieces or iter(()), size)
+        if not data:
+            self.resumes = self._source.resumes
+        return data
 
     def restart(self) -> bool:
         """Begin again at the first byte, where the source can."""
         if not self._source.restart():
             return False
-        self.bounds.take_back(self.offset)
-        self.offset = 0
-        self._pieces, self._rest = None, memoryview(b"")
-        self._hashing.close()
-        self._begin_hash()
+        self._pieces = None
+        self._begin_again()
         return True
 
     def close(self) -> None:

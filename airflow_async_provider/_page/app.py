@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from fastapi import Body, FastAPI, HTTPException, Query, Request, Response
+from fastapi import Body, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError
@@ -142,16 +142,13 @@ def _with_table(jobs: JobsTable, work: Callable[[Any], T]) -> T:
 
 
 def _add_data(app: FastAPI, jobs: JobsTable) -> None:
-    user_dependency = internals.current_user()
+    user_dependency, task_dependency = internals.current_user(), Depends(_task)
     listed = listing.Listing(jobs)
 
     @app.get("/jobs", dependencies=internals.access("GET"))
     def waiting(
         user: Any = user_dependency,
-        dag_id: str = "",
-        run_id: str = "",
-        task_id: str = "",
-        map_index: int | None = None,
+        task: dict[str, Any] = task_dependency,
         system: str = "",
         search: str = Query("", max_length=200),
         only: str = "",
@@ -161,7 +158,7 @@ def _add_data(app: FastAPI, jobs: JobsTable) -> None:
     ) -> dict[str, Any]:
         """The waiting jobs that the user may see."""
         query = listing.Query(
-            task=_task(dag_id, run_id, task_id, map_index),
+            task=task,
             system=system,
             search=search,
             only=only,
@@ -214,18 +211,16 @@ def _add_data(app: FastAPI, jobs: JobsTable) -> None:
 
 
 def _add_history(app: FastAPI, user_dependency: Any) -> None:
+    task_dependency = Depends(_task)
+
     @app.get("/deliveries", dependencies=internals.access("GET"))
     def came(
         user: Any = user_dependency,
-        dag_id: str = "",
-        run_id: str = "",
-        task_id: str = "",
-        map_index: int | None = None,
+        task: dict[str, Any] = task_dependency,
         source: str = Query("", max_length=40),
         limit: int = Query(history.ROWS, ge=1, le=history.MAX_ROWS),
     ) -> dict[str, Any]:
         """The last deliveries of tasks, of a push source or of all of them (``*``), that the user may see."""
-        task = _task(dag_id, run_id, task_id, map_index)
         chosen = {"": None, "*": ""}.get(source, source)
         found = history.of_user(user, limit=limit, source=chosen, task=task)
         return {"now": time.time(), "deliveries": found}
@@ -275,6 +270,8 @@ def _refuse_other_sites(request: Request) -> None:
         raise HTTPException(403, "Another site has asked for this.")
 
 
-def _task(dag_id: str, run_id: str, task_id: str, map_index: int | None) -> dict[str, Any]:
+def _task(
+    dag_id: str = "", run_id: str = "", task_id: str = "", map_index: int | None = None
+) -> dict[str, Any]:
     given = {"dag_id": dag_id, "run_id": run_id, "task_id": task_id}
     return {n: v for n, v in given.items() if v} | ({} if map_index is None else {"map_index": map_index})

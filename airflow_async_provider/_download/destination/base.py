@@ -121,9 +121,11 @@ class Destination(ABC):
         """Use the connections of another destination in the same place, one of several files under way."""
         return
 
-    def too_large(self, limit: int) -> DownloadError:
-        """What to raise for a file of our own that has become too large to read."""
-        return DownloadError(f"{self.uri} has more than {limit} bytes; it is not what this package wrote.")
+    def _within(self, limit: int, content: bytes) -> bytes:
+        """The content of a file of our own, which has not become too large to read."""
+        if len(content) > limit:
+            raise DownloadError(f"{self.uri} has more than {limit} bytes; it is not what this package wrote.")
+        return content
 
     def link(self) -> str:
         """Where a person looks at it in a browser, without credentials; empty where there is no address."""

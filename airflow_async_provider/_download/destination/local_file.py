@@ -80,9 +80,7 @@ class LocalFile(Destination):
             return None
         except OSError as error:
             raise DownloadError(f"{self.path} cannot be read: {error.strerror}.") from error
-        if len(content) > limit:
-            raise self.too_large(limit)
-        return content
+        return self._within(limit, content)
 
     def remove(self) -> None:
         """Remove the file there."""

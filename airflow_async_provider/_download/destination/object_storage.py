@@ -116,9 +116,7 @@ class StoredObject(Destination):
                 content: bytes = fs.cat_file(self._path, start=0, end=limit + 1)
             except (FileNotFoundError, NotADirectoryError):
                 return None
-        if len(content) > limit:
-            raise self.too_large(limit)
-        return content
+        return self._within(limit, content)
 
     def remove(self) -> None:
         """Remove the object there."""

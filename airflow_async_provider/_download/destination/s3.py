@@ -221,9 +221,7 @@ class S3Object(Destination):
             raise self._error("be read", error) from error
         except BotoCoreError as error:
             raise self._error("be read", error) from error
-        if len(content) > limit:
-            raise self.too_large(limit)
-        return content
+        return self._within(limit, content)
 
     def remove(self) -> None:
         """Remove the object there; S3 says the same when there is none."""

@@ -42,6 +42,7 @@ class ByteSource(ABC):
         self.resumes = 0
         #: how large, slow and long it may be
         self.bounds = Bounds(UNBOUNDED)
+        self._piece = memoryview(b"")
         self._begin_hash()
 
     def _begin_hash(self) -> None:
@@ -78,6 +79,24 @@ class ByteSource(ABC):
         """From another thread: let a waiting ``read`` end soon, with an error."""
         return
 
+    def _begin_again(self) -> None:
+        """Forget what was handed out: it comes once more."""
+        self.bounds.take_back(self.offset)
+        self.offset = 0
+        self._piece = memoryview(b"")
+        self._hashing.close()
+        self._begin_hash()
+
+    def _hand_out_of(self, pieces: Iterator[bytes], size: int) -> bytes:
+        """Hand out some bytes of pieces of any size; none at their end."""
+        while not self._piece:
+            piece = next(pieces, None)
+            if piece is None:
+                return b""
+            self._piece = memoryview(piece)
+        data, self._piece = self._piece[:size], self._piece[size:]
+        return self._hand_out(bytes(data))
+
     def _hand_out(self, data: bytes) -> bytes:
         self.offset += len(data)
         if self.length is not None and self.offset > self.length:
@@ -103,7 +122,6 @@ class ChunkSource(ByteSource):
     ) -> None:
         super().__init__()
         self._chunks: Iterator[bytes] = iter(chunks)
-        self._rest = memoryview(b"")
         self.length = length
         self.content_type = content_type
 
@@ -113,15 +131,10 @@ class ChunkSource(ByteSource):
 
     def read(self, size: int = BLOCK) -> bytes:
         """Some bytes, see :class:`ByteSource`."""
-        while not self._rest:
-            chunk = next(self._chunks, None)
-            if chunk is None:
-                if self.length not in (None, self.offset):
-                    raise DownloadError(f"The result has {self.offset} bytes, {self.length} were announced.")
-                return b""
-            self._rest = memoryview(chunk)
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return self._hand_out(bytes(data))
+        data = self._hand_out_of(self._chunks, size)
+        if not data and self.length not in (None, self.offset):
+            raise DownloadError(f"The result has {self.offset} bytes, {self.length} were announced.")
+        return data
 
     def close(self) -> None:
         """Let a generator run its ``finally``."""

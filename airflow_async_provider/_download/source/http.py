@@ -164,10 +164,8 @@ class HttpSource(ByteSource):
         self._drop()
         self._restarted, self._started, self._ended = True, False, False
         self._looked, self._rest = False, b""
-        self.bounds.take_back(self.offset)
-        self.offset = self._failed_at = 0
-        self._hashing.close()
-        self._begin_hash()
+        self._failed_at = 0
+        self._begin_again()
         return True
 
     def close(self) -> None:

@@ -81,8 +81,7 @@ def store_pages_of(
 def paged_source(handle: JobHandle, result: Result, opener: Opener) -> ByteSource:
     """All pages of a result as one stream, for a return value."""
     from airflow_async_provider._download.options import StoreOptions
-    from airflow_async_provider._download.source.paged import PagedSource
-    from airflow_async_provider._download.source.pages import Pages
+    from airflow_async_provider._download.source.pages import PagedSource, Pages
 
     pages = Pages(
         opener(result),

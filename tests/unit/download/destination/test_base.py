@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_async_provider._download import open_destination
-from airflow_async_provider.errors import DestinationExistsError
+from airflow_async_provider.errors import DestinationExistsError, DownloadError
 
 
 @pytest.mark.parametrize("uri", ["/data/x.csv", "s3://bucket/key"])
@@ -16,7 +16,9 @@ def test_errors_name_the_place_and_what_to_do(uri: str) -> None:
     assert isinstance(error, DestinationExistsError)
     assert place.uri in str(error)
     assert "if_exists='replace'" in str(error)
-    assert "7 bytes" in str(place.too_large(7))
+    assert place._within(7, b"7 bytes") == b"7 bytes"
+    with pytest.raises(DownloadError, match="7 bytes"):
+        place._within(7, b"8 bytes.")
 
 
 def test_a_place_has_no_memory_of_uploads_unless_it_is_given_one() -> None:
