@@ -150,13 +150,7 @@ def check_run(record: Mapping[str, Any], run_id: str | int, response: HttpRespon
     """
     named = number(record.get("run_id"))
     if named not in (None, number(run_id)):
-        job = f"Automic run {run_id}"
-        raise UnreadableAnswerError(
-            f"HTTP {response.status} for {job}: the answer is about another run, {named}.",
-            excerpt=excerpt(response.body),
-            job=job,
-            http_status=response.status,
-        )
+        raise unreadable(response, f"the answer is about another run, {named}.", job=f"Automic run {run_id}")
 
 
 def status_of_record(

@@ -43,6 +43,7 @@ from airflow_async_provider.protocols._open_connectors.responses import (
     raise_for_platform_answer,
     raise_for_submission,
 )
+from airflow_async_provider.protocols._redaction import excerpt
 from airflow_async_provider.protocols._responses import request_id, retry_after, unreadable
 
 #: Short names of the formats. For CSV the documents disagree (``text/csv``, ``txt/csv``, ``csv``), so any
@@ -212,12 +213,8 @@ class OpenConnectorsBulkProtocol(JobProtocol):
         raise_for_platform_answer(response, job=job, doing="asking for the status of")
         answer = response.json_object(job=job)
         if (named := identifier(answer.get("id"))) not in (None, identifier(handle.job_id)):
-            raise UnreadableAnswerError(
-                f"HTTP {response.status} for {job}: the answer is about another job, {excerpt(named, 80)!r}.",
-                excerpt=excerpt(response.body),
-                job=job,
-                http_status=response.status,
-            )
+            what = f"the answer is about another job, {excerpt(named, 80)!r}."
+            raise unreadable(response, what, job=job)
         status = read_state(answer)
         if not status.remote_status:
             raise unreadable(response, "the answer has neither jobStatus nor status.", job=job)
