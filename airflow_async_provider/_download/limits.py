@@ -74,10 +74,8 @@ class Bounds:
     :param clock: monotonic seconds
     """
 
-    def __init__(
-        self, limits: DownloadLimits | None = None, *, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        self.limits = limits or DownloadLimits()
+    def __init__(self, limits: DownloadLimits, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limits = limits
         self._clock = clock
         self._began = clock()
         self._lock = threading.Lock()
