@@ -121,6 +121,7 @@ def test_an_answer_about_another_job_says_nothing_about_ours(state: str) -> None
         ({"start": {"id": "header:X-Job"}, "poll": {"path": "j/{job_id}", "id": "uid"}}, {**DONE, "uid": 8}),
         ({"poll": {"path": "jobs/{job_id}", "id": "data.id"}}, {**DONE, "id": 7, "data": {"id": 8}}),
         ({"poll": {"path": "jobs/{job_id}", "id": "list[*].id"}}, {**DONE, "list": [{"id": 8}]}),
+        ({"poll": {"path": "jobs/{job_id}", "moves_to": "run.url", "id": "id"}}, {**DONE, "id": 8}),
     ],
 )  # fmt: skip
 def test_the_id_is_looked_for_where_it_may_be(description: dict[str, Any], body: Any) -> None:
@@ -139,6 +140,8 @@ def test_the_id_is_looked_for_where_it_may_be(description: dict[str, Any], body:
         ({**DONE, "id": "0192-ab", "number": 7}, {}),  # a job with two ids
         ({**DONE, "id": 8}, {"poll": {"path": "jobs/{job_id}", "id": False}}),
         ({**DONE, "job": {"id": 8}}, {}),
+        # The job that is polled from now on has an id of its own.
+        ({**DONE, "id": 8}, {"poll": {"path": "jobs/{job_id}", "moves_to": "run.url"}}),
         ({"data": {**DONE, "id": 8}, "rows": [1]}, {"outcome": {"state": "data.status"}}),
         ({"job": {**DONE, "id": 8}, "id": 7, "rows": [1]}, {"outcome": {"state": "job.status"}}),
     ],
