@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -12,11 +13,12 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._polling import policy
+from airflow_async_provider._polling.meter import meter_of_loop
 from airflow_async_provider.errors import JobExpiredError
 from airflow_async_provider.operators.jaggaer_aso import JaggaerAsoDownloadOperator
 from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators.frame import running
-from tests.support.one_task import OneTask
+from tests.support.one_task import OneTask, fired
 from tests.support.sent_metrics import SentMetrics, sent  # noqa: F401 - a fixture
 
 Aso = Callable[..., AsoSimulator]
@@ -56,6 +58,21 @@ def test_what_a_worker_has_polled(aso: Aso, sent: SentMetrics, tmp_path: Path) -
     simulator = aso()
     simulator.faults.add("status", "http_status", status=503, times=1)
     OneTask().run(download(tmp_path, deferrable=False))
+    assert sent.sum_of("polls", **TAGS) == simulator.journal.count("status")
+    assert sent.sum_of("polls_failed", **TAGS) == 1
+
+
+def test_what_a_triggerer_has_polled(aso: Aso, sent: SentMetrics, tmp_path: Path) -> None:
+    simulator, task = aso(), OneTask()
+    simulator.faults.add("status", "http_status", status=503, times=1)
+    trigger = task.trigger(task.begin(download(tmp_path)))
+
+    async def wait() -> None:
+        await fired(trigger)
+        for send in meter_of_loop().report():
+            send()
+
+    asyncio.run(asyncio.wait_for(wait(), 30))
     assert sent.sum_of("polls", **TAGS) == simulator.journal.count("status")
     assert sent.sum_of("polls_failed", **TAGS) == 1
 
