@@ -51,12 +51,22 @@ DEFAULT_FAILURE_RULE: Conditions = (
     "error",
     ("message", "requestId"),
     ("response.message", "response.requestId"),
-    "eventStatus==failed",
-    "eventStatus==error",
-    "eventStatus==aborted",
-    "status==failed",
-    "status==error",
-    "status==aborted",
+    *(
+        f"{field}=={word}"
+        for field in ("eventStatus", "status")
+        for word in ("failed", "error", "aborted", "cancelled", "canceled")
+    ),
+)
+
+#: The webhook about a job's start is not documented. Should it repeat the answer to the request, as its
+#: ``response`` or beside one, that is no result: ``dispatched`` is SAP's word for a request under way.
+UNDER_WAY = CallbackRule(
+    [
+        f"{field}=={word}"
+        for field in ("eventStatus", "response.eventStatus")
+        for word in ("dispatched", "started")
+    ],
+    name="under way",
 )
 
 #: How much of the body of a failed request's webhook its error shows (characters).
@@ -70,7 +80,7 @@ class OpenConnectorsProtocol(JobProtocol):
     :param failure_rule: what in a webhook means that the request failed; see
         :mod:`~airflow_async_provider.protocols._callback_rules`; default :data:`DEFAULT_FAILURE_RULE`
     :param success_rule: what means that it succeeded, if nothing means failure; by default that the webhook
-        has a ``response`` that is not null
+        has a ``response`` that is not null, and no ``eventStatus`` says that the request is under way
     :raises ConfigurationError: a rule that cannot be understood
     """
 
@@ -199,9 +209,10 @@ class OpenConnectorsProtocol(JobProtocol):
         """
         Read a webhook that has proved authentic.
 
-        Failed when the failure rule holds, else succeeded when there is a ``response`` (or the success rule
-        holds), else running: the notification that a job has started has neither. ``detail`` has ``job_id``
-        (the event id as text, when there is one), by which it must fit the job that it is taken for.
+        Failed when the failure rule holds, else succeeded when there is a ``response`` of a request that is
+        not under way (or the success rule holds), else running: the notification that a job has started.
+        ``detail`` has ``job_id`` (the event id as text, when there is one), by which it must fit the job that
+        it is taken for.
 
         :raises CallbackError: no JSON object
         """
@@ -238,7 +249,10 @@ class OpenConnectorsProtocol(JobProtocol):
                 detail=detail,
             )
         response = next((v["response"] for v in views if v.get("response") is not None), None)
-        succeeded = response is not None if self._success is None else self._success.holds(*views)
+        if self._success is not None:
+            succeeded = self._success.holds(*views) is not None
+        else:
+            succeeded = response is not None and UNDER_WAY.holds(*views) is None
         if not succeeded:
             return JobStatus(JobState.RUNNING, remote_status=remote_status or "notified", detail=detail)
         return JobStatus(

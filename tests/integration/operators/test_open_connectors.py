@@ -190,6 +190,28 @@ def test_a_genuine_body_at_a_forged_address_ends_nothing(sap, airflow, try_):
 
 
 @simulator(seconds=None, plan={"notifications": []})
+@pytest.mark.parametrize(
+    "start",
+    [
+        {"eventId": 1028, "eventStatus": "dispatched", "response": {}},
+        {"eventId": 1028, "response": {"eventId": 1028, "eventStatus": "dispatched"}},
+    ],
+)
+def test_the_news_of_the_start_is_no_result_in_any_form(sap, airflow, try_, start):
+    def interfere() -> None:
+        airflow.until(lambda: airflow.state == "deferred")
+        sap.requests.send_webhook(payload=start)
+        airflow.until(lambda: airflow.state == "deferred" and sap.webhooks.deliveries[0].answers)
+        sap.requests.send_webhook()
+
+    helper = threading.Thread(target=interfere)
+    helper.start()
+    assert try_() == RESPONSE
+    helper.join()
+    assert sap.webhooks.deliveries[0].answers == [200]
+
+
+@simulator(seconds=None, plan={"notifications": []})
 def test_a_replayed_webhook_of_another_request_never_ends_the_task(sap, airflow, try_):
     """Authentic in every way, signature included, but about another event."""
 

@@ -314,6 +314,7 @@ def test_the_webhook_of_the_vendor_s_page_is_a_success():
         {"eventId": 1028, "message": {"response": {"a": 1}}},
         {"eventId": 1028, "message": "Job finished", "response": {"message": "hello"}},
         {"eventId": 1028, "response": {"error": "a field of the resource"}},
+        {"eventId": 1028, "eventStatus": "notified", "response": {"status": "dispatched"}},
         {"eventId": 1028, "error": None, "response": {"a": 1}},
         {"eventId": 1028, "error": "", "errors": [], "response": {"a": 1}},
     ],
@@ -332,6 +333,10 @@ def test_a_response_wherever_it_stands_is_a_success(body):
         {"eventId": 1028, "response": None},
         {"message": {"eventId": "1028", "events": [{"eventType": "CREATED"}], "raw": {}}},
         {"requestId": "r1", "message": {"eventId": 1}},
+        {"eventId": 1028, "eventStatus": "dispatched", "response": {}},
+        {"eventId": 1028, "response": {"eventId": 1028, "eventStatus": "dispatched"}},
+        {"message": {"eventId": 1028, "eventStatus": "STARTED", "response": {"a": 1}}},
+        {"eventStatus": "Dispatched", "message": {"eventId": 1028, "response": {"a": 1}}},
         {},
     ],
 )
@@ -352,6 +357,8 @@ def test_the_news_of_a_start_ends_nothing(body):
         {"message": {"eventId": 1028, "error": "Copy failed"}},
         {"message": {"eventId": 1028, "message": "Copy failed", "requestId": "r1"}},
         {"eventId": 1028, "status": "Aborted", "why": "Copy failed"},
+        {"eventId": 1028, "eventStatus": "CANCELLED", "response": {"a": 1}, "why": "Copy failed"},
+        {"message": {"eventId": 1028, "status": "canceled", "response": {}, "why": "Copy failed"}},
     ],
 )
 def test_a_positive_sign_of_failure_fails_and_shows_the_body(body):
@@ -380,6 +387,8 @@ def test_the_rules_can_be_replaced():
     )
     assert webhook({"eventId": 1, "response": {"result": "ERROR"}}, mine).state == "failed"
     assert webhook({"eventId": 1, "response": {"result": "busy"}}, mine).state == "running"
+    under_way = {"eventId": 1, "eventStatus": "dispatched", "response": {"result": "done"}}
+    assert webhook(under_way, mine).state == "succeeded"
     nothing_fails = OpenConnectorsProtocol(failure_rule=[])
     assert webhook({"eventId": 1, "error": "x", "response": {}}, nothing_fails).state == "succeeded"
     without_response = OpenConnectorsProtocol(success_rule=["eventStatus==done"])
