@@ -69,7 +69,7 @@ def _authorization(conn: Connection, extra: Mapping[str, Any]) -> str:
     if not conn.password:
         raise ConfigurationError(f"The connection {conn.conn_id!r} has no password.")
     if kind == "bearer":
-        return f"Bearer {conn.password}"
+        return f"Bearer {conn.password.strip()}"  # a pasted token often has a line break at its end
     if kind != "basic":
         raise Fields(conn, extra).wrong("auth", "be basic or bearer")
     if not conn.login:

@@ -75,7 +75,7 @@ class AutomicHook(BatchedPolls):
     def origin_of(cls, endpoint: Endpoint) -> str:
         """Which Automic system, and which client in it: run numbers are unique in one system only."""
         # All users of a client see the same runs, so the login does not count.
-        return f"{place_of(endpoint)} client {_client_of(endpoint)}"
+        return f"{place_of(endpoint)} client {int(_client_of(endpoint))}"  # 0100 and 100 are one client
 
     # -- start
 
@@ -208,10 +208,23 @@ class AutomicHook(BatchedPolls):
             ``inputs``
         :return: the restart, a run of its own
         :raises RequestRefusedError: the run has not ended
+        :raises SubmitUnknownError: the answer was lost; the run may have been restarted, which
+            :meth:`last_restart` shows
         """
         protocol, run_id = self.protocol(), self._run_id(run)
-        response = self.call(protocol.restart(run_id, **arguments))
-        handle = protocol.handle(protocol.read_restart(run_id, response), at=response.received_at)
+        try:
+            response = self.call(protocol.restart(run_id, **arguments))
+            restarted = protocol.read_restart(run_id, response)
+        except (TransientError, UnreadableAnswerError) as lost:
+            if isinstance(lost, TransientError) and not lost.sent:
+                raise
+            raise SubmitUnknownError(
+                f"The answer to the restart of Automic run {run_id} was lost: {lost} A restart may have been "
+                "started: look for it (last_restart) before restarting the run again.",
+                http_status=lost.http_status,
+                request_id=lost.request_id,
+            ) from lost
+        handle = protocol.handle(restarted, at=response.received_at)
         return self.bound(handle)
 
     def last_restart(self, job: JobHandle) -> JobHandle | None:

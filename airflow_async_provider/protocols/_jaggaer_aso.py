@@ -75,11 +75,13 @@ class JaggaerAsoProtocol(JobProtocol):
         :param params: query parameters
         :param json: JSON body of a POST
         :param content_type: media type of that body; CHES wants its own (CHES API documentation)
-        :raises ConfigurationError: another method
+        :raises ConfigurationError: another method, or a body for a GET
         """
         method = method.strip().upper()
         if method not in ("GET", "POST"):
             raise ConfigurationError(f"ASO starts asynchronous downloads by GET or POST, not by {method!r}.")
+        if method == "GET" and json is not None:
+            raise ConfigurationError("json is the body of a POST; a GET has none. Set method='POST'?")
         return HttpRequest(
             method,
             endpoint,

@@ -122,8 +122,8 @@ class AutomicApi:
         """
         job = f"Automic run {run_number(run_id)}"
         answers.raise_for_automic(response, job=job, doing="restarting")
-        new = answers.number(response.json_object(job=job).get("run_id"))
-        if not new or new < 0:
+        new = answers.new_run(response.json_object(job=job))
+        if new is None:
             raise UnreadableAnswerError(
                 f"Automic restarted {job} but did not name the new run.", http_status=response.status, job=job
             )

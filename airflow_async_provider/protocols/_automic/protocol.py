@@ -184,10 +184,8 @@ class AutomicProtocol(AutomicApi, JobProtocol):
         """
         if not 200 <= response.status < 300:
             _refused_submit(response)
-        answer = response.json_object(job="an Automic object")
-        # "runid" in the answer that "Polling and Callback Requests" prints, "run_id" in "Executing Objects"
-        run_id = next((n for name in ("run_id", "runid") if (n := answers.number(answer.get(name)))), 0)
-        if run_id <= 0:
+        run_id = answers.new_run(response.json_object(job="an Automic object"))
+        if run_id is None:
             raise unreadable(response, "Automic accepted the start but gave no run_id.")
         return Submitted(self.handle(run_id, at=response.received_at))
 

@@ -29,8 +29,11 @@ from airflow_async_provider.protocols._responses import raise_for_answer, reques
 
 NO_SUCH_RUN = 11049
 WRONG_STATE = 11191
+BAD_CREDENTIALS = 45254
+KNOWN = frozenset({NO_SUCH_RUN, WRONG_STATE, BAD_CREDENTIALS})
 
-_ILM = re.compile(r"\bILM\b|momentarily not available")
+#: The word by itself: not as a part of an object's name (``JOBS.ILM.TIDY``), which refusals quote.
+_ILM = re.compile(r"(?<![\w.#$@'\"-])ILM(?![\w#$@'\"-]|\.\w)|momentarily not available")
 
 #: Members of an execution record that go into the operator's return value.
 RECORD_FIELDS = (
@@ -71,7 +74,7 @@ class AutomicFailure:
     @property
     def momentary(self) -> bool:
         """Whether Automic says that it will work again later (ILM)."""
-        return bool(_ILM.search(f"{self.error} {self.details}"))
+        return self.code not in KNOWN and bool(_ILM.search(f"{self.error} {self.details}"))
 
 
 def failure_of(response: HttpResponse) -> AutomicFailure:
@@ -140,6 +143,17 @@ def number(value: Any) -> int | None:
         text = value.strip()
         found = int(text) if text.isascii() and text.isdigit() and len(text) <= 30 else None
     return found if found is not None and abs(found) < _LARGEST else None
+
+
+def new_run(answer: Mapping[str, Any]) -> int | None:
+    """
+    The RunID of a run that was just started or restarted; None when there is none.
+
+    It is ``run_id`` on the page "Executing Objects" and ``runid`` in the answer that "Polling and Callback
+    Requests" prints.
+    """
+    found = (number(answer.get(name)) for name in ("run_id", "runid"))
+    return next((run_id for run_id in found if run_id and run_id > 0), None)
 
 
 def check_run(record: Mapping[str, Any], run_id: str | int, response: HttpResponse) -> None:

@@ -32,6 +32,9 @@ from airflow_async_provider.protocols._open_connectors.responses import (
 
 DELIVERIES = "notifications/subscriptions/deliveries"
 
+#: Members of a delivery that are about itself.
+OF_THE_DELIVERY = ("error", "status", "subscription")
+
 
 class OpenConnectorsQueueProtocol(OpenConnectorsProtocol):
     """
@@ -94,11 +97,14 @@ def queued_webhooks(deliveries: Iterable[Any], event_id: str) -> Iterator[dict[s
     The webhook bodies for one event inside a list of deliveries.
 
     They stand somewhere inside the delivery or its notification, as an object or as JSON text. The
-    delivery's own ``error`` and ``status`` are about the delivery, so they are not taken for the job's.
+    delivery's own ``error`` and ``status`` are about the delivery, so they are not taken for the job's. Its
+    own ``response`` may be what the address answered; it is the job's only beside an ``instanceId``, as in
+    SAP's example of a webhook.
     """
     for delivery in deliveries:
         if isinstance(delivery, dict):
-            own = {k: v for k, v in delivery.items() if k not in ("error", "status", "subscription")}
+            about_itself = OF_THE_DELIVERY if "instanceId" in delivery else (*OF_THE_DELIVERY, "response")
+            own = {k: v for k, v in delivery.items() if k not in about_itself}
             for document in _objects(own, depth=5):
                 if identifier(document.get("eventId")) == event_id:
                     yield document

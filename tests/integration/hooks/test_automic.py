@@ -104,7 +104,8 @@ def test_test_connection(monkeypatch, ae, hook):
     assert hook.test_connection() == (True, f"Connected to client 100 at {hook.endpoint.host}.")
     assert connect(monkeypatch, ae, login="100/AIRFLOW/AF").test_connection()[0]
     bearer = {"auth": "bearer"}
-    assert connect(monkeypatch, ae, login="", password="automic-token", extra=bearer).test_connection()[0]
+    for token in ("automic-token", "automic-token\n"):  # as it is pasted
+        assert connect(monkeypatch, ae, login="", password=token, extra=bearer).test_connection()[0]
 
     ok, message = connect(monkeypatch, ae, password="wrong").test_connection()
     assert not ok
@@ -199,6 +200,22 @@ def test_ilm_is_waited_for(ae, hook):
     assert (ae.journal.submits, ae.journal.jobs_started) == (3, 1)
 
 
+def test_an_object_whose_name_holds_ilm_is_refused_as_any_other(ae, hook):
+    body = json.dumps({"code": 2, "error": "Cannot find the object: 'JOBS.ILM.TIDY'.", "details": ""})
+    ae.faults.add("submit", "http_status", status=404, body=body, times=None)
+    with pytest.raises(SubmitError, match=r"JOBS\.ILM\.TIDY"):
+        hook.execute("JOBS.ILM.TIDY")
+    assert ae.journal.submits == 1
+
+
+@pytest.mark.parametrize("status_code", [500, 502, 504])
+def test_a_failed_start_of_an_object_whose_name_holds_ilm_is_not_sent_again(ae, hook, status_code):
+    body = json.dumps({"code": 0, "error": "Start of JOBS.ILM.TIDY: no answer", "details": ""})
+    ae.faults.add("submit", "http_status", status=status_code, body=body, processed=True, times=None)
+    assert hook.execute("JOBS.ILM.TIDY", correlation_id="x").job_id == str(ae.run().run_id)
+    assert ae.journal.jobs_started == 1
+
+
 @pytest.mark.parametrize("fault", [("reset", {"processed": True}), ("garbage", {})])
 async def test_a_lost_answer_on_the_event_loop(ae, hook, fault):
     name, parameters = fault
@@ -289,6 +306,20 @@ def test_restarts_are_followed_to_the_last(ae, hook):
     assert hook.last_restart(job).job_id == third.job_id
     with pytest.raises(RequestRefusedError, match="no question of permissions"):
         hook.restart(third)
+
+
+@pytest.mark.parametrize(
+    "fault", [("reset", {"processed": True}), ("garbage", {}), ("alter", {"remove": ("run_id",)})]
+)
+def test_a_restart_whose_answer_was_lost_is_not_made_again(ae, hook, fault):
+    name, parameters = fault
+    job = hook.execute("JOBS.FAIL")
+    ae.clock.advance(1)
+    ae.faults.add("cancel", name, **parameters)  # the route of all changes of a run
+    with pytest.raises(SubmitUnknownError, match="last_restart"):
+        hook.restart(job)
+    assert len(ae.runs) == 2
+    assert hook.last_restart(job).job_id == str(ae.run().run_id)
 
 
 def test_an_endless_chain_of_restarts_is_not_followed_for_ever(ae, hook, monkeypatch):

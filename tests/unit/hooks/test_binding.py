@@ -80,6 +80,8 @@ def test_what_leads_to_other_jobs(hook: type[AsyncApiHook], fields: Any, changed
         ),
         (JaggaerAsoHook, ASO, {"password": "new", "more": {"api_key": "new"}}),
         (AutomicHook, AUTOMIC, {"login": "100/ANOTHER/D"}),
+        (AutomicHook, AUTOMIC, {"login": "0100/U/D"}),
+        (AutomicHook, AUTOMIC, {"login": "U/D", "more": {"client": "0100"}}),
         (OpenConnectorsHook, SAP, {"more": {"user_secret": "new"}}),
     ],
 )

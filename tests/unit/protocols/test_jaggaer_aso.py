@@ -70,6 +70,12 @@ def test_a_get_may_be_repeated_and_a_post_must_not() -> None:
     assert post.headers == {"Content-Type": "application/x"}
 
 
+@pytest.mark.parametrize("body", [{}, {"eventName": "Steel"}, []])
+def test_a_get_has_no_body(body: Any) -> None:
+    with pytest.raises(ConfigurationError, match="method='POST'"):
+        ASO.submit("event/7/apiItems/async", json=body)
+
+
 def test_a_body_that_is_not_there_has_no_media_type() -> None:
     assert ASO.submit("e", method="POST", content_type="application/x").headers == {}
 

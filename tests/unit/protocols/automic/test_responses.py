@@ -38,5 +38,33 @@ def test_a_failure_becomes_the_right_error(answer: HttpResponse, error: type[Rem
     assert "Automic run 7" in str(found.value)
 
 
+ILM_TEXTS = [
+    "REST API is momentarily not available due to ILM actions.",
+    "ILM is at work",
+    "The request was rejected because of ILM.",
+    "Partitions are being switched (ILM), try again",
+]
+NO_ILM_TEXTS = [
+    "Cannot find the object: 'JOBS.ILM.TIDY'.",
+    "JOBS.ILM has no PromptSet",
+    "Object ILM-TIDY#AF-0123 is locked",
+    "The object 'ILM' does not exist",
+    "FILMS are not available",
+]
+
+
+@pytest.mark.parametrize("member", ["error", "details"])
+@pytest.mark.parametrize("text", ILM_TEXTS)
+def test_ilm_passes_by_itself(text: str, member: str) -> None:
+    assert failure_of(failed(400, code=1, **{member: text})).momentary
+    # A code that is known says what it is.
+    assert not failure_of(failed(404, code=11049, **{member: text})).momentary
+
+
+@pytest.mark.parametrize("text", NO_ILM_TEXTS)
+def test_an_object_of_that_name_is_no_ilm(text: str) -> None:
+    assert not failure_of(failed(500, code=1, error=text)).momentary
+
+
 def test_a_success_is_none() -> None:
     raise_for_automic(HttpResponse(204, Headers(), b"", 0.0), job="x", doing="reading")

@@ -37,6 +37,15 @@ def test_a_webhook_of_another_event_is_not_ours() -> None:
     assert status([other]) is JobState.RUNNING
 
 
+@pytest.mark.parametrize("answered", [{"status": 502}, "HTTP 502", {"requestId": "r", "message": "m"}])
+def test_what_the_address_answered_is_no_result(answered: Any) -> None:
+    delivery = {"eventId": 1028, "status": "queued", "error": "502", "response": answered}
+    assert status([delivery]) is JobState.RUNNING
+    webhook = {"eventId": 1028, "response": {"id": 1}}
+    assert status([{**delivery, "notification": {"message": webhook}}]) is JobState.SUCCEEDED
+    assert status([{**delivery, "message": json.dumps(webhook)}]) is JobState.SUCCEEDED
+
+
 def test_what_cannot_be_asked_for() -> None:
     with pytest.raises(ConfigurationError, match="apostrophe"):
         OpenConnectorsQueueProtocol(queue_url="https://queue.example/it's")
