@@ -313,7 +313,9 @@ def _name_of_try(run: JobRun, number: int) -> str:
     A correlation id that a later try can work out.
 
     ``max_tries`` grows when a person clears the task, so what ran before that is not found: a new run is
-    wanted then.
+    wanted then. When the DAG run started tells it from the run of that name in another Airflow, a test system
+    perhaps, that works in the same client.
     """
-    ti = run.context["ti"]
-    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}/{ti.max_tries}/{number}"
+    ti, started = run.context["ti"], getattr(run.context["dag_run"], "start_date", None)
+    since = "" if started is None else f"/{started.timestamp()}"
+    return f"{ti.dag_id}/{ti.run_id}/{ti.task_id}/{ti.map_index}/{ti.max_tries}/{number}{since}"

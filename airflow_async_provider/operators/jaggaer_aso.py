@@ -27,7 +27,7 @@ from airflow_async_provider._metrics import count
 from airflow_async_provider.errors import JobExpiredError, ResultExpiredError, SubmitUnknownError
 from airflow_async_provider.hooks.jaggaer_aso import JaggaerAsoHook
 from airflow_async_provider.operators._base import WAIT_ARGUMENTS, AsyncJobOperator, ended_for_sure
-from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Submitted
+from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result, Submitted
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -198,12 +198,7 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
 
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Download, or start again when the file is gone."""
-        result = status.result
-        if run.stored is None and (
-            result is None
-            or result.url is None
-            or (result.expires_at is not None and result.expires_at - time.time() < SHORTEST_USEFUL_LIFE)
-        ):
+        if run.stored is None and self._is_gone(run, status.result):
             count("results_expired", system=run.handle.protocol, connection=self.hook.conn_id)
             return self._start_again(run, "its result URL has expired")
         record = run.record
@@ -212,6 +207,14 @@ class JaggaerAsoDownloadOperator(_JaggaerAsoOperator):
             return run.results.store(run.handle, status, since=record.started_at, **facts)
         except ResultExpiredError as e:
             return self._start_again(run, str(e))
+
+    def _is_gone(self, run: JobRun, result: Result | None) -> bool:
+        """Whether there is no use in opening the result; where nothing can be started anew, it is tried."""
+        if result is None or result.url is None:
+            return True
+        if result.expires_at is None or result.expires_at - time.time() >= SHORTEST_USEFUL_LIFE:
+            return False
+        return self.repeatable and run.record.restarts < self.max_restarts
 
     def _start_again(self, run: JobRun, why: str) -> Any:
         what = f"The result of the {run.handle.describe()} can no longer be fetched: {why}"

@@ -12,6 +12,7 @@ import asyncio
 import json
 import re
 import time
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -386,6 +387,22 @@ def test_without_memory_a_run_that_nobody_knows_any_more_is_not_started_again(ae
     with pytest.raises(JobExpiredError, match="reattach=False"):
         task.run()
     assert ae.journal.jobs_started == 1
+
+
+def test_without_memory_the_run_of_another_airflow_is_not_taken_up(ae):
+    """A test system has the same DAG, and a scheduled DAG run of the same name."""
+    theirs, ours = OldTask(object_name="JOBS.FOREVER"), OldTask(object_name="JOBS.FOREVER")
+    for task, second in ((theirs, 1), (ours, 2)):
+        task.context["dag_run"].start_date = datetime(2026, 11, 27, 0, 0, second, tzinfo=UTC)
+    theirs.start()
+    ours.context["ti"].try_number = 1  # its worker died before it started anything
+    deferral = ours.start()
+    assert ae.journal.jobs_started == 2
+    ae.finish_run()
+    assert ours.resume(deferral)["run_id"] == ae.run().run_id
+    # Each finds its own.
+    assert isinstance(theirs.start(), TaskDeferred)
+    assert ae.journal.jobs_started == 2
 
 
 @pytest.mark.parametrize("arguments", [{"reattach": False}, {"correlate": False}])

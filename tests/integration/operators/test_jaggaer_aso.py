@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import time
@@ -425,6 +426,45 @@ def test_a_post_is_not_prepared_again_at_all(aso: Aso, task: OneTask, tmp_path: 
     simulator.result_expires = 300
     assert task.run(download(tmp_path / "x", reattach=False, **POST))["bytes"] == 5000
     assert simulator.journal.jobs_started == 2
+
+
+@pytest.mark.parametrize("again", [POST, {"max_restarts": 0}])
+def test_the_last_second_of_a_result_is_used_where_nothing_can_be_prepared_again(
+    aso: Aso, task: OneTask, tmp_path: Path, again: dict[str, Any]
+) -> None:
+    simulator = aso(service="ches" if again is POST else "ees", processing_seconds=0, result_expires=300)
+    simulator.faults.add("status", "alter", update={"resultUrlExpiresInSeconds": 1}, times=None)
+    assert task.run(download(tmp_path / "x", **again))["bytes"] == 5000
+    assert simulator.journal.jobs_started == 1
+
+
+#: As signed URLs look: escapes of either case, reserved characters, an empty value, a plus.
+SIGNED = "/s/MTY%3d:22850/a+b=?sig=a%2Fb+c%3D&x=&y=1;2&z=%7e~"
+
+
+@pytest.mark.parametrize("content", [b"", gzip.compress(b"id,name\n" * 1000, mtime=0)])
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_status_url_with_a_query_goes_back_as_it_came(
+    server: Callable[..., ByteServer], task: OneTask, tmp_path: Path, content: bytes, deferrable: bool
+) -> None:
+    found = server()
+    finished = {"status": "completed", "resultUrl": found.origin + "/f.gz?X-Amz-Signature=s"}
+    answers = {
+        f"/{ITEMS}": status(202, json.dumps({"statusUrl": found.origin + SIGNED}).encode()),
+        SIGNED: status(200, json.dumps({**finished, "resultUrlExpiresInSeconds": 289}).encode()),
+        "/f.gz?X-Amz-Signature=s": content,
+    }
+    found.by_path = lambda target: answers.get(target, status(404))
+    found.headers = {"Content-Disposition": 'attachment; filename="../../items.csv"'}
+    found.steps += [status(202, json.dumps({"statusUrl": found.origin + SIGNED}).encode())]
+    found.steps += [status(200, b'{"status": "processing"}')]
+    result = task.run(download(tmp_path / "x", deferrable=deferrable))
+    assert (tmp_path / "x").read_bytes() == content
+    assert (result["bytes"], result["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    assert {r.target for r in found.requests} == set(answers)
+    # The result's address proves itself: nothing else goes there.
+    [fetched] = [r for r in found.requests if r.target.startswith("/f.gz")]
+    assert not {"authorization", "x-api-key"} & set(fetched.headers)
 
 
 def test_a_refusal_of_the_storage_counts_as_an_expiry(aso: Aso, task: OneTask, tmp_path: Path) -> None:
