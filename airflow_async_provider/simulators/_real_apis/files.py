@@ -3,7 +3,7 @@
 Pre-signed URLs: another origin that knows the file, refuses credentials, and wants its query byte for byte.
 
 The queries have the form of those of S3, Azure Storage and Google Cloud Storage; what they sign is not
-computed. A storage that verifies a signature is :mod:`airflow_async_provider.simulators.s3`.
+computed. A storage that verifies a signature is :mod:`airflow_async_provider.simulators._s3`.
 """
 
 from __future__ import annotations
