@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import logging
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from airflow_async_provider._download import DownloadRetryPolicy, HttpSource
+from airflow_async_provider._download import DownloadRetryPolicy, HttpSource, worker_thread
 from airflow_async_provider._download.limits import Bounds, DownloadLimits
 from airflow_async_provider._download.source.http_connection import UrlOpener
 from airflow_async_provider._transport.environment import CA_VARIABLES
@@ -371,7 +372,8 @@ def test_server_that_says_it_has_no_ranges_is_believed(server: ByteServer) -> No
     assert server.ranges == [None, None]
 
 
-def test_starting_over_after_a_change_works_once(server: ByteServer) -> None:
+def test_starting_over_after_a_change_works_once(server: ByteServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker_thread, "WORTH_A_THREAD", 1000)
     server.steps = [serve(cut=400_000), change(serve(), etag='"v2"', content=OTHER)]
     source = source_of(server)
     with pytest.raises(ResultChangedError):
@@ -381,6 +383,8 @@ def test_starting_over_after_a_change_works_once(server: ByteServer) -> None:
     assert source.sha256 == hashlib.sha256(OTHER).hexdigest()
     assert source.etag == '"v2"'
     assert not source.restart()
+    source.close()
+    assert "sha256" not in [thread.name for thread in threading.enumerate()]
 
 
 # -- refusals -----------------------------------------------------------------------------------------------
