@@ -58,7 +58,7 @@ def submit(
         if found is not None:
             hook.log.info("The answer to the submission was lost; found job %s.", found.shown_id)
             return Submitted(found)
-        if lost.http_status is None or lost.http_status == 504:
+        if _may_come_up(lost.http_status):
             raise SubmitUnknownError(
                 f"The submission was not answered: {lost} The remote knows no job of ours yet, but may "
                 "still start it. The next try of this task looks again before it submits anything.",
@@ -78,6 +78,14 @@ def submit(
             e.job = handle.shown_id  # it exists, although it cannot be watched
             raise
     return _send_further(hook, protocol, replace(submitted, handle=handle))
+
+
+def _may_come_up(status: int | None) -> bool:
+    """
+    Whether a job that is not there yet may still be started: nothing was answered, or by a gateway that had
+    passed the request on, or the remote said that it took it, but not which job it is.
+    """
+    return status is None or 200 <= status < 300 or status in (502, 504)
 
 
 def _send_further(hook: AsyncApiHook, protocol: JobProtocol, submitted: Submitted) -> Submitted:

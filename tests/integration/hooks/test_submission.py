@@ -136,7 +136,18 @@ def slow_in_the_middle(exchange: Exchange) -> None:
     slow(exchange)
 
 
-@pytest.mark.parametrize("step", [slow, slow_in_the_middle, status(504), hang_up()])
+@pytest.mark.parametrize(
+    "step",
+    [
+        slow,
+        slow_in_the_middle,
+        status(502),
+        status(504),
+        status(200, b"{}"),
+        status(202, b"<html>"),
+        hang_up(),
+    ],
+)
 def test_a_remote_that_does_not_answer_may_start_the_job_later_so_nothing_is_sent_again(
     server: Start, monkeypatch: pytest.MonkeyPatch, step: Any
 ) -> None:
