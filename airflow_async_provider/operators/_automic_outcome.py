@@ -27,7 +27,8 @@ class AutomicOutcome:
     What to do at the end of a run.
 
     :param on_not_run: what to do when Automic says that the run ended well without having run (inactive,
-        skipped, empty, timed out: 1910 to 1944): ``skip`` the task, ``success``, or ``fail``
+        skipped, empty, timed out: 1910 to 1944) or was rolled back (1904, 1905): ``skip`` the task,
+        ``success``, or ``fail``
     :param follow_restarts: when the run ended abnormally and was restarted in Automic by the time we look,
         wait for the restart, which is a run of its own
     :param fetch_reports: put the run's report into the task log ``on_failure``, ``always`` or ``never``

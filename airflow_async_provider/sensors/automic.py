@@ -25,7 +25,8 @@ class AutomicExecutionSensor(JobSensor):
     :param run_id: RunID, or what an ``AutomicExecuteOperator`` returned (``run_id=start.output``)
     :param conn_id: Airflow connection
     :param on_not_run: what to do when Automic says that the run ended well without having run (inactive,
-        skipped, empty, timed out: 1910 to 1944): ``skip`` the task, ``success``, or ``fail``
+        skipped, empty, timed out: 1910 to 1944) or was rolled back (1904, 1905): ``skip`` the task,
+        ``success``, or ``fail``
     :param on_blocked: when the run is blocked or held (1560 to 1564), so that neither an end nor a callback
         will come by itself: ``fail``; ``wait`` until it is resolved, or the deadline passes; or ``ask``
         a person in Airflow's UI (Airflow 3.3 and later)

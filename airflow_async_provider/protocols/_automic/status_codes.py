@@ -8,8 +8,9 @@ knows is still classed. The table below is only for words: where an answer has n
 the documentation. Its texts come from the vendor's own Java API samples and from third-party lists, since
 the tails of the vendor's tables could not be read; some differ between versions.
 
-Automic's ANY_OK includes runs that never did anything (inactive, skipped, empty, timed out: 1910 to 1944).
-Whether that is a success is the user's decision, so those have a state of their own.
+Automic's ANY_OK includes runs that never did anything (inactive, skipped, empty, timed out: 1910 to 1944)
+and runs that were rolled back (1904, 1905), whose work is undone. Whether that is a success is the user's
+decision, so those have a state of their own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ RANGES: tuple[tuple[int, int, JobState], ...] = (
     (1300, 1799, JobState.RUNNING),
     (1850, 1854, JobState.CANCELLED),
     (1800, 1899, JobState.FAILED),
+    (1904, 1905, JobState.NOT_RUN),
     (1910, 1944, JobState.NOT_RUN),
     (1900, 1999, JobState.SUCCEEDED),
 )

@@ -239,6 +239,19 @@ def test_a_run_that_did_not_run(ae, cls, name):
         outcome(object_name=name, on_not_run="fail").run()
 
 
+@pytest.mark.parametrize("code", [1904, 1905])
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_a_run_that_was_rolled_back_is_no_success(ae, code, deferrable):
+    ae.script(status=code)
+    with pytest.raises(AirflowSkipException, match=str(code)):
+        Task(object_name="JOBS.X", deferrable=deferrable).run()
+    ae.script(status=code)
+    with pytest.raises(JobNotRunError, match=str(code)):
+        Task(object_name="JOBS.X", on_not_run="fail").run()
+    ae.script(status=code)
+    assert Task(object_name="JOBS.X", on_not_run="success").run()["status"] == code
+
+
 def test_a_worker_that_died_does_not_start_a_skipped_run_again(ae):
     task = Task(object_name="JOBS.SKIPPED")
     assert isinstance(task.start(), TaskDeferred)
