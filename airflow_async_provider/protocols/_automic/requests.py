@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from airflow_async_provider.errors import ConfigurationError
@@ -29,6 +29,9 @@ _CLIENT = re.compile(r"\d{1,4}\Z", re.ASCII)
 _RUN_ID = re.compile(r"\d{1,20}\Z", re.ASCII)
 #: Members of ``once`` that are moments.
 _MOMENTS = frozenset({"execution_date_time", "use_logical_time"})
+
+#: Members of ``recurring`` that are days.
+_DAYS = frozenset({"start_date", "end_date"})
 
 _TIMESTAMP = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z\Z", re.ASCII)
 
@@ -161,7 +164,14 @@ def times_block(block: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The ``once`` or ``recurring`` member, with its moments in Automic's form."""
     if not block:
         return None
-    return {str(k): timestamp(v) if isinstance(v, datetime) or k in _MOMENTS else v for k, v in block.items()}
+    return {str(k): _member(str(k), v) for k, v in block.items()}
+
+
+def _member(name: str, value: Any) -> Any:
+    """A member of ``once`` or ``recurring``: days and moments in Automic's form, the rest as it is."""
+    if name in _DAYS and isinstance(value, date):  # a datetime is one, too
+        return value.strftime("%Y-%m-%d")
+    return timestamp(value) if isinstance(value, datetime) or name in _MOMENTS else value
 
 
 def callback_block(url: str, headers: Mapping[str, str] | None) -> dict[str, Any]:

@@ -129,6 +129,19 @@ def test_a_folder_copy_ends_by_its_signed_webhook(sap, airflow, try_, caplog, ca
     assert sap.journal.submits == 2
 
 
+@pytest.mark.parametrize(
+    "open_connectors_simulator",
+    [
+        {"signature_key": key, "seconds": 0.1, "plan": {"response": {"name": "Käse €"}}}
+        for key in ("Schlüssel € 日本", " spaces around ", "[no list", "c2VjcmV0Cg==", "with\nbreak")
+    ],
+    indirect=True,
+)
+def test_a_key_is_signed_with_as_it_is_written(sap, try_):
+    assert try_() == {"name": "Käse €"}
+    assert sap.journal.wait(lambda j: j.noted("webhook_accepted") == 2)
+
+
 @simulator(event_id_form="string", event_id_place="message")
 def test_the_id_may_be_text_and_stand_under_message(sap, try_):
     assert try_() == RESPONSE

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -305,6 +305,18 @@ def test_a_callback_needs_no_headers():
 def test_recurring_starts():
     body = body_of(execution_option="recurring", recurring={"execute_after": "PT5M"})
     assert body["recurring"] == {"execute_after": "PT5M"}
+
+
+@pytest.mark.parametrize(
+    "day", ["2026-11-27", date(2026, 11, 27), datetime(2026, 11, 27, 23, 30, tzinfo=UTC)]
+)
+def test_the_days_of_a_recurring_start(day):
+    block = {"start_date": day, "end_date": day, "execute_at": "08:45", "end_after_executions": 3}
+    body = body_of(execution_option="recurring", recurring=block)
+    days = {"start_date": "2026-11-27", "end_date": "2026-11-27"}
+    assert body["recurring"] == {**block, **days}
+    moments = body_of(execution_option="once", once={"execution_date_time": "2026-11-27T23:30:00+01:00"})
+    assert moments["once"] == {"execution_date_time": "2026-11-27T22:30:00Z"}
 
 
 @pytest.mark.parametrize(
