@@ -134,7 +134,7 @@ class JobSensor(BaseSensorOperator):
         if run is not None:
             run.kill()
 
-    # -- what a remote system adds, see _jobs.task.WatchingTask -----------------------------------------------
+    # -- what a remote system adds, see _jobs.task.WatchingTask ----------------------------------------------
 
     @cached_property
     def hook(self) -> AsyncApiHook:

@@ -37,6 +37,9 @@ DELIVERY_HEADER = "Elements-Webhook-Id"
 
 MAX_MESSAGE = 300
 
+#: A whole number as "Double" is written.
+_DOUBLE = re.compile(r"\A(\d+)\.0+\Z", re.ASCII)
+
 #: Words of a 429 that stands for a limit of size or time, and words of one that asks for patience. The texts
 #: themselves are not documented, so what fits neither counts as the latter, which is tried a bounded number
 #: of times.
@@ -52,7 +55,7 @@ def identifier(value: Any) -> str | None:
     An id as text, whether it came as number or as text; None when it is none.
 
     SAP turns long numbers into strings ("What's New in SAP Open Connectors", 2021-08-26) and documents the
-    id of bulk jobs as "Double", so 1028, "1028" and 1028.0 are the same id.
+    id of bulk jobs as "Double", so 1028, "1028", 1028.0 and "1028.0" are the same id.
     """
     if isinstance(value, bool):
         return None
@@ -61,7 +64,8 @@ def identifier(value: Any) -> str | None:
     if isinstance(value, int):
         return str(value) if abs(value) < 10**30 else None
     if isinstance(value, str) and 0 < len(value.strip()) <= 200 and value.strip().isprintable():
-        return value.strip()
+        text = value.strip()
+        return _DOUBLE.sub(r"\1", text)
     return None
 
 

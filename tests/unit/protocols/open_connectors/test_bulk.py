@@ -174,6 +174,12 @@ def test_an_answer_about_another_job_says_nothing_about_ours(named):
         PROTOCOL.read_status(HANDLE, answer(200, {"id": named, "jobStatus": "COMPLETED"}))
 
 
+@pytest.mark.parametrize("named", ["42114492", 42114492, 42114492.0, "42114492.0", None, {}])
+def test_our_own_id_may_be_dressed_otherwise(named):
+    status = PROTOCOL.read_status(HANDLE, answer(200, {"id": named, "jobStatus": "COMPLETED"}))
+    assert status.state is JobState.SUCCEEDED
+
+
 def test_an_unknown_word_is_running_and_not_understood():
     status = PROTOCOL.read_status(HANDLE, answer(200, {"jobStatus": "PAUSED"}))
     assert (status.state, status.recognised) == (JobState.RUNNING, False)
