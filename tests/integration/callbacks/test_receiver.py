@@ -79,6 +79,11 @@ def test_a_callback_wakes_its_task(world: World, where: str, method: str, counte
     assert counted == ["callback.woken", "callback.handling"]
 
 
+def test_what_is_not_authentic_is_counted_as_such(world: World, counted: list[str]) -> None:
+    assert world.task().post(ENDED, secret="of somebody else").status_code == 401
+    assert counted == ["callback.refused"]
+
+
 def test_within_the_settle_time_it_is_only_put_into_the_mailbox(world: World, counted: list[str]) -> None:
     task = world.task(deferred_for=2.0, settle=120.0)
 

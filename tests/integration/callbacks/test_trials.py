@@ -182,7 +182,7 @@ def test_a_confirm_page_answers_nothing_for_a_test(world: World) -> None:
 def test_a_source_is_tried_without_an_event(world: World) -> None:
     name = f"tried_{uuid.uuid4().hex[:8]}"
     make_asset(world, name)
-    pushed = make_source(world, name, payload={"order": "body.id"}, when=("body.id",))
+    pushed = make_source(world, name, payload={"order": "body.id"}, when=("body.id",), delivery_id="body.id")
     address = trials.new_address(world.url, pushed.source.name)
     task = world.task()
     headers = {"Content-Type": "application/json"}
@@ -192,6 +192,10 @@ def test_a_source_is_tried_without_an_event(world: World) -> None:
     assert post(task, address, {"other": 7}, headers=headers).json()["test"]["would"].startswith("be ignored")
     assert pushed.events() == []
     assert [row["outcome"] for row in pushed.record()] == ["test", "test"]
+    assert post(task, pushed.address, {"id": 7}, headers=headers).status_code == 200
+    assert len(pushed.events()) == 1
+    for body, would in (({"id": 7}, "be a duplicate"), ({"id": 8}, "make an event of each asset")):
+        assert post(task, address, body, headers=headers).json()["test"]["would"] == would
     unknown = make_source(world, f"unknown_{name}")
     told = post(task, trials.new_address(world.url, unknown.source.name), {}).json()["test"]
     assert "no DAG knows an asset" in told["would"]

@@ -50,6 +50,7 @@ def test_a_queue_says_which_triggerer_watches_and_makes_no_other_watcher(
         assert (here.queue, there.queue) == (None, "europe")
         assert caplog.text == ""
     else:
+        assert caplog.text.count("is ignored") == 1
         assert "'europe' is ignored" in caplog.text
 
 

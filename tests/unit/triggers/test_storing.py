@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._download.options import StoreOptions
-from airflow_async_provider.protocols import JobHandle, JobState, JobStatus
+from airflow_async_provider.protocols import HttpRequest, JobHandle, JobState, JobStatus, Result
 from airflow_async_provider.triggers import _storing
-from airflow_async_provider.triggers._storing import StoreRequest, in_reach, stored_result
+from airflow_async_provider.triggers._storing import StoreRequest, in_reach, stored_result, why_not
 
 
 class Held:
@@ -131,3 +131,28 @@ def test_a_connection_to_s3_has_one_client_for_a_while_that_gives_an_attempt_up_
     assert client("two") is not first
     monkeypatch.setattr(_storing, "CLIENT_LIFE", -1.0)
     assert client("one") is not first
+
+
+@pytest.mark.parametrize(
+    ("status", "why"),
+    [
+        ({"result": Result(url="https://a/x")}, ""),
+        ({"result": Result(value=[1])}, ""),
+        ({}, "no result with the status"),
+        ({"result": Result(url="https://a/x", is_status=True)}, "no result with the status"),
+        ({"result": Result(url="https://a/x"), "no_data": True}, "no result with the status"),
+        ({"result": Result(files=(Result(url="https://a/x"),))}, "several files or pages"),
+        ({"result": Result(url="https://a/x", paged=True)}, "several files or pages"),
+        ({"result": Result()}, "no longer offered"),
+        (
+            {"result": Result(url="https://a/x"), "result_request": HttpRequest("GET", "r")},
+            "another document says where",
+        ),
+    ],
+)
+def test_which_results_a_triggerer_does_not_store(status: dict[str, Any], why: str) -> None:
+    request = StoreRequest(destination="s3://bucket/key", options={})
+    handle = JobHandle("http_api", "7", 0.0, "https://a/s/7")
+    found = why_not(request, handle, JobStatus(JobState.SUCCEEDED, **status))
+    assert why in found
+    assert bool(found) is bool(why)
