@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from airflow_async_provider._jobs.airflow_exceptions import AirflowTaskTimeout
 from airflow_async_provider._jobs.memory import TaskMemory
 from airflow_async_provider._jobs.run import JobRun
 from airflow_async_provider._jobs.wait import deferred_here
@@ -220,3 +221,19 @@ def test_a_job_that_only_a_callback_tells_of_cannot_be_watched_by_another_task()
     with pytest.raises(ConfigurationError, match="cannot be asked for the open_connectors job 7"):
         JobRun(SmallTask(remote=remote), task.context).watch(told)
     assert not remote.asked
+
+
+@pytest.mark.parametrize("cancels", [True, False])
+def test_airflow_s_time_limit_cancels_and_forgets_a_job_where_it_may(cancels: bool) -> None:
+    class TooLong(SmallRemote):
+        def status(self, handle: JobHandle, *, tries: int = 5) -> JobStatus:
+            raise AirflowTaskTimeout
+
+    remote, task = TooLong(), OneTask()
+    with pytest.raises(AirflowTaskTimeout):
+        task.run(lambda: SmallTask(remote=remote, deferrable=False, cancel_on_kill=cancels))
+    assert remote.cancelled == (["7"] if cancels else [])
+    later = SmallRemote()
+    later.jobs, later.start = remote.jobs, remote.start  # type: ignore[method-assign] # it is the same system
+    deferral = task.begin(lambda: SmallTask(remote=later))
+    assert deferral.kwargs["run"]["handle"]["job_id"] == ("8" if cancels else "7")

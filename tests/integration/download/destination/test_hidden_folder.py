@@ -128,3 +128,29 @@ def test_a_folder_that_vanishes_is_made_again(tmp_path: Path, dir_fd: int) -> No
             os.close(fd)
             os.unlink(name, dir_fd=again.fd)
     assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize("takes", ["the lock", "the file"])
+def test_another_try_that_takes_a_new_file_for_left_over_keeps_it(
+    tmp_path: Path, dir_fd: int, monkeypatch: pytest.MonkeyPatch, takes: str
+) -> None:
+    lock, taken = hidden_folder.lock, []
+
+    def too_late(fd: int) -> bool:
+        if taken:
+            return lock(fd)
+        taken.extend(names(tmp_path / folder.name))
+        if takes == "the lock":
+            return False
+        (tmp_path / folder.name / taken[0]).unlink()
+        return lock(fd)
+
+    monkeypatch.setattr(hidden_folder, "lock", too_late)
+    with HiddenFolder(dir_fd, "file") as folder:
+        fd, name = folder.new_file()
+        assert taken
+        assert name not in taken
+        assert os.fstat(fd).st_nlink == 1
+        os.close(fd)
+        for left in names(tmp_path / folder.name):
+            os.unlink(left, dir_fd=folder.fd)
