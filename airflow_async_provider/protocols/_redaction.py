@@ -52,6 +52,12 @@ LOOKED_THROUGH = 16 * 1024
 #: Shorter words of a credential header (``Bearer``) are not looked for in answers.
 SHORTEST_SECRET = 7
 
+#: Longer ones are looked for in upper and lower case, too.
+LONG_SECRET = 16
+
+_ESCAPE = re.compile("%[0-9A-F]{2}")
+_URLSAFE = str.maketrans("+/", "-_")
+
 _NO_SECRETS = frozenset(
     {"accept", "accept-encoding", "content-type", "content-length", "user-agent", "prefer"}
 )
@@ -140,7 +146,9 @@ def _without_query(word: str) -> str:
 
 
 def without(body: bytes, secrets: tuple[bytes, ...]) -> bytes:
-    """The same bytes with ``***`` in place of the secrets."""
+    """The same bytes with ``***`` in place of the secrets, which stand in order of their length."""
+    if not secrets or len(body) < len(secrets[-1]):
+        return body
     for secret in secrets:
         if secret in body:
             body = body.replace(secret, b"***")
@@ -193,14 +201,27 @@ def _in_body(body: bytes) -> list[bytes]:
 
 
 def _spellings(secret: bytes) -> set[bytes]:
-    """As a server may write it: in a URL, in JSON, in HTML."""
+    """As a server may write it: in a URL, in JSON, in HTML, in base64, in other letters."""
     text = secret.decode("utf-8", "surrogateescape")
     in_json = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+    quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}
     other = {
         *in_json,
         *(spelled.replace("/", "\\/") for spelled in in_json),
         html.escape(text),
-        quote(secret, safe=""),
-        quote_plus(secret),
+        *quoted,
+        *(_ESCAPE.sub(lambda escape: escape.group().lower(), spelled) for spelled in quoted),
+        *_in_base64(secret),
     }
-    return {secret, *(spelled.encode("utf-8", "surrogateescape") for spelled in other)}
+    cases = {secret.lower(), secret.upper()} if len(secret) >= LONG_SECRET else set()
+    return {secret, *cases, *(spelled.encode("utf-8", "surrogateescape") for spelled in other)}
+
+
+def _in_base64(secret: bytes) -> set[str]:
+    """What is the same in each base64 of a text with the secret in it, whatever stands around it."""
+    found = set()
+    for before in range(3):
+        whole = base64.b64encode(bytes(before) + secret).decode()
+        certain = whole[-(-before * 4 // 3) : (before + len(secret)) * 8 // 6]
+        found |= {certain, certain.translate(_URLSAFE)}
+    return {spelled for spelled in found if len(spelled) >= SHORTEST_SECRET}

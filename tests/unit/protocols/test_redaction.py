@@ -6,6 +6,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from collections.abc import Iterator
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -85,6 +86,9 @@ def test_of_addresses_what_may_be_a_capability_is_left_out(text: str, safe: str)
         json.dumps(SECRET)[1:-1].replace("/", "\\/"),
         quote(SECRET, safe=""),
         quote_plus(SECRET),
+        quote(SECRET),
+        re.sub("%..", lambda escape: escape.group().lower(), quote(SECRET, safe="")),
+        SECRET.encode().upper().decode(),
         html.escape(SECRET),
     ],
 )
@@ -92,6 +96,18 @@ def test_what_was_sent_is_found_in_every_spelling(spelled: str) -> None:
     remember_sent(secrets_of({"Authorization": BASIC}))
     assert excerpt(f"<p>{spelled}</p>") == "<p>***</p>"
     assert one_line(f"<p>{spelled}</p>") == "<p>***</p>"
+
+
+@pytest.mark.parametrize("before", ["", "u:", "me:", '{"token": "'])
+@pytest.mark.parametrize("alphabet", ["standard", "URL"])
+def test_what_was_sent_is_found_in_base64(before: str, alphabet: str) -> None:
+    encode = base64.b64encode if alphabet == "standard" else base64.urlsafe_b64encode
+    secret = "s3cr3t/TOKEN+9f8e7d6c5b4a??>>"
+    remember_sent(secrets_of({"Authorization": f"Bearer {secret}"}))
+    shown = excerpt("you sent " + encode((before + secret + '"}').encode()).decode())
+    assert "***" in shown
+    left = re.sub(r"[^A-Za-z0-9+/]", "", shown.replace("you sent ", ""))
+    assert len(left) <= len(before) * 4 / 3 + 6, "what is left is what stands before and behind it"
 
 
 @pytest.mark.parametrize(
