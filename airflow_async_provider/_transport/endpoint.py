@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode
 from airflow_async_provider._transport.auth import Auth, NoAuth
 from airflow_async_provider._transport.reach import Reach, is_listed
 from airflow_async_provider._transport.session import Session
+from airflow_async_provider._transport.veil import revealed
 from airflow_async_provider._urls import follow, origin, port_of, split_url
 from airflow_async_provider.errors import ConfigurationError, OriginError
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
@@ -239,7 +240,7 @@ def prepare(endpoint: Endpoint, request: HttpRequest) -> WireRequest:
     :raises OriginError: an absolute URL whose host must not get the credentials
     :raises ConfigurationError: a body that is not JSON
     """
-    url = endpoint.resolve(request.url)
+    url = endpoint.resolve(revealed(request.url, endpoint))
     endpoint.check_origin(url, what="URL of the request")
     if request.params:
         query = urlencode(

@@ -17,6 +17,7 @@ from airflow_async_provider._transport.connections import connection_must_exist
 from airflow_async_provider._transport.endpoint import CachedRequest, Endpoint
 from airflow_async_provider._transport.retries import MAX_TRIES, with_retries
 from airflow_async_provider._transport.session import Session
+from airflow_async_provider._transport.veil import revealed, veiled
 from airflow_async_provider._urls import id_in, origin, split_url
 from airflow_async_provider.errors import (
     DescriptionError,
@@ -230,7 +231,7 @@ class AsyncApiHook(BaseHook):
         :raises JobElsewhereError: the connection points elsewhere now
         """
         address = self._location(as_handle(job), self.endpoint)
-        return "" if "…" in address else address
+        return "" if "…" in address or "~~" in address else address
 
     def job_address(self, job: JobHandle | Mapping[str, Any]) -> str:
         """
@@ -270,7 +271,11 @@ class AsyncApiHook(BaseHook):
         :raises SubmitError: the remote refused
         :raises SubmitUnknownError: a job may or may not exist and the remote does not know (yet)
         """
-        return submit(self, protocol, request, correlation_id=correlation_id)
+        submitted = submit(self, protocol, request, correlation_id=correlation_id)
+        url = submitted.handle.status_url
+        if url is None or (stored := veiled(url, self.endpoint)) == url:
+            return submitted
+        return replace(submitted, handle=replace(submitted.handle, status_url=stored))
 
     def look_up(self, protocol: JobProtocol, correlation_id: str | None) -> JobHandle | None:
         """
@@ -291,8 +296,9 @@ class AsyncApiHook(BaseHook):
         handle = as_handle(job)
         self._check_bound(handle, self.endpoint)
         protocol = protocol_of(handle)
-        read = partial(protocol.read_status, handle)
-        return self._ask(protocol.status(handle), read, tries=tries, unreadable=True)
+        read = partial(protocol.read_status, _whole(handle, self.endpoint))
+        status = self._ask(protocol.status(handle), read, tries=tries, unreadable=True)
+        return _storable(status, self.endpoint)
 
     async def astatus(self, job: JobHandle | Mapping[str, Any]) -> JobStatus:
         """
@@ -307,7 +313,8 @@ class AsyncApiHook(BaseHook):
         _, protocol, request = self._asked
         endpoint = await self.aendpoint()
         self._check_bound(handle, endpoint)
-        return protocol.read_status(handle, await self._acall_at(endpoint, request))
+        response = await self._acall_at(endpoint, request)
+        return _storable(protocol.read_status(_whole(handle, endpoint), response), endpoint)
 
     def result(self, job: JobHandle | Mapping[str, Any], status: JobStatus) -> Result | None:
         """
@@ -319,6 +326,7 @@ class AsyncApiHook(BaseHook):
         handle = as_handle(job)
         protocol = protocol_of(handle)
         self._check_bound(handle, self.endpoint)
+        handle = _whole(handle, self.endpoint)
         request, found = protocol.result_request(handle, status), status.result
         files: list[Result] = []
         waited = 0.0
@@ -392,6 +400,19 @@ class AsyncApiHook(BaseHook):
             return Cancellation(True, response.status)
 
         return self._ask(request, read)
+
+
+def _whole(handle: JobHandle, endpoint: Endpoint) -> JobHandle:
+    """The handle with its status URL as the remote has handed it out; not to be stored."""
+    url = handle.status_url
+    whole = url and revealed(url, endpoint)
+    return handle if whole == url else replace(handle, status_url=whole)
+
+
+def _storable(status: JobStatus, endpoint: Endpoint) -> JobStatus:
+    """The status, whose new status URL is stored with the job, without the connection's credentials in it."""
+    url = status.status_url
+    return replace(status, status_url=veiled(url, endpoint)) if url else status
 
 
 def _result_document(

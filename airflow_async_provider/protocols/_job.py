@@ -11,6 +11,7 @@ from typing import Any
 
 from airflow_async_provider._urls import id_in
 from airflow_async_provider.protocols._http_messages import HttpRequest
+from airflow_async_provider.protocols._redaction import one_line
 
 HANDLE_VERSION = 1
 
@@ -65,7 +66,7 @@ class JobHandle:
     @property
     def shown_id(self) -> str:
         """What a person quotes to the remote's support: its id, else the path of its status URL."""
-        return self.job_id if self.named or not self.status_url else id_in(self.status_url)
+        return self.job_id if self.named or not self.status_url else one_line(id_in(self.status_url), 2000)
 
     def describe(self, *, age: bool = True) -> str:
         """
