@@ -293,8 +293,8 @@ class ResultReader:
         many = len(templates) > 1 or any("[*]" in n for t in templates for n in t.names)
         urls: list[str] = []
         for template in templates:
-            if any(lookup(name) is None or lookup(name) == "" for name in template.names):
-                continue  # the remote says that there is no such file
+            if any(lookup(name) == "" for name in template.names):
+                continue  # the remote says that there is no such file, as with null
             if len(templates) > 1 and any(lookup(name) is MISSING for name in template.names):
                 continue
             for name in template.names:

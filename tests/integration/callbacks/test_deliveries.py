@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_async_provider._callbacks import airflow_internals as internals
-from airflow_async_provider._callbacks import deliveries
+from airflow_async_provider._callbacks import deliveries, doors
 from tests.support.callback_world import MUTE, World, world_fixture  # noqa: F401 - fixtures
 
 
@@ -28,6 +28,18 @@ def test_what_came_for_a_task_is_written_down_without_secret_and_body(world: Wor
     assert "geheimer" not in json.dumps(rows)
     assert task.address.secret not in json.dumps(rows)
     assert len(deliveries.last(1, task=where)) == 1
+
+
+def test_the_record_of_a_task_has_the_sender_s_id_unless_the_body_is_large(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    form: dict[str, Any] = {"protocol": "remote_job", "options": {}, "pollable": False, "keep_body": True}
+    task = world.task(**form)
+    assert task.post({"status": "running"}, headers={"webhook-id": "msg_1"}).status_code == 200
+    monkeypatch.setattr(doors, "MAX_READ_AGAIN", 10)
+    assert task.post({"status": "succeeded"}, headers={"webhook-id": "msg_2"}).status_code == 200
+    rows = deliveries.last(10, task={"dag_id": task.key.dag_id, "task_id": task.key.task_id})
+    assert [row.get("id") for row in rows] == [None, "msg_1"]
 
 
 def test_the_record_of_a_task_stays_small(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,6 +123,8 @@ def test_a_wrong_place_is_an_error(result: dict[str, Any]) -> None:
         ({"url": "output[*].url"}, {"output": []}),
         ({"url": "url"}, {"url": None}),
         ({"path": "f/{file}"}, {"file": None}),
+        ({"path": "f/{file}"}, {"file": ""}),
+        ({"path": ["f/{a}", "f/{b}/{c}"]}, {"a": "", "c": None}),
         ({"path": "f/{files[*]}"}, {"files": []}),
     ],
 )
