@@ -79,6 +79,15 @@ def test_a_word_that_no_operator_takes_is_reported_with_the_nearest_one() -> Non
 # -- how it waits
 
 
+@pytest.mark.parametrize("name", ["timeout", "poll_interval", "max_poll_interval", "max_outage", "linger"])
+def test_no_time_but_linger_may_be_nothing(name: str) -> None:
+    if name == "linger":
+        assert SmallTask(remote=SmallRemote(), linger=0).wait_settings().linger == 0
+        return
+    with pytest.raises(ConfigurationError, match=f"^{name} must be more than 0 seconds"):
+        SmallTask(remote=SmallRemote(), **{name: 0})
+
+
 def test_the_wait_is_as_the_arguments_say() -> None:
     task = SmallTask(
         remote=SmallRemote(), poll_interval=5, max_poll_interval=3, max_outage=7, timeout=9, linger=2
