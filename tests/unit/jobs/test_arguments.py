@@ -95,14 +95,14 @@ def test_a_dag_s_params_never_reach_the_remote(given: dict[str, Any] | None) -> 
         ({"timeout": float("inf")}, "timeout"),
         ({"timeout": "1h"}, "timeout"),
         ({"linger": -1}, "linger"),
-        ({"max_consecutive_errors": 0}, "max_consecutive_errors"),
+        ({"max_outage": 0}, "max_outage"),
     ],
 )
 def test_times_that_make_no_sense_are_reported_when_the_dag_is_parsed(
     wrong: dict[str, Any], about: str
 ) -> None:
-    with pytest.raises(ValueError, match=about):
-        JaggaerAsoSubmitOperator(task_id="t", endpoint="e/async", **wrong)
+    with pytest.raises(ConfigurationError, match=f"^{about} must be "):
+        JaggaerAsoDownloadOperator(task_id="t", endpoint="e/async", destination="/x", **wrong)
 
 
 def test_times_may_be_timedeltas_and_the_longest_pause_follows_the_first() -> None:
