@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Any, ClassVar, Literal, NoReturn
@@ -305,8 +306,8 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
 
     direction: ClassVar[str] = "upload"
     mending: ClassVar[str] = (
-        " The other records are in, so a retry sends nothing. To send a mended file, clear the task with "
-        "another source, or with reattach=False."
+        " What is in would be there twice, so a retry sends nothing. To send a mended file, clear the task "
+        "with another source, or with reattach=False."
     )
     template_fields: Sequence[str] = (
         "object_name",
@@ -367,9 +368,22 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
         """
         lost_start(f"sent {self.source} to {self.object_name}")
 
+    def interpret(self, status: JobStatus) -> JobStatus:
+        """As SAP says it; of an upload that broke off, what is in already is said, too."""
+        if status.state.ended and status.state is not JobState.SUCCEEDED and self._is_partly_in(status):
+            count = status.detail["record_count"]
+            hint = f"{count} records may be in already.{self.mending}"
+            return replace(status, message=f"{status.message or ''} {hint}".strip())
+        return status
+
     def may_start_again(self, status: JobStatus) -> bool:
-        """After SAP said that the job failed or was cancelled, a retry sends the file again."""
-        return ended_for_sure(status)
+        """After SAP said that the job failed or was cancelled with no record in, a retry sends the file."""
+        return ended_for_sure(status) and not self._is_partly_in(status)
+
+    def _is_partly_in(self, status: JobStatus) -> bool:
+        """Whether some records were written that the same file, sent once more, would write twice."""
+        upsert = str((self.metadata or {}).get("action", "")).strip().lower() == "upsert"
+        return bool(status.detail.get("record_count")) and not upsert
 
     def process_result(self, run: JobRun, status: JobStatus) -> Any:
         """Counts, unless too many records went wrong."""

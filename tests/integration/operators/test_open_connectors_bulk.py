@@ -322,6 +322,27 @@ def test_an_upload_of_unknown_fate_is_not_repeated_and_a_missing_file_is(
 
 
 @simulator(outcome="failed")
+@pytest.mark.parametrize("metadata", [None, {"action": "insert"}, {"action": "UPSERT"}])
+def test_an_upload_that_broke_off_half_way_is_sent_again_only_if_that_writes_nothing_twice(
+    sap: Any, airflow: PlayedAirflow, try_: Try, rows: Path, metadata: Any
+) -> None:
+    arguments = {"object_name": "accounts", "source": str(rows), "metadata": metadata}
+    sap.faults.add("status", "alter", update={"recordCount": 600}, times=None)
+    again = bool(metadata) and metadata["action"] == "UPSERT"
+    said = "ABORTED" if again else "600 records may be in already.*a retry sends nothing"
+    for tries in (1, 2):
+        with pytest.raises(JobFailedError, match=said):
+            try_(OpenConnectorsBulkUploadOperator, **arguments)
+        assert sap.journal.jobs_started == (tries if again else 1)
+        airflow.new_try()
+    # A person may clear the task, but has to say that it may be sent again.
+    airflow.clear()
+    sap.faults.clear()
+    sap.script(outcome="completed")
+    assert try_(OpenConnectorsBulkUploadOperator, **arguments, reattach=False)["records"] == 1001
+
+
+@simulator(outcome="failed")
 def test_a_failed_upload_may_be_sent_by_a_retry(
     sap: Any, airflow: PlayedAirflow, try_: Try, rows: Path
 ) -> None:
