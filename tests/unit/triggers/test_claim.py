@@ -59,6 +59,28 @@ def test_the_first_one_has_it_until_it_says_that_it_is_over(noted: Noted) -> Non
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("over", [True, False])
+def test_only_what_is_not_over_is_waited_for(
+    noted: Noted, monkeypatch: pytest.MonkeyPatch, over: bool
+) -> None:
+    waits: list[None] = []
+
+    async def lease_over() -> None:
+        waits.append(None)
+
+    monkeypatch.setattr(_claim, "lease_over", lease_over)
+
+    async def scene() -> None:
+        first = Claim(TASK, "job")
+        await first.take()
+        if over:
+            await first.release()  # it could not be stored
+        assert await Claim(TASK, "job").take() is None
+
+    asyncio.run(scene())
+    assert len(waits) == (0 if over else 1)
+
+
 def test_who_has_lost_it_stops(noted: Noted) -> None:
     async def scene() -> None:
         first, second = Claim(TASK, "job"), Claim(TASK, "job")
