@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,14 +67,11 @@ class ReturnedResult:
         return checked(handle, value, self.max_xcom_bytes)
 
     def _fetched(self, handle: JobHandle, status: JobStatus) -> Any:
-        source = stream_of(self.hook, handle, status)
         content = bytearray()
-        try:
+        with closing(stream_of(self.hook, handle, status)) as source:
             while block := source.read():
                 content += block
                 if len(content) > self.max_xcom_bytes:
                     raise too_large(handle, self.max_xcom_bytes)
-        finally:
-            source.close()
         headers = Headers({"Content-Type": source.content_type or ""})
         return body_value(HttpResponse(200, headers, bytes(content), time.time()))
