@@ -12,6 +12,7 @@ from airflow_async_provider.protocols._http.denying_names import (
     Kind,
     kind_of_count,
     kind_of_name,
+    names_counts,
     names_parts,
     names_state_of_part,
     tells_of_failures,
@@ -45,7 +46,7 @@ _TRUE: Final = words_set(
     "isaborted expired isexpired timedout istimedout hastimedout killed"
 )
 #: The same, of a job of which only a part was done.
-_PARTLY: Final = words_set("partial ispartial partialresult partialresults")
+_PARTLY: Final = words_set("ispartial partialresult partialresults")
 #: Numbers that are 0 when all is well.
 _CODES: Final = words_set("exitcode exitstatus returncode errorcode errcode")
 
@@ -57,13 +58,14 @@ _HTTP_CODES: Final = ("httpstatus", "httpstatuscode", "httpcode", "statuscode")
 
 #: Objects that hold the counts of a job.
 _COUNTERS: Final = words_set(
-    "stats statistics summary counts counters requestcounts totals metrics result results progress report "
-    "response meta output"
+    "requestcounts result results progress report response meta output details properties"
 )
 
 #: Objects that speak of the job, or hold its parts: a failed state in them is the job's own affair.
 _INNER: Final = words_set("job task run operation execution")
 _HOLDERS: Final = _INNER | {"entities"}
+#: Objects that may hold the counts of a job in an object of their own.
+_AROUND_COUNTS: Final = words_set("metadata meta result results details properties info attributes report")
 
 #: Lists of what a job has to tell, and the field of an element that says how bad it is.
 _MESSAGES: Final = words_set("messages diagnostics issues problems")
@@ -170,14 +172,19 @@ def _inside(name: str, value: Any, ignored: Collection[str]) -> list[Denial]:
 
 def _inside_object(name: str, value: dict[str, Any], ignored: Collection[str]) -> list[Denial]:
     bare, fields = plain(name), list(value.items())[:_MOST]
+    counters = bare in _COUNTERS or names_counts(name)
     found: list[Denial] = []
     google = bare == "metadata" and "@type" in value  # AIP-151
-    if (google or bare in _INNER | _COUNTERS) and (word := _failed_state(value) or _failed_type(value)):
+    if (google or counters or bare in _INNER) and (word := _failed_state(value) or _failed_type(value)):
         found.append(Denial(Kind.COUNT, f"{name}: {word}"))
-    for inner, count in fields if bare in _COUNTERS else ():
+    for inner, count in fields if counters else ():
         if inner not in ignored and (denied := _field(str(inner), count)):
             found.append(Denial(Kind.COUNT, f"{name}.{denied.text}"))
-    for inner, parts in fields if bare in _HOLDERS | _COUNTERS else ():
+    for inner, counts in fields if bare in _AROUND_COUNTS else ():
+        if isinstance(counts, dict) and names_counts(str(inner)):
+            more = _inside_object(str(inner), counts, ignored)
+            found += [Denial(d.kind, f"{name}.{d.text}") for d in more]
+    for inner, parts in fields if counters or bare in _HOLDERS else ():
         if isinstance(parts, list) and (bare in _HOLDERS or names_parts(str(inner)) is False):
             found += [Denial(d.kind, f"{name}.{d.text}") for d in _inside(str(inner), parts, ignored)]
     return found

@@ -77,6 +77,7 @@ _OF_A_PART: Final = words_set(
 _PARTS: Final = words_set(
     "items tasks jobs parts steps stages batches chunks shards children subtasks subjobs files activities"
 )
+_COUNTS: Final = words_set("stats statistics summary counts counters totals metrics")
 _OUTCOMES: Final = words_set("results entries responses outcomes")
 _OF_PARTS: Final = words_set(
     "sub child nested inner job task run batch step action item record request operation import export "
@@ -135,6 +136,13 @@ def tells_of_the_end(name: str) -> bool:
     """Whether a boolean of this name that is false says that the job has not ended: ``isJobFinished``."""
     words = set(words_of(name))
     return bool(words & _OVER) and words <= _OVER | _OF_THE_JOB | {"is", "has", "was"}
+
+
+@lru_cache(maxsize=1024)
+def names_counts(name: str) -> bool:
+    """Whether an object of this name holds the counts of a job: ``completionStats``."""
+    words = words_of(name)
+    return bool(words) and words[-1] in _COUNTS and not set(words) & _OF_OTHERS
 
 
 @lru_cache(maxsize=1024)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from airflow_async_provider.errors import (
     AuthenticationError,
+    DescriptionError,
     TransientError,
 )
 from airflow_async_provider.protocols._http.denials import refused
@@ -258,6 +259,13 @@ class MonitorReader:
             return self._sniffed(answer, words[0])
         if response.complete and self.profile.sniffs and self._says_wait(answer):
             return self._running(answer, Verdict(Meaning.RUNNING, str(response.status)))
+        if response.status == 201 and self._declared(201) is None and _says_nothing(response):
+            raise DescriptionError(
+                f"HTTP 201 for {self.job}: with neither body nor Location, that says neither that the job "
+                "runs nor that it has ended. Say which: outcome.http: {201: running} or {201: succeeded}.",
+                job=self.job,
+                http_status=response.status,
+            )
         self._no_login(response.url, response)
         if is_login_page(response):
             raise self._login(response)
@@ -416,3 +424,7 @@ class MonitorReader:
                 return False
             return was_redirected(asked, response)
         return was_redirected(self.handle.status_url or "", response)
+
+
+def _says_nothing(response: HttpResponse) -> bool:
+    return response.complete and not response.body.strip() and not response.headers.get("Location")

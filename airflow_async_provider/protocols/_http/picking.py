@@ -19,6 +19,9 @@ from airflow_async_provider.protocols._redaction import excerpt
 #: Objects whose ``id`` is that of a job.
 _JOBS = ("job", "task", "run", "operation", "execution", "export", "import", "report", "batch", "query")
 
+#: The end of a name, as ``export_uuid`` or ``taskUid``, under which the object itself calls its id.
+_UNIQUE = re.compile("(?i)(uuid|uid|guid|gid)$")
+
 
 def picked(poll: Poll, answer: Answer, job_id: str, *, job: str) -> Answer | None:
     """
@@ -94,14 +97,16 @@ def _id_places(description: Description) -> list[Place]:
 def _beside(state: Place, named: Place) -> list[Place]:
     """Where a field of the name stands in the objects around the state, ``id`` only in one of a job."""
     name = re.split(r"[./]", named.source)[-1]
+    unique = _UNIQUE.search(name)
+    names = [name, unique[0].lower()] if unique else [name]
     found: list[str] = []
     around = state.parent
     while around is not None and not around.many:
         if name != "id" or re.split(r"[./]", around.source)[-1].casefold() in _JOBS:
-            found.append(f"{around.source}.{name}")
+            found += [f"{around.source}.{one}" for one in names]
         around = around.parent
     if around is None and name != "id":
-        found.append(name)
+        found += names
     return [Place(path, path, None) for path in found]
 
 

@@ -167,7 +167,7 @@ def id_text(value: Any) -> str | None:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value) if abs(value) < 10**100 else ""
-    if isinstance(value, str) and 0 < len(value) <= 500 and value.isprintable():
+    if isinstance(value, str) and value.strip() and len(value) <= 500 and value.isprintable():
         return value
     return None
 

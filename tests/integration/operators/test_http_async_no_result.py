@@ -132,6 +132,8 @@ def test_an_answer_about_another_job_neither_succeeds_nor_fails_ours(
         {"entities": {"sub_jobs": [{"status": "FAIL"}]}},
         {"base_resp": {"status_code": 1004, "status_msg": "login fail"}},
         {"meta": {"httpStatus": "400 - Bad Request"}},
+        {"completionStats": {"successfulCount": "3", "failedCount": "2"}},
+        {"metadata": {"counters": {"TOTAL_ERRORS": 2}}},
     ],
 )
 def test_a_good_word_beside_one_that_denies_it_stores_nothing(

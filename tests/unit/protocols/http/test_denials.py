@@ -75,6 +75,9 @@ from airflow_async_provider.protocols._http.denying_names import Kind
         ({"diagnostics": [{"severity": "error", "detail": "x"}]}, Kind.ERROR),
         ({"inboundErrorDocumentCount": 2}, Kind.COUNT),
         ({"import_error": "no such file"}, Kind.ERROR),
+        ({"completionStats": {"successfulCount": "3", "failedCount": "2"}}, Kind.COUNT),
+        ({"metadata": {"counters": {"TOTAL_ROWS": 3, "TOTAL_ERRORS": 2}}}, Kind.COUNT),
+        ({"properties": {"succeededCount": 1, "failedCount": 2}}, Kind.COUNT),
         ({"chunks_cancelled": [2]}, Kind.COUNT),
         ({"is_partial": True}, Kind.COUNT),
         ({"hasFailedRows": True}, Kind.BOOLEAN),
@@ -144,6 +147,8 @@ def test_a_field_that_denies_a_success(field: dict[str, Any], kind: Kind) -> Non
         },
         {"items": [{"order_status": "cancelled"}], "result": {"items": [{"status": "failed"}]}},
         {"entities": {"rows": [{"status": "failed"}]}, "cancelledAt": 1700000000, "cancelled_orders": 3},
+        {"completionStats": {"failedCount": "0"}, "metadata": {"counters": {"TOTAL_ERRORS": 0}, "errors": 3}},
+        {"partial": True, "last_stats": {"failed": 3}},
         {"items": [{"error": "x"}], "metadata": {"state": "FAILED"}, "results": [{"error": None}, "failed"]},
     ],
 )

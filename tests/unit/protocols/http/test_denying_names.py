@@ -10,6 +10,7 @@ from airflow_async_provider.protocols._http.denying_names import (
     kind_of_count,
     kind_of_name,
     names_a_state,
+    names_counts,
     names_parts,
     names_state_of_part,
     tells_of_failures,
@@ -92,6 +93,11 @@ def test_a_boolean_may_tell_of_the_end(name: str, tells: bool) -> None:
 )
 def test_a_list_may_hold_the_parts_of_a_job(name: str, parts: bool | None) -> None:
     assert names_parts(name) is parts
+
+
+def test_an_object_may_hold_counts() -> None:
+    assert all(names_counts(n) for n in ("stats", "completionStats", "job_summary", "request_counts"))
+    assert not any(names_counts(n) for n in ("last_stats", "statsUrl", "account", ""))
 
 
 def test_states() -> None:

@@ -323,3 +323,16 @@ def test_a_condition_goes_before_the_status_code() -> None:
     assert profile.read_status(HANDLE, answer(200, {"position": 3})).state is JobState.RUNNING
     found = profile.read_status(HANDLE, answer(200, {"position": 0, "url": "https://api.example/f"}))
     assert found.state is JobState.SUCCEEDED
+
+
+def test_201_of_a_poll_that_says_nothing_is_no_result() -> None:
+    """Yandex's reports: 201 is "taken on", 202 "being made", 200 the report."""
+    repeated = {"start": {"status_url": "http:url"}, "poll": {"method": "POST"}}
+    handle = JobHandle("http_location", "d", 1.0, status_url="https://api.example/reports", named=False)
+    with pytest.raises(DescriptionError, match=r"outcome\.http: {201: running}"):
+        LocationProtocol(**repeated).read_status(handle, answer(201, b""))
+    described = LocationProtocol(**repeated, outcome={"http": {"201": "running"}})
+    assert described.read_status(handle, answer(201, b"")).state is JobState.RUNNING
+    declared = LocationProtocol(**repeated, outcome={"http": {"201": "succeeded"}})
+    assert declared.read_status(handle, answer(201, b"")).state is JobState.SUCCEEDED
+    assert LocationProtocol(**repeated).read_status(handle, answer(201, {"a": 1})).state is JobState.SUCCEEDED

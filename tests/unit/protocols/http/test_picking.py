@@ -115,6 +115,8 @@ def test_an_answer_about_another_job_says_nothing_about_ours(state: str) -> None
         ({"start": {"id": "runId"}, "outcome": {"state": "run.info.status"}},
          {"run": {"runId": "8", "info": DONE}, "rows": []}),
         ({"outcome": {"state": "job.status"}}, {"job": {**DONE, "id": "8"}, "rows": []}),
+        ({"start": {"id": "export_uuid"}}, {**DONE, "uuid": "8"}),
+        ({"start": {"id": "taskUid"}, "outcome": {"state": "task.status"}}, {"task": {**DONE, "uid": 8}}),
         ({"start": {"id": "job.uuid"}}, {**DONE, "uuid": "8"}),
         ({"start": {"id": "r[0].job.run_id"}, "outcome": {"state": "r[0].job.status"}},
          {"r": [{"job": {**DONE, "run_id": "8"}}], "rows": []}),

@@ -9,7 +9,13 @@ import pytest
 
 from airflow_async_provider.errors import DownloadError
 from airflow_async_provider.protocols import Headers, HttpResponse
-from airflow_async_provider.protocols._http.values import body_text, body_value, check_for_xcom, seconds_of
+from airflow_async_provider.protocols._http.values import (
+    body_text,
+    body_value,
+    check_for_xcom,
+    id_text,
+    seconds_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +61,18 @@ def test_text_is_decoded_as_the_answer_declares(body: bytes, kind: str, text: st
 )
 def test_seconds(value: Any, seconds: float | None) -> None:
     assert seconds_of(value) == seconds
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "\u00a0", "\n", "7\x00", True, False, None, 7.5, ["7"], {"id": 7}, "7" * 501]
+)
+def test_what_is_no_id(value: Any) -> None:
+    """A server may trim a blank: ``DELETE jobs/`` would be about all jobs."""
+    assert id_text(value) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [("7", "7"), (7, "7"), (0, "0"), ("a/b", "a/b"), ("j\u00f6b 7", "j\u00f6b 7")]
+)
+def test_what_is_an_id(value: Any, text: str) -> None:
+    assert id_text(value) == text
