@@ -12,8 +12,6 @@ import base64
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import ClassVar
 
 from airflow_async_provider.errors import RemoteError, TransientError, UnreadableAnswerError
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
@@ -64,19 +62,6 @@ def before_sending(error: RemoteError) -> RemoteError:
         http_status=error.http_status,
         request_id=error.request_id,
     )
-
-
-class NoAuth(Auth):
-    """No credentials at all."""
-
-    _NOTHING: ClassVar[Mapping[str, str]] = MappingProxyType({})
-
-    def headers(self) -> Mapping[str, str]:
-        """Nothing."""
-        return self._NOTHING
-
-    def __repr__(self) -> str:
-        return "NoAuth()"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import FrozenInstanceError, dataclass, field, fields, replace
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from airflow_async_provider._transport.auth import Auth, NoAuth
+from airflow_async_provider._transport.auth import Auth, StaticAuth
 from airflow_async_provider._transport.reach import Reach, is_listed
 from airflow_async_provider._transport.session import Session
 from airflow_async_provider._transport.veil import revealed
@@ -76,7 +76,7 @@ class Endpoint:
     """
 
     base_url: str
-    auth: Auth = field(default_factory=NoAuth)
+    auth: Auth = field(default_factory=lambda: StaticAuth({}))
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     allowed_hosts: frozenset[str] = frozenset()
     verify: bool | str = True

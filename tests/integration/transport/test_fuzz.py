@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from airflow_async_provider._jobs.messages import surely_not_started
 from airflow_async_provider._transport import triggerer, worker
-from airflow_async_provider._transport.auth import Auth, NoAuth
+from airflow_async_provider._transport.auth import Auth, StaticAuth
 from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider._transport.oauth import ClientCredentialsAuth
 from airflow_async_provider.errors import AnswerTooLargeError, AsyncJobError, RemoteError, TransientError
@@ -209,7 +209,7 @@ def outcome_of(client: str, server: RawServer, cases: list[Case]) -> dict[Case, 
         scripts.append(Script(data, piece=piece * (WAVE // len(piece)) if how == "flood" else piece))
         path = f"/endless/{client}/{CASES.index(case)}"
         server.scripts[path.encode()] = scripts[-1]
-        auth = tokens_from(server, path) if of == "token" else NoAuth()
+        auth = tokens_from(server, path) if of == "token" else StaticAuth({})
         remote = Endpoint(server.origin, auth=auth, timeout=SHORT)
         asked.append((remote, HttpRequest("GET", "x" if of == "token" else path[1:])))
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from airflow_async_provider._transport.auth import (
     Auth,
-    NoAuth,
     StaticAuth,
     basic,
     before_sending,
 )
+from airflow_async_provider._transport.endpoint import Endpoint
 from airflow_async_provider.errors import (
     AuthenticationError,
     TransientError,
@@ -26,9 +26,10 @@ from tests.support.token_client import answer, client
 
 
 def test_no_credentials_at_all() -> None:
-    assert NoAuth().headers() == {}
-    assert repr(NoAuth()) == "NoAuth()"
-    assert not NoAuth().reject({})
+    auth = Endpoint(base_url="https://remote.example").auth
+    assert auth.headers() == {}
+    assert auth.headers() is auth.headers()
+    assert not auth.reject({})
 
 
 def test_headers_that_never_change() -> None:
