@@ -30,26 +30,21 @@ CONFIRMATIONS = {
     "complete": "Go on as if a callback had said that the {} succeeded? [y/N] ",
 }
 
-Echo = Callable[[str], None]
 
-
-def run_jobs(arguments: Namespace, echo: Echo | None = None) -> int:
+def run_jobs(arguments: Namespace) -> int:
     """
     Run one of the commands.
 
-    :param echo: gets a line of text at a time; the standard output by default
     :return: the exit code
     """
-    echo = echo or _print
-    command = COMMANDS[arguments.command]
     try:
-        return command(Api(arguments), arguments, echo)
+        return COMMANDS[arguments.command](Api(arguments), arguments)
     except AsyncJobError as e:
         sys.stderr.write(f"error: {e}\n")
         return REFUSED
 
 
-def _list(api: Api, arguments: Namespace, echo: Echo) -> int:
+def _list(api: Api, arguments: Namespace) -> int:
     query = {
         n: getattr(arguments, n) for n in ("dag_id", "run_id", "task_id", "system", "search", "only", "sort")
     }
@@ -63,20 +58,20 @@ def _list(api: Api, arguments: Namespace, echo: Echo) -> int:
             break
         jobs += page["jobs"]
     if arguments.output == "json":
-        echo(json.dumps(jobs, indent=2))
+        _echo(json.dumps(jobs, indent=2))
         return DONE
     for line in table([COLUMNS, *(_cells(job, now) for job in jobs)]):
-        echo(line)
+        _echo(line)
     kinds = {"late": "past the deadline", "near": "due within an hour", "failing": "with failing polls"}
     need = [f"{tally[name]} {words}" for name, words in kinds.items() if tally.get(name)]
-    echo(", ".join([f"{len(jobs)} of {total} waiting jobs", *need]))
+    _echo(", ".join([f"{len(jobs)} of {total} waiting jobs", *need]))
     return DONE
 
 
-def _show(api: Api, arguments: Namespace, echo: Echo) -> int:
+def _show(api: Api, arguments: Namespace) -> int:
     job = _named(api, arguments)
     if arguments.output == "json":
-        echo(json.dumps(job, indent=2))
+        _echo(json.dumps(job, indent=2))
         return DONE
     now = job["now"]
     cells = dict(zip(COLUMNS, _cells(job, now), strict=True))
@@ -93,35 +88,35 @@ def _show(api: Api, arguments: Namespace, echo: Echo) -> int:
         "may be": ", ".join(job["actions"]) if job["may_act"] else None,
     }
     if not job["waits"]:
-        echo("This task does not wait for a remote job any more.")
+        _echo("This task does not wait for a remote job any more.")
     width = max(map(len, facts))
     for name, value in facts.items():
         if value not in (None, ""):
-            echo(f"{name:{width}}  {one_line(value, 500)}")
+            _echo(f"{name:{width}}  {one_line(value, 500)}")
     for event in job["timeline"]:
-        echo(f"{_moment(event.get('at'))}  {one_line(event.get('text', ''), 400)}")
+        _echo(f"{_moment(event.get('at'))}  {one_line(event.get('text', ''), 400)}")
     for one in job.get("deliveries", ()):
         what = f"delivery {one['number']}: {one.get('outcome')}, {one.get('bytes', 0)} bytes"
-        echo(f"{one['received_at']}  {what}")
+        _echo(f"{one['received_at']}  {what}")
     return DONE
 
 
-def _deliveries(api: Api, arguments: Namespace, echo: Echo) -> int:
+def _deliveries(api: Api, arguments: Namespace) -> int:
     query = {n: getattr(arguments, n) for n in ("dag_id", "run_id", "task_id", "map_index", "limit")}
     of_source = arguments.source is not None or arguments.all_sources
     source = "*" if arguments.all_sources else arguments.source
     found = api.get("deliveries", **query, source=source)["deliveries"]
     if arguments.output == "json":
-        echo(json.dumps(found, indent=2))
+        _echo(json.dumps(found, indent=2))
         return DONE
     about = ("source",) if of_source else ("dag_id", "task_id", "run_id", "map_index")
     columns = ("number", "received_at", *about, "outcome", "bytes", "id", "repeated", "assets", "by")
     for line in table([columns, *([cell(one.get(name)) for name in columns] for one in found)]):
-        echo(line)
+        _echo(line)
     return DONE
 
 
-def _test(api: Api, arguments: Namespace, echo: Echo) -> int:
+def _test(api: Api, arguments: Namespace) -> int:
     names = ("dag_id", "run_id", "task_id", "map_index", "source", "party")
     made = api.post("test-address", **{name: getattr(arguments, name) for name in names})
     headers = {"Authorization": made["authorization"], **dict(arguments.header)}
@@ -132,11 +127,11 @@ def _test(api: Api, arguments: Namespace, echo: Echo) -> int:
     status, answer = send(made["url"], headers, body)
     found = answer.get("test") or {"would": f"be answered with HTTP {status}"}
     if arguments.output == "json":
-        echo(json.dumps({"status": status, **found}, indent=2))
+        _echo(json.dumps({"status": status, **found}, indent=2))
     else:
         for name, value in found.items():
             shown = ", ".join(f"{n}: {v}" for n, v in value.items()) if isinstance(value, dict) else value
-            echo(f"{name.replace('_', ' '):10} {one_line(cell(shown), 500)}")
+            _echo(f"{name.replace('_', ' '):10} {one_line(cell(shown), 500)}")
     return DONE if status == 200 and "would" in found else REFUSED
 
 
@@ -145,20 +140,20 @@ def cell(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
-def _replay(api: Api, arguments: Namespace, echo: Echo) -> int:
+def _replay(api: Api, arguments: Namespace) -> int:
     detail = str(api.post(f"deliveries/{arguments.number}/replay").get("detail", ""))
-    echo(json.dumps({"detail": detail}) if arguments.output == "json" else detail)
+    _echo(json.dumps({"detail": detail}) if arguments.output == "json" else detail)
     return DONE
 
 
-def _act(api: Api, arguments: Namespace, echo: Echo) -> int:
+def _act(api: Api, arguments: Namespace) -> int:
     job = _named(api, arguments)
     if arguments.command in CONFIRMATIONS and not arguments.yes:
         what = one_line(f"{job.get('system')} job {job.get('job_id')} of {_task(job)}")
         if input(CONFIRMATIONS[arguments.command].format(what)).lower() != "y":
             return LEFT_ALONE
     detail = api.act(job, arguments.command, getattr(arguments, "value", None))
-    echo(json.dumps({"detail": detail}) if arguments.output == "json" else detail)
+    _echo(json.dumps({"detail": detail}) if arguments.output == "json" else detail)
     return DONE
 
 
@@ -236,7 +231,7 @@ def table(rows: Sequence[Sequence[str]], width: int = 60) -> list[str]:
     ]
 
 
-COMMANDS: Mapping[str, Callable[[Api, Namespace, Echo], int]] = {
+COMMANDS: Mapping[str, Callable[[Api, Namespace], int]] = {
     "list": _list,
     "show": _show,
     "poll": _act,
@@ -248,5 +243,5 @@ COMMANDS: Mapping[str, Callable[[Api, Namespace, Echo], int]] = {
 }
 
 
-def _print(line: str) -> None:
+def _echo(line: str) -> None:
     sys.stdout.write(line + "\n")

@@ -16,7 +16,7 @@ from airflow_async_provider._transport.endpoint import (
     MAX_STATUS_BYTES,
     MIN_POLL_INTERVAL,
 )
-from airflow_async_provider._urls import host_in_url, is_plain_base, path_of, split_url
+from airflow_async_provider._urls import host_in_url, is_plain_base, split_url
 from airflow_async_provider.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -333,8 +333,3 @@ def token_url_of(conn: Connection, extra: Mapping[str, Any], base: str) -> str:
             "client's credentials would travel in the clear."
         )
     return url
-
-
-def has_path(url: str) -> bool:
-    """Whether a base URL names a path."""
-    return bool(path_of(url).strip("/"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_async_provider._metadata.open_connectors import OPEN_CONNECTORS
 from airflow_async_provider._transport.auth import Auth, StaticAuth
 from airflow_async_provider._transport.endpoint import Endpoint
+from airflow_async_provider._urls import path_of
 from airflow_async_provider.errors import ConfigurationError
 from airflow_async_provider.hooks._connection import (
     COMMON_FIELDS,
@@ -17,7 +18,6 @@ from airflow_async_provider.hooks._connection import (
     check_names,
     common_settings,
     extra_of,
-    has_path,
     short_hash,
 )
 from airflow_async_provider.protocols._http_messages import HttpRequest
@@ -76,7 +76,7 @@ def endpoint_of(conn: Connection) -> OpenConnectorsEndpoint:
     extra = extra_of(conn)
     check_names(conn, extra, FIELDS)
     url = base_url(conn)
-    if not has_path(url):
+    if not path_of(url).strip("/"):
         url += BASE_PATH
     user = _secret(conn, extra, "user_secret")
     if user is None:
