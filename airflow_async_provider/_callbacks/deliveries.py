@@ -109,11 +109,6 @@ def is_repeated(session: Session, name: str, key: str) -> bool:
     return True
 
 
-def was_seen(session: Session, name: str, key: str) -> bool:
-    """Whether a delivery has made its events before; nothing is counted."""
-    return bool(key) and assets.find_log(session, f"{SOURCE_EVENT}{name}", MADE, f'"key":"{key}"') is not None
-
-
 def last(
     limit: int,
     *,

@@ -135,8 +135,8 @@ def try_out(source: Source, headers: Headers, body: bytes) -> tuple[str, list[st
     with internals.transaction() as session:
         found = [asset.name for asset in assets.lock_assets(session, source.assets_of(document))]
         key = _key(source, source.id_of(document), headers, body)
-        repeated = deliveries.was_seen(session, source.name, key)
-        session.rollback()
+        repeated = deliveries.is_repeated(session, source.name, key)
+        session.rollback()  # neither locked nor counted
     payload, truncated = source.payload_of(document)
     if not found:
         return "make no event: no DAG knows an asset of this name", source.assets_of(document), payload

@@ -27,7 +27,7 @@ from airflow_async_provider._callbacks.registration import (
 )
 from airflow_async_provider._page import airflow_internals as internals
 from airflow_async_provider._page.hint import actions_of
-from airflow_async_provider._polling.loop import BY_HAND, CANCEL, POLL, event_by_hand
+from airflow_async_provider._polling.loop import CANCEL, POLL, event_by_hand
 from airflow_async_provider.protocols._job import JobHandle
 from airflow_async_provider.protocols._redaction import one_line
 from airflow_async_provider.protocols._registry import PROTOCOLS
@@ -68,8 +68,9 @@ def possible(arguments: Mapping[str, Any]) -> list[str]:
 
     :param arguments: those of its trigger
     """
-    handle = _handle(arguments)
-    if handle is None:
+    try:
+        handle = JobHandle.from_dict(arguments.get("job"))
+    except ValueError:
         return []
     return actions_of(
         handle,
@@ -95,7 +96,7 @@ def act(task: TaskKey, wish: Wish) -> str:
         if wish.action not in possible(arguments):
             raise NotNowError(_why_not(wish.action, arguments))
         if wish.action != COMPLETE:
-            _resume(session, found, wish)
+            _resume(session, found, wish.by, wish.action, event_by_hand(wish.action, wish.by))
         internals.note_action(session, found, EVENTS[wish.action], wish.by)
         registration = receiver_internals.registration_of(session, task)
     if wish.action == COMPLETE:
@@ -131,9 +132,7 @@ def replay(task: TaskKey, by: str) -> str:
             raise NotNowError(
                 "The task has dealt with its last delivery and waits on: poll now, if it can be."
             )
-        note = {"trigger": found.trigger_id, "by": by, "wish": REPLAY}
-        receiver_internals.put_by_hand(session, found, as_stored(note))
-        receiver_internals.resume(session, found, delivery.to_event())
+        _resume(session, found, by, REPLAY, delivery.to_event())
         internals.note_action(session, found, REPLAYED, by)
     return "The task is resumed with the delivery, as if it had come just now."
 
@@ -158,10 +157,10 @@ def _waiting_arguments(found: Any) -> dict[str, Any]:
     return arguments
 
 
-def _resume(session: Session, found: Any, wish: Wish) -> None:
-    note = {"trigger": found.trigger_id, "by": wish.by, "wish": wish.action}
+def _resume(session: Session, found: Any, by: str, wish: str, event: dict[str, Any]) -> None:
+    note = {"trigger": found.trigger_id, "by": by, "wish": wish}
     receiver_internals.put_by_hand(session, found, as_stored(note))
-    receiver_internals.resume(session, found, event_by_hand(wish.action, wish.by))
+    receiver_internals.resume(session, found, event)
 
 
 def _complete(task: TaskKey, registration: Registration | None, wish: Wish) -> str:
@@ -187,13 +186,3 @@ def _why_not(action: str, arguments: Mapping[str, Any]) -> str:
     if action == CANCEL and not arguments.get("cancel_on_kill", True):
         return "This task may not cancel its job: cancel_on_kill is False."
     return "The remote system has no request for that."
-
-
-def _handle(arguments: Mapping[str, Any]) -> JobHandle | None:
-    try:
-        return JobHandle.from_dict(arguments.get("job"))
-    except ValueError:
-        return None
-
-
-__all__ = ["BY_HAND", "COMPLETE", "EVENTS", "NotNowError", "Wish", "act", "possible", "replay"]

@@ -83,11 +83,11 @@ def current_user() -> Any:
     return Depends(get_user)
 
 
-def authorized_dag_ids(user: Any, method: str = "GET") -> set[str]:
-    """The DAGs that a user may read, or change."""
+def authorized_dag_ids(user: Any) -> set[str]:
+    """The DAGs that a user may read."""
     from airflow.api_fastapi.app import get_auth_manager
 
-    found: set[str] = get_auth_manager().get_authorized_dag_ids(user=user, method=method)  # type: ignore[arg-type] # one of its literals
+    found: set[str] = get_auth_manager().get_authorized_dag_ids(user=user, method="GET")
     return found
 
 
