@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from airflow_async_provider._cli.jobs import echo
 from airflow_async_provider._urls import shown
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 from airflow_async_provider.hooks._descriptions import profile_of
@@ -20,8 +20,6 @@ from airflow_async_provider.protocols._base import JobProtocol
 from airflow_async_provider.protocols._http_messages import HttpRequest, HttpResponse
 from airflow_async_provider.protocols._job import JobHandle, JobState, JobStatus, Result
 from airflow_async_provider.protocols._redaction import excerpt, one_line
-
-Echo = Callable[[str], None]
 
 #: exit codes: the job succeeded, ended otherwise, could not be understood or reached, still runs
 SUCCEEDED, ENDED_OTHERWISE, NOT_RECOGNISED, STILL_RUNNING = 0, 1, 2, 3
@@ -39,29 +37,27 @@ OWN_CONN_ID = "async_provider_try"
 
 class TracedHook(HttpAsyncJobHook):
     """
-    The generic hook, which prints every exchange.
+    The generic hook, which prints every exchange; no credentials, no queries of addresses.
 
-    :param echo: gets a line of text at a time; no credentials, no queries of addresses
     :param length: characters of each body
     """
 
-    def __init__(self, conn_id: str, echo: Echo, *, length: int) -> None:
+    def __init__(self, conn_id: str, *, length: int) -> None:
         super().__init__(conn_id)
-        self._echo = echo
         self._length = length
 
     def call(self, request: HttpRequest) -> HttpResponse:
         """Send one request and print it with its response."""
         names = ", ".join(request.params or ())
         query = f"  (query: {names})" if names else ""
-        self._echo(f"> {request.method} {shown(self.endpoint.resolve(request.url))}{query}")
+        echo(f"> {request.method} {shown(self.endpoint.resolve(request.url))}{query}")
         body = json.dumps(request.json) if request.json is not None else request.body
         if body:
-            self._echo(f">   {excerpt(body, self._length)}")
+            echo(f">   {excerpt(body, self._length)}")
         response = super().call(request)
-        self._echo(f"< HTTP {response.status}{_headers(response)}")
+        echo(f"< HTTP {response.status}{_headers(response)}")
         if response.body:
-            self._echo(f"<   {excerpt(response.body, self._length)}")
+            echo(f"<   {excerpt(response.body, self._length)}")
         return response
 
 
@@ -71,35 +67,24 @@ def _headers(response: HttpResponse) -> str:
     return "".join(f", {text}" for text in shown_headers)
 
 
-def attempt(arguments: Namespace, echo: Echo) -> int:
+def run_try(arguments: Namespace) -> int:
     """
-    Run one job and print everything.
+    Run one job and write everything to the standard output.
 
     :param arguments: of the command line
-    :param echo: gets a line of text at a time
     :return: the exit code
     """
     conn_id = arguments.conn_id
     if arguments.connection:
         conn_id = OWN_CONN_ID
         os.environ[f"AIRFLOW_CONN_{OWN_CONN_ID.upper()}"] = arguments.connection
-    hook = TracedHook(conn_id, echo, length=arguments.excerpt)
+    hook = TracedHook(conn_id, length=arguments.excerpt)
     try:
         protocol = profile_of(_profile(arguments.profile), dict(arguments.option))
-        return _Attempt(hook, protocol, arguments, echo).run()
+        return _Attempt(hook, protocol, arguments).run()
     except AsyncJobError as e:
         echo(f"= error: {e}")
         return NOT_RECOGNISED
-
-
-def run_try(arguments: Namespace) -> int:
-    """Run one job and write everything to the standard output."""
-
-    def echo(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-
-    return attempt(arguments, echo)
 
 
 def _profile(text: str) -> str | Mapping[str, Any]:
@@ -115,11 +100,10 @@ def _profile(text: str) -> str | Mapping[str, Any]:
 class _Attempt:
     """One run of ``try``."""
 
-    def __init__(self, hook: TracedHook, protocol: JobProtocol, arguments: Namespace, echo: Echo) -> None:
+    def __init__(self, hook: TracedHook, protocol: JobProtocol, arguments: Namespace) -> None:
         self.hook = hook
         self.protocol = protocol
         self.arguments = arguments
-        self.echo = echo
         self.polls = 0
 
     def run(self) -> int:
@@ -135,13 +119,13 @@ class _Attempt:
         submitted = self.hook.submit(self.protocol, given.method, given.endpoint, **start)
         handle = submitted.handle
         where = f", asked at {self._shown(handle.status_url)}" if handle.status_url else ""
-        self.echo(f"= job {one_line(handle.shown_id)}{where}")
+        echo(f"= job {one_line(handle.shown_id)}{where}")
         if submitted.status is not None:
-            self.echo(read_as(submitted.status))
+            echo(read_as(submitted.status))
         try:
             return self._watch(handle, submitted.status)
         except KeyboardInterrupt:
-            self.echo("= interrupted; the job goes on at the remote")
+            echo("= interrupted; the job goes on at the remote")
             return STILL_RUNNING
 
     def _watch(self, handle: JobHandle, status: JobStatus | None) -> int:
@@ -149,22 +133,20 @@ class _Attempt:
         while status is None or not status.state.ended:
             if self.polls == self.arguments.cancel_after:
                 cancellation = self.hook.cancel(handle)
-                self.echo(f"= cancellation {'accepted' if cancellation else 'refused'}: {cancellation}")
+                echo(f"= cancellation {'accepted' if cancellation else 'refused'}: {cancellation}")
             if time.monotonic() >= end:
-                self.echo(
-                    f"= still running after {self.arguments.timeout:g} seconds; it goes on at the remote"
-                )
+                echo(f"= still running after {self.arguments.timeout:g} seconds; it goes on at the remote")
                 return STILL_RUNNING
             self._pause(status)
             status = self.hook.status(handle)
             self.polls += 1
-            self.echo(read_as(status))
+            echo(read_as(status))
             if status.status_url:
                 handle = replace(handle, status_url=status.status_url)
-                self.echo(f"= asked from now on at {self._shown(status.status_url)}")
+                echo(f"= asked from now on at {self._shown(status.status_url)}")
         if status.state is not JobState.SUCCEEDED:
             return ENDED_OTHERWISE
-        self.echo(f"= result: {described(self.hook.result(handle, status), no_data=status.no_data)}")
+        echo(f"= result: {described(self.hook.result(handle, status), no_data=status.no_data)}")
         return SUCCEEDED
 
     def _shown(self, url: str) -> str:

@@ -21,7 +21,7 @@ def run(arguments: Namespace) -> int:
     if arguments.command == "push-sources":
         from airflow_async_provider._cli.push import run_push
 
-        return run_push(arguments, arguments.action)
+        return run_push(arguments)
     if arguments.command == "try":
         from airflow_async_provider._cli.attempt import run_try
 

@@ -58,20 +58,20 @@ def _list(api: Api, arguments: Namespace) -> int:
             break
         jobs += page["jobs"]
     if arguments.output == "json":
-        _echo(json.dumps(jobs, indent=2))
+        echo(json.dumps(jobs, indent=2))
         return DONE
     for line in table([COLUMNS, *(_cells(job, now) for job in jobs)]):
-        _echo(line)
+        echo(line)
     kinds = {"late": "past the deadline", "near": "due within an hour", "failing": "with failing polls"}
     need = [f"{tally[name]} {words}" for name, words in kinds.items() if tally.get(name)]
-    _echo(", ".join([f"{len(jobs)} of {total} waiting jobs", *need]))
+    echo(", ".join([f"{len(jobs)} of {total} waiting jobs", *need]))
     return DONE
 
 
 def _show(api: Api, arguments: Namespace) -> int:
     job = _named(api, arguments)
     if arguments.output == "json":
-        _echo(json.dumps(job, indent=2))
+        echo(json.dumps(job, indent=2))
         return DONE
     now = job["now"]
     cells = dict(zip(COLUMNS, _cells(job, now), strict=True))
@@ -88,16 +88,16 @@ def _show(api: Api, arguments: Namespace) -> int:
         "may be": ", ".join(job["actions"]) if job["may_act"] else None,
     }
     if not job["waits"]:
-        _echo("This task does not wait for a remote job any more.")
+        echo("This task does not wait for a remote job any more.")
     width = max(map(len, facts))
     for name, value in facts.items():
         if value not in (None, ""):
-            _echo(f"{name:{width}}  {one_line(value, 500)}")
+            echo(f"{name:{width}}  {one_line(value, 500)}")
     for event in job["timeline"]:
-        _echo(f"{_moment(event.get('at'))}  {one_line(event.get('text', ''), 400)}")
+        echo(f"{_moment(event.get('at'))}  {one_line(event.get('text', ''), 400)}")
     for one in job.get("deliveries", ()):
         what = f"delivery {one['number']}: {one.get('outcome')}, {one.get('bytes', 0)} bytes"
-        _echo(f"{one['received_at']}  {what}")
+        echo(f"{one['received_at']}  {what}")
     return DONE
 
 
@@ -106,13 +106,9 @@ def _deliveries(api: Api, arguments: Namespace) -> int:
     of_source = arguments.source is not None or arguments.all_sources
     source = "*" if arguments.all_sources else arguments.source
     found = api.get("deliveries", **query, source=source)["deliveries"]
-    if arguments.output == "json":
-        _echo(json.dumps(found, indent=2))
-        return DONE
     about = ("source",) if of_source else ("dag_id", "task_id", "run_id", "map_index")
     columns = ("number", "received_at", *about, "outcome", "bytes", "id", "repeated", "assets", "by")
-    for line in table([columns, *([cell(one.get(name)) for name in columns] for one in found)]):
-        _echo(line)
+    show(found, arguments.output, columns)
     return DONE
 
 
@@ -127,22 +123,36 @@ def _test(api: Api, arguments: Namespace) -> int:
     status, answer = send(made["url"], headers, body)
     found = answer.get("test") or {"would": f"be answered with HTTP {status}"}
     if arguments.output == "json":
-        _echo(json.dumps({"status": status, **found}, indent=2))
+        echo(json.dumps({"status": status, **found}, indent=2))
     else:
         for name, value in found.items():
             shown = ", ".join(f"{n}: {v}" for n, v in value.items()) if isinstance(value, dict) else value
-            _echo(f"{name.replace('_', ' '):10} {one_line(cell(shown), 500)}")
+            echo(f"{name.replace('_', ' '):10} {one_line(_cell(shown), 500)}")
     return DONE if status == 200 and "would" in found else REFUSED
 
 
-def cell(value: Any) -> str:
-    """A value of the API as it stands in a table."""
+def show(found: Sequence[Mapping[str, Any]], output: str, columns: Sequence[str], width: int = 60) -> None:
+    """Print rows: as JSON, or these columns of them."""
+    if output == "json":
+        echo(json.dumps(found, indent=2))
+        return
+    for line in table([columns, *([_cell(one.get(name)) for name in columns] for one in found)], width):
+        echo(line)
+
+
+def echo(line: str) -> None:
+    """Write a line to the standard output, at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _cell(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)
 
 
 def _replay(api: Api, arguments: Namespace) -> int:
     detail = str(api.post(f"deliveries/{arguments.number}/replay").get("detail", ""))
-    _echo(json.dumps({"detail": detail}) if arguments.output == "json" else detail)
+    echo(json.dumps({"detail": detail}) if arguments.output == "json" else detail)
     return DONE
 
 
@@ -153,7 +163,7 @@ def _act(api: Api, arguments: Namespace) -> int:
         if input(CONFIRMATIONS[arguments.command].format(what)).lower() != "y":
             return LEFT_ALONE
     detail = api.act(job, arguments.command, getattr(arguments, "value", None))
-    _echo(json.dumps({"detail": detail}) if arguments.output == "json" else detail)
+    echo(json.dumps({"detail": detail}) if arguments.output == "json" else detail)
     return DONE
 
 
@@ -241,7 +251,3 @@ COMMANDS: Mapping[str, Callable[[Api, Namespace], int]] = {
     "replay": _replay,
     "test-delivery": _test,
 }
-
-
-def _echo(line: str) -> None:
-    sys.stdout.write(line + "\n")

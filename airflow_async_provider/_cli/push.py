@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from argparse import ArgumentTypeError, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,17 +18,16 @@ from airflow_async_provider._callbacks.address import CallbackAddress, hash_of, 
 from airflow_async_provider._callbacks.pushing import MAX_ADDRESSES
 from airflow_async_provider._callbacks.sources import CONNECTION_PREFIX, Source
 from airflow_async_provider._cli.arguments import scheme, secret
-from airflow_async_provider._cli.jobs import cell, table
+from airflow_async_provider._cli.jobs import echo, show
 from airflow_async_provider.errors import AsyncJobError, ConfigurationError
 
 DONE, REFUSED = 0, 1
 
 
-def run_push(arguments: Namespace, action: str) -> int:
+def run_push(arguments: Namespace) -> int:
     """
-    Run one command and write what it says to the standard output.
+    Run one command of ``push-sources`` and write what it says to the standard output.
 
-    :param action: a command of ``push-sources``
     :return: the exit code
     """
     commands: dict[str, Callable[[Namespace], int]] = {
@@ -42,9 +39,9 @@ def run_push(arguments: Namespace, action: str) -> int:
         "deliveries": deliveries,
     }
     try:
-        return commands[action](arguments)
+        return commands[arguments.action](arguments)
     except (AsyncJobError, ArgumentTypeError) as e:
-        _echo(f"error: {e}")
+        echo(f"error: {e}")
         return REFUSED
 
 
@@ -77,7 +74,8 @@ def list_sources(arguments: Namespace) -> int:
     """Show all sources."""
     with internals.transaction() as session:
         found = [_described(c) for c in assets.connections(session, CONNECTION_PREFIX)]
-    _show(found, arguments.output, ("name", "assets", "signature", "keys", "addresses", "team", "error"))
+    columns = ("name", "assets", "signature", "keys", "addresses", "team", "error")
+    show(found, arguments.output, columns, width=500)
     return DONE
 
 
@@ -93,8 +91,8 @@ def check(arguments: Namespace) -> int:
         reasons = {name: assets.unstarted_reason(session, [name]) for name in plain}
     problems += [f"{name}: {reason}" for name, reason in reasons.items() if reason]
     for problem in problems:
-        _echo(problem)
-    _echo("Deliveries start runs." if not problems else f"{len(problems)} problem(s).")
+        echo(problem)
+    echo("Deliveries start runs." if not problems else f"{len(problems)} problem(s).")
     return REFUSED if problems else DONE
 
 
@@ -105,7 +103,7 @@ def rotate(arguments: Namespace) -> int:
         keys = [secret(arguments.key), *source.keys] if arguments.key else list(source.keys)
         changed = replace(source, keys=tuple(keys[:1] if arguments.drop_old_keys else keys))
         _store(changed)
-        _echo(f"{len(changed.keys)} key(s) are good, the newest first.")
+        echo(f"{len(changed.keys)} key(s) are good, the newest first.")
         return DONE
     address = new_source_address(_base_url(arguments), source.name)
     changed = source.with_address(hash_of(address.secret), time.time(), max(0.0, arguments.grace))
@@ -118,7 +116,7 @@ def remove(arguments: Namespace) -> int:
     """Delete a source."""
     with internals.transaction() as session:
         found = assets.delete_connection(session, CONNECTION_PREFIX + arguments.name)
-    _echo("Removed." if found else f"error: there is no push source {arguments.name!r}")
+    echo("Removed." if found else f"error: there is no push source {arguments.name!r}")
     return DONE if found else REFUSED
 
 
@@ -129,11 +127,8 @@ def deliveries(arguments: Namespace) -> int:
     source = "" if arguments.all_sources else arguments.source
     found = record.last(arguments.limit, source=source, task=task)
     about = ("source",) if source is not None else ("dag_id", "task_id", "run_id", "map_index")
-    _show(
-        found,
-        arguments.output,
-        ("number", "received_at", *about, "outcome", "bytes", "id", "repeated", "assets"),
-    )
+    columns = ("number", "received_at", *about, "outcome", "bytes", "id", "repeated", "assets")
+    show(found, arguments.output, columns, width=500)
     return DONE
 
 
@@ -186,21 +181,9 @@ def _base_url(arguments: Namespace) -> str:
 
 
 def _echo_address(source: Source, address: CallbackAddress) -> None:
-    _echo(f"The address of {source.name}, which is shown this once:")
-    _echo("")
-    _echo(f"  {address.url_with_secret}")
-    _echo("")
-    _echo(f"or, for senders that set headers, {address.url}")
-    _echo(f"with the header  Authorization: {address.authorization}")
-
-
-def _show(found: list[dict[str, Any]], output: str, columns: Sequence[str]) -> None:
-    if output == "json":
-        _echo(json.dumps(found, indent=2))
-        return
-    for line in table([columns, *([cell(one.get(name)) for name in columns] for one in found)], width=500):
-        _echo(line)
-
-
-def _echo(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    echo(f"The address of {source.name}, which is shown this once:")
+    echo("")
+    echo(f"  {address.url_with_secret}")
+    echo("")
+    echo(f"or, for senders that set headers, {address.url}")
+    echo(f"with the header  Authorization: {address.authorization}")
