@@ -71,6 +71,11 @@ class TaskKey:
     attempt: str = ""
     party: int = -1
 
+    @property
+    def where(self) -> dict[str, Any]:
+        """What Airflow calls the task instance by, in any of its tries."""
+        return {name: getattr(self, name) for name in ("dag_id", "run_id", "task_id", "map_index")}
+
     def encode(self) -> str:
         """One path segment of unreserved characters."""
         identity = [self.dag_id, self.run_id, self.task_id, self.map_index]

@@ -52,16 +52,10 @@ def record_for_task(task: TaskKey, outcome: str, size: int, delivery_id: str) ->
 
     :raises Exception: what the database raises
     """
-    where: dict[str, Any] = {
-        "dag_id": task.dag_id,
-        "task_id": task.task_id,
-        "run_id": task.run_id,
-        "map_index": task.map_index,
-    }
     facts = _facts(outcome, size, delivery_id, attempt=task.attempt)
     with internals.transaction() as session:
-        assets.add_log(session, TASK_EVENT, TASK_OWNER, facts, **where)
-        assets.trim_logs(session, TASK_EVENT, TASK_OWNER, KEEP_TASK, **where)
+        assets.add_log(session, TASK_EVENT, TASK_OWNER, facts, **task.where)
+        assets.trim_logs(session, TASK_EVENT, TASK_OWNER, KEEP_TASK, **task.where)
 
 
 def record_for_source(name: str, outcome: str, size: int, delivery_id: str, team: str | None) -> None:

@@ -43,9 +43,9 @@ def expect(task: TaskKey, registration: Registration, *, empty: bool = True) -> 
     """
     from airflow.sdk.bases.xcom import BaseXCom
 
-    BaseXCom.set(key=REGISTRATION_KEY, value=registration.to_text(), **_where(task))
+    BaseXCom.set(key=REGISTRATION_KEY, value=registration.to_text(), **task.where)
     if empty:
-        BaseXCom.set(key=MAILBOX_KEY, value=EMPTY_MAILBOX, **_where(task))
+        BaseXCom.set(key=MAILBOX_KEY, value=EMPTY_MAILBOX, **task.where)
 
 
 def look(task: TaskKey, submission: str = "") -> Delivery | None:
@@ -57,7 +57,7 @@ def look(task: TaskKey, submission: str = "") -> Delivery | None:
     """
     from airflow.sdk.bases.xcom import BaseXCom
 
-    return delivery_for(submission, BaseXCom.get_one(key=MAILBOX_KEY, **_where(task)))
+    return delivery_for(submission, BaseXCom.get_one(key=MAILBOX_KEY, **task.where))
 
 
 async def alook(task: TaskKey, submission: str = "") -> Delivery | None:
@@ -78,7 +78,7 @@ def look_storing(task: TaskKey) -> Mapping[str, Any]:
     """The same, for the worker."""
     from airflow.sdk.bases.xcom import BaseXCom
 
-    return _noted(BaseXCom.get_one(key=STORING_KEY, **_where(task)))
+    return _noted(BaseXCom.get_one(key=STORING_KEY, **task.where))
 
 
 async def anote_storing(task: TaskKey, facts: Mapping[str, Any]) -> None:
@@ -87,21 +87,14 @@ async def anote_storing(task: TaskKey, facts: Mapping[str, Any]) -> None:
 
     :raises Exception: Airflow did not answer
     """
-    from airflow.sdk.bases.xcom import BaseXCom
-
-    if hasattr(BaseXCom, "aset"):  # Airflow >= 3.3
-        await BaseXCom.aset(key=STORING_KEY, value=as_stored(facts), **_where(task))
-        return
-    from asgiref.sync import sync_to_async
-
-    await sync_to_async(BaseXCom.set)(key=STORING_KEY, value=as_stored(facts), **_where(task))
+    await _acall("set", key=STORING_KEY, value=as_stored(facts), **task.where)
 
 
 def note_storing(task: TaskKey, facts: Mapping[str, Any]) -> None:
     """The same, for the worker."""
     from airflow.sdk.bases.xcom import BaseXCom
 
-    BaseXCom.set(key=STORING_KEY, value=as_stored(facts), **_where(task))
+    BaseXCom.set(key=STORING_KEY, value=as_stored(facts), **task.where)
 
 
 def _noted(stored: Any) -> Mapping[str, Any]:
@@ -120,15 +113,19 @@ async def was_resumed_by_hand(task: TaskKey, trigger_id: int | None) -> bool:
 
 
 async def _aget(key: str, task: TaskKey) -> Any:
+    return await _acall("get_one", key=key, **task.where)
+
+
+async def _acall(name: str, **given: Any) -> Any:
     from airflow.sdk.bases.xcom import BaseXCom
 
-    if hasattr(BaseXCom, "aget_one"):  # Airflow >= 3.3
-        return await BaseXCom.aget_one(key=key, **_where(task))
+    if (twin := getattr(BaseXCom, f"a{name}", None)) is not None:  # Airflow >= 3.3
+        return await twin(**given)
     # Not asyncio.to_thread: the supervisor's connection lives on this event loop, and in Airflow 3.1 the
     # call finds its way back to it only from a thread that asgiref has made.
     from asgiref.sync import sync_to_async
 
-    return await sync_to_async(BaseXCom.get_one)(key=key, **_where(task))
+    return await sync_to_async(getattr(BaseXCom, name))(**given)
 
 
 def show_map_index(name: str) -> None:
@@ -156,7 +153,7 @@ async def apush_return_value(task_instance: Any, value: Any, *, mapped_over: boo
     """
     from airflow.sdk.execution_time.xcom import XCom  # the configured backend: others read this value
 
-    push = partial(XCom.set, XCom.XCOM_RETURN_KEY, value, **_where(key_of(task_instance)))
+    push = partial(XCom.set, XCom.XCOM_RETURN_KEY, value, **key_of(task_instance).where)
     if mapped_over and (with_length := getattr(XCom, "_push", None)) is not None:  # Airflow >= 3.4
         push = partial(with_length, task_instance, XCom.XCOM_RETURN_KEY, value, mapped_length=len(value))
     elif mapped_over:
@@ -174,7 +171,7 @@ async def apush_link(task: TaskKey, key: str, address: str) -> None:
     """
     from airflow.sdk.bases.xcom import BaseXCom
 
-    await BaseXCom.aset(key=key, value=address, **_where(task))
+    await BaseXCom.aset(key=key, value=address, **task.where)
 
 
 def has_own_xcoms() -> bool:
@@ -197,7 +194,7 @@ def key_of(task_instance: Any) -> TaskKey:
         task_instance.dag_id,
         task_instance.run_id,
         task_instance.task_id,
-        _map_index(task_instance.map_index),
+        -1 if task_instance.map_index is None else task_instance.map_index,
         attempt_of(getattr(task_instance, "id", None)),
     )
 
@@ -219,19 +216,6 @@ async def is_still_deferred(task: TaskKey) -> bool:
 
     # Not asyncio.to_thread, see alook.
     return await sync_to_async(state_of_task)(task) == "deferred"
-
-
-def _map_index(value: int | None) -> int:
-    return -1 if value is None else value
-
-
-def _where(task: TaskKey) -> Mapping[str, Any]:
-    return {
-        "dag_id": task.dag_id,
-        "run_id": task.run_id,
-        "task_id": task.task_id,
-        "map_index": task.map_index,
-    }
 
 
 def state_of_task(task: TaskKey) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -71,13 +70,11 @@ class Bounds:
     Watches one download, or several that count together.
 
     :param limits: what is allowed
-    :param clock: monotonic seconds
     """
 
-    def __init__(self, limits: DownloadLimits, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: DownloadLimits) -> None:
         self.limits = limits
-        self._clock = clock
-        self._began = clock()
+        self._began = time.monotonic()
         self._lock = threading.Lock()
         self._bytes = 0
 
@@ -121,7 +118,7 @@ class Bounds:
         :raises ResultLimitError: it is over
         """
         maximum = self.limits.max_seconds
-        if maximum is not None and self._clock() - self._began > maximum:
+        if maximum is not None and time.monotonic() - self._began > maximum:
             raise ResultLimitError(
                 f"The result was not complete within max_result_seconds={maximum:g} ({duration(maximum)}): "
                 f"{size(self._bytes)} had come. Nothing was stored. Raise max_result_seconds if need be."
@@ -130,7 +127,7 @@ class Bounds:
     def left(self) -> float | None:
         """Seconds until the time is over, None for no end."""
         maximum = self.limits.max_seconds
-        return None if maximum is None else max(0.0, maximum - (self._clock() - self._began))
+        return None if maximum is None else max(0.0, maximum - (time.monotonic() - self._began))
 
 
 class Throughput:

@@ -88,7 +88,6 @@ class HttpSource(ByteSource):
         parallel: Parallel | None = None,
         expected: Expected | None = None,
         sleep: Callable[[float], object] | None = None,
-        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__()
         self.opener = UrlOpener(opener) if isinstance(opener, str) else opener
@@ -100,7 +99,6 @@ class HttpSource(ByteSource):
         self._stopped = threading.Event()
         self._sleep = self._stopped.wait if sleep is None else sleep
         self._throughput = Throughput(None)
-        self._clock = clock
         self._response: StreamResponse | None = None
         self._several: RangeReader | None = None
         self._chooser = Chooser(parallel or Parallel())
@@ -201,7 +199,7 @@ class HttpSource(ByteSource):
                 break
         unready = expected.look(beginning, whole=whole, headers=self.answer_headers, where=self.opener.where)
         if unready is not None:
-            asked = retry_after(Headers(self.answer_headers), self._clock())
+            asked = retry_after(Headers(self.answer_headers), time.time())
             self._await_ready(unready, asked)
             self._drop()
             self._started = False
@@ -226,7 +224,7 @@ class HttpSource(ByteSource):
             len(data),
             waited,
             left=None if self.length is None else self.length - offset,
-            time_left=None if self.expires_at is None else self.expires_at - self._clock(),
+            time_left=None if self.expires_at is None else self.expires_at - time.time(),
         )
         if slow:
             several = self._chooser.open(self.opener, etag=self.etag, start=offset, end=self.length)
@@ -274,13 +272,11 @@ class HttpSource(ByteSource):
                 self._pause(error.reason)
                 continue
             if response.status == 202 and not self.offset:
-                asked = retry_after(Headers(response.headers), self._clock())
+                asked = retry_after(Headers(response.headers), time.time())
                 response.body.close()
                 self._await_ready(f"{response.place}: HTTP 202", asked)
                 continue
-            refusal = read_refusal(
-                response, offset=self.offset, now=self._clock(), expires_at=self.expires_at
-            )
+            refusal = read_refusal(response, offset=self.offset, now=time.time(), expires_at=self.expires_at)
             if refusal.error is not None:
                 raise refusal.error
             if refusal.missing:

@@ -155,7 +155,6 @@ class UrlOpener:
         host may not fit the one that it redirects to
     :param proxy: proxy URL, None for the environment's
     :param timeout: seconds to connect, and seconds of silence
-    :param connections: how many connections may be kept, for parallel ranges
     :param reach: where the URL and its redirects may lead, None for anywhere
     :param cert: client certificates
     :param sender: keeps connections for several openers; None for one of its own
@@ -171,7 +170,6 @@ class UrlOpener:
         verify: Verify = True,
         proxy: str | None = None,
         timeout: tuple[float, float] = (10.0, 60.0),
-        connections: int = CONNECTIONS,
         reach: Reach | None = None,
         cert: Certificate | None = None,
         sender: Sender | None = None,
@@ -188,7 +186,7 @@ class UrlOpener:
         self._reach = reach
         self._cert = cert
         self._own_sender = sender is None
-        self._sender = sender or Sender(connections=connections, hosts=POOL_HOSTS)
+        self._sender = sender or Sender(connections=CONNECTIONS, hosts=POOL_HOSTS)
 
     def __repr__(self) -> str:
         return f"UrlOpener({self.where!r})"
