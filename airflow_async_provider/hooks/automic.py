@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from airflow_async_provider._metadata.automic import AUTOMIC
 from airflow_async_provider._transport.endpoint import Endpoint
@@ -25,9 +25,6 @@ from airflow_async_provider.protocols._automic.pagination import ExecutionWalk, 
 from airflow_async_provider.protocols._automic.protocol import AutomicProtocol
 from airflow_async_provider.protocols._job import Cancellation, JobHandle
 from airflow_async_provider.protocols._registry import protocol_of
-
-if TYPE_CHECKING:
-    from airflow.sdk import Connection
 
 #: How long a chain of restarts is followed at once.
 MAX_RESTARTS = 50
@@ -62,14 +59,7 @@ class AutomicHook(BatchedPolls):
     conn_type: ClassVar[str] = "automic"
     hook_name: ClassVar[str] = "Broadcom Automic"
 
-    @classmethod
-    def endpoint_from(cls, conn: Connection) -> AutomicEndpoint:
-        """
-        Base URL, credentials and client of the connection.
-
-        :raises ConfigurationError: something is missing or contradicts itself
-        """
-        return endpoint_of(conn)
+    endpoint_from = staticmethod(endpoint_of)
 
     @classmethod
     def origin_of(cls, endpoint: Endpoint) -> str:

@@ -72,14 +72,7 @@ class OpenConnectorsHook(AsyncApiHook):
     conn_type: ClassVar[str] = "sap_open_connectors"
     hook_name: ClassVar[str] = "SAP Open Connectors"
 
-    @classmethod
-    def endpoint_from(cls, conn: Connection) -> OpenConnectorsEndpoint:
-        """
-        Base URL and credentials of the connection.
-
-        :raises ConfigurationError: no host, no user secret, or a secret that cannot be one
-        """
-        return endpoint_of(conn)
+    endpoint_from = staticmethod(endpoint_of)
 
     @classmethod
     def signature_scheme(cls, conn: Connection) -> SignatureScheme | None:
