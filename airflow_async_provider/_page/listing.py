@@ -126,15 +126,14 @@ class Listing:
             .mappings()
             .first()
         )
-        if found is None or not (found["deferred"] == "deferred" or found["reported_at"]):
+        if found is None:
             return None
-        arguments = trigger_arguments(found["arguments"]) if found["arguments"] else {}
         waits = found["deferred"] == "deferred" and (found["classpath"] or "").startswith(OUR_TRIGGERS)
         if not waits and not found["reported_at"]:
             return None
-        shown = _shown({**found})
+        arguments = trigger_arguments(found["arguments"]) if found["arguments"] else {}
         return {
-            **shown,
+            **_shown({**found}),
             "waits": waits,
             "now": time.time(),
             "timeline": timeline_of(found.get("timeline")),

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from airflow_async_provider._transport.failures import chain_of, is_untrusted
 from airflow_async_provider.errors import (
     AsyncJobError,
     AuthenticationError,
@@ -44,10 +45,10 @@ def explain(error: AsyncJobError) -> str:
     if isinstance(error, AuthorizationError):
         return f"Rights: {error}"
     sentence = str(error) if str(error).endswith((".", "?")) else f"{error}."
-    reasons = list(_reasons(error))
-    if any(isinstance(reason, ssl.SSLCertVerificationError) for reason in reasons):
+    # The transport hides what its libraries raise, as their texts hold URLs; here only the kind is looked at.
+    if is_untrusted(error):
         return f"TLS: {sentence} To trust the certificate, set verify to the path of a CA file that knows it."
-    if any(isinstance(reason, ssl.SSLError) for reason in reasons):
+    if any(isinstance(reason, ssl.SSLError) for reason in chain_of(error)):
         return f"TLS: {sentence} Does the remote speak TLS at this port?"
     if isinstance(error, TransientError) and error.http_status is None:
         return (
@@ -55,17 +56,3 @@ def explain(error: AsyncJobError) -> str:
             "which may see another network than the workers and the triggerer."
         )
     return f"Answer: {error}"
-
-
-def _reasons(error: BaseException) -> Iterator[BaseException]:
-    """
-    What an error came from.
-
-    The transport hides what its libraries raise, as their texts hold URLs; here only the kind is looked at.
-    """
-    seen = 0
-    reason: BaseException | None = error
-    while reason is not None and seen < 20:
-        yield reason
-        reason = reason.__cause__ or reason.__context__
-        seen += 1
