@@ -60,7 +60,7 @@ class TaskKey:
     The task instance that a callback is for.
 
     :param attempt: UUID of the try in which the job was submitted, as 32 hexadecimal digits; empty where it
-        is not known, as in addresses that earlier versions of this package have made
+        is not known, as where a person names the task
     :param party: which of several parties the address was made for; -1 where there is one only
     """
 
@@ -164,9 +164,8 @@ def new_address(base_url: str, task: TaskKey) -> CallbackAddress:
     :param base_url: where Airflow's API server can be reached from the remote; may carry a path
     :raises ConfigurationError: it is not an http or https address, or holds credentials
     """
-    base_url = _checked(base_url)
     token = task.encode()
-    return CallbackAddress(f"{base_url.rstrip('/')}{PREFIX}{ROUTE}/{token}", _new_secret(token))
+    return CallbackAddress(f"{_beneath(base_url)}{ROUTE}/{token}", _new_secret(token))
 
 
 def new_source_address(base_url: str, name: str) -> CallbackAddress:
@@ -177,9 +176,7 @@ def new_source_address(base_url: str, name: str) -> CallbackAddress:
     :param name: of the source
     :raises ConfigurationError: it is not an http or https address, or holds credentials
     """
-    base_url = _checked(base_url)
-    url = f"{base_url.rstrip('/')}{PREFIX}{SOURCES}/{name}"
-    return CallbackAddress(url, _new_secret(source_proof(name)))
+    return CallbackAddress(f"{_beneath(base_url)}{SOURCES}/{name}", _new_secret(source_proof(name)))
 
 
 def source_proof(name: str) -> str:
@@ -235,7 +232,7 @@ def is_proven(keys: list[bytes], token: str, secret: str) -> bool:
     return any(fits)
 
 
-def _checked(base_url: str) -> str:
+def _beneath(base_url: str) -> str:
     base_url = base_url.strip()
     if not is_plain_base(base_url):
         # It is not quoted: it may be a password, which would then be in the log.
@@ -244,7 +241,7 @@ def _checked(base_url: str) -> str:
             "user, password, query and fragment). Give the address under which the remote reaches Airflow's "
             "API server."
         )
-    return base_url
+    return base_url.rstrip("/") + PREFIX
 
 
 def hash_of(secret: str) -> str:

@@ -9,9 +9,9 @@ every secret is compared with the hash that its task has registered. It says who
 
 * what cannot be a secret of ours is refused at once;
 * a secret with its proof goes to the fast lane;
-* any other goes to the slow lane. It may be authentic: made by a worker that does not share the key, or by an
-  earlier version. But after a number of refusals in a short time that lane is closed for a moment, and
-  answers 503 without asking the database.
+* any other goes to the slow lane. It may be authentic: made by a worker that does not share the key.
+  But after a number of refusals in a short time that lane is closed for a moment, and answers 503 without
+  asking the database.
 
 Refusals are slowed down when there are very many of them: someone who waits for each answer before the next
 try (as all HTTP clients do, on each of their connections) cannot take up the event loop then. That counts

@@ -189,7 +189,7 @@ def _live_row_of(task: TaskKey) -> tuple[Any, ...]:
     if not HAS_ATTEMPTS:  # not needed from Airflow 3.4 on
         return (*which, TI.map_index == task.map_index)
     live = TI.working_set.is_(true())
-    if not task.attempt:  # an address made before addresses named the try, and so before there were loops
+    if not task.attempt:  # a person has named the task, which is in no loop then
         from airflow.models.dynamic_region import (  # type: ignore[import-not-found] # since Airflow 3.4
             public_region_filter,
         )

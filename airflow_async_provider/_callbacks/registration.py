@@ -55,8 +55,26 @@ DEEPEST_VALUE = 200
 DEFAULT_MAX_BYTES = 1024 * 1024
 
 
+#: Fields that are left out of what is stored where they say nothing.
+_RARE = frozenset(
+    {"name", "parties", "needed", "page", "kept", "heartbeat", "progress", "alive_at", "by_party"}
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
+class _Stored:
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form with its version; of what is rare only what says something."""
+        values = {name: value for name, value in asdict(self).items() if value or name not in _RARE}
+        return {"version": VERSION, **values}
+
+    def to_text(self) -> str:
+        """The form in which it is stored, see :func:`as_stored`."""
+        return as_stored(self.to_dict())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration(_Stored):
     """
     One expected callback; plain data without secrets.
 
@@ -110,15 +128,6 @@ class Registration:
             return self.secret_hash if party < 0 else NO_HASH
         return self.parties[party][1] if 0 <= party < len(self.parties) else NO_HASH
 
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form with its version; of what was added later only what says something."""
-        values = {name: value for name, value in asdict(self).items() if value or name not in _ADDED}
-        return {"version": VERSION, **values}
-
-    def to_text(self) -> str:
-        """The form in which it is stored, see :func:`as_stored`."""
-        return as_stored(self.to_dict())
-
     @classmethod
     def from_dict(cls, value: Any) -> Registration | None:
         """Rebuild from :meth:`to_dict` or :meth:`to_text`; None for anything else; later keys are ignored."""
@@ -137,12 +146,6 @@ class Registration:
         return found if fits and _are_parties(found.parties) else None
 
 
-#: Fields that came later, left out of what is stored where they say nothing.
-_ADDED = frozenset(
-    {"name", "parties", "needed", "page", "kept", "heartbeat", "progress", "alive_at", "by_party"}
-)
-
-
 def _are_parties(value: Any) -> bool:
     pairs = value if isinstance(value, list | tuple) else [None]
     return all(
@@ -152,7 +155,7 @@ def _are_parties(value: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(_Stored):
     """
     An accepted callback in the mailbox.
 
@@ -187,15 +190,6 @@ class Delivery:
     progress: float | None = None
     alive_at: float = 0.0
     by_party: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form with its version; of what was added later only what says something."""
-        values = {name: value for name, value in asdict(self).items() if value or name not in _ADDED}
-        return {"version": VERSION, **values}
-
-    def to_text(self) -> str:
-        """The form in which it is stored, see :func:`as_stored`."""
-        return as_stored(self.to_dict())
 
     @classmethod
     def from_dict(cls, value: Any) -> Delivery | None:
