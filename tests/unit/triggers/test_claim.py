@@ -97,6 +97,18 @@ def test_who_has_lost_it_stops(noted: Noted) -> None:
     asyncio.run(scene())
 
 
+def test_airflow_is_not_asked_before_each_block(noted: Noted, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_claim, "LOOK_EVERY", 3600.0)
+
+    async def scene() -> None:
+        claim = Claim(TASK, "job")
+        await claim.take()
+        noted.facts["owner"] = "another"
+        await in_thread(claim.check)
+
+    asyncio.run(scene())
+
+
 def test_of_two_that_take_it_at_once_one_has_it(noted: Noted) -> None:
     async def scene() -> None:
         await Claim(TASK, "job").take()
