@@ -107,6 +107,14 @@ def test_test_connection(monkeypatch, ae, hook):
     for token in ("automic-token", "automic-token\n"):  # as it is pasted
         assert connect(monkeypatch, ae, login="", password=token, extra=bearer).test_connection()[0]
 
+    token = {"access_token": "automic-token", "token_type": "Bearer", "expires_in": 3600}
+    with running(steps=[status(200, json.dumps(token).encode())]) as provider:
+        credentials = {"login": "app-id", "password": "app-secret", "extra": {"token_url": provider.origin}}
+        by_client = connect(monkeypatch, ae, **credentials)
+        assert by_client.test_connection()[0]
+        assert by_client.execute("JOBS.OK").job_id == str(ae.run().run_id)
+    assert [r.method for r in provider.requests] == ["POST"]
+
     ok, message = connect(monkeypatch, ae, password="wrong").test_connection()
     assert not ok
     assert "401" in message
