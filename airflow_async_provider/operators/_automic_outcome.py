@@ -82,4 +82,11 @@ def facts_of(handle: JobHandle, status: JobStatus | None, *, via: str | None) ->
     """
     detail: Mapping[str, Any] = status.detail if status else {}
     names = ("status", "status_text", "start_time", "end_time", "runtime")
-    return {"run_id": int(handle.job_id), **{name: detail.get(name) for name in names}, "via": via}
+    return {
+        "run_id": int(handle.job_id),
+        **{name: detail.get(name) for name in names},
+        "via": via,
+        # by which a sensor knows that its connection leads to the same system
+        "conn_id": handle.conn_id,
+        "origin": handle.origin,
+    }

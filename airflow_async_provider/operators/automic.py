@@ -52,8 +52,9 @@ class AutomicExecuteOperator(AsyncJobOperator):
     a lost answer or a killed worker the run is looked for by it, deactivated runs included, before anything
     is started again. This works before Airflow 3.3, too.
 
-    Returns ``{"run_id", "status", "status_text", "start_time", "end_time", "runtime", "via"}``; times as
-    Automic says them, ``runtime`` in seconds, ``via`` is ``callback`` or ``poll`` (None without waiting).
+    Returns ``{"run_id", "status", "status_text", "start_time", "end_time", "runtime", "via", "conn_id",
+    "origin"}``; times as Automic says them, ``runtime`` in seconds, ``via`` is ``callback`` or ``poll`` (None
+    without waiting), ``origin`` the system and client of the run.
 
     :param object_name: name of the object
     :param inputs: PromptSet variables, names with their trailing ``#``; values are text, numbers, or lists of

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -22,7 +23,8 @@ class AutomicExecutionSensor(JobSensor):
     Fails with the error that the run's end stands for. It polls, as a callback can only be asked for at the
     start.
 
-    :param run_id: RunID, or what an ``AutomicExecuteOperator`` returned (``run_id=start.output``)
+    :param run_id: RunID, or what an ``AutomicExecuteOperator`` returned (``run_id=start.output``), or a job
+        handle as a dictionary; the latter two are looked for in their own system only
     :param conn_id: Airflow connection
     :param on_not_run: what to do when Automic says that the run ended well without having run (inactive,
         skipped, empty, timed out: 1910 to 1944) or was rolled back (1904, 1905): ``skip`` the task,
@@ -65,8 +67,13 @@ class AutomicExecutionSensor(JobSensor):
 
     def handle_to_watch(self) -> JobHandle:
         """The run."""
-        run_id = self.run_id.get("run_id", "") if isinstance(self.run_id, Mapping) else self.run_id
-        return self.hook.protocol(fail_on_blocked=self.on_blocked != "wait").handle(run_id, at=0.0)
+        protocol = self.hook.protocol(fail_on_blocked=self.on_blocked != "wait")
+        given = self.run_id
+        if not isinstance(given, Mapping):
+            return protocol.handle(given, at=0.0)
+        handle = protocol.handle(given.get("run_id") or given.get("job_id") or "", at=0.0)
+        # Run numbers are unique in one system only.
+        return replace(handle, conn_id=given.get("conn_id"), origin=given.get("origin"))
 
     def interpret(self, status: JobStatus) -> JobStatus:
         """A run that did not run is a good end, unless it fails the task."""

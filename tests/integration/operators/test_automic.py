@@ -29,6 +29,7 @@ from airflow_async_provider.errors import (
     ConfigurationError,
     JobBlockedError,
     JobCancelledError,
+    JobElsewhereError,
     JobExpiredError,
     JobFailedError,
     JobNotRunError,
@@ -40,6 +41,8 @@ from airflow_async_provider.hooks import _submission
 from airflow_async_provider.hooks.automic import AutomicHook
 from airflow_async_provider.operators.automic import AutomicExecuteOperator
 from airflow_async_provider.sensors.automic import AutomicExecutionSensor
+from airflow_async_provider.simulators.automic import AutomicSimulator
+from airflow_async_provider.simulators.frame import running
 
 pytest_plugins = ["airflow_async_provider.simulators.pytest_plugin"]
 
@@ -136,6 +139,8 @@ def test_a_run_that_ends_well(ae):
         "end_time": ae.run().record()["end_time"],
         "runtime": 0,
         "via": "poll",
+        "conn_id": "automic_default",
+        "origin": f"{ae.url} client 100",
     }
     body = ae.run().body
     assert body["queue"] == "FAST"
@@ -592,6 +597,8 @@ def test_starting_only(ae):
         "end_time": None,
         "runtime": None,
         "via": None,
+        "conn_id": "automic_default",
+        "origin": f"{ae.url} client 100",
     }
 
 
@@ -755,6 +762,27 @@ def test_the_sensor_waits_for_a_run_of_somebody_else(ae):
     for given in (run_id, str(run_id), f"{run_id:010}", started):
         value = Task(AutomicExecutionSensor, run_id=given).run()
         assert (value["run_id"], value["status"], value["via"]) == (run_id, 1900, "poll")
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+def test_the_sensor_looks_for_no_run_of_another_system(ae, monkeypatch, deferrable):
+    """Run numbers of two systems overlap, and a sensor's conn_id is easily forgotten."""
+    started = Task(object_name="JOBS.FAIL", wait=False).run()
+    handle = AutomicHook().execute("JOBS.FAIL").to_dict()
+    with running(AutomicSimulator()) as another:
+        monkeypatch.setenv("AIRFLOW_CONN_AUTOMIC_ANOTHER", json.dumps(another.airflow_connection()))
+        for given in (started, handle):
+            theirs = AutomicHook("automic_another").execute("JOBS.OK").job_id
+            assert theirs == str(given.get("run_id") or given.get("job_id"))
+            elsewhere = Task(
+                AutomicExecutionSensor, run_id=given, conn_id="automic_another", deferrable=deferrable
+            )
+            with pytest.raises(JobElsewhereError, match=r"automic_default.*automic_another"):
+                elsewhere.run()
+        assert another.journal.polls == 0
+    for given in (started, handle):
+        with pytest.raises(JobFailedError):
+            Task(AutomicExecutionSensor, run_id=given, deferrable=deferrable).run()
 
 
 def test_the_sensor_looks_once_before_it_defers(ae):

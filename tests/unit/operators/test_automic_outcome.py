@@ -115,11 +115,14 @@ def test_the_facts_of_a_run_are_automic_s_own() -> None:
         "start_time": None,
         "end_time": None,
         "via": "callback",
+        "conn_id": RUN.conn_id,
+        "origin": RUN.origin,
     }
 
 
 def test_where_nothing_was_waited_for_the_run_s_number_is_all_that_is_known() -> None:
     facts = facts_of(RUN, None, via=None)
     assert facts.pop("run_id") == 1000001
-    assert set(facts) == {"status", "status_text", "start_time", "end_time", "runtime", "via"}
+    names = {"status", "status_text", "start_time", "end_time", "runtime", "via", "conn_id", "origin"}
+    assert set(facts) == names
     assert set(facts.values()) == {None}
