@@ -154,3 +154,11 @@ def test_another_try_that_takes_a_new_file_for_left_over_keeps_it(
         os.close(fd)
         for left in names(tmp_path / folder.name):
             os.unlink(left, dir_fd=folder.fd)
+
+
+def test_it_keeps_no_descriptor(tmp_path: Path, dir_fd: int) -> None:
+    with HiddenFolder(dir_fd, "file") as folder:
+        fd = folder.fd
+        os.fstat(fd)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(fd)
