@@ -11,8 +11,10 @@ from urllib.parse import quote
 
 import pytest
 
-from airflow_async_provider.errors import JobFailedError
+from airflow_async_provider.errors import DescriptionError, JobFailedError, OriginError
+from airflow_async_provider.hooks.http_async import HttpAsyncJobHook
 from airflow_async_provider.operators.http_async import HttpAsyncJobOperator
+from airflow_async_provider.protocols._http.status_field import StatusFieldProtocol
 from tests.support.byte_server import ByteServer, running, status
 from tests.support.one_task import OneTask
 
@@ -92,3 +94,29 @@ def test_an_error_does_not_show_it_either(server: ByteServer, caplog: pytest.Log
     shown = f"{raised.value!r} {raised.value.job} {caplog.text}"
     assert "TOKEN" not in shown
     assert OTHER not in shown
+
+
+def test_an_answer_without_a_state_is_not_taken_for_that_of_a_redirect(server: ByteServer) -> None:
+    """The URL that was asked is compared with the one of the job as the remote knows it."""
+    server.steps = [
+        answer({"statusUrl": f"{server.origin}/k/{SECRET}/jobs/7"}, 202),
+        *[answer({"result": {"rows": 3}})] * 3,
+    ]
+    with pytest.raises(DescriptionError, match="no status word"):
+        run(OneTask())
+
+
+def test_a_status_url_elsewhere_is_refused_without_showing_it(server: ByteServer) -> None:
+    server.steps = [answer({"statusUrl": f"http://other.example/k/{SECRET}/jobs/7"}, 202)]
+    with pytest.raises(OriginError) as raised:
+        run(OneTask())
+    assert "TOKEN" not in f"{raised.value!r} {raised.value.job}"
+    assert len(server.requests) == 1
+
+
+def test_a_link_with_a_mark_in_it_leads_nowhere_and_is_none(server: ByteServer) -> None:
+    server.steps = [answer({"statusUrl": f"{server.origin}/k/{SECRET}/jobs/7"}, 202)]
+    hook = HttpAsyncJobHook("remote")
+    handle = hook.submit(StatusFieldProtocol(), "POST", "jobs").handle
+    assert hook.job_url(handle) == ""
+    assert hook.job_address(handle) == f"{server.origin}/k/~~authorization.token.plain~~/jobs/7"

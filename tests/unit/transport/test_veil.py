@@ -62,3 +62,9 @@ def test_a_connection_without_the_credential_is_an_error_that_names_its_header()
     with pytest.raises(ConfigurationError, match="header 'x-api-key'") as raised:
         revealed(stored, endpoint())
     assert SECRET not in str(raised.value)
+
+
+def test_of_two_credentials_the_longer_one_is_looked_for_first() -> None:
+    remote = endpoint("Bearer x", **{"X-Key": "abcdefgh", "X-Token": "abcdefgh12345678"})
+    stored = veiled("https://api.example/abcdefgh12345678/abcdefgh/7", remote)
+    assert stored == "https://api.example/~~x-token.all.plain~~/~~x-key.all.plain~~/7"
