@@ -67,7 +67,10 @@ def read_state(answer: Mapping[str, Any]) -> JobStatus:
         counts = [c for c in (_count(answer.get(s)) for s in spellings) if c is not None]
         if counts:
             detail[name] = max(counts)
-    status_message = answer.get("statusMessage") or answer.get("message")
+    error = answer.get("error") if state is JobState.SUCCEEDED else None
+    if error:
+        state = JobState.FAILED  # in the vendor's samples, an error is a failure
+    status_message = str(error) if error else answer.get("statusMessage") or answer.get("message")
     return JobStatus(
         state or JobState.RUNNING,
         remote_status=excerpt(word, 80),

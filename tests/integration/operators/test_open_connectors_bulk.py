@@ -172,6 +172,14 @@ def test_failed_records_count_in_whichever_spelling_they_are(sap: Any, try_: Try
         try_(OpenConnectorsBulkDownloadOperator, **DOWNLOAD, destination=str(tmp_path / "c"))
 
 
+@simulator()
+def test_an_error_beside_completed_fails_the_task(sap: Any, try_: Try, tmp_path: Path) -> None:
+    sap.faults.add("status", "alter", update={"error": "The provider broke off"}, times=None)
+    with pytest.raises(JobFailedError, match="The provider broke off"):
+        try_(OpenConnectorsBulkDownloadOperator, **DOWNLOAD, destination=str(tmp_path / "c"))
+    assert not (tmp_path / "c").exists()
+
+
 @simulator(outcome="failed")
 def test_the_status_of_another_job_is_no_end_of_ours(sap: Any, try_: Try, tmp_path: Path) -> None:
     sap.faults.add("status", "alter", update={"id": 1, "jobStatus": "COMPLETED"}, times=3)

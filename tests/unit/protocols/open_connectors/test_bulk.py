@@ -209,6 +209,22 @@ def test_counts_that_are_none_are_left_out():
     assert (status.detail, status.message, status.retry_after) == ({}, None, 9.0)
 
 
+@pytest.mark.parametrize("error", ["broken", {"message": "broken"}, ["broken"]])
+def test_an_error_beside_completed_is_a_failure(error):
+    said = {"jobStatus": "COMPLETED", "statusMessage": "fine", "error": error}
+    status = PROTOCOL.read_status(HANDLE, answer(200, said))
+    assert (status.state, status.result) == (JobState.FAILED, None)
+    assert "broken" in (status.message or "")
+
+
+@pytest.mark.parametrize("error", [None, "", {}, [], 0, False])
+def test_no_error_beside_completed_is_none(error):
+    status = PROTOCOL.read_status(HANDLE, answer(200, {"jobStatus": "COMPLETED", "error": error}))
+    assert status.state is JobState.SUCCEEDED
+    running = PROTOCOL.read_status(HANDLE, answer(200, {"jobStatus": "RUNNING", "error": "one record"}))
+    assert running.state is JobState.RUNNING
+
+
 def test_a_finished_download_says_where_its_file_is():
     result = PROTOCOL.read_status(HANDLE, answer(200, {"jobStatus": "COMPLETED"})).result
     assert result is not None
