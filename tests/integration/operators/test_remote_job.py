@@ -391,6 +391,18 @@ def test_a_poll_that_fails_for_too_long_is_an_error_and_a_retry_goes_on(
     assert len(started) == 1
 
 
+def test_a_poll_that_fails_now_and_then_is_repeated(airflow: PlayedAirflow, try_: Any) -> None:
+    answers = ["no", None, "no", "no", "succeeded"]
+
+    def poll(job: RemoteJob) -> Any:
+        if (said := answers.pop(0)) == "no":
+            raise ConnectionError("nobody there")
+        return said
+
+    assert try_(lambda: "j", poll=poll, callback=False, worker_poll_interval=0.05) is None
+    assert answers == []
+
+
 def test_done_ask_is_asked_at_once(airflow: PlayedAirflow, try_: Any) -> None:
     asked: list[RemoteJob] = []
 

@@ -130,3 +130,10 @@ def test_a_file_that_says_that_it_has_failed_is_no_file(said: dict[str, Any]) ->
     with pytest.raises(DescriptionError, match=r"1 of 2 files say .*outcome\.partial: succeeded"):
         poll(options, body)
     assert poll({**options, "outcome": {"partial": "succeeded"}}, body).result is not None
+
+
+@pytest.mark.parametrize(
+    "body", [{"items": [{"rows": [1]}]}, {"items": None}, {"items": "x"}, {"other": 1}, []]
+)
+def test_where_the_place_is_not_there_nothing_is_incomplete(body: Any) -> None:
+    whole(Answer(answer(body)), Place.parse("items.rows[*].id", "x"), job="j", what="rows", unless="")
