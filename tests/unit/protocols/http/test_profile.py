@@ -603,3 +603,10 @@ def test_names_are_unique_and_a_users_own_class_is_called_by_its_path() -> None:
 def test_a_cancellation_that_is_refused_in_a_2xx_is_none(said: Any, accepted: bool) -> None:
     response = answer(200, said)
     assert LocationProtocol().read_cancel(job(LocationProtocol()), response) is accepted
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_an_empty_201_of_the_monitor_is_no_success(profile: type[HttpProfile]) -> None:
+    made = profile()
+    with pytest.raises((DescriptionError, UnreadableAnswerError)):
+        made.read_status(job(made), answer(201, url=MONITOR))
