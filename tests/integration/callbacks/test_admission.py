@@ -353,3 +353,17 @@ def test_refusals_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     assert refusals.too_many()
     now += 2 / admission.REFUSALS_FORGOTTEN
     assert not refusals.too_many()
+
+
+async def test_who_waits_for_a_turn_and_leaves_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "MAX_PROMPT_REFUSALS", 0.01)  # a turn comes every 100 seconds
+
+    async def left() -> dict[str, str]:
+        return {"type": "http.disconnect"}
+
+    refusals = Refusals()
+    for _ in range(3):
+        await asyncio.wait_for(refusals.wait_for_turn(left), 20)
+    assert refusals._waiting == {}
+    assert refusals._letting_go is not None
+    refusals._letting_go.cancel()

@@ -229,6 +229,25 @@ def test_a_repeated_delivery_makes_one_event(world: World, asset: str, form: str
     assert queued(world, dag_id) == (2 if AIRFLOW >= (3, 4) else 1)
 
 
+def test_only_who_proves_that_the_address_is_ours_is_known_from_memory(
+    world: World, asset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the response time would tell anybody which sources there are."""
+    make_asset(world, asset)
+    pushed = make_source(world, asset)
+    read, reads = pushing._Sources._read, []
+
+    def counted(sources: Any, name: str) -> Any:
+        reads.append(name)
+        return read(sources, name)
+
+    monkeypatch.setattr(pushing._Sources, "_read", counted)
+    secret = pushed.address.secret
+    for proven, expected in ((True, 1), (True, 1), (False, 2), (False, 3)):
+        assert pushing.authenticate(pushed.source.name, secret, proven=proven) is not None
+        assert len(reads) == expected
+
+
 def test_copies_that_come_at_the_same_moment_make_one_event(world: World, asset: str) -> None:
     make_asset(world, asset)
     pushed = make_source(world, asset, "stripe")

@@ -24,9 +24,11 @@ import pytest
 from airflow_async_provider._download import FileToStore, HttpSource, files, store_files
 from airflow_async_provider._download import files_journal as journal
 from airflow_async_provider._download.destination.s3_multipart import MIB
+from airflow_async_provider._download.options import StoreOptions
 from airflow_async_provider._download.source.base import ByteSource, ChunkSource
 from airflow_async_provider._download.source.http_connection import UrlOpener
 from airflow_async_provider.errors import (
+    AsyncJobError,
     ConfigurationError,
     DestinationExistsError,
     DownloadError,
@@ -365,6 +367,13 @@ def test_two_of_the_same_name(tmp_path: Path) -> None:
         with pytest.raises(DownloadError, match="Two of the files would have the name"):
             store_files(each(*names), str(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whether_files_can_be_written_is_known_before_they_are_there(tmp_path: Path) -> None:
+    files.FilesWriter(f"{tmp_path}/out/", StoreOptions()).check()
+    (tmp_path / "file").write_bytes(b"no folder")
+    with pytest.raises(AsyncJobError, match="file"):
+        files.FilesWriter(f"{tmp_path}/file/", StoreOptions()).check()
 
 
 def test_a_destination_that_cannot_be(tmp_path: Path) -> None:

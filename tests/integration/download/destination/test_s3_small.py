@@ -174,3 +174,27 @@ SIGNED = "AWS4-HMAC-SHA256 Credential=AK/20261126/eu-west-1/s3/aws4_request, Sig
 def test_a_request_of_another_kind_shows_no_way_for_the_others(authorization: str, url: str) -> None:
     request = SimpleNamespace(headers={"Authorization": authorization.encode(), "User-Agent": "x"}, url=url)
     assert s3_small._way(None, None, request, "a/key") is None
+
+
+@pytest.mark.parametrize(
+    ("environment", "verify", "trusted"),
+    [
+        ({}, None, True),
+        ({"AWS_CA_BUNDLE": "/aws.pem"}, None, "/aws.pem"),
+        ({"REQUESTS_CA_BUNDLE": "/requests.pem"}, None, "/requests.pem"),
+        ({"AWS_CA_BUNDLE": "/aws.pem", "REQUESTS_CA_BUNDLE": "/requests.pem"}, None, "/aws.pem"),
+        ({"AWS_CA_BUNDLE": "/aws.pem"}, "/own.pem", "/own.pem"),
+        ({"AWS_CA_BUNDLE": "/aws.pem"}, False, False),
+    ],
+)
+def test_they_trust_whom_boto3_s_own_client_trusts(
+    environment: dict[str, str], verify: Any, trusted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    given: dict[str, Any] = {}
+    monkeypatch.setattr("botocore.httpsession.URLLib3Session", lambda **options: given.update(options))
+    s3_small._session("https://storage.example/", Config(), verify)
+    assert given["verify"] == trusted

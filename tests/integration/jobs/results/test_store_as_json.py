@@ -72,6 +72,11 @@ def test_a_return_value_is_asked_for_as_json() -> None:
 
 
 @pytest.mark.usefixtures("_server")
+def test_so_it_is_with_further_headers() -> None:
+    assert OneTask().run(task(result={"headers": {"X-Tenant": "a"}})) == {"value": 42}
+
+
+@pytest.mark.usefixtures("_server")
 def test_the_description_has_the_last_word() -> None:
     assert OneTask().run(task(result={"headers": {"accept": "text/html"}})) == "<!doctype html><p>42"
 

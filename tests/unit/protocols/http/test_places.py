@@ -144,3 +144,20 @@ def test_null_is_unequal_only_where_it_is_a_value() -> None:
 def test_the_object_that_holds_a_place(place: str, parent: str | None) -> None:
     found = Place.parse(place, "state").parent
     assert (found.source if found else None) == parent
+
+
+@pytest.mark.parametrize(
+    ("place", "parent"),
+    [
+        ("a.b.c", "a.b"),
+        ("a[0].b", "a[0]"),
+        ("a", None),
+        ("$.a", None),
+        ('a["b.c"]', None),
+        ("/a/b", None),
+        ("$", None),
+    ],
+)
+def test_what_holds_a_place(place: str, parent: str | None) -> None:
+    found = Place.parse(place, "x").parent
+    assert (found and found.source) == parent
