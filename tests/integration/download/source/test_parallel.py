@@ -15,6 +15,7 @@ import pytest
 
 from airflow_async_provider._download import DownloadRetryPolicy, HttpSource, Parallel, download
 from airflow_async_provider._download.source.http_connection import UrlOpener
+from airflow_async_provider._download.source.parallel import Chooser
 from airflow_async_provider.errors import ResultChangedError, ResultExpiredError
 from tests.support.byte_server import (
     EXPIRED,
@@ -271,3 +272,9 @@ def test_a_resumed_range_that_ends_early_is_not_the_end(server: ByteServer) -> N
     source = source_of(server, parallel=Parallel())
     assert read_all(source) == CONTENT
     assert source.resumes == 2
+
+
+@pytest.mark.parametrize(("etag", "end"), [(None, 1000), ('"a"', None), (None, None)])
+def test_what_cannot_be_asked_for_in_ranges_is_not_tried(etag: str | None, end: int | None) -> None:
+    opener: Any = None  # nothing is opened
+    assert Chooser(EAGER).open(opener, etag=etag, start=0, end=end) is None
