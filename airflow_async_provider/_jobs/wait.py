@@ -9,7 +9,7 @@ with the deferral of the task, which comes back to :func:`status_after`.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -233,7 +233,8 @@ def status_after(run: JobRun, event: Mapping[str, Any], status: JobStatus | None
         status = status or result_in(event) or _stored_in(run, event) or run.refresh_status()
     except RemoteError as e:
         if _is_late(run):
-            raise _timed_out(run, str(event.get("remote_status", "")), cause=e) from e
+            last = JobStatus(JobState.RUNNING, remote_status=str(event.get("remote_status", "")))
+            raise _timed_out(run, last, cause=e) from e
         if _has_expired(run):
             raise _unreachable(run, e) from e
         if _failing_too_long(run):
@@ -279,7 +280,7 @@ def _not_yet(run: JobRun, status: JobStatus, event: Mapping[str, Any]) -> None:
     """The job still runs: an error where the time is over, else the run waits on."""
     reason = event.get("state")
     if _is_late(run):
-        raise _timed_out(run, status.remote_status, unknown=status.unknown_words)
+        raise _timed_out(run, status)
     if _has_expired(run):
         raise _unreachable(run, None)
     if reason == HEARTBEAT_LOST:
@@ -331,21 +332,21 @@ def _failing_too_long(run: JobRun) -> bool:
 # -- a wait that is given up
 
 
-def _timed_out(
-    run: JobRun, remote_status: str, *, unknown: Sequence[str] = (), cause: RemoteError | None = None
-) -> JobError:
+def _timed_out(run: JobRun, status: JobStatus, *, cause: RemoteError | None = None) -> JobError:
     hint = run.task.timeout_hint(run)
     cancelled = run.task.cancel_on_kill and cancel(run, run.handle)
     error = messages.timeout_error(
         run.handle,
-        remote_status,
+        status.remote_status,
         run.settings.timeout,
         cancelled=cancelled,
         hint=hint,
-        unknown=unknown,
+        unknown=status.unknown_words,
         cause=cause,
     )
-    return run.forget(error) if cancelled else error
+    # What it has done until it was cancelled may be such that it must not be done twice.
+    again = cancelled and run.task.may_start_again(replace(status, state=JobState.CANCELLED))
+    return run.forget(error) if again else error
 
 
 def heartbeat_lost(run: JobRun, last_words: str) -> JobError:

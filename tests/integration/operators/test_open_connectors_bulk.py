@@ -20,6 +20,7 @@ from airflow_async_provider._transport import retries as again
 from airflow_async_provider.errors import (
     ConfigurationError,
     JobCancelledError,
+    JobError,
     JobExpiredError,
     JobFailedError,
     JobTimeoutError,
@@ -348,6 +349,24 @@ def test_an_upload_that_broke_off_half_way_is_sent_again_only_if_that_writes_not
     sap.faults.clear()
     sap.script(outcome="completed")
     assert try_(OpenConnectorsBulkUploadOperator, **arguments, reattach=False)["records"] == 1001
+
+
+@simulator(seconds=60)
+@pytest.mark.parametrize("count", [0, 600])
+def test_an_upload_that_was_cancelled_at_its_deadline_is_sent_again_only_if_nothing_is_in(
+    sap: Any, airflow: PlayedAirflow, try_: Try, rows: Path, count: int
+) -> None:
+    arguments = {"object_name": "accounts", "source": str(rows), "timeout": 0.5, "deferrable": False}
+    sap.faults.add("status", "alter", update={"recordCount": count}, times=None)
+    with pytest.raises(JobTimeoutError, match="It was cancelled at the remote system"):
+        try_(OpenConnectorsBulkUploadOperator, **arguments)
+    airflow.new_try()
+    again: tuple[type[JobError], str] = (JobTimeoutError, "did not end")
+    if count:
+        again = (JobCancelledError, "600 records may be in already")
+    with pytest.raises(again[0], match=again[1]):
+        try_(OpenConnectorsBulkUploadOperator, **arguments)
+    assert sap.journal.jobs_started == (1 if count else 2)
 
 
 @simulator(outcome="failed")
