@@ -230,7 +230,8 @@ def test_one_url_below_a_prefix(server: ByteServer, tmp_path: Path) -> None:
     [
         ({"url": ""}, "url is empty"),
         ({"url": "/path"}, "A path needs the connection"),
-        ({"url": "ftp://host/x"}, "is not an http or https URL"),
+        ({"url": "ftp://host/x?key=SECRET"}, "^ftp://host/x is not an http or https URL"),
+        ({"url": "ftp://user:SECRET@host/x"}, "^The URL is not an http or https URL"),
         ({"url": ["https://h/x", "y"]}, "A path needs the connection"),
         ({"destination": "relative"}, "relative path"),
         ({"if_exists": "append"}, "if_exists must be"),
@@ -255,6 +256,13 @@ def test_templates_are_left_for_later() -> None:
     operator = DownloadOperator(task_id="t", url="{{ params.url }}", destination="{{ params.to }}")
     operator.url, operator.destination = "path", "/x"  # as Airflow renders them
     with pytest.raises(ConfigurationError, match="A path needs the connection"):
+        operator.execute(OneTask().context)
+
+
+def test_headers_are_looked_at_again_once_they_are_rendered() -> None:
+    operator = DownloadOperator(task_id="t", url="https://h/x", destination="/x", headers={"{{ name }}": "x"})
+    operator.headers = {"Authorization": "Bearer SECRET"}  # as Airflow renders them
+    with pytest.raises(ConfigurationError, match="headers holds 'Authorization', a credential"):
         operator.execute(OneTask().context)
 
 
