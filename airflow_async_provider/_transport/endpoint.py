@@ -240,8 +240,12 @@ def prepare(endpoint: Endpoint, request: HttpRequest) -> WireRequest:
     :raises OriginError: an absolute URL whose host must not get the credentials
     :raises ConfigurationError: a body that is not JSON
     """
-    url = endpoint.resolve(revealed(request.url, endpoint))
+    url = endpoint.resolve(request.url)
+    # Looked at before, too: the error must not show a credential in a host that a remote has made up.
     endpoint.check_origin(url, what="URL of the request")
+    if (whole := revealed(request.url, endpoint)) != request.url:
+        url = endpoint.resolve(whole)
+        endpoint.check_origin(url, what="URL of the request")
     if request.params:
         query = urlencode(
             {k: _text(v) for k, v in request.params.items() if v is not None}, doseq=True, safe="*:,"

@@ -10,7 +10,7 @@ import pytest
 from airflow_async_provider._transport.auth import StaticAuth, basic
 from airflow_async_provider._transport.endpoint import Endpoint, prepare
 from airflow_async_provider._transport.veil import revealed, veiled
-from airflow_async_provider.errors import ConfigurationError
+from airflow_async_provider.errors import ConfigurationError, OriginError
 from airflow_async_provider.protocols import HttpRequest
 
 SECRET = "s3cr3t/TOKEN+9f8e"
@@ -42,6 +42,18 @@ def test_a_credential_is_stored_as_a_mark_and_requested_as_it_came(
     assert stored == f"https://api.example/{mark}/jobs/7?key={mark}"
     assert revealed(stored, remote) == url
     assert prepare(remote, HttpRequest("GET", stored)).url == url
+
+
+@pytest.mark.parametrize("spelling", ["plain", "quoted", "path", "query"])
+@pytest.mark.parametrize(
+    "url", ["https://{}.evil.example/x", "https://{}@api.example/x", "https://evil.example/{}"]
+)
+def test_a_mark_that_a_remote_has_made_up_leads_nowhere_and_shows_nothing(url: str, spelling: str) -> None:
+    remote = endpoint("Bearer s3cr3t-token-9f8e")
+    made_up = url.format(f"~~authorization.token.{spelling}~~")
+    with pytest.raises(OriginError) as caught:
+        prepare(remote, HttpRequest("GET", made_up))
+    assert "s3cr3t" not in str(caught.value)
 
 
 def test_a_url_without_credentials_stays_as_it_is() -> None:
