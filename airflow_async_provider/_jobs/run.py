@@ -109,9 +109,9 @@ class JobRun:
         self.active: JobHandle | None = None
         #: Whether Airflow has told this task to end; its work goes on until that is over, or killed for good.
         self.killed = False
-        #: The job for a person, as Airflow's lists show it.
-        self.facts: Mapping[str, str] = {}
+        #: The job that Airflow's lists show.
         self._displayed: JobHandle | None = None
+        self._facts: tuple[JobHandle, Mapping[str, Any]] | None = None
         _runs.put(task, self)
 
     @staticmethod
@@ -301,11 +301,17 @@ class JobRun:
         """Of metrics about the job."""
         return {"system": self.handle.protocol, "connection": self.task.hook.conn_id}
 
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """The job for a person; worked out once for each handle, which may change while it is waited for."""
+        if self._facts is None or self._facts[0] != self.handle:
+            self._facts = (self.handle, display.facts_of(self.task.hook, self.handle))
+        return self._facts[1]
+
     def _display(self, *, push: bool = True) -> None:
         """Let Airflow's lists show the job; not again what they show already."""
         if self.handle != self._displayed:
             self._displayed = self.handle
-            self.facts = display.facts_of(self.task.hook, self.handle)
             push = push and getattr(self.task, "do_xcom_push", True)
             display.show(self.context, self.facts, self.log, push=push)
 

@@ -44,6 +44,15 @@ def test_an_event_is_not_believed() -> None:
         resume(task, remote, deferral, state="succeeded")
 
 
+def test_what_a_person_reads_of_a_job_follows_its_address() -> None:
+    remote = SmallRemote()
+    run = JobRun(SmallTask(remote=remote), OneTask().context)
+    run.adopt(remote.start())
+    assert run.facts["url"] == "https://a.example/jobs/7"
+    run.change_handle(replace(run.handle, status_url="https://a.example/moved/7"))
+    assert run.facts["url"] == "https://a.example/moved/7"
+
+
 @pytest.mark.parametrize("without", ["event", "run"])
 def test_a_task_is_resumed_with_an_event_and_what_it_deferred_with(without: str) -> None:
     remote, task = SmallRemote(), OneTask()
