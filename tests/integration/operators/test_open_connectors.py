@@ -202,6 +202,20 @@ def test_a_genuine_body_at_a_forged_address_ends_nothing(sap, airflow, try_):
     helper.join()
 
 
+def first_another_webhook(sap, airflow, payload):
+    """While the task waits: this webhook, and once it was answered the one with the result."""
+
+    def interfere() -> None:
+        airflow.until(lambda: airflow.state == "deferred")
+        sap.requests.send_webhook(payload=payload)
+        airflow.until(lambda: airflow.state == "deferred" and sap.webhooks.deliveries[0].answers)
+        sap.requests.send_webhook()
+
+    helper = threading.Thread(target=interfere)
+    helper.start()
+    return helper
+
+
 @simulator(seconds=None, plan={"notifications": []})
 @pytest.mark.parametrize(
     "start",
@@ -211,14 +225,7 @@ def test_a_genuine_body_at_a_forged_address_ends_nothing(sap, airflow, try_):
     ],
 )
 def test_the_news_of_the_start_is_no_result_in_any_form(sap, airflow, try_, start):
-    def interfere() -> None:
-        airflow.until(lambda: airflow.state == "deferred")
-        sap.requests.send_webhook(payload=start)
-        airflow.until(lambda: airflow.state == "deferred" and sap.webhooks.deliveries[0].answers)
-        sap.requests.send_webhook()
-
-    helper = threading.Thread(target=interfere)
-    helper.start()
+    helper = first_another_webhook(sap, airflow, start)
     assert try_() == RESPONSE
     helper.join()
     assert sap.webhooks.deliveries[0].answers == [200]
@@ -227,15 +234,7 @@ def test_the_news_of_the_start_is_no_result_in_any_form(sap, airflow, try_, star
 @simulator(seconds=None, plan={"notifications": []})
 def test_a_replayed_webhook_of_another_request_never_ends_the_task(sap, airflow, try_):
     """Authentic in every way, signature included, but about another event."""
-
-    def interfere() -> None:
-        airflow.until(lambda: airflow.state == "deferred")
-        sap.requests.send_webhook(payload={"eventId": 999, "response": {"of": "another"}})
-        airflow.until(lambda: airflow.state == "deferred" and sap.webhooks.deliveries[0].answers)
-        sap.requests.send_webhook()
-
-    helper = threading.Thread(target=interfere)
-    helper.start()
+    helper = first_another_webhook(sap, airflow, {"eventId": 999, "response": {"of": "another"}})
     assert try_() == RESPONSE
     helper.join()
 

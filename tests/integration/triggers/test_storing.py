@@ -34,7 +34,7 @@ from airflow_async_provider.protocols import JobHandle, JobState, JobStatus, Res
 from airflow_async_provider.simulators.aso import AsoSimulator
 from airflow_async_provider.simulators.frame import running as simulating
 from airflow_async_provider.triggers import _claim, _storing
-from tests.support.byte_server import running, status
+from tests.support.byte_server import ByteServer, running, status
 from tests.support.played_airflow import PlayedAirflow, airflow  # noqa: F401 - a fixture
 from tests.support.s3_servers import S3Server, _moto, moto_s3  # noqa: F401 - fixtures
 from tests.support.sent_metrics import SentMetrics, sent  # noqa: F401 - a fixture
@@ -599,6 +599,18 @@ def test_a_described_api_whose_urls_expire(
             assert (result["bytes"], result["via"]) == (8, "poll")
 
 
+async def store_in(folder: Path, server: ByteServer) -> Any:
+    """Store what the server has, as the triggerer does, for no task."""
+    return await _storing.stored_result(
+        _storing.StoreRequest(destination=f"{folder}/x", options={}),
+        JobHandle("http_location", "7", 0.0, f"{server.origin}/s/7", conn_id="http_default"),
+        JobStatus(JobState.SUCCEEDED, result=Result(url=f"{server.origin}/x")),
+        conn_id="http_default",
+        task=None,
+        log=logging.getLogger(__name__),
+    )
+
+
 def test_a_result_is_read_over_one_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker would try several, as this source is slower than any could be."""
     ranges = {"worth": 100_000, "slow": 1e15, "busy": 1e9, "sample": 65_536, "block": 65_536}
@@ -607,16 +619,7 @@ def test_a_result_is_read_over_one_connection(tmp_path: Path, monkeypatch: pytes
     with running(content=b"0123456789" * 500_000) as server:
         connection = json.dumps({"conn_type": "http", "host": server.origin})
         monkeypatch.setenv("AIRFLOW_CONN_HTTP_DEFAULT", connection)
-        facts = asyncio.run(
-            _storing.stored_result(
-                _storing.StoreRequest(destination=f"{tmp_path}/x", options={}),
-                JobHandle("http_location", "7", 0.0, f"{server.origin}/s/7", conn_id="http_default"),
-                JobStatus(JobState.SUCCEEDED, result=Result(url=f"{server.origin}/x")),
-                conn_id="http_default",
-                task=None,
-                log=logging.getLogger(__name__),
-            )
-        )
+        facts = asyncio.run(store_in(tmp_path, server))
         assert (facts["bytes"], server.ranges) == (5_000_000, [None])
 
 
@@ -644,16 +647,7 @@ def test_a_trigger_that_has_ended_begins_no_source(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("AIRFLOW__ASYNC_PROVIDER__TRIGGERER_PATHS", str(tmp_path))
 
     async def ended() -> None:
-        storing = asyncio.create_task(
-            _storing.stored_result(
-                _storing.StoreRequest(destination=f"{tmp_path}/x", options={}),
-                JobHandle("http_location", "7", 0.0, f"{server.origin}/s/7", conn_id="http_default"),
-                JobStatus(JobState.SUCCEEDED, result=Result(url=f"{server.origin}/x")),
-                conn_id="http_default",
-                task=None,
-                log=logging.getLogger(__name__),
-            )
-        )
+        storing = asyncio.create_task(store_in(tmp_path, server))
         await asyncio.to_thread(looked.wait, 20)
         storing.cancel()
         with pytest.raises(asyncio.CancelledError):
