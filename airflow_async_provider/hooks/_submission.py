@@ -83,7 +83,7 @@ def submit(
 def _may_come_up(status: int | None) -> bool:
     """
     Whether a job that is not there yet may still be started: nothing was answered, or by a gateway that had
-    passed the request on, or the remote said that it took it, but not which job it is.
+    passed the request on, or the remote accepted it without the id of a job.
     """
     return status is None or 200 <= status < 300 or status in (502, 504)
 

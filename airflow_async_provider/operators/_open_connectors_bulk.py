@@ -369,7 +369,7 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
         lost_start(f"sent {self.source} to {self.object_name}")
 
     def interpret(self, status: JobStatus) -> JobStatus:
-        """As SAP says it; of an upload that broke off, what is in already is said, too."""
+        """As SAP says it; of an upload that broke off, what is in already is reported, too."""
         if status.state.ended and status.state is not JobState.SUCCEEDED and self._is_partly_in(status):
             count = status.detail["record_count"]
             hint = f"{count} records may be in already.{self.mending}"
@@ -377,7 +377,7 @@ class OpenConnectorsBulkUploadOperator(_BulkOperator):
         return status
 
     def may_start_again(self, status: JobStatus) -> bool:
-        """After SAP said that the job failed or was cancelled with no record in, a retry sends the file."""
+        """After SAP reported a failed or cancelled job with no record in, a retry sends the file."""
         return ended_for_sure(status) and not self._is_partly_in(status)
 
     def _is_partly_in(self, status: JobStatus) -> bool:

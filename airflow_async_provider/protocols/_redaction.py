@@ -201,7 +201,7 @@ def _in_body(body: bytes) -> list[bytes]:
 
 
 def _spellings(secret: bytes) -> set[bytes]:
-    """As a server may write it: in a URL, in JSON, in HTML, in base64, in other letters."""
+    """As a server may write it: in a URL, in JSON, in HTML, in base64, in upper or lower case."""
     text = secret.decode("utf-8", "surrogateescape")
     in_json = {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
     quoted = {quote(secret, safe=""), quote(secret), quote_plus(secret)}

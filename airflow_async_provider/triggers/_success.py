@@ -22,7 +22,7 @@ from airflow_async_provider.triggers._storing import StoreRequest, is_short_live
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Success:
     """
-    A job that has succeeded, as the answer to a poll has told, and its task.
+    A job that has succeeded, as the answer to a poll reports, and its task.
 
     Whatever cannot be done here is left to a worker, which would have done it anyway.
 

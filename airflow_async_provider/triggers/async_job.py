@@ -214,7 +214,7 @@ class AsyncJobTrigger(BaseTrigger):
         yield TriggerEvent(event)
 
     def _success(self, event: Mapping[str, Any]) -> Success | None:
-        """The job, where an answer to a poll has told of its success."""
+        """The job, where an answer to a poll reports its success."""
         if event["state"] != JobState.SUCCEEDED.value or event["via"] != "poll":
             return None
         handle = JobHandle.from_dict(self.job)
